@@ -1,0 +1,55 @@
+#include "actors/edge/api_request.hpp"
+#include "actors/edge/generation_fields.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+constexpr std::int32_t default_max_tokens = 16;  // OpenAI's, of this endpoint alone
+
+// A text, token ids, or an array of either.
+void read_prompts(RequestFields& fields, const RequestLimits& limits, std::vector<Prompt>& prompts) {
+  const auto add_ids = [&](const Json& ids) {
+    prompts.emplace_back(read_token_ids(fields, "prompt", ids));
+    if (ids.empty()) fields.invalid("prompt", "A prompt needs at least one token.", "empty_array");
+  };
+  const Json* prompt = fields.find("prompt");
+  if (!prompt) return fields.missing("prompt");
+  if (prompt->is_string()) {
+    prompts.emplace_back(prompt->get<std::string>());
+    return;
+  }
+  if (!prompt->is_array()) return fields.wrong_type("prompt", "a string or an array");
+  if (prompt->empty() || prompt->front().is_number()) return add_ids(*prompt);
+  if (!fields.array("prompt", limits.choices)) return;
+  for (const Json& each : *prompt) {
+    if (each.type() != prompt->front().type() || !(each.is_string() || each.is_array()))
+      return fields.wrong_type("prompt", "an array of strings, of token ids, or of arrays of token ids");
+    if (each.is_string())
+      prompts.emplace_back(each.get<std::string>());
+    else
+      add_ids(each);
+  }
+}
+
+}  // namespace
+
+Expected<ApiRequest> parse_completion_request(const Json& body, const ModelInfo& model,
+                                              const RequestLimits& limits) {
+  ApiRequest request;
+  RequestFields fields(body);
+  read_generation_fields(fields, model, limits, request);
+  GenerationRequest& out = request.generation;
+  if (!out.max_tokens) out.max_tokens = default_max_tokens;
+  read_prompts(fields, limits, out.prompts);
+  check_choices(fields, limits, request);
+  out.echo = fields.boolean("echo", false);
+  out.logprobs = std::int32_t(fields.integer("logprobs", 0, limits.logprobs).value_or(-1));
+  if (out.echo && out.logprobs >= 0) fields.unsupported("echo", "it cannot be combined with 'logprobs'.");
+  if (const auto suffix = fields.text("suffix"); suffix && !suffix->empty())
+    fields.unsupported("suffix", "the model does not fill in the middle.");
+  if (fields.find("prompt_embeds")) fields.unsupported("prompt_embeds", "leave it out.");
+  if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  return request;
+}
+
+}  // namespace troupe::actors::edge

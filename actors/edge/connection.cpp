@@ -1,0 +1,154 @@
+#include "actors/edge/connection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/read.hpp>
+
+namespace troupe::actors::edge {
+namespace {
+
+constexpr std::size_t read_bytes = 16 << 10;
+constexpr std::size_t write_bytes = 64 << 10;  // the write timeout is for each portion of at most so many
+
+Refusal refusal_for(error_code error) {
+  if (error == http::error::header_limit)
+    return {RefusalKind::headers_too_large, "The request's headers are too large.", "", "headers_too_large"};
+  if (error == http::error::body_limit)
+    return {RefusalKind::too_large, "The request's body is too large.", "", "body_too_large"};
+  if (error == http::error::partial_message)
+    return {RefusalKind::invalid, "The request ends too early.", "", "incomplete_request"};
+  return {RefusalKind::invalid, "This is not an HTTP/1.1 request.", "", "malformed_http"};
+}
+
+}  // namespace
+
+Connection::Connection(Socket socket, const ConnectionLimits& limits)
+    : limits_(limits),
+      socket_(std::move(socket)),
+      deadline_(socket_.get_executor()),
+      buffer_(limits.header_bytes + std::max(limits.read_ahead_bytes, read_bytes)),
+      read_ended_(socket_.get_executor()) {
+  error_code ignored;
+  socket_.set_option(net::ip::tcp::no_delay(true), ignored);
+  socket_.set_option(net::socket_base::keep_alive(true), ignored);
+}
+
+net::awaitable<Expected<bool>> Connection::read_head() {
+  parser_.emplace();
+  parser_->header_limit(limits_.header_bytes);
+  parser_->body_limit(limits_.body_bytes);
+  error_code error;
+  if (buffer_.size() == 0) {
+    arm(fresh_ ? limits_.header_timeout : limits_.idle_timeout);
+    const std::size_t count = co_await socket_.async_read_some(buffer_.prepare(read_bytes), into(error));
+    disarm();
+    if (error) co_return false;
+    buffer_.commit(count);
+  }
+  fresh_ = false;
+  arm(limits_.header_timeout);
+  co_await http::async_read_header(socket_, buffer_, *parser_, into(error));
+  const bool late = disarm();
+  co_return outcome(error, late, "headers");
+}
+
+net::awaitable<Expected<bool>> Connection::read_body() {
+  error_code error;
+  arm(limits_.body_timeout);
+  co_await http::async_read(socket_, buffer_, *parser_, into(error));
+  const bool late = disarm();
+  co_return outcome(error, late, "body");
+}
+
+Expected<bool> Connection::outcome(error_code error, bool late, std::string_view part) const {
+  if (!error) return true;
+  if (late)
+    return refuse(RefusalKind::timeout, "The request's " + std::string(part) + " did not come in time.", "",
+                  "request_timeout");
+  if (error == http::error::end_of_stream) return false;
+  if (error.category() != make_error_code(http::error::bad_method).category()) return false;
+  return tl::unexpected(refusal_for(error));
+}
+
+net::awaitable<bool> Connection::write(std::string_view bytes) {
+  while (!bytes.empty() && !gone_) {
+    error_code error;
+    arm(limits_.write_timeout);
+    const auto portion = net::buffer(bytes.substr(0, write_bytes));
+    const std::size_t count = co_await socket_.async_write_some(portion, into(error));
+    disarm();
+    if (error) {
+      abort();
+      co_return false;
+    }
+    bytes.remove_prefix(count);
+  }
+  co_return !gone_;
+}
+
+void Connection::watch(std::shared_ptr<Bell> bell) {
+  watcher_ = std::move(bell);
+  read_ahead();
+}
+
+void Connection::read_ahead() {
+  if (reading_ || !watcher_ || gone_ || buffer_.size() >= limits_.read_ahead_bytes) return;
+  const std::size_t room = std::min(read_bytes, limits_.read_ahead_bytes - buffer_.size());
+  reading_ = true;
+  socket_.async_read_some(buffer_.prepare(room),
+                          [self = shared_from_this()](error_code error, std::size_t count) {
+                            self->reading_ = false;
+                            self->buffer_.commit(count);
+                            self->read_ended_.ring();
+                            if (!self->watcher_) return;
+                            if (error) {
+                              self->abort();
+                              self->watcher_->ring();
+                            }
+                            self->read_ahead();
+                          });
+}
+
+net::awaitable<void> Connection::unwatch() {
+  watcher_ = nullptr;
+  error_code ignored;
+  if (reading_) socket_.cancel(ignored);
+  while (reading_) co_await read_ended_.wait();
+}
+
+net::awaitable<void> Connection::linger() {
+  error_code error;
+  socket_.shutdown(Socket::shutdown_send, error);
+  arm(limits_.linger_timeout);
+  std::array<char, read_bytes> unread;
+  while (!error) co_await socket_.async_read_some(net::buffer(unread), into(error));
+  disarm();
+  socket_.close(error);
+}
+
+void Connection::abort() {
+  gone_ = true;
+  error_code ignored;
+  socket_.close(ignored);
+  if (watcher_) watcher_->ring();
+}
+
+void Connection::arm(std::chrono::milliseconds timeout) {
+  late_ = false;
+  deadline_.expires_after(timeout);
+  deadline_.async_wait([self = shared_from_this(), turn = ++deadline_turn_](error_code error) {
+    if (error || turn != self->deadline_turn_) return;
+    self->late_ = true;
+    error_code ignored;
+    self->socket_.cancel(ignored);
+  });
+}
+
+bool Connection::disarm() {
+  ++deadline_turn_;
+  deadline_.cancel();
+  return late_;
+}
+
+}  // namespace troupe::actors::edge

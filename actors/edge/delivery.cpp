@@ -1,0 +1,121 @@
+#include "actors/edge/delivery.hpp"
+
+#include <boost/asio/post.hpp>
+
+namespace troupe::actors::edge {
+namespace {
+
+// bell: rung on its own strand, whoever asks.
+std::shared_ptr<DeltaFeed> make_feed(std::shared_ptr<Bell> bell) {
+  return std::make_shared<DeltaFeed>(
+      [bell = std::move(bell)] { net::post(bell->strand(), [bell] { bell->ring(); }); });
+}
+
+}  // namespace
+
+Delivery::Delivery(Connection& connection, Service& service, const Exchange& exchange, std::int32_t window)
+    : connection_(connection),
+      service_(service),
+      exchange_(exchange),
+      window_(window),
+      bell_(std::make_shared<Bell>(connection.strand())),
+      feed_(make_feed(bell_)) {}
+
+Delivery::~Delivery() {
+  feed_->close();
+}
+
+net::awaitable<Delivery::Outcome> Delivery::run(ApiRequest request, std::unique_ptr<Answer> answer) {
+  answer_ = std::move(answer);
+  if (request.stream)
+    stream_ = std::make_unique<EventStream>(*answer_, request.choices(), request.include_usage);
+  connection_.watch(bell_);
+  std::exception_ptr failure;
+  try {
+    generation_ = service_.generate(std::move(request.generation), feed_);
+    grant(window_);
+    co_await deliver();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure && outcome_.status != 0) connection_.abort();  // the client sees that the answer is not whole
+  co_await connection_.unwatch();
+  if (failure) std::rethrow_exception(failure);
+  if (outcome_.status == 0) outcome_.status = int(RefusalKind::cancelled);
+  outcome_.connection_usable = !connection_.gone();
+  co_return outcome_;
+}
+
+void Delivery::grant(std::size_t deltas) {
+  if (deltas == 0) return;
+  feed_->expect(std::int32_t(deltas));
+  generation_->grant(std::int32_t(deltas));
+}
+
+net::awaitable<void> Delivery::deliver() {
+  bool over = false;
+  while (!over && !connection_.gone()) {
+    DeltaFeed::News news = feed_->take();
+    if (news.empty()) {
+      co_await bell_->wait();
+      continue;
+    }
+    over = news.end || news.failure;
+    if (stream_)
+      co_await send_part(std::move(news));
+    else
+      co_await send_whole(std::move(news));
+  }
+  if (connection_.gone()) {
+    outcome_.end = "cancelled";
+    if (!over) generation_->cancel();
+  }
+}
+
+net::awaitable<void> Delivery::send_part(DeltaFeed::News news) {
+  const bool begun = outcome_.status != 0;
+  if (news.failure && !begun && news.deltas.empty()) {
+    const Reply reply = refusal_reply(*news.failure);
+    co_await send_reply(reply, "failed");
+    co_return;
+  }
+  std::string events;
+  for (const Delta& each : news.deltas) stream_->delta(each, events);
+  if (news.end) stream_->end(*news.end, events);
+  if (news.failure) stream_->failure(*news.failure, events);
+  std::string bytes = begun ? std::string() : event_stream_head(exchange_);
+  outcome_.status = 200;
+  if (!events.empty()) bytes += frame_event_bytes(events, exchange_);
+  if (news.end || news.failure) {
+    bytes += event_stream_tail(exchange_);
+    outcome_.end = news.end ? "complete" : "failed";
+  }
+  co_await send(std::move(bytes));
+  if (!news.end && !news.failure && !connection_.gone()) grant(news.deltas.size());
+}
+
+net::awaitable<void> Delivery::send_whole(DeltaFeed::News news) {
+  const std::size_t count = news.deltas.size();
+  for (Delta& each : news.deltas) answer_->collect(std::move(each));
+  if (news.failure) {
+    const Reply reply = refusal_reply(*news.failure);
+    co_await send_reply(reply, "failed");
+  } else if (news.end) {
+    const Reply reply = json_reply(200, answer_->whole(*news.end));
+    co_await send_reply(reply, "complete");
+  } else {
+    grant(count);
+  }
+}
+
+net::awaitable<void> Delivery::send_reply(const Reply& reply, const char* end) {
+  outcome_.status = reply.status;
+  outcome_.end = end;
+  co_await send(whole_response(reply, exchange_));
+}
+
+net::awaitable<void> Delivery::send(std::string bytes) {
+  co_await connection_.write(bytes);
+}
+
+}  // namespace troupe::actors::edge

@@ -1,0 +1,56 @@
+// One generation on its way to one client, streamed or whole, under credit: what the client has not taken yet
+// is bounded, and a slow client pauses its own generation and nobody else's. Lives in its session's
+// coroutine, on the connection's strand.
+#pragma once
+
+#include <memory>
+
+#include "actors/edge/answer.hpp"
+#include "actors/edge/api_request.hpp"
+#include "actors/edge/connection.hpp"
+#include "actors/edge/delta_feed.hpp"
+#include "actors/edge/event_stream.hpp"
+#include "actors/edge/response_head.hpp"
+
+namespace troupe::actors::edge {
+
+class Delivery {
+ public:
+  struct Outcome {
+    int status = 0;                  // that the client saw; 499 when it left before seeing one
+    const char* end = "cancelled";   // "complete", "failed" or "cancelled": for the log
+    bool connection_usable = false;  // for another request
+  };
+
+  // All outlive this.
+  Delivery(Connection& connection, Service& service, const Exchange& exchange, std::int32_t window);
+  ~Delivery();
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+
+  // Once. The client's going away cancels the generation at once. What the service throws comes out of it,
+  // with nothing sent or with the connection aborted.
+  net::awaitable<Outcome> run(ApiRequest request, std::unique_ptr<Answer> answer);
+
+ private:
+  void grant(std::size_t deltas);
+  net::awaitable<void> deliver();  // until the end, or until the client has gone
+  net::awaitable<void> send_part(DeltaFeed::News news);
+  net::awaitable<void> send_whole(DeltaFeed::News news);
+  net::awaitable<void> send_reply(const Reply& reply, const char* end);
+  net::awaitable<void> send(std::string bytes);
+
+  Connection& connection_;
+  Service& service_;
+  const Exchange& exchange_;
+  const std::int32_t window_;  // deltas
+  std::shared_ptr<Bell> bell_;
+  std::shared_ptr<DeltaFeed> feed_;
+
+  std::unique_ptr<Answer> answer_;
+  std::unique_ptr<EventStream> stream_;  // null: the answer is sent whole
+  std::unique_ptr<Generation> generation_;
+  Outcome outcome_;
+};
+
+}  // namespace troupe::actors::edge

@@ -1,0 +1,57 @@
+// What an operator may set about the HTTP edge. Every bound that the edge puts on its clients has its name
+// here.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace troupe::actors::edge {
+
+// Of one connection. Past a size or a time the client gets the HTTP status named beside it.
+struct ConnectionLimits {
+  std::size_t connections = 1024;           // open at once; one more gets 503 and is closed
+  std::uint32_t header_bytes = 64 << 10;    // 431
+  std::size_t headers = 100;                // 431
+  std::uint64_t body_bytes = 16 << 20;      // 413
+  std::size_t read_ahead_bytes = 64 << 10;  // of requests sent before their turn; then TCP holds the client
+  std::int32_t buffered_deltas = 64;        // parts of an answer that may wait for a slow reader
+  std::chrono::milliseconds header_timeout{10'000};  // 408; from a request's first byte
+  std::chrono::milliseconds body_timeout{60'000};    // 408
+  std::chrono::milliseconds idle_timeout{75'000};    // between requests; then the connection is closed
+  std::chrono::milliseconds write_timeout{60'000};   // in which the client must take something
+  std::chrono::milliseconds linger_timeout{2'000};   // for a refused client to read why before the close
+  std::chrono::milliseconds stop_timeout{5'000};     // for answers in progress when the server stops
+};
+
+// Of one request's JSON. Past any of them: 400.
+struct RequestLimits {
+  std::size_t json_depth = 64;  // arrays and objects inside each other
+  std::size_t json_values = 2'000'000;
+  std::size_t json_keys = 512;  // of one object
+  std::size_t messages = 4096;
+  std::size_t content_parts = 1024;  // of one message
+  std::size_t tool_calls = 128;      // of one message
+  std::size_t tools = 128;
+  std::int32_t n = 128;
+  std::size_t choices = 1024;  // prompts times n
+  std::size_t stop_strings = 16;
+  std::size_t stop_string_bytes = 1024;
+  std::size_t stop_token_ids = 128;
+  std::int32_t logprobs = 20;    // alternatives a token
+  std::size_t name_bytes = 256;  // of a model, a function, a salt
+};
+
+struct EdgeOptions {
+  std::string host = "127.0.0.1";  // a name or an address, IPv4 or IPv6
+  std::uint16_t port = 8000;       // 0: any free one
+  std::int32_t io_threads = 2;
+  std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
+  std::string version;                // of the program, shown at /version
+  ConnectionLimits connection;
+  RequestLimits request;
+};
+
+}  // namespace troupe::actors::edge

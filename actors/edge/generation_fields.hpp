@@ -1,0 +1,19 @@
+// The fields that chat and plain completions share. Any thread.
+#pragma once
+
+#include "actors/edge/api_request.hpp"
+#include "actors/edge/request_fields.hpp"
+
+namespace troupe::actors::edge {
+
+// Fills all of request but the prompts, logprobs and echo; what is wrong is kept in fields.
+void read_generation_fields(RequestFields& fields, const ModelInfo& model, const RequestLimits& limits,
+                            ApiRequest& request);
+
+// Call once the prompts are known.
+void check_choices(RequestFields& fields, const RequestLimits& limits, const ApiRequest& request);
+
+// Array of token ids at value; name is the field's in messages.
+std::vector<TokenId> read_token_ids(RequestFields& fields, std::string_view name, const Json& value);
+
+}  // namespace troupe::actors::edge

@@ -1,0 +1,167 @@
+#include "actors/edge/http_server.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <unordered_set>
+
+#include "actors/edge/asio.hpp"
+#include "actors/edge/session.hpp"
+#include "runtime/base/log.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+using Acceptor = net::ip::tcp::acceptor;
+
+constexpr std::size_t refused_connections = 64;               // that may be told why; more are just closed
+constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
+
+std::string address_of(const EdgeOptions& options) {
+  return options.host + ":" + std::to_string(options.port);
+}
+
+// Throws Error.
+void listen(Acceptor& acceptor, const EdgeOptions& options) {
+  error_code error;
+  net::ip::tcp::resolver resolver(acceptor.get_executor());
+  const auto found =
+      resolver.resolve(options.host, std::to_string(options.port), net::ip::resolver_base::passive, error);
+  if (error || found.empty())
+    throw Error("no such address: " + error.message(), address_of(options), "choose another --host");
+  const net::ip::tcp::endpoint endpoint = found.begin()->endpoint();
+  acceptor.open(endpoint.protocol());
+  acceptor.set_option(Acceptor::reuse_address(true));
+  acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
+  if (error)
+    throw Error("cannot listen: " + error.message(), address_of(options), "choose another --port or --host");
+}
+
+}  // namespace
+
+class HttpServer::Listener {
+ public:
+  Listener(EdgeOptions options, std::shared_ptr<Service> service)
+      : options_(std::move(options)),
+        service_(std::move(service)),
+        strand_(net::make_strand(io_)),
+        acceptor_(strand_),
+        retry_(strand_) {
+    CHECK(options_.io_threads >= 1 && options_.connection.buffered_deltas >= 1);
+    listen(acceptor_, options_);
+    port_ = acceptor_.local_endpoint().port();
+    net::post(strand_, [this] { accept(); });
+    for (std::int32_t i = 0; i < options_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
+  }
+
+  ~Listener() { stop(); }
+
+  std::uint16_t port() const { return port_; }
+
+  void stop() {
+    const std::lock_guard once(stop_mutex_);
+    if (threads_.empty()) return;
+    net::post(strand_, [this] {
+      error_code ignored;
+      acceptor_.close(ignored);
+      retry_.cancel();
+    });
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    for (const auto& session : sessions_) session->stop();
+    const auto quiet = [this] { return sessions_.empty(); };
+    if (!quiet_.wait_for(lock, options_.connection.stop_timeout, quiet)) {
+      for (const auto& session : sessions_) session->abort();
+      quiet_.wait(lock, quiet);
+    }
+    lock.unlock();
+    work_.reset();
+    for (std::thread& each : threads_) each.join();
+    threads_.clear();
+  }
+
+ private:
+  void accept() {
+    acceptor_.async_accept(net::make_strand(io_), [this](error_code error, Socket socket) {
+      if (!acceptor_.is_open()) return;
+      if (!error) {
+        admit(std::move(socket));
+        return accept();
+      }
+      log_event(LogLevel::warning, "accept_failed", {{"error", error.message()}});
+      retry_.expires_after(accept_retry_delay);
+      retry_.async_wait([this](error_code cancelled) {
+        if (!cancelled && acceptor_.is_open()) accept();
+      });
+    });
+  }
+
+  void admit(Socket socket) {
+    const auto strand = socket.get_executor();
+    const auto session = std::make_shared<Session>(std::move(socket), options_, *service_);
+    bool refused = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_ || sessions_.size() >= options_.connection.connections + refused_connections) return;
+      refused = sessions_.size() >= options_.connection.connections;
+      sessions_.insert(session);
+    }
+    net::co_spawn(
+        strand, [session, refused] { return refused ? session->run_refused() : session->run(); },
+        [this, session](std::exception_ptr failure) {
+          if (failure) log_failure(failure);
+          forget(session);
+        });
+  }
+
+  static void log_failure(const std::exception_ptr& failure) {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      log_event(LogLevel::error, "http_session_failed", {{"error", error.what()}});
+    }
+  }
+
+  void forget(const std::shared_ptr<Session>& session) {
+    const std::lock_guard lock(mutex_);
+    sessions_.erase(session);
+    if (sessions_.empty()) quiet_.notify_all();
+  }
+
+  const EdgeOptions options_;
+  const std::shared_ptr<Service> service_;
+  net::io_context io_;
+  net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
+  net::strand<net::io_context::executor_type> strand_;  // of accepting
+  Acceptor acceptor_;
+  net::steady_timer retry_;
+  std::uint16_t port_ = 0;
+
+  std::mutex mutex_;  // guards the next three
+  std::condition_variable quiet_;
+  std::unordered_set<std::shared_ptr<Session>> sessions_;
+  bool stopping_ = false;
+
+  std::mutex stop_mutex_;
+  std::vector<std::thread> threads_;
+};
+
+HttpServer::HttpServer(EdgeOptions options, std::shared_ptr<Service> service)
+    : listener_(std::make_unique<Listener>(std::move(options), std::move(service))) {}
+
+HttpServer::~HttpServer() = default;
+
+std::uint16_t HttpServer::port() const {
+  return listener_->port();
+}
+
+void HttpServer::stop() {
+  listener_->stop();
+}
+
+}  // namespace troupe::actors::edge

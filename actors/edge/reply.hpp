@@ -1,0 +1,34 @@
+// A whole HTTP answer, and OpenAI's error object. Any thread.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "actors/edge/json_body.hpp"
+#include "runtime/base/error.hpp"
+
+namespace troupe::actors::edge {
+
+struct Reply {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body{};
+  std::vector<std::pair<std::string, std::string>> headers{};
+};
+
+// For clients that find the server loading or full.
+constexpr const char* retry_after_seconds = "5";
+
+Reply json_reply(int status, const Json& body);
+
+// {"error": {"message", "type", "param", "code"}}; param and code are null where the refusal has none.
+Json error_object(const Refusal& refusal);
+
+// Carries what the status asks for: Retry-After, WWW-Authenticate.
+Reply refusal_reply(const Refusal& refusal);
+
+// Bytes that are no UTF-8 become U+FFFD; nothing is thrown.
+std::string dump(const Json& json);
+
+}  // namespace troupe::actors::edge

@@ -1,0 +1,49 @@
+// Reads the fields of one JSON object of a request, with OpenAI's words for what is wrong. The first fault is
+// kept; what is read after it does not matter, so that callers look once, at the end. One owner.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "actors/edge/json_body.hpp"
+#include "runtime/base/error.hpp"
+
+namespace troupe::actors::edge {
+
+class RequestFields {
+ public:
+  // object: must outlive this; path: what stands before a field's name in messages, such as "messages[3].".
+  explicit RequestFields(const Json& object, std::string path = {});
+
+  // JSON null counts as absent everywhere, as OpenAI's clients send it for fields that are not set.
+  const Json* find(std::string_view name) const;
+  bool boolean(std::string_view name, bool otherwise);
+  std::optional<std::int64_t> integer(std::string_view name, std::int64_t low, std::int64_t high);
+  std::optional<float> number(std::string_view name, double low, double high);
+  std::optional<std::string> text(std::string_view name);
+  std::optional<std::string> text(std::string_view name, std::size_t max_bytes);
+  const Json* object(std::string_view name);                           // null: absent or at fault
+  const Json* array(std::string_view name, std::size_t max_elements);  // likewise
+
+  std::string param(std::string_view name) const { return path_ + std::string(name); }
+  void missing(std::string_view name);
+  void wrong_type(std::string_view name, std::string_view expected);
+  void unsupported(std::string_view name, std::string_view remedy);
+  void invalid(std::string_view name, std::string_view sentence, std::string_view code = "invalid_value");
+  void keep(const Refusal& refusal);
+  const std::optional<Refusal>& refusal() const { return refusal_; }
+
+ private:
+  const Json* typed(std::string_view name, bool (Json::*is_type)() const, std::string_view expected);
+
+  const Json& object_;
+  std::string path_;
+  std::optional<Refusal> refusal_;
+};
+
+// "an integer", "a string", ...
+std::string type_in_words(const Json& value);
+
+}  // namespace troupe::actors::edge

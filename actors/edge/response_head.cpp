@@ -1,0 +1,66 @@
+#include "actors/edge/response_head.hpp"
+
+#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/http/chunk_encode.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/write.hpp>
+#include <sstream>
+
+namespace troupe::actors::edge {
+namespace {
+
+namespace http = boost::beast::http;
+
+using Head = http::response<http::empty_body>;
+
+Head begin_head(int status, const Exchange& exchange) {
+  Head head(http::int_to_status(unsigned(status)), exchange.version);
+  head.set(http::field::server, "troupe");
+  head.set("X-Request-Id", exchange.request_id);
+  head.keep_alive(exchange.keep_alive);
+  return head;
+}
+
+std::string bytes_of(const Head& head) {
+  std::ostringstream out;
+  out << head.base();
+  return std::move(out).str();
+}
+
+bool chunked(const Exchange& exchange) {
+  return exchange.version >= 11;
+}
+
+}  // namespace
+
+std::string whole_response(const Reply& reply, const Exchange& exchange) {
+  Head head = begin_head(reply.status, exchange);
+  if (reply.status != 204) {
+    head.set(http::field::content_type, reply.content_type);
+    head.content_length(reply.body.size());
+  }
+  for (const auto& [name, value] : reply.headers) head.set(name, value);
+  return exchange.head_only ? bytes_of(head) : bytes_of(head) + reply.body;
+}
+
+std::string event_stream_head(const Exchange& exchange) {
+  Head head = begin_head(200, exchange);
+  head.set(http::field::content_type, "text/event-stream; charset=utf-8");
+  head.set(http::field::cache_control, "no-cache");
+  head.set("X-Accel-Buffering", "no");  // nginx would hold the events back
+  if (chunked(exchange)) head.chunked(true);
+  return bytes_of(head);
+}
+
+std::string frame_event_bytes(const std::string& bytes, const Exchange& exchange) {
+  CHECK(!bytes.empty(), "an empty chunk would end the body");
+  if (!chunked(exchange)) return bytes;
+  return boost::beast::buffers_to_string(http::make_chunk(boost::asio::buffer(bytes)));
+}
+
+std::string event_stream_tail(const Exchange& exchange) {
+  return chunked(exchange) ? boost::beast::buffers_to_string(http::make_chunk_last()) : std::string();
+}
+
+}  // namespace troupe::actors::edge

@@ -1,0 +1,26 @@
+// Status line and headers as bytes. Any thread.
+#pragma once
+
+#include <string>
+
+#include "actors/edge/reply.hpp"
+
+namespace troupe::actors::edge {
+
+// What an answer's head owes to its request.
+struct Exchange {
+  std::string request_id;   // the client's or ours
+  unsigned version = 11;    // of HTTP; 10 knows no chunks
+  bool keep_alive = false;  // after this answer
+  bool head_only = false;   // HEAD: the body is left away
+};
+
+std::string whole_response(const Reply& reply, const Exchange& exchange);
+
+// Head of a stream of events; the body follows in the form that frame_event_bytes gives it.
+std::string event_stream_head(const Exchange& exchange);
+std::string frame_event_bytes(const std::string& bytes,
+                              const Exchange& exchange);  // one chunk; bytes not empty
+std::string event_stream_tail(const Exchange& exchange);  // the last chunk
+
+}  // namespace troupe::actors::edge

@@ -1,0 +1,248 @@
+#include "actors/edge/session.hpp"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <boost/asio/dispatch.hpp>
+#include <ctime>
+#include <iterator>
+
+#include "actors/edge/api_key.hpp"
+#include "actors/edge/delivery.hpp"
+#include "actors/edge/status_pages.hpp"
+#include "runtime/base/log.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+constexpr std::size_t request_id_bytes = 128;  // a client's longer one is replaced by ours
+
+std::string random_id() {
+  unsigned char bytes[16];
+  CHECK(RAND_bytes(bytes, sizeof bytes) == 1, "the system has random bytes");
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string id;
+  for (const unsigned char byte : bytes) id += {digits[byte >> 4], digits[byte & 15]};
+  return id;
+}
+
+bool usable_request_id(std::string_view id) {
+  return !id.empty() && id.size() <= request_id_bytes &&
+         std::ranges::all_of(id, [](char each) { return each > ' ' && each < 0x7F; });
+}
+
+std::string_view view(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+bool expects_continue(const Connection::Request& request) {
+  return boost::beast::iequals(request[http::field::expect], "100-continue");
+}
+
+// Made outside of coroutines: GCC 12 cannot compile their initialisers inside.
+Refusal too_many_connections() {
+  return {RefusalKind::unavailable, "The server has too many connections.", "", "too_many_connections"};
+}
+Refusal internal_failure() {
+  return {RefusalKind::internal, "The server failed; its log says why.", "", "internal_error"};
+}
+Reply options_page(const Resource& resource) {
+  return {.status = 204, .headers = {{"Allow", std::string(resource.allow)}}};
+}
+
+void log_failure(const std::string& request_id, const std::string& failure) {
+  log_event(LogLevel::error, "http_request_failed", {{"request_id", request_id}, {"error", failure}});
+}
+
+bool is_inference(const Resource& resource) {
+  return resource.endpoint == Endpoint::chat_completions || resource.endpoint == Endpoint::completions;
+}
+
+std::unique_ptr<Answer> make_answer(Endpoint endpoint, const ApiRequest& request, const ModelInfo& model) {
+  AnswerIdentity identity{request.generation.id, model.names.front(), std::int64_t(std::time(nullptr))};
+  return endpoint == Endpoint::completions
+             ? make_completion_answer(std::move(identity), request.choices())
+             : make_chat_answer(std::move(identity), request.choices(), request.include_reasoning);
+}
+
+Expected<ApiRequest> parse(Endpoint endpoint, std::string_view body, const ModelInfo& model,
+                           const RequestLimits& limits) {
+  const auto json = parse_body(body, limits);
+  if (!json) return tl::unexpected(json.error());
+  return endpoint == Endpoint::completions ? parse_completion_request(*json, model, limits)
+                                           : parse_chat_request(*json, model, limits);
+}
+
+}  // namespace
+
+Session::Session(Socket socket, const EdgeOptions& options, Service& service)
+    : options_(options),
+      service_(service),
+      connection_(std::make_shared<Connection>(std::move(socket), options.connection)) {}
+
+net::awaitable<void> Session::run() {
+  bool more = true;
+  while (more && !stopping_) more = co_await serve_one();
+  idle_ = true;
+  co_await connection_->linger();
+}
+
+net::awaitable<void> Session::run_refused() {
+  exchange_ = {.request_id = random_id()};
+  began_ = std::chrono::steady_clock::now();
+  co_await reply(refusal_reply(too_many_connections()));
+  co_await connection_->linger();
+}
+
+void Session::stop() {
+  net::dispatch(connection_->strand(), [self = shared_from_this()] {
+    self->stopping_ = true;
+    if (self->idle_) self->connection_->abort();
+  });
+}
+
+void Session::abort() {
+  net::dispatch(connection_->strand(), [self = shared_from_this()] { self->connection_->abort(); });
+}
+
+net::awaitable<bool> Session::serve_one() {
+  idle_ = true;
+  const Expected<bool> head = co_await connection_->read_head();
+  idle_ = false;
+  if (head && !*head) co_return false;
+  begin_exchange();
+  if (!head) {
+    co_await refuse_and_close(head.error());
+    co_return false;
+  }
+  if (const auto ok = check_head(); !ok) {
+    // A body that nobody wants is not read; then the connection cannot go on.
+    exchange_.keep_alive = exchange_.keep_alive && !connection_->body_pending();
+    Reply refused = refusal_reply(ok.error());
+    if (ok.error().kind == RefusalKind::method_not_allowed)
+      refused.headers.emplace_back("Allow", resource_->allow);
+    co_await reply(std::move(refused));
+    co_return exchange_.keep_alive;
+  }
+  const Expected<bool> body = co_await receive_body();
+  if (!body) {
+    co_await refuse_and_close(body.error());
+    co_return false;
+  }
+  if (!*body) co_return false;
+  exchange_.keep_alive = connection_->keeps_alive() && !stopping_;
+  co_await answer();
+  co_return exchange_.keep_alive && !connection_->gone();
+}
+
+void Session::begin_exchange() {
+  const Connection::Request& request = connection_->request();
+  const std::string_view id = view(request["X-Request-Id"]);
+  exchange_ = {.request_id = usable_request_id(id) ? std::string(id) : random_id(),
+               .version = request.version() == 10 ? 10u : 11u,
+               .keep_alive = request.keep_alive() && !stopping_,
+               .head_only = request.method() == http::verb::head};
+  resource_.reset();
+  generation_id_.clear();
+  began_ = std::chrono::steady_clock::now();
+  status_ = 0;
+}
+
+Expected<void> Session::check_head() {
+  const Connection::Request& request = connection_->request();
+  const auto headers = std::size_t(std::distance(request.begin(), request.end()));
+  if (headers > options_.connection.headers)
+    return refuse(RefusalKind::headers_too_large, "The request has too many headers.", "",
+                  "too_many_headers");
+  if (request.has_content_length() && request.chunked())
+    return refuse("Content-Length and Transfer-Encoding exclude each other.", "", "malformed_http");
+  if (request.count(http::field::content_encoding) > 0 &&
+      !boost::beast::iequals(request[http::field::content_encoding], "identity"))
+    return refuse("The body must not be compressed.", "", "unsupported_content_encoding");
+  if (request.method() == http::verb::options && request.target() == "*")
+    resource_ = Resource{Endpoint::version, "*", "GET, HEAD, POST, OPTIONS", false, {}};
+  else if (auto found = find_resource(view(request.target())); found)
+    resource_ = std::move(*found);
+  else
+    return tl::unexpected(found.error());
+  if (!allows(*resource_, view(request.method_string())))
+    return refuse(RefusalKind::method_not_allowed, "This method is not allowed here; see Allow.", "",
+                  "method_not_allowed");
+  if (request.method() == http::verb::options) return {};
+  if (resource_->needs_key)
+    if (const auto ok = check_api_key(view(request[http::field::authorization]), options_.api_keys); !ok)
+      return ok;
+  return is_inference(*resource_) ? accepts_inference(service_) : Expected<void>();
+}
+
+net::awaitable<Expected<bool>> Session::receive_body() {
+  if (!connection_->body_pending()) co_return true;
+  if (expects_continue(connection_->request())) {
+    const bool written = co_await connection_->write("HTTP/1.1 100 Continue\r\n\r\n");
+    if (!written) co_return false;
+  }
+  co_return co_await connection_->read_body();
+}
+
+net::awaitable<void> Session::answer() {
+  std::string failure;
+  try {
+    if (connection_->request().method() == http::verb::options)
+      co_await reply(options_page(*resource_));
+    else if (is_inference(*resource_))
+      co_await answer_inference();
+    else
+      co_await reply(status_page(*resource_, service_, options_.version));
+  } catch (const std::exception& error) {
+    failure = error.what();
+  }
+  if (failure.empty()) co_return;
+  log_failure(exchange_.request_id, failure);
+  if (!connection_->gone()) co_await refuse_and_close(internal_failure());
+}
+
+net::awaitable<void> Session::answer_inference() {
+  auto request =
+      parse(resource_->endpoint, connection_->request().body(), service_.model(), options_.request);
+  if (!request) {
+    co_await reply(refusal_reply(request.error()));
+    co_return;
+  }
+  const bool chat = resource_->endpoint == Endpoint::chat_completions;
+  generation_id_ = (chat ? "chatcmpl-" : "cmpl-") + random_id();
+  request->generation.id = generation_id_;
+  if (exchange_.version == 10 && request->stream)
+    exchange_.keep_alive = false;  // the close is the stream's end
+  auto answer = make_answer(resource_->endpoint, *request, service_.model());
+  Delivery delivery(*connection_, service_, exchange_, options_.connection.buffered_deltas);
+  const Delivery::Outcome outcome = co_await delivery.run(std::move(*request), std::move(answer));
+  status_ = outcome.status;
+  exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
+  log_exchange(outcome.end);
+}
+
+net::awaitable<void> Session::reply(Reply whole) {
+  status_ = whole.status;
+  const std::string bytes = whole_response(whole, exchange_);
+  const bool written = co_await connection_->write(bytes);
+  log_exchange(written ? "complete" : "cancelled");
+}
+
+net::awaitable<void> Session::refuse_and_close(Refusal refusal) {
+  exchange_.keep_alive = false;
+  co_await reply(refusal_reply(refusal));
+}
+
+void Session::log_exchange(const char* end) const {
+  const bool probe = resource_ && !resource_->needs_key;
+  nlohmann::json line = {
+      {"request_id", exchange_.request_id},
+      {"route", resource_ ? resource_->pattern : "unknown"},
+      {"status", status_},
+      {"end", end},
+      {"ms", std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began_).count()}};
+  if (!generation_id_.empty()) line["generation"] = generation_id_;
+  log_event(probe ? LogLevel::debug : LogLevel::info, "http_request", line);
+}
+
+}  // namespace troupe::actors::edge

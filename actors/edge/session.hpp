@@ -1,0 +1,53 @@
+// One connection's requests, one after the other: checks, dispatch, answer, log line. Lives on its
+// connection's strand; owned by its own coroutine and known to the server, which may stop it from any thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "actors/edge/connection.hpp"
+#include "actors/edge/response_head.hpp"
+#include "actors/edge/routes.hpp"
+#include "actors/service.hpp"
+
+namespace troupe::actors::edge {
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  // options and service outlive this.
+  Session(Socket socket, const EdgeOptions& options, Service& service);
+
+  net::awaitable<void> run();
+  net::awaitable<void> run_refused();  // in place of run(): there are too many connections already
+
+  // Any thread. stop: no request after the one in progress. abort: that one ends now, too.
+  void stop();
+  void abort();
+
+ private:
+  net::awaitable<bool> serve_one();  // whether another request may follow
+  void begin_exchange();
+  Expected<void> check_head();
+  net::awaitable<Expected<bool>> receive_body();
+  net::awaitable<void> answer();
+  net::awaitable<void> answer_inference();
+  net::awaitable<void> reply(Reply whole);
+  net::awaitable<void> refuse_and_close(Refusal refusal);
+  void log_exchange(const char* end) const;
+
+  const EdgeOptions& options_;
+  Service& service_;
+  std::shared_ptr<Connection> connection_;
+  bool idle_ = false;      // between requests
+  bool stopping_ = false;  // set by stop()
+
+  // Of the request in progress.
+  Exchange exchange_;
+  std::optional<Resource> resource_;
+  std::string generation_id_;
+  std::chrono::steady_clock::time_point began_;
+  int status_ = 0;
+};
+
+}  // namespace troupe::actors::edge

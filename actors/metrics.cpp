@@ -1,0 +1,178 @@
+#include "actors/metrics.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <mutex>
+
+namespace troupe::actors {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Gauge;
+using prometheus::Histogram;
+
+const Histogram::BucketBoundaries latency_seconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                                  0.5,   1,      2.5,   5,    10,    30,   60,  120};
+const Histogram::BucketBoundaries powers_of_two{1,   2,   4,    8,    16,   32,   64,   128,
+                                                256, 512, 1024, 2048, 4096, 8192, 16384};
+
+// Moves a counter to a total that only grows; a total that began again (a new pool, a new scheduler) counts
+// from zero.
+class Growth {
+ public:
+  void to(std::uint64_t total, Counter& counter) {
+    counter.Increment(double(total >= last_ ? total - last_ : total));
+    last_ = total;
+  }
+
+ private:
+  std::uint64_t last_ = 0;
+};
+
+}  // namespace
+
+struct Metrics::Families {
+  prometheus::Registry registry;
+  prometheus::Labels labels;
+
+  Counter& counter(const std::string& name, const std::string& help) {
+    return prometheus::BuildCounter().Name("troupe_" + name).Help(help).Register(registry).Add(labels);
+  }
+  Gauge& gauge(const std::string& name, const std::string& help) {
+    return prometheus::BuildGauge().Name("troupe_" + name).Help(help).Register(registry).Add(labels);
+  }
+  Histogram& histogram(const std::string& name, const std::string& help,
+                       const Histogram::BucketBoundaries& buckets) {
+    return prometheus::BuildHistogram()
+        .Name("troupe_" + name)
+        .Help(help)
+        .Register(registry)
+        .Add(labels, buckets);
+  }
+
+  explicit Families(const std::string& model_name) : labels{{"model_name", model_name}} {}
+
+  Gauge& running = gauge("num_requests_running", "Sequences that hold KV blocks.");
+  Gauge& waiting = gauge("num_requests_waiting", "Sequences that wait for KV blocks.");
+  Gauge& cache_usage = gauge("kv_cache_usage_perc", "Share of the KV blocks that sequences hold, 0 to 1.");
+  Gauge& cache_generation = gauge("kv_cache_generation", "How often all KV blocks became void.");
+  Gauge& epoch = gauge("epoch", "The replica's epoch; grows with each change of its membership.");
+  Counter& prefix_queries =
+      counter("prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.");
+  Counter& prefix_hits = counter("prefix_cache_hits_total", "Prompt tokens found in the prefix cache.");
+  Counter& preemptions =
+      counter("num_preemptions_total", "Sequences that lost their blocks to more urgent ones.");
+  Counter& replayed =
+      counter("replayed_tokens_total", "Output tokens computed again after a preemption or a fault.");
+  Counter& prompt_tokens = counter("prompt_tokens_total", "Prompt tokens of requests.");
+  Counter& generation_tokens =
+      counter("generation_tokens_total", "Output tokens, those past a stop left out.");
+  Counter& restarts = counter("worker_restarts_total", "Workers started again after a fault.");
+  Counter& stale = counter("stale_messages_total", "Messages of an older epoch, dropped.");
+  Histogram& step_tokens = histogram("iteration_tokens_total", "Tokens computed in a step.", powers_of_two);
+  Histogram& step_sequences = histogram("iteration_sequences", "Sequences in a step.", powers_of_two);
+  Histogram& step_seconds =
+      histogram("iteration_seconds", "Time from a step's plan to its commit.", latency_seconds);
+  Histogram& first_token =
+      histogram("time_to_first_token_seconds", "From arrival to the first token.", latency_seconds);
+  Histogram& inter_token =
+      histogram("inter_token_latency_seconds", "Between tokens of a choice.", latency_seconds);
+  Histogram& end_to_end =
+      histogram("e2e_request_latency_seconds", "From arrival to the last token.", latency_seconds);
+  prometheus::Family<Counter>& success = prometheus::BuildCounter()
+                                             .Name("troupe_request_success_total")
+                                             .Help("Choices that ended, by finished_reason.")
+                                             .Register(registry);
+  prometheus::Family<Counter>& experts = prometheus::BuildCounter()
+                                             .Name("troupe_expert_load_total")
+                                             .Help("Tokens routed to an expert, all layers.")
+                                             .Register(registry);
+
+  std::mutex mutex;  // guards what follows
+  Growth queries_seen, hits_seen, preemptions_seen, replayed_seen;
+  std::vector<Growth> experts_seen;
+  std::uint64_t steps_seen = 0;
+};
+
+Metrics::Metrics(const std::string& model_name) : families_(std::make_unique<Families>(model_name)) {}
+Metrics::~Metrics() = default;
+
+std::string Metrics::text() const {
+  return prometheus::TextSerializer().Serialize(families_->registry.Collect());
+}
+
+void Metrics::scheduler(const runtime::SchedulerStats& stats) {
+  auto& f = *families_;
+  const std::lock_guard lock(f.mutex);
+  f.running.Set(stats.running);
+  f.waiting.Set(stats.waiting);
+  f.preemptions_seen.to(stats.preemptions, f.preemptions);
+  f.replayed_seen.to(stats.replayed_tokens, f.replayed);
+  if (stats.steps == f.steps_seen) return;
+  f.steps_seen = stats.steps;
+  f.step_tokens.Observe(stats.last_step_tokens);
+  f.step_sequences.Observe(stats.last_step_sequences);
+}
+
+void Metrics::blocks(const runtime::PoolUsage& usage) {
+  auto& f = *families_;
+  const std::lock_guard lock(f.mutex);
+  f.cache_usage.Set(usage.total == 0 ? 0 : double(usage.used) / usage.total);
+  f.cache_generation.Set(double(usage.generation));
+  f.queries_seen.to(usage.prefix_queries, f.prefix_queries);
+  f.hits_seen.to(usage.prefix_hits, f.prefix_hits);
+}
+
+void Metrics::step_committed(std::chrono::duration<double> took) {
+  families_->step_seconds.Observe(took.count());
+}
+
+void Metrics::expert_load(std::span<const std::uint64_t> tokens) {
+  auto& f = *families_;
+  const std::lock_guard lock(f.mutex);
+  f.experts_seen.resize(tokens.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    auto labels = f.labels;
+    labels["expert"] = std::to_string(i);
+    f.experts_seen[i].to(tokens[i], f.experts.Add(labels));
+  }
+}
+
+void Metrics::request_tokenized(std::size_t prompt_tokens) {
+  families_->prompt_tokens.Increment(double(prompt_tokens));
+}
+
+void Metrics::first_token(std::chrono::duration<double> since_arrival) {
+  families_->first_token.Observe(since_arrival.count());
+  families_->generation_tokens.Increment();
+}
+
+void Metrics::next_token(std::chrono::duration<double> since_previous) {
+  families_->inter_token.Observe(since_previous.count());
+  families_->generation_tokens.Increment();
+}
+
+void Metrics::choice_finished(const std::string& reason) {
+  auto labels = families_->labels;
+  labels["finished_reason"] = reason;
+  families_->success.Add(labels).Increment();
+}
+
+void Metrics::request_finished(std::chrono::duration<double> since) {
+  families_->end_to_end.Observe(since.count());
+}
+void Metrics::epoch(Epoch now) {
+  families_->epoch.Set(double(now));
+}
+void Metrics::worker_restarted() {
+  families_->restarts.Increment();
+}
+void Metrics::stale_message() {
+  families_->stale.Increment();
+}
+
+}  // namespace troupe::actors

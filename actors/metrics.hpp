@@ -1,0 +1,45 @@
+// The replica's Prometheus metrics: vLLM's names after the prefix `troupe_`. Thread-safe; shared by the
+// actors.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "runtime/blocks.hpp"
+#include "runtime/scheduler.hpp"
+
+namespace troupe::actors {
+
+class Metrics {
+ public:
+  explicit Metrics(const std::string& model_name);
+  ~Metrics();
+
+  std::string text() const;  // Prometheus exposition format
+
+  // What scheduler and pool counted, after each step or change of queue. Counters take the growth since the
+  // last call.
+  void scheduler(const runtime::SchedulerStats& stats);
+  void blocks(const runtime::PoolUsage& usage);
+  void step_committed(std::chrono::duration<double> took);
+  void expert_load(std::span<const std::uint64_t> tokens);  // growing, by expert
+
+  void request_tokenized(std::size_t prompt_tokens);
+  // Each output token is told once, as its choice's first or as a later one.
+  void first_token(std::chrono::duration<double> since_arrival);
+  void next_token(std::chrono::duration<double> since_previous);
+  void choice_finished(const std::string& reason);  // "stop", "length", "tool_calls", "abort" or "error"
+  void request_finished(std::chrono::duration<double> since_arrival);
+
+  void epoch(Epoch now);
+  void worker_restarted();
+  void stale_message();  // dropped because its epoch is over
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace troupe::actors

@@ -1,0 +1,47 @@
+// Keeps the replica's parts alive: who is in, in which epoch, and when one that died may come back. A worker
+// or block manager that dies ends the epoch; survivors keep their weights, requests replay. The scheduler's
+// death ends the replica.
+#pragma once
+
+#include <atomic>
+
+#include "actors/handles.hpp"
+#include "actors/kv_block_manager.hpp"
+#include "actors/worker.hpp"
+#include "runtime/restart_policy.hpp"
+
+namespace troupe::actors {
+
+// What the supervisor shows to whoever asks; any thread may read.
+struct ReplicaStatus {
+  enum class State { loading, serving, recovering, failed };
+  std::atomic<State> state = State::loading;
+  std::atomic<Epoch> epoch = 0;
+  std::atomic<std::uint64_t> restarts = 0;
+};
+
+struct ReplicaSettings {
+  WorkerSettings worker;
+  KvBlockManagerSettings blocks;
+  runtime::RestartPolicy::Limits restarts;
+  bool own_compute_thread =
+      true;  // false: workers run on the actor system's threads, as the test coordinator needs
+  std::shared_ptr<ReplicaStatus> status;
+  std::shared_ptr<Metrics> metrics;
+};
+
+struct ReplicaSupervisorState {
+  static inline const char* name = "replica_supervisor";
+  ReplicaSettings settings;
+  SchedulerHandle scheduler;
+  KvBlockManagerHandle blocks;
+  WorkerHandle worker;  // unset while there is none
+  Epoch epoch = 0;
+  std::optional<runtime::RestartPolicy> restarts;
+};
+
+ReplicaSupervisorHandle::behavior_type replica_supervisor(
+    ReplicaSupervisorHandle::stateful_pointer<ReplicaSupervisorState> self, ReplicaSettings settings,
+    SchedulerHandle scheduler);
+
+}  // namespace troupe::actors

@@ -1,0 +1,199 @@
+#include "actors/request.hpp"
+
+#include <algorithm>
+
+#include "actors/request_birth.hpp"
+#include "runtime/base/log.hpp"
+
+namespace troupe::actors {
+namespace {
+
+using Self = RequestHandle::stateful_pointer<RequestState>;
+using Choice = RequestState::Choice;
+
+TimePoint now() {
+  return std::chrono::steady_clock::now();
+}
+
+Choice* find_running(RequestState& state, SequenceId sequence) {
+  const auto found =
+      std::ranges::find(state.choices, sequence, [](const Choice& each) { return each.submission.sequence; });
+  return found == state.choices.end() || found->finished ? nullptr : &*found;
+}
+
+void submit(Self self, const Choice& choice) {
+  self->send(self->state.context->scheduler, Submit{choice.submission});
+}
+
+// Takes all sequences back from the scheduler and ends. outcome: for the metrics and the log.
+void leave(Self self, const char* outcome) {
+  auto& state = self->state;
+  for (Choice& choice : state.choices)
+    if (!choice.finished) {
+      choice.finished = true;
+      self->send(state.context->scheduler, CancelSequence{choice.submission.sequence});
+      state.context->metrics->choice_finished(outcome);
+    }
+  log_event(LogLevel::info, "request_ended",
+            {{"request_id", state.request.id},
+             {"outcome", outcome},
+             {"prompt_tokens", state.usage.prompt_tokens},
+             {"completion_tokens", state.usage.completion_tokens}});
+  self->quit();
+}
+
+bool worth_sending(const Delta& delta) {
+  return !delta.content.empty() || !delta.reasoning.empty() || !delta.tool_calls.empty() ||
+         !delta.logprobs.empty() || !delta.finish_reason.empty();
+}
+
+// Sends what the reader has credit for; a sequence whose news must wait is paused, one that caught up goes
+// on.
+void flush(Self self) {
+  auto& state = self->state;
+  bool waiting = false;
+  for (Choice& choice : state.choices) {
+    if (worth_sending(choice.pending) && state.credit > 0) {
+      --state.credit;
+      Delta delta;
+      delta.choice = choice.pending.choice;
+      std::swap(delta, choice.pending);
+      state.sink->delta(std::move(delta));
+    }
+    const bool behind = worth_sending(choice.pending);
+    waiting |= behind;
+    if (choice.finished || behind == choice.paused) continue;
+    choice.paused = behind;
+    if (behind)
+      self->send(state.context->scheduler, PauseSequence{choice.submission.sequence});
+    else
+      self->send(state.context->scheduler, ResumeSequence{choice.submission.sequence});
+  }
+  if (state.unfinished > 0 || waiting) return;
+  state.context->metrics->request_finished(now() - state.arrival);
+  state.sink->end(state.usage);
+  leave(self, "finished");
+}
+
+LogprobToken named(const model::Tokenizer& tokenizer, TokenId token, float logprob) {
+  return {token, std::string(tokenizer.token_bytes(token)), logprob};
+}
+
+void append_text(const model::TextModel& text, Choice& choice, const runtime::SequenceOutput& output,
+                 bool wants_logprobs, std::string& call_id_prefix) {
+  model::ParsedOutput parsed = choice.output.take();
+  choice.pending.content += parsed.content;
+  choice.pending.reasoning += parsed.reasoning;
+  for (model::ToolCallPiece& piece : parsed.tool_calls) {
+    const std::string id = piece.name.empty() ? "" : call_id_prefix + std::to_string(piece.index);
+    choice.pending.tool_calls.push_back({piece.index, id, std::move(piece.name), std::move(piece.arguments)});
+  }
+  if (!wants_logprobs) return;
+  LogprobEntry entry{named(text.tokenizer, output.token, output.logprob), {}};
+  for (const auto& [token, logprob] : output.top) entry.top.push_back(named(text.tokenizer, token, logprob));
+  choice.pending.logprobs.push_back(std::move(entry));
+}
+
+void finish_choice(RequestState& state, Choice& choice, runtime::FinishReason why) {
+  choice.finished = true;
+  --state.unfinished;
+  choice.pending.stop_reason = choice.output.matched_stop();
+  choice.pending.finish_reason = why == runtime::FinishReason::length ? "length"
+                                 : choice.output.called_tools()       ? "tool_calls"
+                                                                      : "stop";
+  state.context->metrics->choice_finished(choice.pending.finish_reason);
+}
+
+void time_token(RequestState& state, Choice& choice) {
+  const bool first = choice.last_token == TimePoint{};
+  const TimePoint at = now();
+  if (first)
+    state.context->metrics->first_token(at - state.arrival);
+  else
+    state.context->metrics->next_token(at - choice.last_token);
+  choice.last_token = at;
+}
+
+void take_token(Self self, const TokenReady& ready) {
+  auto& state = self->state;
+  const auto& committed = ready.committed;
+  Choice* choice = find_running(state, committed.sequence);
+  if (!choice) return;  // computed past a stop: dropped, not counted
+  auto& tokens = choice->submission.tokens;
+  CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
+        "tokens of a sequence come in order, each once");
+  if (choice->last_token == TimePoint{}) state.usage.cached_tokens += std::max(0, ready.cached_tokens);
+  time_token(state, *choice);
+  tokens.push_back(committed.output.token);
+  ++state.usage.completion_tokens;
+  // A token that ends the sequence is not text, unless the client asked to go on past it.
+  const bool ends = committed.finish == runtime::FinishReason::stop;
+  const bool stopped = !ends && choice->output.push(committed.output.token);
+  if (stopped || committed.finish != runtime::FinishReason::none) {
+    if (!stopped) choice->output.finish();
+    if (committed.finish == runtime::FinishReason::none)
+      self->send(state.context->scheduler, CancelSequence{committed.sequence});
+    finish_choice(state, *choice, stopped ? runtime::FinishReason::stop : committed.finish);
+  }
+  std::string call_prefix = "call_" + std::to_string(committed.sequence) + "_";
+  append_text(*state.context->text, *choice, committed.output, state.request.logprobs >= 0, call_prefix);
+  flush(self);
+}
+
+void begin(Self self) {
+  auto& state = self->state;
+  auto choices = make_choices(state.request, *state.context);
+  if (!choices) {
+    state.sink->fail(choices.error());
+    return leave(self, "refused");
+  }
+  state.choices = std::move(*choices);
+  state.unfinished = state.choices.size();
+  for (std::size_t i = 0; i < state.choices.size(); i += std::size_t(state.request.n))
+    state.usage.prompt_tokens += state.choices[i].submission.prompt_tokens;
+  state.context->metrics->request_tokenized(std::size_t(state.usage.prompt_tokens));
+  if (state.request.echo)
+    for (Choice& choice : state.choices)
+      choice.pending.content = state.context->text->tokenizer.decode(choice.submission.tokens, true);
+  log_event(LogLevel::info, "request_accepted",
+            {{"request_id", state.request.id},
+             {"choices", state.choices.size()},
+             {"prompt_tokens", state.usage.prompt_tokens}});
+  for (const Choice& choice : state.choices) submit(self, choice);
+}
+
+}  // namespace
+
+RequestHandle::behavior_type request(Self self, GenerationRequest request,
+                                     std::shared_ptr<RequestContext> context,
+                                     std::shared_ptr<TerminalOnce> sink) {
+  auto& state = self->state;
+  state.arrival = now();
+  state.request = std::move(request);
+  state.context = std::move(context);
+  state.sink = std::move(sink);
+  begin(self);
+  return {
+      [self](const TokenReady& ready) { take_token(self, ready); },
+      [self](const Refused& refused) {
+        if (!find_running(self->state, refused.sequence)) return;
+        self->state.sink->fail(refused.refusal);
+        leave(self, "error");
+      },
+      [self](const Interrupted& interrupted) {
+        if (const Choice* choice = find_running(self->state, interrupted.sequence)) {
+          submit(self, *choice);
+          if (choice->paused) self->send(self->state.context->scheduler, PauseSequence{interrupted.sequence});
+        }
+      },
+      [self](const Credit& credit) {
+        self->state.credit += credit.deltas;
+        flush(self);
+      },
+      [self](const CancelRequest&) {
+        if (self->state.sink->close()) leave(self, "abort");
+      },
+  };
+}
+
+}  // namespace troupe::actors

@@ -1,0 +1,37 @@
+# How the rooms of the tree become libraries: every .cpp of a folder belongs to its room.
+
+# troupe_room(NAME FOLDERS LIBRARIES...): static library troupe_NAME.
+function(troupe_room name folders)
+  set(sources)
+  foreach(folder IN LISTS folders)
+    file(GLOB found CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+    list(APPEND sources ${found})
+  endforeach()
+  if(sources)
+    add_library(troupe_${name} STATIC ${sources})
+    target_include_directories(troupe_${name} PUBLIC ${PROJECT_SOURCE_DIR})
+    target_link_libraries(troupe_${name} PUBLIC ${ARGN})
+  else()
+    add_library(troupe_${name} INTERFACE)
+    target_include_directories(troupe_${name} INTERFACE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(troupe_${name} INTERFACE ${ARGN})
+  endif()
+endfunction()
+
+# troupe_policies(NAME FOLDER LIBRARIES...): an object library, so that the linker keeps policies that nothing
+# names: they register themselves. A program gets them by linking troupe_NAME.
+function(troupe_policies name folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  add_library(troupe_${name}_objects OBJECT ${sources})
+  target_link_libraries(troupe_${name}_objects PUBLIC ${ARGN})
+  add_library(troupe_${name} INTERFACE)
+  target_sources(troupe_${name} INTERFACE $<TARGET_OBJECTS:troupe_${name}_objects>)
+  target_link_libraries(troupe_${name} INTERFACE ${ARGN})
+endfunction()
+
+# troupe_program(NAME FOLDER LIBRARIES...): the program.
+function(troupe_program name folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE ${ARGN})
+endfunction()

@@ -1,0 +1,103 @@
+#include "config/flags.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "config/nearest.hpp"
+
+namespace troupe::config {
+namespace {
+
+std::string flag_of(const Setting& setting) {
+  return "--" + std::string(setting.name);
+}
+std::string negation_of(const Setting& setting) {
+  return "--no-" + std::string(setting.name);
+}
+
+std::vector<std::string> known_flags(const Table& table) {
+  std::vector<std::string> known{"--help"};
+  for (const Setting& each : table) {
+    known.push_back(flag_of(each));
+    if (!each.short_flag.empty()) known.emplace_back(each.short_flag);
+    if (kind_of(each) == Kind::boolean) known.push_back(negation_of(each));
+  }
+  return known;
+}
+
+// CLI11 2.1 knows no short flags of two letters, and takes underscores as they are.
+std::string long_form(const Table& table, const std::string& argument) {
+  const auto equals = std::min(argument.find('='), argument.size());
+  std::string flag = argument.substr(0, equals);
+  for (const Setting& each : table)
+    if (!each.short_flag.empty() && flag == each.short_flag) flag = flag_of(each);
+  if (flag.starts_with("--")) std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag + argument.substr(equals);
+}
+
+CLI::Option* add_option(CLI::App& app, const Setting& setting) {
+  CLI::Option* option = nullptr;
+  if (kind_of(setting) == Kind::boolean) {
+    option = app.add_flag(flag_of(setting) + ",!" + negation_of(setting));
+  } else {
+    const std::string positional = setting.positional ? std::string(setting.argument) + "," : "";
+    option = app.add_option(positional + flag_of(setting));
+  }
+  if (kind_of(setting) == Kind::texts)
+    option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args(true);
+  else
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  return option;
+}
+
+[[noreturn]] void refuse_extra(const Table& table, const std::string& argument) {
+  if (!argument.starts_with('-') || argument == "-")
+    throw UsageError("'" + argument + "' is one argument too many", "command line", "see --help");
+  const std::string flag = argument.substr(0, argument.find('='));
+  throw UsageError("unknown flag", flag, "the nearest known one is " + nearest(flag, known_flags(table)));
+}
+
+}  // namespace
+
+Flags parse_flags(Table& table, std::span<const std::string> arguments) {
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  const CLI::Option* help = app.add_flag("-h,--help");
+  std::vector<CLI::Option*> options;
+  for (const Setting& each : table) options.push_back(add_option(app, each));
+
+  std::vector<std::string> reversed;  // as CLI11 wants them
+  bool flags_end = false;
+  for (const std::string& each : arguments) {
+    flags_end = flags_end || each == "--";
+    reversed.insert(reversed.begin(), flags_end ? each : long_form(table, each));
+  }
+  try {
+    app.parse(reversed);
+  } catch (const CLI::ParseError& failure) {
+    throw UsageError(failure.what(), "command line", "see --help");
+  }
+
+  Flags flags{.given = {}, .help = help->count() > 0};
+  if (flags.help) return flags;
+  std::vector<std::string> extras = app.remaining();
+  // A mistyped flag leaves its value behind as an argument too many; the flag is what to name.
+  std::stable_partition(extras.begin(), extras.end(), [](const auto& e) { return e.starts_with('-'); });
+  if (!extras.empty()) refuse_extra(table, extras.front());
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    if (options[i]->count() == 0) {
+      if (table[i].required)
+        throw UsageError(
+            (table[i].positional ? std::string(table[i].argument) : flag_of(table[i])) + " is missing",
+            "command line", "see --help");
+      continue;
+    }
+    std::vector<std::string> texts = options[i]->results();
+    if (kind_of(table[i]) != Kind::texts) texts = {texts.back()};
+    flags.given.push_back({&table[i], std::move(texts), flag_of(table[i])});
+  }
+  return flags;
+}
+
+}  // namespace troupe::config

@@ -1,0 +1,209 @@
+#include <algorithm>
+#include <bit>
+
+#include "config/settings.hpp"
+
+namespace troupe::config {
+namespace {
+
+// Upper ends of ranges; beyond them a value is a slip of the keyboard, and sums of them stay far from
+// overflow.
+constexpr std::int64_t most_tokens = 1 << 24;
+constexpr std::int64_t most_sequences = 1 << 16;
+constexpr std::int64_t most_ranks = 1024;
+constexpr std::int64_t most_bytes = std::int64_t{1} << 46;
+constexpr std::int64_t most_items = 1 << 20;
+
+Table model_settings(Settings& s) {
+  return {
+      {.name = "model",
+       .target = &s.model,
+       .argument = "CHECKPOINT",
+       .help = "Folder with config.json, safetensors, tokenizer.json and a chat template.",
+       .unset = "the demo model",
+       .positional = true},
+      {.name = "served-model-name",
+       .target = &s.served_model_name,
+       .argument = "NAME...",
+       .help = "Names that requests may use for the model; responses show the first.",
+       .unset = "the folder's name; troupe-mini for the demo model"},
+      {.name = "max-model-len",
+       .target = &s.max_model_len,
+       .argument = "TOKENS",
+       .help = "Longest sequence, prompt and output together.",
+       .unset = "max_position_embeddings of the model",
+       .range = {1, most_tokens}},
+      {.name = "generation-config",
+       .target = &s.generation_config,
+       .argument = "auto|none|FOLDER",
+       .help = "Where sampling defaults come from: generation_config.json of the checkpoint, nowhere, or "
+               "that file "
+               "of another folder."},
+      {.name = "reasoning-parser",
+       .target = &s.reasoning_parser,
+       .argument = "NAME",
+       .help = "How reasoning is told from the answer. auto looks at the chat template.",
+       .choices = {"auto", "deepseek_v31", "none"}},
+      {.name = "tool-call-parser",
+       .target = &s.tool_call_parser,
+       .argument = "NAME",
+       .help = "How tool calls are told from the answer. auto looks at the chat template.",
+       .choices = {"auto", "deepseek_v31", "none"}},
+  };
+}
+
+Table scheduling_settings(Settings& s) {
+  return {
+      {.name = "max-num-batched-tokens",
+       .target = &s.max_num_batched_tokens,
+       .argument = "TOKENS",
+       .help = "Most tokens that a step computes; longer prompts are computed in chunks.",
+       .range = {1, most_tokens}},
+      {.name = "max-num-seqs",
+       .target = &s.max_num_seqs,
+       .argument = "N",
+       .help = "Most sequences that hold KV blocks at a time.",
+       .range = {1, most_sequences}},
+      {.name = "max-waiting",
+       .target = &s.max_waiting,
+       .argument = "N",
+       .help = "Most sequences that wait for their turn; a request beyond them is answered with status 503.",
+       .range = {1, most_items}},
+      {.name = "scheduling-policy",
+       .target = &s.scheduling_policy,
+       .argument = "NAME",
+       .help =
+           "Who runs in a step: fcfs serves in order of arrival, decode_first lets no prompt stall a running "
+           "answer, priority goes by the request's priority, then by arrival.",
+       .choices = {"fcfs", "decode_first", "priority"}},
+  };
+}
+
+Table memory_settings(Settings& s) {
+  return {
+      {.name = "block-size",
+       .target = &s.block_size,
+       .argument = "TOKENS",
+       .help = "Tokens of a KV block.",
+       .range = {1, 1024}},
+      {.name = "gpu-memory-utilization",
+       .target = &s.gpu_memory_utilization,
+       .argument = "FRACTION",
+       .help = "Part of the device's memory for weights and KV cache together. On a machine without GPU the "
+               "device "
+               "is the host, whose memory others need too: hence a default below the customary 0.9.",
+       .range = {0, 1, true}},
+      {.name = "kv-cache-memory-bytes",
+       .target = &s.kv_cache_memory_bytes,
+       .argument = "SIZE",
+       .help = "Memory of the KV cache, such as 512M or 4G; --gpu-memory-utilization has no say then.",
+       .unset = "what --gpu-memory-utilization leaves",
+       .range = {1, most_bytes}},
+      {.name = "enable-prefix-caching",
+       .target = &s.enable_prefix_caching,
+       .help = "Keep the KV blocks of finished requests for prompts that begin alike."},
+  };
+}
+
+Table parallelism_settings(Settings& s) {
+  return {
+      {.name = "tensor-parallel-size",
+       .target = &s.tensor_parallel_size,
+       .argument = "N",
+       .help = "Ranks that share each layer. This version serves with one process: 1.",
+       .short_flag = "-tp",
+       .range = {1, most_ranks}},
+      {.name = "data-parallel-size",
+       .target = &s.data_parallel_size,
+       .argument = "N",
+       .help = "Attention groups. This version serves with one process: 1.",
+       .short_flag = "-dp",
+       .range = {1, most_ranks}},
+      {.name = "enable-expert-parallel",
+       .target = &s.enable_expert_parallel,
+       .help = "Spread whole experts over the ranks instead of a part of each. Results are the same bytes.",
+       .short_flag = "-ep"},
+      {.name = "virtual-shards",
+       .target = &s.virtual_shards,
+       .argument = "N",
+       .help = "Parts that long sums are made of, a power of two, at least the number of ranks. Results "
+               "depend on it, "
+               "and not on the number of ranks.",
+       .range = {1, most_ranks}},
+      {.name = "threads",
+       .target = &s.threads,
+       .argument = "N",
+       .help = "Threads that compute. Results do not depend on it.",
+       .unset = "as many as the process may run on at a time",
+       .range = {1, 1024}},
+      {.name = "max-restarts",
+       .target = &s.max_restarts,
+       .argument = "N",
+       .help = "Restarts of a worker in a row, with no step done between them, before the replica gives up.",
+       .range = {0, 1000}},
+  };
+}
+
+Table other_settings(Settings& s) {
+  return {
+      {.name = "log-level",
+       .target = &s.log_level,
+       .argument = "LEVEL",
+       .help = "Least severe lines that are logged.",
+       .choices = {"debug", "info", "warning", "error", "off"}},
+      {.name = "config",
+       .target = &s.config_file,
+       .argument = "FILE",
+       .help = "Settings in TOML, such as `max-num-seqs = 64`.",
+       .unset = "none is read"},
+      {.name = "show-config",
+       .target = &s.show_config,
+       .help = "Print every setting and who set it, in TOML, and end.",
+       .flag_only = true},
+  };
+}
+
+}  // namespace
+
+Table schema(Settings& settings) {
+  Table table;
+  append(table, model_settings(settings), "MODEL");
+  append(table, scheduling_settings(settings), "SCHEDULING");
+  append(table, memory_settings(settings), "MEMORY");
+  append(table, parallelism_settings(settings), "PARALLELISM AND RECOVERY");
+  for (Setting& each : schema(settings.edge)) table.push_back(std::move(each));
+  append(table, other_settings(settings), "LOG AND SETTINGS");
+  return table;
+}
+
+Table select(Table table, const std::vector<std::string_view>& names) {
+  Table selected;
+  for (std::string_view name : names) {
+    const auto found =
+        std::find_if(table.begin(), table.end(), [&](const auto& s) { return s.name == name; });
+    CHECK(found != table.end(), name);
+    selected.push_back(*found);
+  }
+  return selected;
+}
+
+void validate(const Settings& s) {
+  for (auto [name, value] : {std::pair{"--tensor-parallel-size", s.tensor_parallel_size},
+                             std::pair{"--data-parallel-size", s.data_parallel_size}})
+    if (value != 1)
+      throw UsageError("'" + std::to_string(value) + "' asks for several processes", name,
+                       "this version serves with one process: leave it at 1");
+  if (!std::has_single_bit(std::uint64_t(s.virtual_shards)))
+    throw UsageError("'" + std::to_string(s.virtual_shards) + "' is not a power of two", "--virtual-shards",
+                     "permitted: 1, 2, 4, ... " + std::to_string(most_ranks));
+  if (s.max_num_batched_tokens < s.max_num_seqs)
+    throw UsageError("'" + std::to_string(s.max_num_batched_tokens) +
+                         "' is fewer than --max-num-seqs, which is " + std::to_string(s.max_num_seqs),
+                     "--max-num-batched-tokens", "a step must have room for one token of every sequence");
+  for (const std::string& name : s.served_model_name)
+    if (name.empty()) throw UsageError("a name is empty", "--served-model-name");
+  for (const std::string& key : s.edge.api_key)
+    if (key.empty()) throw UsageError("a key is empty", "--api-key", "leave it out to ask for none");
+}
+
+}  // namespace troupe::config

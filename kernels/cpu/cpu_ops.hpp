@@ -1,0 +1,54 @@
+// The operations on a CPU, by Highway on AVX2 or AVX-512, with the same bytes on both and for any number of
+// threads. A call computes before it returns. One thread at a time may call.
+#pragma once
+
+#include "kernels/ops.hpp"
+#include "runtime/base/thread_pool.hpp"
+
+namespace troupe::kernels {
+
+class CpuOps final : public Ops {
+ public:
+  // threads: the caller and threads - 1 more. Throws Error on a CPU without the instructions.
+  explicit CpuOps(int threads);
+
+  std::string_view arithmetic() const override { return "f32x16"; }
+  std::shared_ptr<void> allocate(std::size_t bytes) override;
+
+  void embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
+             Tensor out) override;
+  void rms_norm(Queue&, const Tensor& x, const Tensor& weight, float epsilon, Tensor out) override;
+  void linear(Queue&, const Tensor& x, const Weight& w, Tensor out) override;
+  void linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
+                      Tensor out) override;
+  void head_linear(Queue&, const Tensor& x, std::span<const Weight> heads, Tensor out) override;
+  void rope(Queue&, Tensor x, const RopeTable& table, const StepLayout& layout) override;
+  void store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
+                    const LatentCache& cache) override;
+  void mla_attention(Queue&, const Tensor& q, const LatentCache& cache, const StepLayout& layout, float scale,
+                     Tensor out) override;
+  void silu_mul(Queue&, Tensor gate, const Tensor& up) override;
+  void add(Queue&, Tensor x, const Tensor& y) override;
+  void route(Queue&, const Tensor& logits, const RoutingRule& rule, Routing& out) override;
+  void expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) override;
+  void experts(Queue&, const ExpertBatch& batch, const ExpertWeights& local, Tensor out) override;
+  void weighted_sum(Queue&, const Tensor& rows, const Routing& routing, Tensor out) override;
+  void gather_rows(Queue&, const Tensor& x, std::span<const std::int32_t> rows, Tensor out) override;
+  void join_columns(Queue&, const Tensor& parts, Tensor out) override;
+  void sample(Queue&, const Tensor& logits, std::span<const SamplingRow> how,
+              std::vector<SampledToken>& out) override;
+
+ private:
+  // task(begin, end) over rows that hold about `elements` elements each; inline when they are few.
+  template <class Task>
+  void each_row(std::int64_t rows, std::int64_t elements, Task&& task) {
+    constexpr std::int64_t worth_a_thread = 1 << 14;  // elements that outweigh handing them over
+    pool_.parallel_for(rows, 1 + worth_a_thread / (elements + 1), task);
+  }
+
+  ThreadPool pool_;
+};
+
+std::unique_ptr<Ops> make_cpu_ops(int threads);
+
+}  // namespace troupe::kernels

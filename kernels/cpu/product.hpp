@@ -1,0 +1,36 @@
+// Matrix products for all operations that have weights: a list of them, cut into tiles that the threads of a
+// pool share. How it is cut never shows in the results.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/ops.hpp"
+#include "runtime/base/thread_pool.hpp"
+
+namespace troupe::kernels {
+
+// out[t][row] = the tree sum over the shards of w's columns of W[row] . x[t].
+struct Product {
+  const Weight* w = nullptr;
+  VirtualShards shards;        // w's first column is the first column of the first shard
+  const float* const* x = {};  // [rows] of at least w->cols columns each
+  float* const* out = {};      // [rows] of at least w->rows columns each; apart from x
+  std::int64_t rows = 0;
+};
+
+// One shard that is all of w's columns.
+inline VirtualShards whole(const Weight& w) {
+  return {.first = 0, .count = 1, .total = 1, .columns = w.cols};
+}
+
+// Checks that w's columns are those of the shards.
+void check_shards(const Weight& w, const VirtualShards& shards);
+
+void multiply(ThreadPool& pool, std::span<const Product> products);
+
+// out[k] = the weight at (row, k) for k in [0, w.cols), in F32.
+void dequantise_row(const Weight& w, std::int64_t row, float* out);
+
+}  // namespace troupe::kernels

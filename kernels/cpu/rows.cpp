@@ -1,0 +1,56 @@
+// Operations that only move rows.
+#include <algorithm>
+
+#include "kernels/cpu/cpu_ops.hpp"
+#include "kernels/cpu/product.hpp"
+#include "kernels/cpu/weights.hpp"
+
+namespace troupe::kernels {
+
+void CpuOps::embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
+                   Tensor out) {
+  check_weight(table);
+  CHECK(out.rows() == std::int64_t(tokens.size()) && out.row_elements() == table.cols, "shapes of embed");
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    float* const to = out.as<float>() + std::int64_t(t) * table.cols;
+    const std::int64_t row = std::int64_t{tokens[t]} - first_token;
+    if (row >= 0 && row < table.rows)
+      dequantise_row(table, row, to);
+    else
+      std::fill_n(to, table.cols, 0.0f);
+  }
+}
+
+void CpuOps::expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) {
+  const std::int64_t slots = routing.experts.row_elements(), n = tokens.row_elements();
+  const std::int64_t used = tokens.rows() * slots;
+  CHECK(routing.experts.rows() == tokens.rows() && out.rows.row_elements() == n, "shapes of expand");
+  CHECK(used <= out.rows.rows() && used <= out.experts.elements(), "an expert batch of too little capacity");
+  each_row(tokens.rows(), slots * n, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin * slots; row < end * slots; ++row)
+      std::copy_n(tokens.as<float>() + row / slots * n, n, out.rows.as<float>() + row * n);
+  });
+  std::copy_n(routing.experts.as<std::int32_t>(), used, out.experts.as<std::int32_t>());
+  *out.count.as<std::int32_t>() = std::int32_t(used);
+}
+
+void CpuOps::gather_rows(Queue&, const Tensor& x, std::span<const std::int32_t> rows, Tensor out) {
+  const std::int64_t n = x.row_elements();
+  CHECK(out.rows() == std::int64_t(rows.size()) && out.row_elements() == n, "shapes of gather_rows");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    CHECK(rows[i] >= 0 && rows[i] < x.rows(), "row out of range");
+    std::copy_n(x.as<float>() + rows[i] * n, n, out.as<float>() + std::int64_t(i) * n);
+  }
+}
+
+void CpuOps::join_columns(Queue&, const Tensor& parts, Tensor out) {
+  CHECK(parts.rank() == 3 && parts.shape(1) == out.rows(), "shapes of join_columns");
+  const std::int64_t ranks = parts.shape(0), n = parts.shape(2), columns = out.row_elements();
+  CHECK(columns <= ranks * n, "more columns than the parts have");
+  for (std::int64_t t = 0; t < out.rows(); ++t)
+    for (std::int64_t column = 0; column < columns; column += n)
+      std::copy_n(parts.as<float>() + (column / n * out.rows() + t) * n, std::min(n, columns - column),
+                  out.as<float>() + t * columns + column);
+}
+
+}  // namespace troupe::kernels

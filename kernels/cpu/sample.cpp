@@ -1,0 +1,199 @@
+// Sampling with vLLM's meaning of the parameters: logits over temperature, then min_p, top_k, top_p. Each of
+// the three keeps the most likely tokens, ties by lower id, so together they keep a prefix of that order.
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "kernels/cpu/cpu_ops.hpp"
+#include "kernels/elementary.hpp"
+#include "kernels/philox.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/sample.cpp"
+#include "kernels/cpu/targets.hpp"
+// Highway after the choice of targets.
+#include <hwy/foreach_target.h>
+
+#include "kernels/cpu/exp-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace troupe::kernels::HWY_NAMESPACE {
+
+// The highest of n logits; false if one of them is not finite.
+bool find_highest(const float* logits, std::int64_t n, float& highest) {
+  constexpr float lowest = -std::numeric_limits<float>::infinity();
+  Lanes most = broadcast(lowest);
+  Lanes strange = zero();  // x - x is 0 for a finite x, else NaN, which stays
+  each_chunk(n, [&](std::int64_t i, std::int64_t length) LANES_INLINE {
+    const Lanes x = load_part(logits + i, length, logits[0]);
+    most = maximum(most, x);
+    strange = add(strange, each_part([&](int p) LANES_INLINE { return hn::Sub(x.part[p], x.part[p]); }));
+  });
+  highest = maximum(most);
+  return sum(strange) == 0;
+}
+
+// out[i] = exp((logits[i] - highest) / temperature)
+void exponentials(const float* logits, std::int64_t n, float highest, float temperature, float* out) {
+  const V minus = hn::Set(D(), -highest), divisor = hn::Set(D(), temperature);
+  each_chunk(n, [&](std::int64_t i, std::int64_t length) LANES_INLINE {
+    const Lanes x = load_part(logits + i, length);
+    store_part(
+        exp(each_part([&](int p) LANES_INLINE { return hn::Div(hn::Add(x.part[p], minus), divisor); })),
+        out + i, length);
+  });
+}
+
+}  // namespace troupe::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace troupe::kernels {
+namespace {
+
+HWY_EXPORT(find_highest);
+HWY_EXPORT(exponentials);
+
+// Tokens by descending value, ties by lower id, sorted only as far as asked for.
+class Ranking {
+ public:
+  // Of the tokens that `keep` accepts.
+  template <class Keep>
+  Ranking(const float* values, std::int64_t n, Keep keep) : values_(values) {
+    for (std::int64_t i = 0; i < n; ++i)
+      if (keep(values[i])) order_.push_back(TokenId(i));
+  }
+
+  std::size_t size() const { return order_.size(); }
+  TokenId operator[](std::size_t rank) {
+    while (rank >= sorted_) sort_more();
+    return order_[rank];
+  }
+
+ private:
+  void sort_more() {
+    constexpr std::size_t first_batch = 64, growth = 8;
+    const auto before = [this](TokenId a, TokenId b) {
+      return values_[a] > values_[b] || (values_[a] == values_[b] && a < b);
+    };
+    const std::size_t end = std::min(std::max(first_batch, sorted_ * growth), order_.size());
+    const auto from = order_.begin() + std::ptrdiff_t(sorted_), to = order_.begin() + std::ptrdiff_t(end);
+    if (to != order_.end()) std::nth_element(from, to, order_.end(), before);
+    std::sort(from, to, before);
+    sorted_ = end;
+  }
+
+  const float* values_;
+  std::vector<TokenId> order_;
+  std::size_t sorted_ = 0;
+};
+
+// One row of logits. Buffers are a thread's, for row after row.
+class Sampler {
+ public:
+  Sampler(const float* logits, std::int64_t vocabulary, std::int64_t row)
+      : logits_(logits), vocabulary_(vocabulary) {
+    if (!HWY_DYNAMIC_DISPATCH(find_highest)(logits, vocabulary, highest_))
+      throw Error("the model gave logits that are no numbers", "row " + std::to_string(row) + " of the step",
+                  "check the checkpoint");
+  }
+
+  SampledToken sample(const SamplingRow& how) {
+    SampledToken result;
+    result.token = how.temperature == 0 ? most_likely() : draw(how);
+    if (how.logprobs >= 0) report(how.logprobs, result);
+    return result;
+  }
+
+ private:
+  TokenId most_likely() const {
+    return TokenId(std::find(logits_, logits_ + vocabulary_, highest_) - logits_);
+  }
+
+  // Sets probabilities_, up to a factor: the highest is 1.
+  void exponentiate(float temperature) {
+    probabilities_.resize(std::size_t(vocabulary_));
+    HWY_DYNAMIC_DISPATCH(exponentials)(logits_, vocabulary_, highest_, temperature, probabilities_.data());
+  }
+
+  TokenId draw(const SamplingRow& how) {
+    exponentiate(how.temperature);
+    Ranking ranking(probabilities_.data(), vocabulary_, [&](float p) { return p > 0 && p >= how.min_p; });
+    const std::size_t kept =
+        how.top_k > 0 ? std::min(ranking.size(), std::size_t(how.top_k)) : ranking.size();
+    double total = mass(ranking, kept, how.min_p);
+    if (how.top_p < 1) total = cut(ranking, kept, how.top_p * total);
+    const double target = uniform_draw(how.seed, how.choice, how.output_position) * total;
+    double sum = 0;
+    for (std::size_t rank = 0; rank < kept; ++rank) {
+      sum += probabilities_[std::size_t(ranking[rank])];
+      // Rounding may leave the last sum a little under the total.
+      if (sum > target || sum >= total) return ranking[rank];
+    }
+    return ranking[kept - 1];
+  }
+
+  // Of the first `kept` of the ranking: by rank if that is a part, else by id, which needs no order.
+  double mass(Ranking& ranking, std::size_t kept, float min_p) const {
+    double sum = 0;
+    if (kept < ranking.size()) {
+      for (std::size_t rank = 0; rank < kept; ++rank) sum += probabilities_[std::size_t(ranking[rank])];
+    } else {
+      for (const float p : probabilities_) sum += p >= min_p ? p : 0;
+    }
+    return sum;
+  }
+
+  // The mass of the shortest prefix that reaches `wanted`.
+  double cut(Ranking& ranking, std::size_t kept, double wanted) const {
+    double sum = 0;
+    for (std::size_t rank = 0; rank < kept; ++rank) {
+      sum += probabilities_[std::size_t(ranking[rank])];
+      if (sum >= wanted) break;
+    }
+    return sum;
+  }
+
+  // log softmax of the raw logits.
+  void report(int alternatives, SampledToken& result) {
+    exponentiate(1);
+    double sum = 0;
+    for (const float p : probabilities_) sum += p;
+    const double log_sum = elementary::log(sum) + highest_;
+    auto logprob = [&](TokenId token) { return float(logits_[token] - log_sum); };
+    result.logprob = logprob(result.token);
+    if (alternatives == 0) return;
+    Ranking ranking(logits_, vocabulary_, [](float) { return true; });
+    const std::size_t count = std::min(ranking.size(), std::size_t(alternatives));
+    for (std::size_t rank = 0; rank < count; ++rank)
+      result.top.emplace_back(ranking[rank], logprob(ranking[rank]));
+  }
+
+  const float* logits_;
+  std::int64_t vocabulary_;
+  float highest_ = 0;
+  std::vector<float> probabilities_;
+};
+
+}  // namespace
+
+void CpuOps::sample(Queue&, const Tensor& logits, std::span<const SamplingRow> how,
+                    std::vector<SampledToken>& out) {
+  const std::int64_t vocabulary = logits.row_elements();
+  CHECK(logits.rows() == std::int64_t(how.size()) && (how.empty() || vocabulary > 0), "shapes of sample");
+  for (const SamplingRow& row : how) {
+    CHECK(row.temperature >= 0 && row.top_p > 0 && row.top_p <= 1, "temperature or top_p out of range");
+    CHECK(row.min_p >= 0 && row.min_p <= 1 && row.top_k >= 0, "min_p or top_k out of range");
+    CHECK(row.logprobs >= -1 && row.logprobs <= max_logprobs, "logprobs out of range");
+  }
+  out.assign(how.size(), {});
+  each_row(logits.rows(), vocabulary, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row)
+      out[std::size_t(row)] =
+          Sampler(logits.as<float>() + row * vocabulary, vocabulary, row).sample(how[std::size_t(row)]);
+  });
+}
+
+}  // namespace troupe::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,183 @@
+// The fused operations that the decoder graphs are made of. Each call enqueues and returns.
+//
+// Numerics (all implementations of one arithmetic give the same bytes): a row's result depends on that row
+// alone; a dot product runs in 16 F32 lanes with fused multiply-add (lane = column mod 16, a short tail
+// counts as zeros), then one tree over the lanes: 8 apart, 4, 2, 1. Weights are dequantised exactly: value
+// times scale, rounded once to F32. Activations and caches are F32. exp is our own polynomial.
+//
+// Shapes: T tokens of the step, H heads of this rank, k experts a token, V virtual shards.
+// An Ops object is used by one thread at a time; it may use many threads itself.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "kernels/queue.hpp"
+#include "kernels/tensor.hpp"
+#include "runtime/base/ids.hpp"
+
+namespace troupe::kernels {
+
+// The virtual shards of one sum over `columns` that a rank holds: shards [first, first + count) of total, a
+// power of two; shard i covers columns floor(i*columns/total) to floor((i+1)*columns/total). count is a power
+// of two, first a multiple of it. Each shard is a dot product of its own; shards are added along one binary
+// tree: neighbours first, then pairs of pairs. An empty shard is zero.
+struct VirtualShards {
+  int first = 0;
+  int count = 1;
+  int total = 1;
+  std::int64_t columns = 0;  // of the whole sum, over all ranks
+
+  std::int64_t begin(int shard) const { return shard * columns / total; }  // global column
+};
+
+// The new tokens of one sequence in a step: rows [first_row, first_row + rows) of the step's tensors.
+struct SequenceLayout {
+  std::int64_t first_row = 0;
+  std::int64_t rows = 0;
+  std::int64_t first_position = 0;  // of its first row; earlier positions are in the cache already
+  std::span<const BlockId> blocks;  // covers positions [0, first_position + rows)
+};
+
+struct StepLayout {
+  std::int64_t tokens = 0;  // T
+  std::vector<SequenceLayout> sequences;
+};
+
+// One layer's MLA cache. data: [blocks, block_size, latent + rope], f32: the normed latent, then the rotated
+// key part.
+struct LatentCache {
+  Tensor data;
+  std::int64_t block_size() const { return data.shape(1); }
+};
+
+// cos and sin by position: [positions, rope / 2], f32.
+struct RopeTable {
+  Tensor cos, sin;
+};
+
+enum class Scoring : std::uint8_t { sigmoid, softmax };
+
+struct RoutingRule {
+  Scoring scoring = Scoring::sigmoid;
+  int experts = 0;              // of the model
+  int groups = 1;               // n_group
+  int groups_kept = 1;          // topk_group
+  int per_token = 1;            // num_experts_per_tok
+  bool normalise = true;        // norm_topk_prob
+  float scaling = 1;            // routed_scaling_factor
+  const float* bias = nullptr;  // e_score_correction_bias [experts]; null: none
+};
+
+// Slots of a token are ordered by selection score, highest first, ties by lower expert id.
+struct Routing {
+  Tensor experts;  // [T, k] i32
+  Tensor weights;  // [T, k] f32
+};
+
+// Rows that wait for experts. Only the first rows_used rows count; capacity is fixed.
+struct ExpertBatch {
+  Tensor rows;     // [capacity, hidden] f32
+  Tensor experts;  // [capacity] i32: global expert id of each row
+  Tensor count;    // [1] i32: rows in use
+};
+
+struct Expert {
+  Weight gate, up;  // [intermediate of this rank, hidden]
+  Weight down;      // [hidden, intermediate of this rank]
+};
+
+// The experts that a rank computes: ids [first, first + experts.size()), each whole (shards.count ==
+// shards.total) or the part that its virtual shards of the intermediate columns cover.
+struct ExpertWeights {
+  int first = 0;
+  std::span<const Expert> experts;
+  VirtualShards shards;
+};
+
+constexpr int max_logprobs = 20;
+
+struct SamplingRow {
+  float temperature = 1;  // 0: greedy
+  float top_p = 1;
+  float min_p = 0;
+  int top_k = 0;  // 0: all
+  std::uint64_t seed = 0;
+  std::uint32_t choice = 0;
+  std::uint64_t output_position = 0;
+  int logprobs = -1;  // how many alternatives to report, up to max_logprobs; -1: no log-probability at all
+};
+
+struct SampledToken {
+  TokenId token = 0;
+  float logprob = 0;                           // of the untempered distribution; set when logprobs >= 0
+  std::vector<std::pair<TokenId, float>> top;  // most likely first, ties by lower id
+};
+
+class Ops {
+ public:
+  virtual ~Ops() = default;
+
+  // Names the rounding behaviour; ranks of a replica must agree on it. "f32x16" on CPU.
+  virtual std::string_view arithmetic() const = 0;
+  // Zeroed memory of the device, aligned to 64 bytes. Throws Error when there is not enough.
+  virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
+
+  // out[t] = table[tokens[t]]; table: [vocabulary part, hidden] whose first row is token first_token; ids
+  // outside give zeros.
+  virtual void embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
+                     Tensor out) = 0;
+  // out[t] = x[t] / sqrt(mean(x[t]^2) + epsilon) * weight; x: [T, n], or [T, >= n] of which the first n
+  // columns count; weight: [n] f32; out: [T, n], may be x.
+  virtual void rms_norm(Queue&, const Tensor& x, const Tensor& weight, float epsilon, Tensor out) = 0;
+  // out[t] = W x[t]; x: [T, cols], out: [T, rows].
+  virtual void linear(Queue&, const Tensor& x, const Weight& w, Tensor out) = 0;
+  // The same, as the tree sum of the virtual shards that w's columns cover: a partial sum for all_reduce.
+  virtual void linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
+                              Tensor out) = 0;
+  // One matrix a head: out[t, h] = W_h x[t, h]. x: [T, H, >= cols], of which the first cols count; out: [T,
+  // H, >= rows], likewise.
+  virtual void head_linear(Queue&, const Tensor& x, std::span<const Weight> heads, Tensor out) = 0;
+  // Rotates the last rope elements of each head in place; pairs are neighbours (2i, 2i+1) in x and come out
+  // as halves (i, i + rope/2), as DeepSeek's interleaved form. x: [T, H, head].
+  virtual void rope(Queue&, Tensor x, const RopeTable& table, const StepLayout& layout) = 0;
+  // Writes the step's entries into the cache. latent: [T, latent]; rope_key: [T, rope], rotated.
+  virtual void store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
+                            const LatentCache& cache) = 0;
+  // Causal attention in the latent space. q: [T, H, latent + rope]; out: [T, H, latent].
+  // Every key is read from the cache; sums run over fixed splits of attention_split positions, joined in
+  // order.
+  virtual void mla_attention(Queue&, const Tensor& q, const LatentCache& cache, const StepLayout& layout,
+                             float scale, Tensor out) = 0;
+  // gate = silu(gate) * up, both [T, n].
+  virtual void silu_mul(Queue&, Tensor gate, const Tensor& up) = 0;
+  // x += y, same shape.
+  virtual void add(Queue&, Tensor x, const Tensor& y) = 0;
+  // logits: [T, experts] of the router.
+  virtual void route(Queue&, const Tensor& logits, const RoutingRule& rule, Routing& out) = 0;
+  // Row t*k+s of out = token t for the expert in slot s. tokens: [T, hidden]; out.rows: [>= T*k, hidden].
+  virtual void expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) = 0;
+  // out[i] = down_e(silu(gate_e(x_i)) * up_e(x_i)) for each row in use; rows of experts outside local give
+  // zeros.
+  virtual void experts(Queue&, const ExpertBatch& batch, const ExpertWeights& local, Tensor out) = 0;
+  // out[t] = sum over slots s, in order, of weights[t, s] * rows[t*k+s]: out = w0*r0, then fma(ws, rs, out).
+  // rows: [T*k, hidden].
+  virtual void weighted_sum(Queue&, const Tensor& rows, const Routing& routing, Tensor out) = 0;
+  // out[i] = x[rows[i]].
+  virtual void gather_rows(Queue&, const Tensor& x, std::span<const std::int32_t> rows, Tensor out) = 0;
+  // out[t, r*n + i] = parts[r, t, i], dropping columns past out's width. parts: [ranks, T, n]; out: [T, <=
+  // ranks*n].
+  virtual void join_columns(Queue&, const Tensor& parts, Tensor out) = 0;
+  // logits: [S, vocabulary] f32, S == how.size(). Stays on the device in a GPU implementation; read out after
+  // Queue::wait.
+  virtual void sample(Queue&, const Tensor& logits, std::span<const SamplingRow> how,
+                      std::vector<SampledToken>& out) = 0;
+};
+
+constexpr std::int64_t attention_split = 128;  // positions
+
+}  // namespace troupe::kernels

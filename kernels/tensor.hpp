@@ -1,0 +1,114 @@
+// Views of memory that somebody else owns. Cheap to copy; nothing here allocates.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+#include "runtime/base/error.hpp"
+
+namespace troupe::kernels {
+
+enum class DType : std::uint8_t { f32, f16, bf16, f8_e4m3, i32, i64 };
+
+constexpr std::size_t size_of(DType type) {
+  switch (type) {
+    case DType::f8_e4m3:
+      return 1;
+    case DType::f16:
+    case DType::bf16:
+      return 2;
+    case DType::f32:
+    case DType::i32:
+      return 4;
+    case DType::i64:
+      return 8;
+  }
+  return 0;
+}
+
+template <class T>
+constexpr DType dtype_of();
+template <>
+constexpr DType dtype_of<float>() {
+  return DType::f32;
+}
+template <>
+constexpr DType dtype_of<std::int32_t>() {
+  return DType::i32;
+}
+template <>
+constexpr DType dtype_of<std::int64_t>() {
+  return DType::i64;
+}
+
+// A dense row-major array of up to 4 dimensions, in the memory of the Ops that made it.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(void* data, DType dtype, std::initializer_list<std::int64_t> shape)
+      : data_(data), dtype_(dtype), rank_(int(shape.size())) {
+    CHECK(shape.size() <= shape_.size());
+    std::size_t i = 0;
+    for (std::int64_t extent : shape) shape_[i++] = extent;
+  }
+
+  DType dtype() const { return dtype_; }
+  int rank() const { return rank_; }
+  std::int64_t shape(int i) const { return shape_[std::size_t(i)]; }
+  std::int64_t rows() const { return rank_ == 0 ? 0 : shape_[0]; }
+  std::int64_t row_elements() const {  // elements of one index of the first dimension
+    std::int64_t product = 1;
+    for (int i = 1; i < rank_; ++i) product *= shape(i);
+    return product;
+  }
+  std::int64_t elements() const { return rank_ == 0 ? 0 : rows() * row_elements(); }
+  std::size_t bytes() const { return std::size_t(elements()) * size_of(dtype_); }
+  void* raw() const { return data_; }
+
+  // Checked: T is the dtype.
+  template <class T>
+  T* as() const {
+    CHECK(dtype_of<T>() == dtype_, "tensor accessed as another type");
+    return static_cast<T*>(data_);
+  }
+
+  // Rows [first, first + count) of the same memory.
+  Tensor slice(std::int64_t first, std::int64_t count) const {
+    CHECK(first >= 0 && count >= 0 && first + count <= rows(), "slice out of range");
+    Tensor part = *this;
+    part.data_ = static_cast<std::byte*>(data_) + std::size_t(first * row_elements()) * size_of(dtype_);
+    part.shape_[0] = count;
+    return part;
+  }
+  // The same memory, seen in another shape that is not larger.
+  Tensor reshape(std::initializer_list<std::int64_t> shape) const {
+    Tensor other(data_, dtype_, shape);
+    CHECK(other.elements() <= elements(), "reshape to a larger tensor");
+    return other;
+  }
+
+ private:
+  void* data_ = nullptr;
+  DType dtype_ = DType::f32;
+  int rank_ = 0;
+  std::array<std::int64_t, 4> shape_{};
+};
+
+// A matrix [rows, cols] of a checkpoint, or the part of it that a rank holds: y = x W^T.
+// FP8 holds one F32 scale per block; blocks are found by the row and column of the whole matrix, of which
+// this part begins at (row0, col0).
+struct Weight {
+  const void* data = nullptr;
+  DType dtype = DType::f32;
+  std::int64_t rows = 0;          // outputs
+  std::int64_t cols = 0;          // inputs, which a dot product runs along
+  const float* scales = nullptr;  // [*, scale_stride]; null unless dtype is f8_e4m3
+  std::int64_t scale_stride = 0;
+  std::int64_t row0 = 0, col0 = 0;
+  std::int64_t block_rows = 128, block_cols = 128;
+};
+
+}  // namespace troupe::kernels

@@ -1,0 +1,95 @@
+#include <iostream>
+#include <map>
+
+#include "config/settings.hpp"
+#include "launch/command_line.hpp"
+#include "launch/demo_model.hpp"
+#include "model/checkpoint.hpp"
+#include "model/finite.hpp"
+#include "model/text_model.hpp"
+
+namespace troupe::launch {
+namespace {
+
+constexpr config::Page page{
+    .command = "check",
+    .summary = "verifies a checkpoint and describes it",
+    .description =
+        "Opens a checkpoint folder, or the demo model, as the server does: config.json, names, shapes and "
+        "types of all "
+        "tensors, tokenizer, chat template, generation defaults. Then reads all weights, also those that the "
+        "server "
+        "does not load, in search of a NaN or an infinity. It needs no memory for the weights.",
+    .examples = "$ troupe check /models/deepseek-v3",
+    .exit_status =
+        "0 the checkpoint can be served; 1 it cannot, and the reason is on standard error; 2 wrong flag, "
+        "variable or setting."};
+
+struct Summary {
+  std::int64_t parameters = 0;
+  std::size_t bytes = 0;
+  std::map<std::string, std::int64_t> parameters_by_type;
+};
+
+std::int64_t elements(const model::StoredTensor& tensor) {
+  return std::int64_t(tensor.bytes.size() / kernels::size_of(tensor.dtype));
+}
+
+// Scales of FP8 blocks are no parameters of their own.
+Summary read_weights(const model::Checkpoint& checkpoint) {
+  Summary summary;
+  for (const std::string& name : checkpoint.names()) {
+    const model::StoredTensor& tensor = checkpoint.tensor(name);
+    if (!model::all_finite(tensor.dtype, tensor.bytes))
+      throw Error("the tensor holds a NaN or an infinity", checkpoint.folder().string() + ": " + name,
+                  "download or convert the checkpoint again");
+    summary.bytes += tensor.bytes.size();
+    if (name.ends_with("_scale_inv")) continue;
+    summary.parameters += elements(tensor);
+    summary.parameters_by_type[std::string(model::safetensors_name(tensor.dtype))] += elements(tensor);
+  }
+  return summary;
+}
+
+void describe(const model::ModelConfig& config) {
+  std::cout << "architecture    " << config.architecture << ", " << config.num_hidden_layers
+            << " layers of width " << config.hidden_size << ", " << config.num_attention_heads << " heads\n"
+            << "experts         " << config.n_routed_experts << " routed, " << config.num_experts_per_tok
+            << " a token, " << config.n_shared_experts << " shared\n"
+            << "context         " << config.max_position_embeddings << " tokens\n";
+}
+
+void describe(const Summary& weights) {
+  std::cout << "parameters      " << weights.parameters << " (";
+  const char* separator = "";
+  for (const auto& [type, count] : weights.parameters_by_type) {
+    std::cout << separator << type << " " << count;
+    separator = ", ";
+  }
+  std::cout << ")\nbytes           " << weights.bytes << ", all finite\n";
+}
+
+void describe(const model::TextModel& text) {
+  std::cout << "vocabulary      " << text.tokenizer.vocab_size() << " tokens\n"
+            << "chat template   " << (text.chat_template ? "yes" : "none: completions only") << "\n"
+            << "ends with       ";
+  for (TokenId id : text.eos_ids) std::cout << id << " ";
+  std::cout << "\n";
+}
+
+}  // namespace
+
+int check(const Arguments& arguments) {
+  config::Settings settings;
+  config::Table table = config::select(config::schema(settings), {"model"});
+  if (!read_command_line(page, table, arguments)) return 0;
+  const auto folder = checkpoint_or_demo(settings.model);
+  const auto checkpoint = model::Checkpoint::open(folder);
+  std::cout << "checkpoint      " << folder.string() << "\n";
+  describe(checkpoint.config());
+  describe(read_weights(checkpoint));
+  describe(model::TextModel::load(folder));
+  return 0;
+}
+
+}  // namespace troupe::launch

@@ -1,0 +1,180 @@
+#include "launch/server.hpp"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "actors/edge/http_server.hpp"
+#include "actors/replica.hpp"
+#include "launch/single_rank.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/kv_size.hpp"
+
+namespace troupe::launch {
+namespace {
+
+constexpr std::chrono::milliseconds failure_poll{200};
+
+// The signals that stop the server are waited for, so no thread may be struck by them.
+sigset_t block_stop_signals() {
+  signal(SIGPIPE, SIG_IGN);  // a client that left is an error of its own write
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGINT);
+  sigaddset(&stop, SIGTERM);
+  CHECK(pthread_sigmask(SIG_BLOCK, &stop, nullptr) == 0, "pthread_sigmask");
+  return stop;
+}
+
+std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model) {
+  const std::int64_t longest = model.max_position_embeddings;
+  if (settings.max_model_len.value_or(longest) > longest)
+    throw Error("max-model-len " + std::to_string(*settings.max_model_len) + " is more than the " +
+                    std::to_string(longest) + " positions that the model was made for",
+                "max-model-len", "lower it or leave it out");
+  return std::int32_t(settings.max_model_len.value_or(longest));
+}
+
+runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoint& checkpoint,
+                        std::int32_t max_model_len) {
+  runtime::KvBudget budget;
+  if (settings.kv_cache_memory_bytes) budget.bytes = std::size_t(settings.kv_cache_memory_bytes->bytes);
+  budget.memory_utilization = settings.gpu_memory_utilization;
+  const runtime::KvShape shape{model::cache_bytes_per_token(checkpoint.config()),
+                               std::int32_t(settings.block_size), max_model_len};
+  const auto size = runtime::kv_size(budget, shape, runtime::memory_limit(),
+                                     runtime::memory_resident() + checkpoint.total_bytes());
+  log_event(LogLevel::info, "kv_cache",
+            {{"bytes", size.bytes},
+             {"blocks", size.blocks},
+             {"full_length_sequences", size.full_length_sequences}});
+  return size;
+}
+
+actors::ModelInfo describe(const config::Settings& settings, const std::filesystem::path& folder,
+                           std::int32_t max_model_len) {
+  actors::ModelInfo info;
+  info.names = settings.served_model_name;
+  if (info.names.empty()) info.names = {settings.model.empty() ? "troupe-mini" : folder.filename().string()};
+  info.root = folder.filename().string();
+  info.max_model_len = max_model_len;
+  info.created =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  return info;
+}
+
+// --generation-config: the checkpoint's own, another folder's, or none.
+std::shared_ptr<const model::TextModel> load_text(const config::Settings& settings,
+                                                  const std::filesystem::path& folder,
+                                                  std::int64_t vocab_size) {
+  auto text = std::make_shared<model::TextModel>(model::TextModel::load(folder));
+  if (settings.generation_config == "none")
+    text->defaults = {};
+  else if (settings.generation_config != "auto")
+    text->defaults = model::load_generation_config(settings.generation_config, vocab_size);
+  return text;
+}
+
+actors::ReplicaOptions replica_options(const config::Settings& settings,
+                                       const std::filesystem::path& folder) {
+  actors::ReplicaOptions options;
+  options.checkpoint = std::make_shared<const model::Checkpoint>(model::Checkpoint::open(folder));
+  options.text = load_text(settings, folder, options.checkpoint->config().vocab_size);
+  options.parse_reasoning = settings.reasoning_parser != "none";
+  options.parse_tool_calls = settings.tool_call_parser != "none";
+  const std::int32_t max_model_len = context_length(settings, options.checkpoint->config());
+  options.info = describe(settings, folder, max_model_len);
+  options.policy = settings.scheduling_policy;
+  options.scheduler = {.max_num_batched_tokens = std::int32_t(settings.max_num_batched_tokens),
+                       .max_num_seqs = std::int32_t(settings.max_num_seqs),
+                       .max_model_len = max_model_len,
+                       .max_waiting = std::int32_t(settings.max_waiting),
+                       .block_size = std::int32_t(settings.block_size),
+                       .prefix_caching = settings.enable_prefix_caching};
+  options.blocks = plan_kv(settings, *options.checkpoint, max_model_len).blocks;
+  options.threads = compute_threads(settings);
+  options.virtual_shards = int(settings.virtual_shards);
+  options.restarts.max_consecutive_restarts = int(settings.max_restarts);
+  return options;
+}
+
+std::chrono::milliseconds in_ms(config::Seconds time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time);
+}
+
+actors::edge::ConnectionLimits connection_limits(const config::EdgeSettings& settings) {
+  return {.connections = std::size_t(settings.max_connections),
+          .header_bytes = std::uint32_t(settings.max_header_bytes.bytes),
+          .headers = std::size_t(settings.max_headers),
+          .body_bytes = std::uint64_t(settings.max_body_bytes.bytes),
+          .read_ahead_bytes = std::size_t(settings.max_read_ahead_bytes.bytes),
+          .buffered_deltas = std::int32_t(settings.max_buffered_deltas),
+          .header_timeout = in_ms(settings.header_timeout),
+          .body_timeout = in_ms(settings.body_timeout),
+          .idle_timeout = in_ms(settings.idle_timeout),
+          .write_timeout = in_ms(settings.write_timeout),
+          .linger_timeout = in_ms(settings.linger_timeout),
+          .stop_timeout = in_ms(settings.stop_timeout)};
+}
+
+actors::edge::RequestLimits request_limits(const config::EdgeSettings& settings) {
+  return {.json_depth = std::size_t(settings.max_json_depth),
+          .json_values = std::size_t(settings.max_json_values),
+          .json_keys = std::size_t(settings.max_json_keys),
+          .messages = std::size_t(settings.max_messages),
+          .content_parts = std::size_t(settings.max_content_parts),
+          .tool_calls = std::size_t(settings.max_tool_calls),
+          .tools = std::size_t(settings.max_tools),
+          .n = std::int32_t(settings.max_n),
+          .choices = std::size_t(settings.max_choices),
+          .stop_strings = std::size_t(settings.max_stop_strings),
+          .stop_string_bytes = std::size_t(settings.max_stop_string_bytes),
+          .stop_token_ids = std::size_t(settings.max_stop_token_ids),
+          .logprobs = std::int32_t(settings.max_logprobs),
+          .name_bytes = std::size_t(settings.max_name_bytes)};
+}
+
+actors::edge::EdgeOptions edge_options(const config::EdgeSettings& settings) {
+  return {.host = settings.host,
+          .port = std::uint16_t(settings.port),
+          .io_threads = std::int32_t(settings.io_threads),
+          .api_keys = settings.api_key,
+          .version = TROUPE_VERSION,
+          .connection = connection_limits(settings),
+          .request = request_limits(settings)};
+}
+
+// Until a signal comes (0), or the model turns out not to load (1). A replica that fails later stays and says
+// so.
+int wait_for_the_end(const sigset_t& stop, const actors::Replica& replica) {
+  bool was_ready = false;
+  for (;;) {
+    const timespec poll{0, std::chrono::nanoseconds(failure_poll).count()};
+    if (const int signal = sigtimedwait(&stop, nullptr, &poll); signal > 0) {
+      log_event(LogLevel::info, "stopping", {{"signal", signal}});
+      return 0;
+    }
+    was_ready |= replica.ready();
+    if (!was_ready && !replica.healthy()) return 1;
+  }
+}
+
+}  // namespace
+
+int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint) {
+  const sigset_t stop = block_stop_signals();
+  set_log_level(parse_log_level(settings.log_level));
+  auto options = replica_options(settings, checkpoint);
+  log_event(LogLevel::info, "checkpoint_opened",
+            {{"folder", checkpoint.string()}, {"weight_bytes", options.checkpoint->total_bytes()}});
+  const auto replica = std::make_shared<actors::Replica>(std::move(options));
+  actors::edge::HttpServer server(edge_options(settings.edge), replica);
+  log_event(LogLevel::info, "listening", {{"host", settings.edge.host}, {"port", server.port()}});
+  const int code = wait_for_the_end(stop, *replica);
+  server.stop();
+  return code;
+}
+
+}  // namespace troupe::launch

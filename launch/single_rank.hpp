@@ -1,0 +1,28 @@
+// One rank of a model on this process's CPU, for commands that compute without a server. One owner, which
+// computes.
+#pragma once
+
+#include <memory>
+
+#include "config/settings.hpp"
+#include "kernels/ops.hpp"
+#include "model/decoder.hpp"
+#include "transport/communicator.hpp"
+
+namespace troupe::launch {
+
+struct SingleRank {
+  // Reads all weights. Uses settings' threads and virtual_shards. Throws Error.
+  SingleRank(const model::Checkpoint& checkpoint, const config::Settings& settings,
+             const model::DecoderLimits& limits);
+
+  kernels::ImmediateQueue queue;
+  std::unique_ptr<kernels::Ops> ops;
+  std::unique_ptr<transport::Communicator> communicator;
+  std::unique_ptr<model::Decoder> decoder;
+};
+
+// --threads, or as many as this process may run on at a time.
+int compute_threads(const config::Settings& settings);
+
+}  // namespace troupe::launch

@@ -1,0 +1,60 @@
+#include "launch/subcommands.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+
+#include "config/nearest.hpp"
+#include "config/setting.hpp"
+
+namespace troupe::launch {
+namespace {
+
+struct Subcommand {
+  std::string_view name;
+  std::string_view summary;
+  int (*run)(const Arguments&);
+};
+
+constexpr std::array subcommands{
+    Subcommand{"serve", "answer OpenAI clients over HTTP", serve},
+    Subcommand{"generate", "continue one prompt, streamed to the terminal", generate},
+    Subcommand{"logits", "logits of every position of given token ids", logits},
+    Subcommand{"check", "verify a checkpoint and describe it", check},
+    Subcommand{"tokenize", "JSON lines of text or token ids to both", tokenize},
+    Subcommand{"template", "JSON lines of chats to prompts", render_template},
+    Subcommand{"synth", "write a random checkpoint", synth},
+    Subcommand{"version", "print the version", version},
+};
+
+int help(std::ostream& out) {
+  out << "NAME\n       troupe - serves DeepSeek V3-class models\n\nSYNOPSIS\n"
+         "       troupe SUBCOMMAND [ARGUMENT]...\n\nSUBCOMMANDS\n";
+  for (const Subcommand& each : subcommands)
+    out << "       " << each.name << std::string(12 - each.name.size(), ' ') << each.summary << "\n";
+  out << "\n       troupe SUBCOMMAND --help is the manual page of one.\n";
+  return 0;
+}
+
+}  // namespace
+
+int run_subcommand(const Arguments& words) {
+  if (words.empty()) {
+    help(std::cerr);
+    return 2;
+  }
+  const std::string& name = words.front();
+  if (name == "--help" || name == "-h" || name == "help") return help(std::cout);
+  if (name == "--version") return version({});
+  const auto found = std::find_if(subcommands.begin(), subcommands.end(),
+                                  [&](const auto& each) { return each.name == name; });
+  if (found == subcommands.end()) {
+    std::vector<std::string> names;
+    for (const Subcommand& each : subcommands) names.emplace_back(each.name);
+    throw config::UsageError("unknown subcommand", name,
+                             "the nearest known one is " + config::nearest(name, names));
+  }
+  return found->run({words.begin() + 1, words.end()});
+}
+
+}  // namespace troupe::launch

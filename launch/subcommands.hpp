@@ -1,0 +1,24 @@
+// What the program can do: one function a subcommand, each in a file of its name. They return the exit code,
+// and throw UsageError for what the command line says, Error for what fails. Called once, by the main thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace troupe::launch {
+
+using Arguments = std::vector<std::string>;  // behind the subcommand's name
+
+int serve(const Arguments& arguments);
+int generate(const Arguments& arguments);
+int logits(const Arguments& arguments);
+int check(const Arguments& arguments);
+int tokenize(const Arguments& arguments);
+int render_template(const Arguments& arguments);
+int synth(const Arguments& arguments);
+int version(const Arguments& arguments);
+
+// words: the whole command line behind the program's name.
+int run_subcommand(const Arguments& words);
+
+}  // namespace troupe::launch

@@ -1,0 +1,138 @@
+#include "model/checkpoint.hpp"
+
+#include <map>
+#include <set>
+
+#include "model/expected_tensors.hpp"
+#include "model/json_fields.hpp"
+#include "runtime/base/error.hpp"
+
+namespace troupe::model {
+
+namespace fs = std::filesystem;
+
+struct Checkpoint::Contents {
+  fs::path folder;
+  ModelConfig config;
+  std::vector<SafetensorsFile> files;  // keep the mappings that tensors point into
+  LocatedTensors tensors;
+  std::size_t total_bytes = 0;
+};
+
+namespace {
+
+using ShardMap =
+    std::map<std::string, std::set<std::string>>;  // file name: tensors that the index puts there
+
+// Index entries are file names in the folder, nothing else: a checkpoint must not make us open other files.
+void check_shard_name(const std::string& name, const std::string& where) {
+  const bool plain = name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
+  if (!plain || !name.ends_with(".safetensors")) {
+    throw Error(
+        "weight_map names " + nlohmann::json(name).dump() + ", which is no .safetensors file of its folder",
+        where);
+  }
+}
+
+ShardMap read_index(const fs::path& index) {
+  const nlohmann::json json = load_json(index, max_index_bytes);
+  const std::string where = index.string();
+  JsonFields fields(json, where);
+  const nlohmann::json* weights = fields.find("weight_map");
+  if (weights == nullptr || !weights->is_object())
+    fields.refuse_field("weight_map", "must map tensors to files");
+  ShardMap shards;
+  for (const auto& [tensor, file] : weights->items()) {
+    if (!file.is_string()) fields.refuse_field("weight_map", "must map tensors to file names");
+    const auto& name = file.get_ref<const std::string&>();
+    check_shard_name(name, where);
+    shards[name].insert(tensor);
+    if (shards.size() > max_shards) {
+      fields.refuse_field("weight_map", "names more files than max_shards, " + std::to_string(max_shards));
+    }
+  }
+  return shards;
+}
+
+// The file must hold what the index puts there, and nothing else.
+void check_against_index(const SafetensorsFile& file, const std::set<std::string>& listed) {
+  const std::string where = file.path().string();
+  for (const std::string& name : listed) {
+    if (!file.tensors().contains(name))
+      throw Error("the index puts tensor " + name + " here; it is missing", where);
+  }
+  for (const auto& [name, tensor] : file.tensors()) {
+    if (!listed.contains(name))
+      throw Error("holds tensor " + name + ", which the index does not put here", where);
+  }
+}
+
+std::vector<SafetensorsFile> open_files(const fs::path& folder) {
+  std::vector<SafetensorsFile> files;
+  const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
+  std::error_code ignored;
+  if (fs::exists(single, ignored)) {
+    files.push_back(SafetensorsFile::open(single));
+  } else if (fs::exists(index, ignored)) {
+    for (const auto& [name, listed] : read_index(index)) {
+      files.push_back(SafetensorsFile::open(folder / name));
+      check_against_index(files.back(), listed);
+    }
+  } else {
+    throw Error("has neither model.safetensors nor model.safetensors.index.json", folder.string(),
+                "give the folder of a checkpoint in Hugging Face's layout");
+  }
+  return files;
+}
+
+}  // namespace
+
+Checkpoint Checkpoint::open(const fs::path& folder) {
+  std::error_code failure;
+  if (!fs::is_directory(folder, failure))
+    throw Error("no such folder", folder.string(), "give a checkpoint's folder");
+  auto contents = std::make_unique<Contents>();
+  contents->folder = folder;
+  contents->config = load_config(folder / "config.json");
+  contents->files = open_files(folder);
+  for (const SafetensorsFile& file : contents->files) {
+    for (const auto& [name, tensor] : file.tensors()) {
+      contents->tensors.emplace(name, LocatedTensor{tensor, file.path().string()});
+    }
+  }
+  contents->total_bytes = check_tensors(contents->config, contents->tensors, folder.string());
+  return Checkpoint(std::move(contents));
+}
+
+Checkpoint::Checkpoint(std::unique_ptr<Contents> contents) : contents_(std::move(contents)) {}
+Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
+Checkpoint& Checkpoint::operator=(Checkpoint&&) noexcept = default;
+Checkpoint::~Checkpoint() = default;
+
+const fs::path& Checkpoint::folder() const {
+  return contents_->folder;
+}
+const ModelConfig& Checkpoint::config() const {
+  return contents_->config;
+}
+
+const StoredTensor& Checkpoint::tensor(std::string_view name) const {
+  const auto found = contents_->tensors.find(name);
+  CHECK(found != contents_->tensors.end(), name);
+  return found->second.stored;
+}
+
+bool Checkpoint::has(std::string_view name) const {
+  return contents_->tensors.contains(name);
+}
+std::size_t Checkpoint::total_bytes() const {
+  return contents_->total_bytes;
+}
+
+std::vector<std::string> Checkpoint::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : contents_->tensors) names.push_back(name);
+  return names;
+}
+
+}  // namespace troupe::model

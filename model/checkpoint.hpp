@@ -1,0 +1,45 @@
+// A checkpoint folder in Hugging Face's layout: config.json and safetensors, one file or a sharded index.
+// Opening it checks every header against the config; weights are mapped, and read only when asked for.
+// Immutable; any thread.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/config.hpp"
+#include "model/safetensors.hpp"
+
+namespace troupe::model {
+
+constexpr std::size_t max_index_bytes = std::size_t(64) << 20;
+constexpr std::size_t max_shards = 4096;
+
+class Checkpoint {
+ public:
+  // Throws Error with file and tensor names for whatever is missing, extra, truncated, overlapping,
+  // oversized, or of a wrong shape or type.
+  static Checkpoint open(const std::filesystem::path& folder);
+
+  Checkpoint(Checkpoint&&) noexcept;
+  Checkpoint& operator=(Checkpoint&&) noexcept;
+  ~Checkpoint();
+
+  const std::filesystem::path& folder() const;
+  const ModelConfig& config() const;
+  // A tensor that the config calls for (CHECKed: open() has verified them all), such as "model.norm.weight".
+  const StoredTensor& tensor(std::string_view name) const;
+  bool has(std::string_view name) const;
+  std::size_t total_bytes() const;         // of all tensors that a decoder loads
+  std::vector<std::string> names() const;  // of all tensors in the files, sorted
+
+ private:
+  struct Contents;
+  explicit Checkpoint(std::unique_ptr<Contents> contents);
+  std::unique_ptr<Contents> contents_;
+};
+
+}  // namespace troupe::model

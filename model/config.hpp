@@ -1,0 +1,84 @@
+// config.json of a DeepseekV3ForCausalLM checkpoint, checked. Field names are upstream's.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/ops.hpp"
+#include "runtime/base/ids.hpp"
+
+namespace troupe::model {
+
+// Rotary scaling by YaRN (Peng et al. 2023), as DeepSeek sets it.
+struct Yarn {
+  double factor = 1;
+  std::int64_t original_max_position_embeddings = 0;
+  double beta_fast = 32, beta_slow = 1;
+  double mscale = 1, mscale_all_dim = 0;
+};
+
+// quantization_config of quant_method fp8.
+struct Fp8Blocks {
+  std::int64_t rows = 128, cols = 128;  // weight_block_size
+};
+
+struct ModelConfig {
+  std::string architecture;  // "DeepseekV3ForCausalLM"
+  std::int64_t vocab_size = 0, hidden_size = 0, num_hidden_layers = 0;
+  std::int64_t first_k_dense_replace = 0, moe_layer_freq = 1;
+  std::int64_t num_attention_heads = 0;
+  std::int64_t q_lora_rank = 0;  // 0: none, queries are projected directly
+  std::int64_t kv_lora_rank = 0, qk_nope_head_dim = 0, qk_rope_head_dim = 0, v_head_dim = 0;
+  std::int64_t n_routed_experts = 0, n_shared_experts = 0, num_experts_per_tok = 0, n_group = 1,
+               topk_group = 1;
+  kernels::Scoring scoring_func = kernels::Scoring::sigmoid;
+  bool routing_bias = true;  // topk_method noaux_tc
+  bool norm_topk_prob = true;
+  double routed_scaling_factor = 1;
+  std::int64_t moe_intermediate_size = 0, intermediate_size = 0;
+  std::int64_t num_nextn_predict_layers = 0;
+  std::int64_t max_position_embeddings = 0;
+  double rope_theta = 10000;
+  std::optional<Yarn> yarn;
+  double rms_norm_eps = 1e-6;
+  bool attention_bias = false;
+  bool tie_word_embeddings = false;
+  std::vector<TokenId> eos_token_ids;
+  TokenId bos_token_id = 0;
+  std::optional<Fp8Blocks> fp8;
+
+  bool is_moe(std::int64_t layer) const {
+    return n_routed_experts > 0 && layer >= first_k_dense_replace && layer % moe_layer_freq == 0;
+  }
+};
+
+// The largest values that are accepted; with these no product of sizes can overflow.
+namespace limits {
+constexpr std::size_t config_bytes = std::size_t(1) << 20;
+constexpr std::int64_t vocab_size = std::int64_t(1) << 22;
+constexpr std::int64_t hidden_size = 1 << 16;        // also of the ranks of latents
+constexpr std::int64_t intermediate_size = 1 << 20;  // also moe_intermediate_size * n_shared_experts
+constexpr std::int64_t layers = 1024;
+constexpr std::int64_t heads = 1024;
+constexpr std::int64_t head_dim = 1024;
+constexpr std::int64_t routed_experts = 4096;
+constexpr std::int64_t shared_experts = 64;
+constexpr std::int64_t experts_of_all_layers = 1 << 18;
+constexpr std::int64_t experts_per_token = 64;
+constexpr std::int64_t nextn_layers = 16;
+constexpr std::int64_t positions = std::int64_t(1) << 24;
+constexpr std::int64_t weight_block = 1 << 14;
+}  // namespace limits
+
+// Throws Error that names file and field: an unknown field that changes the arithmetic, a value out of range,
+// an architecture that is not supported. torch_dtype and activation_scheme are ignored: they describe the
+// publisher's GPUs.
+ModelConfig parse_config(const nlohmann::json& json, std::string_view where);
+ModelConfig load_config(const std::filesystem::path& config_json);
+
+}  // namespace troupe::model

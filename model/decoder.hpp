@@ -1,0 +1,81 @@
+// What an executor drives: one rank's part of a decoder-only model. Used by its compute thread alone, but for
+// Progress, which any thread may read.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/ops.hpp"
+#include "model/checkpoint.hpp"
+#include "transport/communicator.hpp"
+
+namespace troupe::model {
+
+// Which part of the model a rank holds. ranks is a power of two, at most virtual_shards.
+struct ShardingPlan {
+  int rank = 0;
+  int ranks = 1;
+  bool expert_parallel =
+      false;                // experts whole, spread over ranks; otherwise each expert is split over all ranks
+  int virtual_shards = 16;  // V, a power of two: the bytes of a result depend on it, not on ranks
+};
+
+// Refuses, with the numbers, a plan that the model cannot be cut by (heads not divisible by ranks, more ranks
+// than experts...).
+Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan);
+
+// Bytes of weights read so far, for /startupz.
+struct Progress {
+  std::atomic<std::size_t> done{0}, total{0};
+};
+
+// Bytes of KV storage that a token takes on a rank, all layers: the same on each, since the latent is not
+// split.
+std::size_t cache_bytes_per_token(const ModelConfig& config);
+
+// KV storage of a rank: all layers, paged in blocks that the block pool of the attention group counts.
+struct KvCache {
+  std::int64_t blocks = 0, block_size = 0;
+  std::vector<kernels::LatentCache> layers;
+  std::shared_ptr<void> memory;
+
+  // Overwrites all entries with NaN: whoever reads a stale block afterwards is found out. CPU memory only.
+  void poison();
+};
+
+struct StepInput {
+  std::span<const TokenId> tokens;  // [T], rows of all sequences one after the other
+  const kernels::StepLayout& layout;
+  std::span<const std::int32_t> logit_rows;  // rows whose logits are wanted, ascending
+};
+
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+
+  virtual KvCache make_cache(std::int64_t blocks, std::int64_t block_size) = 0;
+  // Runs one step and stores the cache entries of its tokens. T may be 0: the collectives still run.
+  // Returns logits [logit_rows, vocab_size], f32, the same on every rank; valid until the next call.
+  // max_tokens of load() bounds T; throws Error when a peer fails.
+  virtual kernels::Tensor forward(kernels::Queue&, transport::Communicator&, const StepInput& input,
+                                  KvCache& cache) = 0;
+
+  // Tokens routed to each expert since load, all layers, by global expert id; empty without experts. After
+  // Queue::wait.
+  virtual std::span<const std::uint64_t> expert_load() const { return {}; }
+};
+
+struct DecoderLimits {
+  std::int64_t max_tokens = 2048;     // of a step
+  std::int64_t max_logit_rows = 256;  // of a step
+  std::int64_t max_positions = 4096;  // of a sequence
+};
+
+// Reads this rank's part of the weights into memory of ops (which must outlive the decoder). Throws Error.
+std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops& ops,
+                                      const ShardingPlan& plan, const DecoderLimits& limits,
+                                      Progress* progress = nullptr);
+
+}  // namespace troupe::model

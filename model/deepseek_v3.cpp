@@ -1,0 +1,294 @@
+#include "model/deepseek_v3.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "model/deepseek_v3_weights.hpp"
+#include "model/deepseek_v3_workspace.hpp"
+#include "model/rope.hpp"
+
+namespace troupe::model {
+
+using kernels::DType;
+using kernels::Queue;
+using kernels::Tensor;
+using transport::Communicator;
+
+namespace {
+
+// The norms inside the attention have upstream's default, whatever rms_norm_eps says.
+constexpr float inner_norm_epsilon = 1e-6f;
+
+// The same memory seen from `offset` elements of each head on: [T, H, head]. A kernel that uses `count`
+// columns of it reaches elements [offset, offset + count) of each head; the buffers end with room for the
+// rest.
+Tensor from_element(const Tensor& heads, std::int64_t offset) {
+  return Tensor(heads.as<float>() + offset, DType::f32, {heads.shape(0), heads.shape(1), heads.shape(2)});
+}
+
+class DeepseekV3 final : public Decoder {
+ public:
+  DeepseekV3(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
+             const DecoderLimits& limits, Progress* progress)
+      : config_(checkpoint.config()),
+        plan_(plan),
+        limits_(limits),
+        ops_(ops),
+        storage_(ops),
+        weights_(read_deepseek_v3(checkpoint, plan, storage_, progress)),
+        heads_(config_.num_attention_heads / plan.ranks),
+        scale_(softmax_scale(config_)),
+        work_(allocate_workspace(config_, plan, limits, weights_, storage_)) {}
+
+  KvCache make_cache(std::int64_t blocks, std::int64_t block_size) override;
+  Tensor forward(Queue& queue, Communicator& communicator, const StepInput& input, KvCache& cache) override;
+
+ private:
+  // What the parts of a step share.
+  struct Step {
+    Queue& queue;
+    Communicator& communicator;
+    const kernels::StepLayout& layout;
+    Tensor hidden;  // [T, hidden]: the residual stream
+  };
+
+  std::int64_t cache_width() const { return config_.kv_lora_rank + config_.qk_rope_head_dim; }
+  void check_step(const Communicator& communicator, const StepInput& input, const KvCache& cache) const;
+  void attention(const Step& step, const LayerWeights& layer, const kernels::LatentCache& cache);
+  void store_keys(const Step& step, const AttentionWeights& w, const Tensor& x,
+                  const kernels::LatentCache& cache);
+  Tensor absorbed_queries(const Step& step, const AttentionWeights& w, const Tensor& x);
+  void feed_forward(const Step& step, const LayerWeights& layer);
+  void swiglu(const Step& step, const SwiGlu& w, const Tensor& x, Tensor out);
+  void moe(const Step& step, const MoeWeights& w, const Tensor& x, Tensor out);
+  void split_experts(const Step& step, const MoeWeights& w, const Tensor& x, const kernels::Routing& routing,
+                     Tensor out);
+  void spread_experts(const Step& step, const MoeWeights& w, const Tensor& x, const kernels::Routing& routing,
+                      Tensor out);
+  kernels::ExpertBatch batch_of(std::int64_t rows) const {
+    return {work_.waiting.rows.slice(0, rows), work_.waiting.experts.slice(0, rows), work_.waiting.count};
+  }
+  Tensor logits(const Step& step, std::span<const std::int32_t> rows);
+
+  ModelConfig config_;
+  ShardingPlan plan_;
+  DecoderLimits limits_;
+  kernels::Ops& ops_;
+  Storage storage_;
+  DeepseekV3Weights weights_;
+  std::int64_t heads_;  // H, of this rank
+  float scale_;
+  DeepseekV3Workspace work_;
+  std::vector<std::int32_t> token_rows_;  // of everyones
+};
+
+KvCache DeepseekV3::make_cache(std::int64_t blocks, std::int64_t block_size) {
+  CHECK(blocks > 0 && block_size > 0, "empty cache");
+  KvCache cache;
+  cache.blocks = blocks;
+  cache.block_size = block_size;
+  const std::int64_t layer_elements = blocks * block_size * cache_width();
+  cache.memory = ops_.allocate(std::size_t(config_.num_hidden_layers * layer_elements) * sizeof(float));
+  for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i)
+    cache.layers.push_back({Tensor(static_cast<float*>(cache.memory.get()) + i * layer_elements, DType::f32,
+                                   {blocks, block_size, cache_width()})});
+  return cache;
+}
+
+void DeepseekV3::check_step(const Communicator& communicator, const StepInput& input,
+                            const KvCache& cache) const {
+  CHECK(communicator.rank() == plan_.rank && communicator.size() == plan_.ranks,
+        "another plan's communicator");
+  CHECK(cache.layers.size() == weights_.layers.size(), "another model's cache");
+  CHECK(input.layout.tokens == std::int64_t(input.tokens.size()), "layout and tokens differ");
+  CHECK(input.layout.tokens <= limits_.max_tokens, "more tokens than max_tokens");
+  CHECK(std::int64_t(input.logit_rows.size()) <= limits_.max_logit_rows,
+        "more logit rows than max_logit_rows");
+  for (TokenId token : input.tokens)
+    CHECK(token >= 0 && token < config_.vocab_size, "token outside the vocabulary");
+  for (std::int32_t row : input.logit_rows)
+    CHECK(row >= 0 && row < input.layout.tokens, "logit row outside the step");
+  std::int64_t rows = 0;
+  for (const kernels::SequenceLayout& sequence : input.layout.sequences) {
+    CHECK(sequence.first_row == rows && sequence.rows > 0, "sequences must follow one another");
+    rows += sequence.rows;
+    const std::int64_t end = sequence.first_position + sequence.rows;
+    CHECK(sequence.first_position >= 0 && end <= limits_.max_positions, "position past max_positions");
+    CHECK(std::int64_t(sequence.blocks.size()) * cache.block_size >= end, "blocks do not cover the sequence");
+    for (BlockId block : sequence.blocks)
+      CHECK(block >= 0 && block < cache.blocks, "block outside the cache");
+  }
+  CHECK(rows == input.layout.tokens, "sequences do not cover the step");
+}
+
+Tensor DeepseekV3::forward(Queue& queue, Communicator& communicator, const StepInput& input, KvCache& cache) {
+  check_step(communicator, input, cache);
+  const Step step{queue, communicator, input.layout, work_.hidden.slice(0, input.layout.tokens)};
+  ops_.embed(queue, input.tokens, weights_.embedding, weights_.first_token, step.hidden);
+  communicator.all_reduce(queue, step.hidden);  // the other ranks' rows are zero
+  for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
+    attention(step, weights_.layers[i], cache.layers[i]);
+    feed_forward(step, weights_.layers[i]);
+  }
+  return logits(step, input.logit_rows);
+}
+
+void DeepseekV3::attention(const Step& step, const LayerWeights& layer, const kernels::LatentCache& cache) {
+  const AttentionWeights& w = layer.attention;
+  const std::int64_t tokens = step.layout.tokens, latent = config_.kv_lora_rank, value = config_.v_head_dim;
+  const Tensor x = work_.normed.slice(0, tokens);
+  ops_.rms_norm(step.queue, step.hidden, layer.attention_norm, float(config_.rms_norm_eps), x);
+  store_keys(step, w, x, cache);
+  const Tensor queries = absorbed_queries(step, w, x);
+  const Tensor context = work_.context.reshape({tokens, heads_, latent});
+  ops_.mla_attention(step.queue, queries, cache, step.layout, scale_, context);
+  const Tensor values = work_.values.reshape({tokens, heads_, value});
+  ops_.head_linear(step.queue, context, w.value_up, values);
+  const Tensor sum = work_.sum.slice(0, tokens);
+  ops_.linear_sharded(step.queue, values.reshape({tokens, heads_ * value}), w.out, w.out_shards, sum);
+  step.communicator.all_reduce(step.queue, sum);
+  ops_.add(step.queue, step.hidden, sum);
+}
+
+void DeepseekV3::store_keys(const Step& step, const AttentionWeights& w, const Tensor& x,
+                            const kernels::LatentCache& cache) {
+  const std::int64_t tokens = step.layout.tokens;
+  const Tensor latent = work_.latent.slice(0, tokens), rope_key = work_.rope_key.slice(0, tokens);
+  ops_.linear(step.queue, x, w.latent, latent);
+  ops_.rms_norm(step.queue, latent, w.latent_norm, inner_norm_epsilon, latent);
+  ops_.linear(step.queue, x, w.rope_key, rope_key);
+  ops_.rope(step.queue, rope_key.reshape({tokens, 1, config_.qk_rope_head_dim}), work_.rope, step.layout);
+  ops_.store_latent(step.queue, latent, rope_key, step.layout, cache);
+}
+
+// [T, H, latent + rope]: a query's nope part times W_UK, so that it meets latents as if they were keys.
+Tensor DeepseekV3::absorbed_queries(const Step& step, const AttentionWeights& w, const Tensor& x) {
+  const std::int64_t tokens = step.layout.tokens, nope = config_.qk_nope_head_dim;
+  const std::int64_t width = nope + config_.qk_rope_head_dim;
+  const Tensor flat = work_.queries.reshape({tokens, heads_ * width});
+  if (w.q_down) {
+    const Tensor low = work_.q_low.slice(0, tokens);
+    ops_.linear(step.queue, x, *w.q_down, low);
+    ops_.rms_norm(step.queue, low, w.q_norm, inner_norm_epsilon, low);
+    ops_.linear(step.queue, low, w.q_up, flat);
+  } else {
+    ops_.linear(step.queue, x, w.q_up, flat);
+  }
+  const Tensor queries = flat.reshape({tokens, heads_, width});
+  const Tensor absorbed = work_.absorbed.reshape({tokens, heads_, cache_width()});
+  ops_.rope(step.queue, queries, work_.rope, step.layout);
+  ops_.head_linear(step.queue, queries, w.key_up, absorbed);
+  ops_.head_linear(step.queue, from_element(queries, nope), work_.copy_rope,
+                   from_element(absorbed, config_.kv_lora_rank));
+  return absorbed;
+}
+
+void DeepseekV3::feed_forward(const Step& step, const LayerWeights& layer) {
+  const std::int64_t tokens = step.layout.tokens;
+  const Tensor normed = work_.normed.slice(0, tokens), sum = work_.sum.slice(0, tokens);
+  ops_.rms_norm(step.queue, step.hidden, layer.feed_forward_norm, float(config_.rms_norm_eps), normed);
+  std::int64_t first = 0;
+  do {  // once even without a token: other ranks wait in the collectives
+    const std::int64_t count = std::min(feed_forward_tokens, tokens - first);
+    const Tensor x = normed.slice(first, count), out = sum.slice(first, count);
+    if (const auto* experts = std::get_if<MoeWeights>(&layer.feed_forward))
+      moe(step, *experts, x, out);
+    else
+      swiglu(step, std::get<SwiGlu>(layer.feed_forward), x, out);
+    first += count;
+  } while (first < tokens);
+  ops_.add(step.queue, step.hidden, sum);
+}
+
+void DeepseekV3::swiglu(const Step& step, const SwiGlu& w, const Tensor& x, Tensor out) {
+  const std::int64_t inner = w.matrices.gate.rows;
+  const Tensor gate = work_.gate.reshape({x.rows(), inner}), up = work_.up.reshape({x.rows(), inner});
+  ops_.linear(step.queue, x, w.matrices.gate, gate);
+  ops_.linear(step.queue, x, w.matrices.up, up);
+  ops_.silu_mul(step.queue, gate, up);
+  ops_.linear_sharded(step.queue, gate, w.matrices.down, w.shards, out);
+  step.communicator.all_reduce(step.queue, out);
+}
+
+void DeepseekV3::moe(const Step& step, const MoeWeights& w, const Tensor& x, Tensor out) {
+  const Tensor scores = work_.scores.slice(0, x.rows());
+  ops_.linear(step.queue, x, w.router, scores);
+  const kernels::RoutingRule rule{.scoring = config_.scoring_func,
+                                  .experts = int(config_.n_routed_experts),
+                                  .groups = int(config_.n_group),
+                                  .groups_kept = int(config_.topk_group),
+                                  .per_token = int(config_.num_experts_per_tok),
+                                  .normalise = config_.norm_topk_prob,
+                                  .scaling = float(config_.routed_scaling_factor),
+                                  .bias = w.bias ? w.bias->as<float>() : nullptr};
+  kernels::Routing routing{work_.routing.experts.slice(0, x.rows()),
+                           work_.routing.weights.slice(0, x.rows())};
+  ops_.route(step.queue, scores, rule, routing);
+  if (plan_.expert_parallel)
+    spread_experts(step, w, x, routing, out);
+  else
+    split_experts(step, w, x, routing, out);
+  if (!w.shared) return;
+  const Tensor shared = work_.shared.slice(0, x.rows());
+  swiglu(step, *w.shared, x, shared);
+  ops_.add(step.queue, out, shared);
+}
+
+// Every rank computes its columns of every expert.
+void DeepseekV3::split_experts(const Step& step, const MoeWeights& w, const Tensor& x,
+                               const kernels::Routing& routing, Tensor out) {
+  const std::int64_t rows = x.rows() * config_.num_experts_per_tok;
+  kernels::ExpertBatch batch = batch_of(rows);
+  const Tensor results = work_.results.slice(0, rows);
+  ops_.expand(step.queue, x, routing, batch);
+  ops_.experts(step.queue, batch, {w.first, w.experts, w.shards}, results);
+  step.communicator.all_reduce(step.queue, results);
+  ops_.weighted_sum(step.queue, results, routing, out);
+}
+
+// Every rank sends its share of the tokens to their experts' ranks; then all learn the sums of all.
+void DeepseekV3::spread_experts(const Step& step, const MoeWeights& w, const Tensor& x,
+                                const kernels::Routing& routing, Tensor out) {
+  const std::int64_t tokens = x.rows(), ranks = plan_.ranks, k = config_.num_experts_per_tok;
+  auto begin = [&](std::int64_t rank) { return tokens * rank / ranks; };
+  const std::int64_t first = begin(plan_.rank), count = begin(plan_.rank + 1) - first;
+  const kernels::Routing routed{routing.experts.slice(first, count), routing.weights.slice(first, count)};
+  kernels::ExpertBatch batch = batch_of(tokens * k);
+  const Tensor results = work_.results.slice(0, tokens * k), returned = work_.returned.slice(0, count * k);
+  step.communicator.dispatch(step.queue, x.slice(first, count), routed, int(config_.n_routed_experts), batch);
+  ops_.experts(step.queue, batch, {w.first, w.experts, w.shards}, results);
+  step.communicator.combine(step.queue, results, returned);
+  ops_.weighted_sum(step.queue, returned, routed, work_.mine.slice(0, count));
+
+  const std::int64_t share = (tokens + ranks - 1) / ranks, hidden = config_.hidden_size;
+  const Tensor everyones = work_.everyones.reshape({ranks, share, hidden});
+  step.communicator.all_gather(step.queue, work_.mine.slice(0, share), everyones);
+  token_rows_.clear();
+  for (std::int64_t rank = 0; rank < ranks; ++rank)
+    for (std::int64_t i = 0; i < begin(rank + 1) - begin(rank); ++i)
+      token_rows_.push_back(std::int32_t(rank * share + i));
+  ops_.gather_rows(step.queue, everyones.reshape({ranks * share, hidden}), token_rows_, out);
+}
+
+Tensor DeepseekV3::logits(const Step& step, std::span<const std::int32_t> rows) {
+  const std::int64_t count = std::int64_t(rows.size()), part = weights_.vocab_part;
+  const Tensor x = work_.selected.slice(0, count), mine = work_.logits_part.slice(0, count),
+               all = work_.logits.slice(0, count);
+  const Tensor parts = work_.logits_parts.reshape({plan_.ranks, count, part});
+  ops_.gather_rows(step.queue, step.hidden, rows, x);
+  ops_.rms_norm(step.queue, x, weights_.norm, float(config_.rms_norm_eps), x);
+  ops_.linear(step.queue, x, weights_.lm_head, mine);
+  step.communicator.all_gather(step.queue, mine, parts);
+  ops_.join_columns(step.queue, parts, all);
+  return all;
+}
+
+}  // namespace
+
+std::unique_ptr<Decoder> load_deepseek_v3(const Checkpoint& checkpoint, kernels::Ops& ops,
+                                          const ShardingPlan& plan, const DecoderLimits& limits,
+                                          Progress* progress) {
+  return std::make_unique<DeepseekV3>(checkpoint, ops, plan, limits, progress);
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,89 @@
+#include "model/deepseek_v3_workspace.hpp"
+
+#include <algorithm>
+
+#include "model/rope.hpp"
+
+namespace troupe::model {
+
+using kernels::DType;
+
+namespace {
+
+void make_tables(DeepseekV3Workspace& work, const ModelConfig& config, std::int64_t positions,
+                 std::int64_t heads, Storage& storage) {
+  const std::int64_t rope = config.qk_rope_head_dim;
+  work.rope = {storage.floats({positions, rope / 2}), storage.floats({positions, rope / 2})};
+  fill_rope_table(config, work.rope);
+  const kernels::Tensor identity = storage.floats({rope, rope});
+  for (std::int64_t i = 0; i < rope; ++i) identity.as<float>()[i * rope + i] = 1;
+  work.copy_rope.assign(std::size_t(heads), {.data = identity.raw(), .rows = rope, .cols = rope});
+}
+
+void allocate_attention(DeepseekV3Workspace& work, const ModelConfig& c, std::int64_t tokens,
+                        std::int64_t heads, Storage& storage) {
+  const std::int64_t rope = c.qk_rope_head_dim, nope = c.qk_nope_head_dim, latent = c.kv_lora_rank;
+  work.q_low = storage.floats({tokens, c.q_lora_rank});
+  work.latent = storage.floats({tokens, latent});
+  work.rope_key = storage.floats({tokens, rope});
+  work.queries = storage.floats({tokens * heads * (nope + rope) + nope});
+  work.absorbed = storage.floats({tokens * heads * (latent + rope) + latent});
+  work.context = storage.floats({tokens * heads * latent});
+  work.values = storage.floats({tokens * heads * c.v_head_dim});
+}
+
+// Columns of the widest dense or shared layer's part.
+std::int64_t widest_swiglu(const DeepseekV3Weights& weights) {
+  std::int64_t widest = 0;
+  for (const LayerWeights& layer : weights.layers) {
+    if (const auto* dense = std::get_if<SwiGlu>(&layer.feed_forward))
+      widest = std::max(widest, dense->matrices.gate.rows);
+    else if (const auto& shared = std::get<MoeWeights>(layer.feed_forward).shared)
+      widest = std::max(widest, shared->matrices.gate.rows);
+  }
+  return widest;
+}
+
+void allocate_experts(DeepseekV3Workspace& work, const ModelConfig& c, const ShardingPlan& plan,
+                      std::int64_t chunk, Storage& storage) {
+  const std::int64_t k = c.num_experts_per_tok, hidden = c.hidden_size;
+  work.shared = storage.floats({chunk, hidden});
+  work.scores = storage.floats({chunk, c.n_routed_experts});
+  work.routing = {storage.tensor(DType::i32, {chunk, k}), storage.floats({chunk, k})};
+  work.waiting = {storage.floats({chunk * k, hidden}), storage.tensor(DType::i32, {chunk * k}),
+                  storage.tensor(DType::i32, {1})};
+  work.results = storage.floats({chunk * k, hidden});
+  if (!plan.expert_parallel) return;
+  const std::int64_t share = (chunk + plan.ranks - 1) / plan.ranks;
+  work.returned = storage.floats({share * k, hidden});
+  work.mine = storage.floats({share, hidden});
+  work.everyones = storage.floats({plan.ranks * share, hidden});
+}
+
+}  // namespace
+
+DeepseekV3Workspace allocate_workspace(const ModelConfig& config, const ShardingPlan& plan,
+                                       const DecoderLimits& limits, const DeepseekV3Weights& weights,
+                                       Storage& storage) {
+  const std::int64_t tokens = limits.max_tokens, rows = limits.max_logit_rows, hidden = config.hidden_size;
+  const std::int64_t heads = config.num_attention_heads / plan.ranks;
+  CHECK(tokens > 0 && rows > 0 && limits.max_positions > 0, "empty decoder limits");
+  DeepseekV3Workspace work;
+  make_tables(work, config, limits.max_positions, heads, storage);
+  work.hidden = storage.floats({tokens, hidden});
+  work.normed = storage.floats({tokens, hidden});
+  work.sum = storage.floats({tokens, hidden});
+  allocate_attention(work, config, tokens, heads, storage);
+  const std::int64_t chunk = std::min(tokens, feed_forward_tokens);
+  const std::int64_t widest = widest_swiglu(weights);
+  work.gate = storage.floats({chunk * widest});
+  work.up = storage.floats({chunk * widest});
+  if (config.n_routed_experts > 0) allocate_experts(work, config, plan, chunk, storage);
+  work.selected = storage.floats({rows, hidden});
+  work.logits_part = storage.floats({rows, weights.vocab_part});
+  work.logits_parts = storage.floats({plan.ranks * rows * weights.vocab_part});
+  work.logits = storage.floats({rows, config.vocab_size});
+  return work;
+}
+
+}  // namespace troupe::model

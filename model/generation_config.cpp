@@ -1,0 +1,41 @@
+#include "model/generation_config.hpp"
+
+#include "model/config.hpp"
+#include "model/json_fields.hpp"
+
+namespace troupe::model {
+namespace {
+
+// Fields that change what is sampled, and the values at which they change nothing.
+constexpr std::pair<std::string_view, double> unsupported[] = {
+    {"repetition_penalty", 1}, {"no_repeat_ngram_size", 0}, {"num_beams", 1}, {"typical_p", 1}};
+
+}  // namespace
+
+GenerationDefaults parse_generation_config(const nlohmann::json& json, std::int64_t vocab_size,
+                                           std::string_view where) {
+  JsonFields fields(json, where);
+  GenerationDefaults defaults;
+  defaults.temperature = fields.optional_number("temperature", 0, 100);
+  if (!fields.optional_boolean("do_sample").value_or(true)) defaults.temperature = 0;
+  defaults.top_p = fields.optional_number("top_p", 1e-6, 1);
+  defaults.min_p = fields.optional_number("min_p", 0, 1);
+  defaults.top_k = fields.optional_integer("top_k", 0, limits::vocab_size);
+  defaults.max_new_tokens = fields.optional_integer("max_new_tokens", 1, limits::positions);
+  defaults.eos_token_ids = fields.token_ids("eos_token_id", vocab_size);
+  for (const auto& [name, neutral] : unsupported) {
+    if (fields.optional_number(name, -1e9, 1e9).value_or(neutral) != neutral) {
+      fields.refuse_field(name, "is set, and is not supported");
+    }
+  }
+  return defaults;
+}
+
+GenerationDefaults load_generation_config(const std::filesystem::path& folder, std::int64_t vocab_size) {
+  const std::filesystem::path file = folder / "generation_config.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return {};
+  return parse_generation_config(load_json(file, limits::config_bytes), vocab_size, file.string());
+}
+
+}  // namespace troupe::model

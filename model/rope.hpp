@@ -1,0 +1,21 @@
+// Rotary position embedding as DeepSeek sets it, with YaRN (Peng et al. 2023) where the config asks for it.
+// Formulas as in transformers' modeling_rope_utils and DeepseekV3Attention. Pure functions; any thread.
+#pragma once
+
+#include <vector>
+
+#include "kernels/ops.hpp"
+#include "model/config.hpp"
+
+namespace troupe::model {
+
+// Radians a position, by pair of elements: [rope / 2].
+std::vector<float> rope_frequencies(const ModelConfig& config);
+// What cosines and sines are multiplied by; 1 without YaRN.
+float rope_amplitude(const ModelConfig& config);
+// What a query's dot product with a key is multiplied by.
+float softmax_scale(const ModelConfig& config);
+// Fills cos and sin [positions, rope / 2], of host-readable memory.
+void fill_rope_table(const ModelConfig& config, const kernels::RopeTable& table);
+
+}  // namespace troupe::model

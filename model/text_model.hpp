@@ -1,0 +1,51 @@
+// The text side of a checkpoint: what turns chats and texts into tokens, and tokens into text. Immutable
+// after loading; any thread.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/generation_config.hpp"
+#include "model/jinja/chat_template.hpp"
+#include "model/tokenizer/tokenizer.hpp"
+
+namespace troupe::model {
+
+constexpr std::size_t max_tokenizer_config_bytes = 16 << 20;
+
+struct TextModel {
+  // Reads config.json, tokenizer.json and, where they are there, tokenizer_config.json, chat_template.jinja
+  // (it goes before the one in tokenizer_config.json) and generation_config.json. Throws Error that names
+  // file and field.
+  static TextModel load(const std::filesystem::path& folder);
+
+  // A chat as the model was trained to read it. messages: array; tools: array or null; variables: what the
+  // caller adds for the template (chat_template_kwargs), an object. Characters that come from any of the
+  // three are text wherever the template puts them, and never control tokens. Refuses what the template
+  // refuses, and variables that would stand in for what is not the caller's to set.
+  Expected<RenderedPrompt> render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
+                                  const nlohmann::ordered_json& variables, bool add_generation_prompt) const;
+  Expected<std::vector<TokenId>> render_chat(const nlohmann::ordered_json& messages,
+                                             const nlohmann::ordered_json& tools,
+                                             const nlohmann::ordered_json& variables,
+                                             bool add_generation_prompt) const;
+
+  // A prompt of the completions API, as vLLM reads it: added tokens in it are control tokens, and the
+  // beginning-of-sequence token comes first if the checkpoint says so and the text does not begin with it.
+  Expected<std::vector<TokenId>> encode_prompt(std::string_view text) const;
+
+  Tokenizer tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  std::optional<ChatTemplate>
+      tool_use_template;                      // for chats with tools, if the checkpoint has one of its own
+  nlohmann::ordered_json template_variables;  // bos_token, eos_token, ...: texts
+  GenerationDefaults defaults;
+  std::vector<TokenId> eos_ids;          // sorted: any of them ends an answer
+  std::optional<TokenId> leading_token;  // put before prompts of the completions API
+};
+
+}  // namespace troupe::model

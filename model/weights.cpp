@@ -1,0 +1,166 @@
+#include "model/weights.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <thread>
+#include <utility>
+
+#include "kernels/cpu/weights.hpp"
+#include "model/finite.hpp"
+#include "runtime/base/thread_pool.hpp"
+
+namespace troupe::model {
+
+using kernels::DType;
+
+namespace {
+
+constexpr unsigned max_load_threads = 8;  // enough to keep a disk busy
+
+template <class T>
+T load(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+float to_float(DType dtype, const std::byte* at) {
+  switch (dtype) {
+    case DType::f32:
+      return load<float>(at);
+    case DType::bf16:
+      return kernels::decode_bf16(load<std::uint16_t>(at));
+    case DType::f16:
+      return kernels::decode_f16(load<std::uint16_t>(at));
+    default:
+      CHECK(false, "no conversion of this type to F32");
+      return 0;
+  }
+}
+
+// target[c * stride] = source[c]
+template <class T>
+void scatter(const std::byte* source, std::int64_t count, std::byte* target, std::int64_t stride) {
+  for (std::int64_t c = 0; c < count; ++c)
+    std::memcpy(target + std::size_t(c * stride) * sizeof(T), source + std::size_t(c) * sizeof(T), sizeof(T));
+}
+
+// The blocks of a dimension that a slice of it touches.
+Slice blocks_of(Slice slice, std::int64_t block) {
+  const std::int64_t first = slice.first / block;
+  return {first, (slice.first + slice.count + block - 1) / block - first};
+}
+
+}  // namespace
+
+std::size_t WeightReader::Job::source_bytes() const {
+  return std::size_t(rows.count * cols.count) * kernels::size_of(source->dtype);
+}
+
+kernels::Weight WeightReader::matrix(const std::string& name, Slice rows, Slice cols,
+                                     std::int64_t padded_rows) {
+  return plan(name, rows, cols, std::max(rows.count, padded_rows), Order::as_stored);
+}
+
+kernels::Weight WeightReader::transposed(const std::string& name, Slice rows, Slice cols) {
+  return plan(name, rows, cols, rows.count, Order::turned);
+}
+
+kernels::Tensor WeightReader::vector(const std::string& name) {
+  const std::int64_t length = checkpoint_.tensor(name).shape.at(0);
+  void* data = plan_copy(name, {0, 1}, {0, length}, 1, Order::as_stored, true);
+  return kernels::Tensor(data, DType::f32, {length});
+}
+
+kernels::Weight WeightReader::plan(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows,
+                                   Order order) {
+  kernels::Weight weight;
+  weight.dtype = checkpoint_.tensor(name).dtype;
+  weight.rows = padded_rows;
+  weight.cols = cols.count;
+  weight.data = plan_copy(name, rows, cols, padded_rows, order, false);
+  if (weight.dtype == DType::f8_e4m3) {
+    CHECK(checkpoint_.config().fp8.has_value(), "FP8 weights without their block size");
+    const Fp8Blocks blocks = *checkpoint_.config().fp8;
+    const Slice scale_rows = blocks_of(rows, blocks.rows), scale_cols = blocks_of(cols, blocks.cols);
+    const std::int64_t padded = blocks_of({rows.first, padded_rows}, blocks.rows).count;
+    weight.scales = static_cast<const float*>(
+        plan_copy(name + "_scale_inv", scale_rows, scale_cols, padded, order, true));
+    // The scales begin with the first block that the part touches, and so do the coordinates.
+    weight.row0 = rows.first % blocks.rows;
+    weight.col0 = cols.first % blocks.cols;
+    weight.block_rows = blocks.rows;
+    weight.block_cols = blocks.cols;
+    weight.scale_stride = order == Order::turned ? padded : scale_cols.count;
+  }
+  if (order == Order::turned) {
+    std::swap(weight.rows, weight.cols);
+    std::swap(weight.row0, weight.col0);
+    std::swap(weight.block_rows, weight.block_cols);
+  }
+  return weight;
+}
+
+void* WeightReader::plan_copy(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows,
+                              Order order, bool widen) {
+  const StoredTensor& source = checkpoint_.tensor(name);
+  const std::int64_t width = source.shape.back(),
+                     height = source.shape.size() == 1 ? 1 : source.shape.front();
+  CHECK(rows.first >= 0 && rows.count >= 0 && rows.first + rows.count <= height, "rows outside the tensor");
+  CHECK(cols.first >= 0 && cols.count >= 0 && cols.first + cols.count <= width, "columns outside the tensor");
+  const std::size_t element = widen ? sizeof(float) : kernels::size_of(source.dtype);
+  void* target = storage_.allocate(std::size_t(padded_rows * cols.count) * element);
+  jobs_.push_back({name, &source, rows, cols, order, widen, static_cast<std::byte*>(target)});
+  return target;
+}
+
+void WeightReader::copy(const Job& job) const {
+  const DType dtype = job.source->dtype;
+  const std::size_t size = kernels::size_of(dtype);
+  const std::int64_t width = job.source->shape.back(), count = job.cols.count;
+  const bool turned = job.order == Order::turned;
+  const std::int64_t row_step = turned ? 1 : count, col_step = turned ? job.rows.count : 1;
+  for (std::int64_t r = 0; r < job.rows.count; ++r) {
+    const std::byte* source =
+        job.source->bytes.data() + std::size_t((job.rows.first + r) * width + job.cols.first) * size;
+    if (!all_finite(dtype, {source, std::size_t(count) * size}))
+      throw Error(
+          "the tensor holds a NaN or an infinity",
+          checkpoint_.folder().string() + ": " + job.name + ", row " + std::to_string(job.rows.first + r),
+          "download or convert the checkpoint again");
+    if (job.widen) {
+      float* target = reinterpret_cast<float*>(job.target) + r * row_step;
+      for (std::int64_t c = 0; c < count; ++c)
+        target[c * col_step] = to_float(dtype, source + std::size_t(c) * size);
+      continue;
+    }
+    std::byte* target = job.target + std::size_t(r * row_step) * size;
+    if (!turned)
+      std::memcpy(target, source, std::size_t(count) * size);
+    else if (size == 1)
+      scatter<std::uint8_t>(source, count, target, col_step);
+    else if (size == 2)
+      scatter<std::uint16_t>(source, count, target, col_step);
+    else
+      scatter<std::uint32_t>(source, count, target, col_step);
+  }
+}
+
+void WeightReader::run(Progress* progress) {
+  if (progress) {
+    std::size_t total = 0;
+    for (const Job& job : jobs_) total += job.source_bytes();
+    progress->total = total;
+  }
+  ThreadPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, max_load_threads)));
+  pool.parallel_for(std::int64_t(jobs_.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (const Job& job : std::span(jobs_).subspan(std::size_t(begin), std::size_t(end - begin))) {
+      copy(job);
+      if (progress) progress->done += job.source_bytes();
+    }
+  });
+  jobs_.clear();
+}
+
+}  // namespace troupe::model

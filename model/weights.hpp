@@ -1,0 +1,59 @@
+// Reads slices of a checkpoint's tensors into memory of an Ops, in the type that they are stored in. Calls
+// only plan and allocate; run() reads, on several threads. Owned by the thread that loads a decoder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/checkpoint.hpp"
+#include "model/decoder.hpp"
+#include "model/storage.hpp"
+
+namespace troupe::model {
+
+// Rows or columns [first, first + count).
+struct Slice {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+};
+
+class WeightReader {
+ public:
+  // All three outlive the reader; what it reads lives in storage.
+  WeightReader(const Checkpoint& checkpoint, Storage& storage) : checkpoint_(checkpoint), storage_(storage) {}
+
+  // A part of a matrix; FP8 comes with the scales of the blocks that the part touches. Rows past those of the
+  // slice, up to padded_rows, are zero.
+  kernels::Weight matrix(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows = 0);
+  // The same turned around: [cols, rows], so that a dot product runs along what were rows.
+  kernels::Weight transposed(const std::string& name, Slice rows, Slice cols);
+  // A vector [n], converted to F32, which is exact.
+  kernels::Tensor vector(const std::string& name);
+
+  // Fills everything that was planned. Throws Error that names a tensor with a NaN or an infinity.
+  void run(Progress* progress);
+
+ private:
+  enum class Order { as_stored, turned };
+  struct Job {
+    std::string name;
+    const StoredTensor* source;
+    Slice rows, cols;
+    Order order;
+    bool widen;  // to F32
+    std::byte* target;
+    std::size_t source_bytes() const;
+  };
+
+  kernels::Weight plan(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows,
+                       Order order);
+  void* plan_copy(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows, Order order,
+                  bool widen);
+  void copy(const Job& job) const;
+
+  const Checkpoint& checkpoint_;
+  Storage& storage_;
+  std::vector<Job> jobs_;
+};
+
+}  // namespace troupe::model

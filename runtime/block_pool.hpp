@@ -1,0 +1,67 @@
+// The KV blocks of one attention group and the prefix cache over them. Owned by one KvBlockManager (or
+// simulator); not thread-safe.
+#pragma once
+
+#include <list>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/blocks.hpp"
+
+namespace troupe::runtime {
+
+class BlockPool {
+ public:
+  BlockPool(std::int32_t blocks, std::int32_t block_size, bool prefix_caching = true);
+
+  // The first of the preemption order's end, the most urgent, is always granted if the pool has as many
+  // blocks as its sequence may ever need.
+  BlockReply reserve(const BlockRequest& request);
+  // All blocks and hashes are void (the storage behind them is gone); nobody holds anything any more.
+  void reset();
+  PoolUsage usage() const;
+  // CHECKs every invariant: each block free, cached or held; counts agree; no hash without a block. For tests
+  // and fault drills.
+  void check() const;
+
+ private:
+  // Of a block: free (no hash, no holder), cached (hash, no holder) or held (holders, perhaps a hash).
+  struct Block {
+    std::int32_t holders = 0;
+    std::optional<BlockHash> hash;
+    std::list<BlockId>::iterator place;  // in cached_, while it is cached
+  };
+  struct Holding {
+    std::vector<BlockId> blocks;     // the sequence's block table
+    std::uint64_t granted_in = 0;    // request that last granted it something
+  };
+  struct HashOfHash {
+    std::size_t operator()(const BlockHash& hash) const;
+  };
+  class Victims;  // who may be preempted in one request
+
+  void fill(const FilledBlock& filled);
+  void release(SequenceId sequence);
+  // Empty: there is no room for it, and nothing has changed.
+  std::optional<BlockGrant> grant(const BlockWant& want, Victims& victims);
+  std::vector<BlockId> cached_prefix(const BlockWant& want) const;
+  std::int32_t available() const { return std::int32_t(free_.size() + cached_.size()); }
+  void hold(BlockId block);
+  void let_go(const std::vector<BlockId>& blocks);
+  void put_back(BlockId block);
+  BlockId take();
+
+  std::int32_t block_size_;  // tokens
+  bool prefix_caching_;
+  std::vector<Block> blocks_;
+  std::vector<BlockId> free_;   // the last one is taken first
+  std::list<BlockId> cached_;   // least recently used first
+  std::unordered_map<BlockHash, BlockId, HashOfHash> by_hash_;
+  std::unordered_map<SequenceId, Holding> held_;
+  std::uint64_t requests_ = 0;
+  std::uint64_t prefix_queries_ = 0, prefix_hits_ = 0;  // tokens
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace troupe::runtime

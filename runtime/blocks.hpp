@@ -1,0 +1,87 @@
+// The message pair between scheduler and block pool, once a step and attention group.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "runtime/base/ids.hpp"
+
+namespace troupe::runtime {
+
+// Names a full block by its salt, its arithmetic class and every token up to its end (SHA-256 chain).
+using BlockHash = std::array<std::uint8_t, 32>;
+
+// A wish for room. The pool answers a sequence that holds nothing with the longest cached prefix it has.
+struct BlockWant {
+  SequenceId sequence = 0;
+  std::int32_t computed = 0;    // tokens in the cache already; 0 for a sequence that holds no blocks
+  std::int32_t new_tokens = 0;  // to be computed in this step, after whatever prefix is found cached
+  std::int32_t length = 0;  // tokens known; a cached prefix is at most length - 1, so that one is computed
+  std::vector<BlockHash> prefix;  // only if it holds no blocks: hashes of its full blocks from the start
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, BlockWant& x) {
+  return f(x.sequence, x.computed, x.new_tokens, x.length, x.prefix);
+}
+
+// A block that a committed step filled; from now on others may share it.
+struct FilledBlock {
+  SequenceId sequence = 0;
+  std::int32_t index = 0;  // in the sequence's block table
+  BlockHash hash{};
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, FilledBlock& x) {
+  return f(x.sequence, x.index, x.hash);
+}
+
+// Applied in this order: filled, released, wants.
+struct BlockRequest {
+  Epoch epoch = 0;
+  std::vector<FilledBlock> filled;
+  std::vector<SequenceId> released;
+  std::vector<BlockWant> wants;  // most urgent first
+  // Who gives up blocks, first victim first; holds every sequence with blocks and every wanter. A wanter
+  // takes from those before itself here, never from itself, from those behind it, or from one that this
+  // request has granted.
+  std::vector<SequenceId> preemption_order;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, BlockRequest& x) {
+  return f(x.epoch, x.filled, x.released, x.wants, x.preemption_order);
+}
+
+struct BlockGrant {
+  SequenceId sequence = 0;
+  std::int32_t computed = 0;    // tokens in the cache, a found prefix included
+  std::int32_t new_tokens = 0;  // min(wanted, length - computed)
+  std::vector<BlockId> blocks;  // cover computed + new_tokens
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, BlockGrant& x) {
+  return f(x.sequence, x.computed, x.new_tokens, x.blocks);
+}
+
+struct PoolUsage {
+  std::int32_t total = 0, used = 0;                   // blocks; cached ones that nobody holds count as free
+  std::uint64_t prefix_queries = 0, prefix_hits = 0;  // tokens, since the pool was made
+  std::uint64_t generation = 0;                       // of the cache; raised when all blocks became void
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, PoolUsage& x) {
+  return f(x.total, x.used, x.prefix_queries, x.prefix_hits, x.generation);
+}
+
+struct BlockReply {
+  Epoch epoch = 0;
+  std::vector<BlockGrant> grants;     // in the wants' order; a want without one gets nothing in this step
+  std::vector<SequenceId> preempted;  // hold no blocks any more
+  PoolUsage usage;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, BlockReply& x) {
+  return f(x.epoch, x.grants, x.preempted, x.usage);
+}
+
+}  // namespace troupe::runtime

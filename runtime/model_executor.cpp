@@ -1,0 +1,80 @@
+#include <algorithm>
+
+#include "runtime/executor.hpp"
+
+namespace troupe::runtime {
+namespace {
+
+// A group's slices in the form that kernels take. Refers to the plan's block tables.
+struct Batch {
+  std::vector<TokenId> tokens;
+  kernels::StepLayout layout;
+  std::vector<std::int32_t> logit_rows;
+  std::vector<kernels::SamplingRow> sampling;  // one a logit row
+  std::vector<SequenceId> sequences;           // likewise
+};
+
+kernels::SamplingRow sampling_row(const Slice& slice) {
+  const SamplingParams& how = slice.sampling;
+  return {how.temperature, how.top_p,  how.min_p,             how.top_k,
+          how.seed,        how.choice, slice.output_position, how.logprobs};
+}
+
+Batch batch_of(std::span<const Slice> slices, const model::KvCache& cache) {
+  Batch batch;
+  for (const Slice& slice : slices) {
+    const auto first_row = std::int64_t(batch.tokens.size()), rows = std::int64_t(slice.tokens.size());
+    const std::int64_t covered = std::int64_t(slice.blocks.size()) * cache.block_size;
+    CHECK(rows > 0 && slice.first_position >= 0 && slice.first_position + rows <= covered,
+          "a slice reaches past its blocks");
+    CHECK(std::ranges::all_of(slice.blocks, [&](BlockId id) { return id >= 0 && id < cache.blocks; }),
+          "a block that the cache does not have");
+    batch.tokens.insert(batch.tokens.end(), slice.tokens.begin(), slice.tokens.end());
+    batch.layout.sequences.push_back({first_row, rows, slice.first_position, slice.blocks});
+    if (!slice.samples) continue;
+    batch.logit_rows.push_back(std::int32_t(first_row + rows - 1));
+    batch.sampling.push_back(sampling_row(slice));
+    batch.sequences.push_back(slice.sequence);
+  }
+  batch.layout.tokens = std::int64_t(batch.tokens.size());
+  return batch;
+}
+
+SequenceOutput output_of(SequenceId sequence, const kernels::SampledToken& sampled) {
+  SequenceOutput output{sequence, sampled.token, sampled.logprob, {}};
+  for (const auto& [token, logprob] : sampled.top) output.top.push_back({token, logprob});
+  return output;
+}
+
+}  // namespace
+
+ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
+                             transport::Communicator& communicator, GroupId group, std::int64_t blocks,
+                             std::int64_t block_size)
+    : ops_(ops),
+      decoder_(decoder),
+      communicator_(communicator),
+      group_(group),
+      cache_(decoder.make_cache(blocks, block_size)) {}
+
+StepResult ModelExecutor::execute(const StepPlan& plan) {
+  const TimePoint start = SteadyClock().now();
+  const auto part = std::ranges::find(plan.groups, group_, &GroupPlan::group);
+  const Batch batch =
+      batch_of(part == plan.groups.end() ? std::span<const Slice>{} : std::span(part->slices), cache_);
+
+  // Without slices too: other groups' ranks wait in the collectives.
+  const kernels::Tensor logits =
+      decoder_.forward(queue_, communicator_, {batch.tokens, batch.layout, batch.logit_rows}, cache_);
+  std::vector<kernels::SampledToken> sampled;
+  if (!batch.sampling.empty()) ops_.sample(queue_, logits, batch.sampling, sampled);
+  queue_.wait(TimePoint::max());
+
+  StepResult result{plan.epoch, plan.step, group_, {}, {}};
+  for (std::size_t i = 0; i < sampled.size(); ++i)
+    result.outputs.push_back(output_of(batch.sequences[i], sampled[i]));
+  result.times.compute_seconds = std::chrono::duration<double>(SteadyClock().now() - start).count();
+  return result;
+}
+
+}  // namespace troupe::runtime

@@ -1,0 +1,168 @@
+// Runs the actors of a whole replica one message at a time on the test's own thread, with a clock that the
+// test moves and the demo model behind them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <caf/all.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+#include <map>
+
+#include "actors/edge_actor.hpp"
+#include "actors/replica_supervisor.hpp"
+#include "actors/request.hpp"
+#include "actors/scheduler_actor.hpp"
+
+namespace troupe::actors {
+
+struct TestConfig : caf::actor_system_config {
+  TestConfig() {
+    add_messages(*this);
+    set("scheduler.policy", caf::atom("testing"));
+    set("logger.verbosity", caf::atom("quiet"));
+  }
+};
+
+// Keeps what a client would have seen.
+class Reader final : public GenerationSink {
+ public:
+  struct Choice {
+    std::string content, reasoning, finish_reason, stop_reason;
+    std::vector<ToolCallDelta> calls;  // arguments joined
+    std::vector<LogprobEntry> logprobs;
+    int deltas = 0;
+  };
+  void on_delta(Delta delta) override {
+    EXPECT_EQ(endings, 0) << "a delta after the end";
+    auto& choice = choices[delta.choice];
+    EXPECT_EQ(choice.finish_reason, "") << "a delta after the choice's last";
+    ++choice.deltas;
+    choice.content += delta.content;
+    choice.reasoning += delta.reasoning;
+    choice.finish_reason = delta.finish_reason;
+    choice.stop_reason = delta.stop_reason;
+    for (auto& call : delta.tool_calls)
+      if (call.name.empty())
+        choice.calls.at(std::size_t(call.index)).arguments += call.arguments;
+      else
+        choice.calls.push_back(std::move(call));
+    for (auto& entry : delta.logprobs) choice.logprobs.push_back(std::move(entry));
+  }
+  void on_end(Usage total) override {
+    ++endings;
+    usage = total;
+  }
+  void on_failure(Refusal refusal) override {
+    ++endings;
+    failure = std::move(refusal);
+  }
+
+  std::map<int, Choice> choices;
+  Usage usage;
+  std::optional<Refusal> failure;
+  int endings = 0;
+};
+
+inline GenerationRequest chat(const std::string& text, float temperature = 0) {
+  GenerationRequest request;
+  request.id = "chatcmpl-test";
+  ChatPrompt prompt;
+  prompt.messages = {{{"role", "user"}, {"content", text}}};
+  prompt.template_kwargs = nlohmann::ordered_json::object();
+  request.prompts = {prompt};
+  request.temperature = temperature;
+  return request;
+}
+
+class ActorTest : public ::testing::Test {
+ protected:
+  explicit ActorTest(runtime::SchedulerLimits limits = {}, std::int32_t blocks = 512)
+      : limits_(limits), blocks_(blocks) {}
+
+  void SetUp() override {
+    context->text = text_model();
+    context->metrics = metrics;
+    context->max_model_len = limits_.max_model_len;
+    context->scheduler = system.spawn(scheduler_actor, limits_, policy, metrics);
+    edge = system.spawn(edge_actor);
+    supervisor = system.spawn(replica_supervisor, settings(), context->scheduler);
+    run();
+    ASSERT_EQ(status->state, ReplicaStatus::State::serving);
+  }
+  void TearDown() override {
+    self->send(edge, caf::ok_atom::value);
+    self->send(supervisor, caf::ok_atom::value);
+    context->scheduler = SchedulerHandle{};
+    run();
+  }
+  // Drains mailboxes and timeouts: ~actor_system waits for every actor that something still refers to.
+  ~ActorTest() override {
+    while (scheduler.try_run_once() || scheduler.trigger_timeout()) {
+    }
+  }
+
+  static std::shared_ptr<const model::TextModel> text_model() {
+    static const auto loaded = std::make_shared<const model::TextModel>(model::TextModel::load(DEMO_MODEL));
+    return loaded;
+  }
+  static std::shared_ptr<const model::Checkpoint> checkpoint() {
+    static const auto opened = std::make_shared<const model::Checkpoint>(model::Checkpoint::open(DEMO_MODEL));
+    return opened;
+  }
+
+  ReplicaSettings settings() {
+    ReplicaSettings made;
+    made.worker.checkpoint = checkpoint();
+    made.worker.limits = {limits_.max_num_batched_tokens, limits_.max_num_seqs, limits_.max_model_len};
+    made.worker.blocks = blocks_;
+    made.worker.block_size = limits_.block_size;
+    made.worker.progress = std::make_shared<model::Progress>();
+    made.worker.metrics = metrics;
+    made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0};
+    made.own_compute_thread = false;
+    made.status = status;
+    made.metrics = metrics;
+    return made;
+  }
+
+  struct Running {
+    RequestHandle actor;
+    std::shared_ptr<Reader> reader = std::make_shared<Reader>();
+  };
+  Running start(GenerationRequest request, std::int32_t credit = 1'000'000) {
+    Running running;
+    auto once = std::make_shared<TerminalOnce>(running.reader);
+    running.actor = system.spawn(actors::request, std::move(request), context, once);
+    self->send(edge, running.actor, once);
+    self->send(running.actor, Credit{credit});
+    return running;
+  }
+
+  void run() { scheduler.run(); }
+  void run_some(int messages) {
+    while (messages-- > 0 && scheduler.try_run_once()) {
+    }
+  }
+  // Value of a metric line that begins so; 0 if there is none.
+  double metric(const std::string& name) const {
+    const std::string text = "\n" + metrics->text();
+    const auto at = text.find("\ntroupe_" + name);
+    return at == std::string::npos ? 0 : std::stod(text.substr(text.find("} ", at) + 2));
+  }
+
+  runtime::SchedulerLimits limits_;
+  std::int32_t blocks_;
+  std::string policy = "decode_first";
+  std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>("demo");
+  std::shared_ptr<ReplicaStatus> status = std::make_shared<ReplicaStatus>();
+  std::shared_ptr<RequestContext> context = std::make_shared<RequestContext>();
+  TestConfig config;
+  caf::actor_system system{config};
+  caf::scheduler::test_coordinator& scheduler =
+      dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  caf::scoped_actor self{system, true};
+  EdgeHandle edge;
+  ReplicaSupervisorHandle supervisor;
+};
+
+}  // namespace troupe::actors

@@ -1,0 +1,141 @@
+#include "actors/request.hpp"
+
+#include "tests/actors/actor_test.hpp"
+
+namespace troupe::actors {
+namespace {
+
+using RequestTest = ActorTest;
+
+TEST_F(RequestTest, AnswersAndCountsItsTokens) {
+  auto running = start(chat("Solve 17 * 23"));
+  run();
+  const auto& choice = running.reader->choices.at(0);
+  EXPECT_TRUE(choice.content.ends_with("17 * 23 = 391")) << choice.content;
+  EXPECT_EQ(choice.finish_reason, "stop");
+  EXPECT_EQ(running.reader->endings, 1);
+  EXPECT_EQ(running.reader->usage.prompt_tokens, 12);
+  EXPECT_EQ(running.reader->usage.completion_tokens, metric("generation_tokens_total"));
+  EXPECT_EQ(metric("num_requests_running"), 0);
+  EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+}
+
+TEST_F(RequestTest, StopsAtAStopStringAndDropsWhatCameAfter) {
+  auto request = chat("Count from 1 to 100.");
+  request.stop = {" 7,"};
+  auto running = start(request);
+  run();
+  EXPECT_EQ(running.reader->choices.at(0).content, "1, 2, 3, 4, 5, 6,");
+  EXPECT_EQ(running.reader->choices.at(0).stop_reason, " 7,");
+  EXPECT_EQ(running.reader->choices.at(0).finish_reason, "stop");
+  EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+}
+
+TEST_F(RequestTest, EndsAtMaxTokens) {
+  auto request = chat("Count from 1 to 100.");
+  request.max_tokens = 5;
+  auto running = start(request);
+  run();
+  EXPECT_EQ(running.reader->choices.at(0).finish_reason, "length");
+  EXPECT_EQ(running.reader->usage.completion_tokens, 5);
+}
+
+TEST_F(RequestTest, SeparatesReasoning) {
+  auto request = chat("Solve 12 + 30");
+  std::get<ChatPrompt>(request.prompts[0]).template_kwargs = {{"thinking", true}};
+  auto running = start(request);
+  run();
+  const auto& choice = running.reader->choices.at(0);
+  EXPECT_NE(choice.reasoning.find("12 + 30"), std::string::npos);
+  EXPECT_NE(choice.content.find("42"), std::string::npos);
+  EXPECT_EQ(choice.content.find("think>"), std::string::npos);
+}
+
+TEST_F(RequestTest, EqualSeedsGiveEqualChoicesAndChoicesDiffer) {
+  auto request = chat("Tell me a short story about a fox.", 1.0f);
+  request.seed = 7;
+  request.n = 3;
+  auto first = start(request), second = start(request);
+  run();
+  ASSERT_EQ(first.reader->choices.size(), 3u);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(first.reader->choices[i].content, second.reader->choices[i].content);
+  EXPECT_NE(first.reader->choices[0].content, first.reader->choices[1].content);
+}
+
+TEST_F(RequestTest, RefusesAPromptOverTheContextWithTheNumbers) {
+  GenerationRequest request;
+  request.prompts = {std::vector<TokenId>(5000, 30)};
+  auto running = start(request);
+  run();
+  ASSERT_TRUE(running.reader->failure);
+  EXPECT_EQ(running.reader->failure->code, "context_length_exceeded");
+  EXPECT_NE(running.reader->failure->message.find("4096"), std::string::npos);
+  EXPECT_NE(running.reader->failure->message.find("5000"), std::string::npos);
+  EXPECT_EQ(running.reader->endings, 1);
+}
+
+TEST_F(RequestTest, RefusesTokensOutsideTheVocabulary) {
+  GenerationRequest request;
+  request.prompts = {std::vector<TokenId>{5, 1'000'000}};
+  auto running = start(request);
+  run();
+  ASSERT_TRUE(running.reader->failure);
+  EXPECT_EQ(running.reader->failure->kind, RefusalKind::invalid);
+}
+
+TEST_F(RequestTest, ASlowReaderPausesItsOwnSequenceOnly) {
+  auto slow = start(chat("Count from 1 to 100."), 3);
+  auto quick = start(chat("Count from 1 to 100."));
+  run();
+  EXPECT_EQ(quick.reader->endings, 1);
+  EXPECT_EQ(slow.reader->endings, 0);
+  EXPECT_EQ(slow.reader->choices.at(0).deltas, 3);
+  const double generated = metric("generation_tokens_total") - double(quick.reader->usage.completion_tokens);
+  EXPECT_LT(generated, 10);
+  while (slow.reader->endings == 0) {
+    self->send(slow.actor, Credit{2});
+    run();
+  }
+  EXPECT_EQ(slow.reader->choices.at(0).content, quick.reader->choices.at(0).content);
+}
+
+TEST_F(RequestTest, ACancelledRequestGivesItsBlocksBackAndTellsNobody) {
+  auto running = start(chat("Count from 1 to 100."));
+  run_some(60);
+  ASSERT_GT(metric("num_requests_running"), 0);
+  self->send(running.actor, CancelRequest{});
+  run();
+  EXPECT_EQ(running.reader->endings, 0);
+  EXPECT_EQ(metric("num_requests_running"), 0);
+  EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+  EXPECT_NE(metrics->text().find("finished_reason=\"abort\""), std::string::npos);
+}
+
+TEST_F(RequestTest, ADeadRequestEndsItsStreamWithOneError) {
+  auto running = start(chat("Count from 1 to 100."));
+  run_some(60);
+  self->send_exit(running.actor, caf::exit_reason::kill);
+  run();
+  ASSERT_TRUE(running.reader->failure);
+  EXPECT_EQ(running.reader->failure->kind, RefusalKind::internal);
+  EXPECT_EQ(running.reader->endings, 1);
+  EXPECT_EQ(metric("num_requests_running"), 0);
+}
+
+TEST_F(RequestTest, CallsATool) {
+  auto request = chat("What is the weather in Lima?");
+  std::get<ChatPrompt>(request.prompts[0]).tools =
+      nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
+      "name": "get_weather", "description": "Get the weather in a city",
+      "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}])");
+  auto running = start(request);
+  run();
+  const auto& choice = running.reader->choices.at(0);
+  ASSERT_EQ(choice.calls.size(), 1u) << choice.content;
+  EXPECT_EQ(choice.calls[0].name, "get_weather");
+  EXPECT_EQ(nlohmann::json::parse(choice.calls[0].arguments).at("city"), "Lima");
+  EXPECT_EQ(choice.finish_reason, "tool_calls");
+}
+
+}  // namespace
+}  // namespace troupe::actors

@@ -1,0 +1,252 @@
+#include "config/read.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include "config/settings.hpp"
+#include "config/settings_file.hpp"
+
+namespace troupe::config {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Texts = std::vector<std::string>;
+
+Settings read_all(const Texts& arguments, const Texts& environment = {}) {
+  Settings settings;
+  Table table = schema(settings);
+  EXPECT_TRUE(read(table, {arguments, environment}));
+  return settings;
+}
+
+std::string refusal(const Texts& arguments, const Texts& environment = {}) {
+  Settings settings;
+  Table table = schema(settings);
+  try {
+    read(table, {arguments, environment});
+    validate(settings);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+class ReadFile : public testing::Test {
+ protected:
+  std::string write(std::string_view text) {
+    std::ofstream(file_) << text;
+    return file_.string();
+  }
+  ~ReadFile() override { std::filesystem::remove(file_); }
+
+  const std::filesystem::path file_ =
+      std::filesystem::path(testing::TempDir()) /
+      (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".toml");
+};
+
+TEST(Read, NothingGivenLeavesDefaults) {
+  const Settings settings = read_all({});
+  EXPECT_EQ(settings.edge.host, "127.0.0.1");
+  EXPECT_EQ(settings.edge.port, 8000);
+  EXPECT_EQ(settings.scheduling_policy, "decode_first");
+  EXPECT_FALSE(settings.max_model_len);
+  EXPECT_TRUE(settings.enable_prefix_caching);
+  EXPECT_NO_THROW(validate(settings));
+}
+
+TEST(Read, EveryDefaultIsInItsOwnRange) {
+  Settings settings;
+  for (Setting& each : schema(settings)) {
+    if (toml_value(each).empty() || kind_of(each) == Kind::texts) continue;
+    std::string text = toml_value(each);
+    if (text.front() == '"') text = text.substr(1, text.size() - 2);
+    EXPECT_NO_THROW(assign({&each, {text}, "default"})) << each.name;
+  }
+}
+
+TEST(Read, FlagsOfEveryKind) {
+  const Settings settings =
+      read_all({"folder", "--port", "0", "--served-model-name", "a", "b", "--kv-cache-memory-bytes=4G",
+                "--no-enable-prefix-caching", "--gpu-memory-utilization", "0.25", "--header-timeout", "1.5",
+                "--max_num_seqs=8", "--log-level", "off"});
+  EXPECT_EQ(settings.model, "folder");
+  EXPECT_EQ(settings.edge.port, 0);
+  EXPECT_THAT(settings.served_model_name, ElementsAre("a", "b"));
+  EXPECT_EQ(settings.kv_cache_memory_bytes, ByteSize{std::int64_t{4} << 30});
+  EXPECT_FALSE(settings.enable_prefix_caching);
+  EXPECT_EQ(settings.gpu_memory_utilization, 0.25);
+  EXPECT_EQ(settings.edge.header_timeout, Seconds(1.5));
+  EXPECT_EQ(settings.max_num_seqs, 8);
+  EXPECT_EQ(settings.log_level, "off");
+}
+
+TEST(Read, ShortFlagsOfTwoLetters) {
+  const Settings settings = read_all({"-tp", "2", "-dp=4", "-ep"});
+  EXPECT_EQ(settings.tensor_parallel_size, 2);
+  EXPECT_EQ(settings.data_parallel_size, 4);
+  EXPECT_TRUE(settings.enable_expert_parallel);
+}
+
+TEST(Read, TheLastOfAFlagCounts) {
+  const Settings settings = read_all({"--port", "1", "--port", "2", "--no-enable-expert-parallel", "-ep"});
+  EXPECT_EQ(settings.edge.port, 2);
+  EXPECT_TRUE(settings.enable_expert_parallel);
+}
+
+TEST(Read, ModelByFlagOrPlace) {
+  EXPECT_EQ(read_all({"--model", "there"}).model, "there");
+  EXPECT_EQ(read_all({"there"}).model, "there");
+  EXPECT_THAT(refusal({"here", "there"}), HasSubstr("'there' is one argument too many"));
+}
+
+TEST(Read, HelpSetsNothing) {
+  Settings settings;
+  Table table = schema(settings);
+  const Texts arguments{"--port", "1", "-h"};
+  EXPECT_FALSE(read(table, {arguments, {}}));
+  EXPECT_EQ(settings.edge.port, 8000);
+}
+
+TEST_F(ReadFile, FlagsOverVariablesOverFile) {
+  const std::string file = write("port = 1\nmax-num-seqs = 1\nblock_size = 1\n");
+  const Settings settings =
+      read_all({"--config", file, "--port", "3"}, {"TROUPE_PORT=2", "TROUPE_MAX_NUM_SEQS=2"});
+  EXPECT_EQ(settings.edge.port, 3);
+  EXPECT_EQ(settings.max_num_seqs, 2);
+  EXPECT_EQ(settings.block_size, 1);
+  EXPECT_EQ(settings.max_num_batched_tokens, 2048);
+}
+
+TEST_F(ReadFile, VariableNamesTheFile) {
+  EXPECT_EQ(read_all({}, {"TROUPE_CONFIG=" + write("port = 7")}).edge.port, 7);
+}
+
+TEST_F(ReadFile, ValuesOfEveryType) {
+  const Settings settings = read_all({"--config", write(R"(
+model = "m"
+api-key = ["k1", "k2"]
+served-model-name = "one"
+enable-prefix-caching = false
+gpu-memory-utilization = 1
+idle-timeout = 0.5
+kv-cache-memory-bytes = "512MiB"
+max-body-bytes = 1024
+)")});
+  EXPECT_EQ(settings.model, "m");
+  EXPECT_THAT(settings.edge.api_key, ElementsAre("k1", "k2"));
+  EXPECT_THAT(settings.served_model_name, ElementsAre("one"));
+  EXPECT_FALSE(settings.enable_prefix_caching);
+  EXPECT_EQ(settings.gpu_memory_utilization, 1);
+  EXPECT_EQ(settings.edge.idle_timeout, Seconds(0.5));
+  EXPECT_EQ(settings.kv_cache_memory_bytes, ByteSize{512 << 20});
+  EXPECT_EQ(settings.edge.max_body_bytes, ByteSize{1024});
+}
+
+TEST_F(ReadFile, RefusalsNameFileAndLine) {
+  const auto refused = [&](std::string_view text) { return refusal({"--config", write(text)}); };
+  EXPECT_THAT(refused("\nmax-num-sequences = 1"),
+              AllOf(HasSubstr(".toml:2: max-num-sequences"), HasSubstr("nearest known one is max-num-seqs")));
+  EXPECT_THAT(refused("port = \"80\""), HasSubstr(".toml:1: port: wrong type; give a whole number"));
+  EXPECT_THAT(refused("port = 80.5"), HasSubstr("wrong type"));
+  EXPECT_THAT(refused("port = 65536"), HasSubstr("'65536' is out of range; permitted: 0 to 65535"));
+  EXPECT_THAT(refused("api-key = [1]"), HasSubstr("array of texts"));
+  EXPECT_THAT(refused("[edge]\nport = 1"), HasSubstr("unknown key"));
+  EXPECT_THAT(refused("block-size = 1\nblock_size = 2"), HasSubstr("given twice"));
+  EXPECT_THAT(refused("port = "), HasSubstr(".toml:1"));
+  EXPECT_THAT(refused("config = \"other.toml\""), HasSubstr("unknown key"));
+  EXPECT_THAT(refused("show-config = true"), HasSubstr("unknown key"));
+}
+
+TEST_F(ReadFile, TooLargeOrMissing) {
+  EXPECT_THAT(refusal({"--config", write(std::string(max_settings_file_bytes + 1, '\n'))}),
+              HasSubstr("is larger than 1048576 bytes"));
+  EXPECT_EQ(read_all({"--config", write(std::string(max_settings_file_bytes, '\n'))}).edge.port, 8000);
+  Settings settings;
+  Table table = schema(settings);
+  const Texts missing{"--config", "no/such.toml"}, folder{"--config", testing::TempDir()};
+  EXPECT_THROW(read(table, {missing, {}}), Error);
+  EXPECT_THROW(read(table, {folder, {}}), Error);
+}
+
+TEST(Read, RefusalsOfFlags) {
+  EXPECT_THAT(refusal({"--prot", "80"}), AllOf(HasSubstr("--prot: unknown flag"), HasSubstr("--port")));
+  EXPECT_THAT(refusal({"--max-num-sqs=1"}), HasSubstr("--max-num-seqs"));
+  EXPECT_THAT(refusal({"-tpp"}), HasSubstr("-tp"));
+  EXPECT_THAT(refusal({"--port"}), HasSubstr("--port"));
+  EXPECT_THAT(refusal({"--port", "eighty"}), HasSubstr("--port: 'eighty' is not a whole number"));
+  EXPECT_THAT(refusal({"--port", "-1"}), HasSubstr("permitted: 0 to 65535"));
+  EXPECT_THAT(refusal({"--port", "99999999999999999999"}), HasSubstr("out of range"));
+  EXPECT_THAT(refusal({"--gpu-memory-utilization", "0"}), HasSubstr("permitted: above 0, up to 1"));
+  EXPECT_THAT(refusal({"--gpu-memory-utilization", "nan"}), HasSubstr("is not a number"));
+  EXPECT_THAT(refusal({"--kv-cache-memory-bytes", "9999999T"}), HasSubstr("out of range"));
+  EXPECT_THAT(refusal({"--kv-cache-memory-bytes", "many"}), HasSubstr("such as 512M"));
+  EXPECT_THAT(refusal({"--scheduling-policy", "lifo"}), HasSubstr("fcfs decode_first priority"));
+  EXPECT_THAT(refusal({"--header-timeout", "0"}), HasSubstr("above 0 seconds"));
+}
+
+TEST(Read, RefusalsOfVariables) {
+  EXPECT_THAT(refusal({}, {"TROUPE_MAX_SEQS=1"}),
+              AllOf(HasSubstr("TROUPE_MAX_SEQS: unknown variable"), HasSubstr("TROUPE_MAX_NUM_SEQS")));
+  EXPECT_THAT(refusal({}, {"TROUPE_ENABLE_PREFIX_CACHING=maybe"}), HasSubstr("neither true nor false"));
+  EXPECT_THAT(refusal({}, {"TROUPE_SHOW_CONFIG=1"}), HasSubstr("unknown variable"));
+  EXPECT_EQ(refusal({}, {"TROUPE_BINARY=/bin/troupe", "OTHER=1"}), "accepted");
+}
+
+TEST(Read, ListsInVariables) {
+  EXPECT_THAT(read_all({}, {"TROUPE_SERVED_MODEL_NAME=a,b"}).served_model_name, ElementsAre("a", "b"));
+  // A key that was meant and came out empty must not open the door.
+  EXPECT_THAT(refusal({}, {"TROUPE_API_KEY="}), HasSubstr("--api-key: a key is empty"));
+}
+
+TEST(Read, CommandsPassOverEachOthersSettings) {
+  Settings settings;
+  Table few = select(schema(settings), {"model", "threads"});
+  const Texts environment{"TROUPE_PORT=1", "TROUPE_THREADS=2"};
+  EXPECT_TRUE(read(few, {{}, environment}));
+  EXPECT_EQ(settings.threads, 2);
+  EXPECT_EQ(settings.edge.port, 8000);
+  const Texts flags{"--port", "1"};
+  EXPECT_THROW(read(few, {flags, {}}), UsageError);
+}
+
+TEST(Validate, WhatDoesNotGoTogether) {
+  EXPECT_THAT(refusal({"-tp", "2"}),
+              AllOf(HasSubstr("--tensor-parallel-size"), HasSubstr("this version serves with one process")));
+  EXPECT_THAT(refusal({"-dp", "2"}), HasSubstr("this version serves with one process"));
+  EXPECT_EQ(refusal({"-tp", "1", "-dp", "1", "-ep"}), "accepted");
+  EXPECT_THAT(refusal({"--virtual-shards", "12"}), HasSubstr("not a power of two"));
+  EXPECT_THAT(refusal({"--max-num-batched-tokens", "4", "--max-num-seqs", "8"}),
+              HasSubstr("fewer than --max-num-seqs, which is 8"));
+  EXPECT_THAT(refusal({"--served-model-name", ""}), HasSubstr("a name is empty"));
+}
+
+TEST(Show, NamesSourcesAndHidesSecrets) {
+  Settings settings;
+  Table table = schema(settings);
+  const Texts arguments{"--api-key", "sesame", "--kv-cache-memory-bytes", "1536M"};
+  const Texts environment{"TROUPE_PORT=9"};
+  read(table, {arguments, environment});
+  const std::string shown = show(table);
+  EXPECT_THAT(shown, HasSubstr("port = 9  # from TROUPE_PORT\n"));
+  EXPECT_THAT(shown, HasSubstr("kv-cache-memory-bytes = \"1536M\"  # from --kv-cache-memory-bytes\n"));
+  EXPECT_THAT(shown, HasSubstr("host = \"127.0.0.1\"  # from default\n"));
+  EXPECT_THAT(shown, testing::Not(HasSubstr("sesame")));
+}
+
+TEST(Show, IsASettingsFileThatSaysTheSame) {
+  Settings settings;
+  Table table = schema(settings);
+  const Texts arguments{"--served-model-name", "a\"b", "--idle-timeout", "0.25", "--port", "9"};
+  read(table, {arguments, {}});
+  Settings again;
+  Table other = schema(again);
+  for (const Given& each : parse_settings_text(other, show(table), "shown", table)) assign(each);
+  EXPECT_EQ(again.served_model_name, settings.served_model_name);
+  EXPECT_EQ(again.edge.idle_timeout, settings.edge.idle_timeout);
+  EXPECT_EQ(again.edge.port, 9);
+}
+
+}  // namespace
+}  // namespace troupe::config

@@ -1,0 +1,89 @@
+#include <gtest/gtest.h>
+
+#include "actors/edge/api_request.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+const ModelInfo model{{"demo"}, "demo", 2048, 0};
+
+Expected<ApiRequest> parse(const char* changes, const RequestLimits& limits = {}) {
+  Json body = {{"model", "demo"}, {"prompt", "hi"}};
+  body.update(Json::parse(changes));
+  return parse_completion_request(body, model, limits);
+}
+std::string verdict(const char* changes, const RequestLimits& limits = {}) {
+  const auto request = parse(changes, limits);
+  return request ? "ok" : request.error().param + " " + request.error().code;
+}
+using Prompts = std::vector<Prompt>;
+using Ids = std::vector<TokenId>;
+
+Prompts prompts_of(const char* changes) {
+  const auto request = parse(changes);
+  EXPECT_TRUE(request) << (request ? "" : request.error().message);
+  return request ? request->generation.prompts : Prompts();
+}
+
+TEST(CompletionRequest, ReadsEveryFormOfPrompt) {
+  const auto same = [](const Prompts& got, const std::vector<std::variant<std::string, Ids>>& wanted) {
+    ASSERT_EQ(got.size(), wanted.size());
+    for (std::size_t i = 0; i < got.size(); ++i)
+      if (const auto* text = std::get_if<std::string>(&wanted[i]))
+        EXPECT_EQ(std::get<std::string>(got[i]), *text);
+      else
+        EXPECT_EQ(std::get<Ids>(got[i]), std::get<Ids>(wanted[i]));
+  };
+  same(prompts_of(R"({"prompt": "a"})"), {"a"});
+  same(prompts_of(R"({"prompt": ""})"), {""});
+  same(prompts_of(R"({"prompt": [1, 2]})"), {Ids{1, 2}});
+  same(prompts_of(R"({"prompt": ["a", "b"]})"), {"a", "b"});
+  same(prompts_of(R"({"prompt": [[1], [2, 3]]})"), {Ids{1}, Ids{2, 3}});
+}
+
+TEST(CompletionRequest, RefusesOtherPrompts) {
+  EXPECT_EQ(verdict(R"({"prompt": null})"), "prompt missing_required_parameter");
+  EXPECT_EQ(verdict(R"({"prompt": []})"), "prompt empty_array");
+  EXPECT_EQ(verdict(R"({"prompt": [[]]})"), "prompt empty_array");
+  EXPECT_EQ(verdict(R"({"prompt": 1})"), "prompt invalid_type");
+  EXPECT_EQ(verdict(R"({"prompt": {}})"), "prompt invalid_type");
+  EXPECT_EQ(verdict(R"({"prompt": [true]})"), "prompt invalid_type");
+  EXPECT_EQ(verdict(R"({"prompt": [1, "a"]})"), "prompt invalid_type");
+  EXPECT_EQ(verdict(R"({"prompt": ["a", 1]})"), "prompt invalid_type");
+  EXPECT_EQ(verdict(R"({"prompt": ["a", [1]]})"), "prompt invalid_type");
+  EXPECT_EQ(verdict(R"({"prompt": [1.5]})"), "prompt invalid_type");
+  EXPECT_EQ(verdict(R"({"prompt": [-1]})"), "prompt invalid_token_id");
+  EXPECT_EQ(verdict(R"({"prompt": [4294967296]})"), "prompt invalid_token_id");
+}
+
+TEST(CompletionRequest, DefaultsAreOpenAIs) {
+  const auto request = parse("{}");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->generation.max_tokens, 16);
+  EXPECT_EQ(request->generation.logprobs, -1);
+  EXPECT_FALSE(request->generation.echo);
+}
+
+TEST(CompletionRequest, ReadsItsOwnFields) {
+  EXPECT_EQ(parse(R"({"logprobs": 0})")->generation.logprobs, 0);
+  EXPECT_EQ(parse(R"({"logprobs": 20})")->generation.logprobs, 20);
+  EXPECT_TRUE(parse(R"({"echo": true})")->generation.echo);
+  EXPECT_EQ(verdict(R"({"suffix": ""})"), "ok");
+  EXPECT_EQ(verdict(R"({"logprobs": 21})"), "logprobs integer_above_max_value");
+  EXPECT_EQ(verdict(R"({"logprobs": true})"), "logprobs invalid_type");
+  EXPECT_EQ(verdict(R"({"echo": true, "logprobs": 0})"), "echo unsupported_parameter");
+  EXPECT_EQ(verdict(R"({"suffix": "end"})"), "suffix unsupported_parameter");
+  EXPECT_EQ(verdict(R"({"best_of": 3})"), "best_of unsupported_parameter");
+  EXPECT_EQ(verdict(R"({"prompt_embeds": "x"})"), "prompt_embeds unsupported_parameter");
+}
+
+TEST(CompletionRequest, PromptsTimesNIsLimited) {
+  RequestLimits limits;
+  limits.choices = 4;
+  EXPECT_EQ(verdict(R"({"prompt": ["a", "b"], "n": 2})", limits), "ok");
+  EXPECT_EQ(verdict(R"({"prompt": ["a", "b"], "n": 3})", limits), "n integer_above_max_value");
+  EXPECT_EQ(verdict(R"({"prompt": ["a", "b", "c", "d", "e"]})", limits), "prompt array_above_max_length");
+}
+
+}  // namespace
+}  // namespace troupe::actors::edge

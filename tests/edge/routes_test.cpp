@@ -1,0 +1,49 @@
+#include "actors/edge/routes.hpp"
+
+#include <gtest/gtest.h>
+
+namespace troupe::actors::edge {
+namespace {
+
+std::string pattern_of(std::string_view target) {
+  const auto found = find_resource(target);
+  return found ? std::string(found->pattern) : std::to_string(int(found.error().kind));
+}
+
+TEST(Routes, FindsResources) {
+  EXPECT_EQ(pattern_of("/v1/chat/completions"), "/v1/chat/completions");
+  EXPECT_EQ(pattern_of("/v1/chat/completions/"), "/v1/chat/completions");
+  EXPECT_EQ(pattern_of("/v1/models?limit=5&x=%zz"), "/v1/models");
+  EXPECT_EQ(pattern_of("/%76%31/models#top"), "/v1/models");
+  EXPECT_EQ(pattern_of("http://host:80/health?x"), "/health");
+  EXPECT_EQ(pattern_of("/v1/models/org%2Fname"), "/v1/models/{id}");
+  EXPECT_EQ(find_resource("/v1/models/org%2Fdemo%20two")->argument, "org/demo two");
+  EXPECT_EQ(find_resource("/v1/models/org/demo")->argument, "org/demo");
+}
+
+TEST(Routes, RefusesTheRest) {
+  for (const char* target :
+       {"/", "", "*", "/v1", "/v2/models", "/healthz", "/V1/models", "//health", "http://host"})
+    EXPECT_EQ(pattern_of(target), "404") << target;
+  for (const char* target : {"/%", "/%4", "/%4g", "/%%41", "/%-1"})
+    EXPECT_EQ(pattern_of(target), "400") << target;
+}
+
+TEST(Routes, KnowsItsMethods) {
+  const auto chat = find_resource("/v1/completions");
+  EXPECT_TRUE(allows(*chat, "POST") && allows(*chat, "OPTIONS"));
+  EXPECT_FALSE(allows(*chat, "GET") || allows(*chat, "POS") || allows(*chat, "") || allows(*chat, "post"));
+  const auto health = find_resource("/health");
+  EXPECT_TRUE(allows(*health, "GET") && allows(*health, "HEAD"));
+  EXPECT_FALSE(allows(*health, "POST"));
+}
+
+TEST(Routes, OnlyTheApiNeedsAKey) {
+  EXPECT_TRUE(find_resource("/v1/models")->needs_key);
+  EXPECT_TRUE(find_resource("/v1/models/x")->needs_key);
+  EXPECT_FALSE(find_resource("/health")->needs_key);
+  EXPECT_FALSE(find_resource("/metrics")->needs_key);
+}
+
+}  // namespace
+}  // namespace troupe::actors::edge

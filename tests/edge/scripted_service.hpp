@@ -1,0 +1,155 @@
+// A replica whose every word the test speaks: the other side of actors/service.hpp. The test's thread is the
+// replica's thread; each wait has a deadline, after which it throws.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include "actors/service.hpp"
+
+namespace troupe::actors::edge {
+
+class ScriptedGeneration {
+ public:
+  static constexpr std::chrono::seconds deadline{20};
+
+  ScriptedGeneration(GenerationRequest request, std::shared_ptr<GenerationSink> sink)
+      : request(std::move(request)), sink_(std::move(sink)) {}
+
+  const GenerationRequest request;
+
+  void emit(Delta delta) {
+    if (!try_emit(std::move(delta), deadline)) throw std::runtime_error("no credit");
+  }
+  // false: there was no credit for so long.
+  bool try_emit(Delta delta, std::chrono::milliseconds patience) {
+    {
+      std::unique_lock lock(mutex_);
+      if (!changed_.wait_for(lock, patience, [this] { return credit_ > 0; })) return false;
+      --credit_;
+    }
+    sink_->on_delta(std::move(delta));
+    return true;
+  }
+  void text(std::int32_t choice, std::string content) {
+    Delta delta;
+    delta.choice = choice;
+    delta.content = std::move(content);
+    emit(std::move(delta));
+  }
+  void finish(std::int32_t choice, std::string reason = "stop") {
+    Delta delta;
+    delta.choice = choice;
+    delta.finish_reason = std::move(reason);
+    emit(std::move(delta));
+  }
+  void end(Usage usage) { sink_->on_end(usage); }
+  void fail(Refusal refusal) { sink_->on_failure(std::move(refusal)); }
+
+  void wait_credit(std::int32_t exactly) {
+    wait([&] { return credit_ == exactly; }, "credit");
+  }
+  void wait_cancelled() {
+    wait([this] { return cancelled_ > 0; }, "cancel");
+  }
+  void wait_destroyed() {
+    wait([this] { return destroyed_; }, "destruction");
+  }
+  int cancelled() {
+    const std::lock_guard lock(mutex_);
+    return cancelled_;
+  }
+
+  void add_credit(std::int32_t deltas) {
+    change([&] { credit_ += deltas; });
+  }
+  void add_cancel() {
+    change([this] { ++cancelled_; });
+  }
+  void mark_destroyed() {
+    change([this] { destroyed_ = true; });
+  }
+
+ private:
+  template <class Change>
+  void change(Change apply) {
+    const std::lock_guard lock(mutex_);
+    apply();
+    changed_.notify_all();
+  }
+  template <class Condition>
+  void wait(Condition condition, const char* what) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, deadline, condition))
+      throw std::runtime_error(std::string("waited for ") + what);
+  }
+
+  std::shared_ptr<GenerationSink> sink_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::int32_t credit_ = 0;
+  int cancelled_ = 0;
+  bool destroyed_ = false;
+};
+
+class ScriptedService final : public Service {
+ public:
+  ScriptedService() { model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000}; }
+
+  std::unique_ptr<Generation> generate(GenerationRequest request,
+                                       std::shared_ptr<GenerationSink> sink) override {
+    if (throws) throw Error("gone", "replica");
+    const auto made = std::make_shared<ScriptedGeneration>(std::move(request), std::move(sink));
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(made);
+    arrived_.notify_all();
+    return std::make_unique<Handle>(made);
+  }
+  const ModelInfo& model() const override { return model_; }
+  bool ready() const override { return is_ready; }
+  bool healthy() const override { return is_healthy; }
+  std::vector<StartupPhase> startup() const override {
+    return {{"opening_checkpoint", "done", 0, 0}, {"loading_weights", "running", 25, 100}};
+  }
+  std::string metrics_text() const override { return "troupe_num_requests_running 0\n"; }
+
+  // The next request that the edge has handed over.
+  std::shared_ptr<ScriptedGeneration> next() {
+    std::unique_lock lock(mutex_);
+    if (!arrived_.wait_for(lock, ScriptedGeneration::deadline, [this] { return !waiting_.empty(); }))
+      throw std::runtime_error("no request came");
+    const auto front = waiting_.front();
+    waiting_.pop_front();
+    return front;
+  }
+  bool idle() {
+    const std::lock_guard lock(mutex_);
+    return waiting_.empty();
+  }
+
+  std::atomic<bool> is_ready = true, is_healthy = true, throws = false;
+
+ private:
+  class Handle final : public Generation {
+   public:
+    explicit Handle(std::shared_ptr<ScriptedGeneration> made) : made_(std::move(made)) {}
+    ~Handle() override { made_->mark_destroyed(); }
+    void grant(std::int32_t deltas) override { made_->add_credit(deltas); }
+    void cancel() override { made_->add_cancel(); }
+
+   private:
+    std::shared_ptr<ScriptedGeneration> made_;
+  };
+
+  ModelInfo model_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<std::shared_ptr<ScriptedGeneration>> waiting_;
+};
+
+}  // namespace troupe::actors::edge

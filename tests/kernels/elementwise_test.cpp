@@ -1,0 +1,94 @@
+#include "tests/kernels/fixture.hpp"
+
+namespace troupe::kernels {
+namespace {
+
+ImmediateQueue queue;
+
+TEST(RmsNorm, AgreesWithDoubleLoops) {
+  constexpr std::int64_t tokens = 5, n = 203, stride = 210;
+  const auto x = random_array({tokens, stride}, 1, 3), weight = random_array({n}, 2);
+  Array<float> expected({tokens, n});
+  CpuOps one(1);
+  one.rms_norm(queue, x.tensor, weight.tensor, 1e-6f, expected.tensor);
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    double squares = 0;
+    for (std::int64_t i = 0; i < n; ++i) squares += double(x[t * stride + i]) * x[t * stride + i];
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double exact = x[t * stride + i] / std::sqrt(squares / n + 1e-6) * weight[i];
+      ASSERT_NEAR(expected[t * n + i], exact, 1e-6 * std::abs(exact));
+    }
+  }
+  with_every_ops([&](Ops& ops) {
+    Array<float> out({tokens, n});
+    ops.rms_norm(queue, x.tensor, weight.tensor, 1e-6f, out.tensor);
+    EXPECT_EQ(out, expected);
+  });
+}
+
+TEST(RmsNorm, WorksInPlaceAndRowByRow) {
+  const auto x = random_array({4, 100}, 3), weight = random_array({100}, 4);
+  CpuOps ops(2);
+  Array<float> all({4, 100});
+  ops.rms_norm(queue, x.tensor, weight.tensor, 1e-6f, all.tensor);
+  auto in_place = random_array({4, 100}, 3);
+  for (std::int64_t t = 0; t < 4; ++t) {
+    const Tensor row = in_place.tensor.slice(t, 1);
+    ops.rms_norm(queue, row, weight.tensor, 1e-6f, row);
+  }
+  EXPECT_EQ(in_place, all);
+}
+
+// 2 units in the last place of exp, and one each for the sum, the division and the product.
+TEST(SiluMul, AgreesWithDoubleLoopsOverTheWholeRange) {
+  constexpr std::int64_t n = 40'003;
+  Array<float> gate({1, n}), up({1, n});
+  for (std::int64_t i = 0; i < n; ++i) {
+    gate[i] = float(i - n / 2) * 0.005f;
+    up[i] = 0.5f + float(i % 7);
+  }
+  gate[0] = -INFINITY;
+  gate[1] = INFINITY;
+  gate[2] = -1000;
+  with_every_ops([&](Ops& ops) {
+    Array<float> out({1, n});
+    out.data = gate.data;
+    out.tensor = Tensor(out.data.data(), DType::f32, {1, n});
+    ops.silu_mul(queue, out.tensor, up.tensor);
+    EXPECT_TRUE(std::isnan(out[0]));  // -infinity / infinity
+    EXPECT_EQ(out[1], INFINITY);
+    EXPECT_EQ(out[2], 0);
+    for (std::int64_t i = 3; i < n; ++i) {
+      const double exact = gate[i] / (1 + std::exp(-double(gate[i]))) * up[i];
+      // Under exp(-87) the polynomial's overflow makes the result 0.
+      ASSERT_NEAR(out[i], exact, 5 * 0x1p-23 * std::abs(exact) + 1e-35) << gate[i];
+    }
+  });
+}
+
+TEST(SiluMul, BytesDoNotDependOnThreadsOrInstructions) {
+  const auto x = random_array({3, 30'001}, 5, 20), up = random_array({3, 30'001}, 6);
+  Array<float> expected({3, 30'001});
+  std::copy(x.data.begin(), x.data.end(), expected.data.begin());
+  CpuOps one(1);
+  one.silu_mul(queue, expected.tensor, up.tensor);
+  with_every_ops([&](Ops& ops) {
+    Array<float> out({3, 30'001});
+    std::copy(x.data.begin(), x.data.end(), out.data.begin());
+    ops.silu_mul(queue, out.tensor, up.tensor);
+    EXPECT_EQ(out, expected);
+  });
+}
+
+TEST(Add, AddsInPlace) {
+  const auto y = random_array({7, 5001}, 7);
+  with_every_ops([&](Ops& ops) {
+    auto x = random_array({7, 5001}, 8);
+    const auto before = random_array({7, 5001}, 8);
+    ops.add(queue, x.tensor, y.tensor);
+    for (std::int64_t i = 0; i < x.tensor.elements(); ++i) ASSERT_EQ(x[i], before[i] + y[i]);
+  });
+}
+
+}  // namespace
+}  // namespace troupe::kernels

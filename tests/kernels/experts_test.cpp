@@ -1,0 +1,178 @@
+#include "tests/kernels/fixture.hpp"
+
+namespace troupe::kernels {
+namespace {
+
+constexpr std::int64_t hidden = 48, intermediate = 80;
+constexpr int experts = 6;
+
+// All experts of a layer, or what one of several ranks has of each.
+struct Layer {
+  std::vector<Matrix> matrices;  // gate, up, down of each
+  std::vector<Expert> views;
+  VirtualShards shards{.first = 0, .count = 16, .total = 16, .columns = intermediate};
+
+  explicit Layer(DType type) {
+    for (unsigned e = 0; e < experts; ++e) {
+      matrices.emplace_back(type, intermediate, hidden, 3 * e);
+      matrices.emplace_back(type, intermediate, hidden, 3 * e + 1);
+      matrices.emplace_back(type, hidden, intermediate, 3 * e + 2);
+    }
+    view();
+  }
+  Layer(const Layer& all, int rank, int ranks) {
+    shards = {.first = 16 / ranks * rank, .count = 16 / ranks, .total = 16, .columns = intermediate};
+    const std::int64_t begin = shards.begin(shards.first);
+    const std::int64_t size = shards.begin(shards.first + shards.count) - begin;
+    for (std::size_t i = 0; i < all.matrices.size(); i += 3) {
+      matrices.push_back(all.matrices[i].part(begin, size, 0, hidden));
+      matrices.push_back(all.matrices[i + 1].part(begin, size, 0, hidden));
+      matrices.push_back(all.matrices[i + 2].part(0, hidden, begin, size));
+    }
+    view();
+  }
+  void view() {
+    for (std::size_t i = 0; i < matrices.size(); i += 3)
+      views.push_back(
+          {.gate = matrices[i].view(), .up = matrices[i + 1].view(), .down = matrices[i + 2].view()});
+  }
+
+  ExpertWeights weights(int first, int count) const {
+    return {.first = first,
+            .experts = std::span(views).subspan(std::size_t(first), std::size_t(count)),
+            .shards = shards};
+  }
+};
+
+struct Batch {
+  Array<float> rows;
+  Array<std::int32_t> ids, count;
+  ExpertBatch view;
+
+  Batch(std::int64_t capacity, std::int32_t used, unsigned seed)
+      : rows(random_array({capacity, hidden}, seed)), ids({capacity}), count({1}) {
+    Random random(seed + 1);
+    for (std::int64_t i = 0; i < capacity; ++i) ids[i] = std::int32_t(random.below(experts));
+    count[0] = used;
+    view = {.rows = rows.tensor, .experts = ids.tensor, .count = count.tensor};
+  }
+};
+
+Array<float> compute(Ops& ops, const Batch& batch, const ExpertWeights& local) {
+  ImmediateQueue queue;
+  Array<float> out({batch.rows.tensor.rows(), hidden});
+  ops.experts(queue, batch.view, local, out.tensor);
+  return out;
+}
+
+TEST(Experts, AgreeWithDoubleLoops) {
+  CpuOps ops(2);
+  const Layer layer(DType::f32);
+  const Batch batch(40, 37, 1);
+  const auto out = compute(ops, batch, layer.weights(0, experts));
+  for (std::int64_t r = 0; r < 37; ++r) {
+    const Matrix* const m = &layer.matrices[std::size_t(3 * batch.ids[r])];
+    std::vector<double> inner(intermediate);
+    for (std::int64_t i = 0; i < intermediate; ++i) {
+      double gate = 0, up = 0;
+      for (std::int64_t k = 0; k < hidden; ++k) {
+        gate += double(m[0].at(i, k)) * batch.rows[r * hidden + k];
+        up += double(m[1].at(i, k)) * batch.rows[r * hidden + k];
+      }
+      inner[std::size_t(i)] = gate / (1 + std::exp(-gate)) * up;
+    }
+    for (std::int64_t k = 0; k < hidden; ++k) {
+      double sum = 0, size = 0;
+      for (std::int64_t i = 0; i < intermediate; ++i) {
+        sum += m[2].at(k, i) * inner[std::size_t(i)];
+        size += std::abs(m[2].at(k, i) * inner[std::size_t(i)]);
+      }
+      ASSERT_NEAR(out[r * hidden + k], sum, size * 1e-5);
+    }
+  }
+}
+
+TEST(Experts, ARowsBytesDoNotDependOnItsBatch) {
+  for (const DType type : {DType::f8_e4m3, DType::bf16}) {
+    const Layer layer(type);
+    const Batch batch(60, 60, 3);
+    CpuOps one(1);
+    const auto expected = compute(one, batch, layer.weights(0, experts));
+    with_every_ops([&](Ops& ops) {
+      EXPECT_EQ(compute(ops, batch, layer.weights(0, experts)), expected);
+      for (const std::int64_t r : {0, 13, 59}) {
+        Batch alone(1, 1, 0);
+        std::copy_n(&batch.rows[r * hidden], hidden, alone.rows.data.begin());
+        alone.ids[0] = batch.ids[r];
+        const auto out = compute(ops, alone, layer.weights(0, experts));
+        EXPECT_EQ(0, std::memcmp(out.data.data(), &expected[r * hidden], hidden * 4));
+      }
+    });
+  }
+}
+
+TEST(Experts, RowsOfOtherRanksExpertsAndUnusedRowsAreNotComputed) {
+  CpuOps ops(2);
+  const Layer layer(DType::f8_e4m3);
+  const Batch batch(20, 15, 5);
+  const auto all = compute(ops, batch, layer.weights(0, experts));
+  const auto some = compute(ops, batch, layer.weights(2, 3));
+  for (std::int64_t i = 0; i < 20 * hidden; ++i) {
+    const std::int64_t row = i / hidden;
+    const bool local = row < 15 && batch.ids[row] >= 2 && batch.ids[row] < 5;
+    ASSERT_EQ(some[i], local ? all[i] : 0.0f);
+  }
+  const auto none = compute(ops, batch, {.first = 7, .experts = {}, .shards = layer.shards});
+  for (std::int64_t i = 0; i < 20 * hidden; ++i) ASSERT_EQ(none[i], 0.0f);
+}
+
+TEST(Experts, PartsOverRanksAddUpToTheBytesOfOneRank) {
+  CpuOps ops(2);
+  const Layer layer(DType::f8_e4m3);
+  const Batch batch(20, 20, 7);
+  const auto whole = compute(ops, batch, layer.weights(0, experts));
+  for (const int ranks : {2, 4}) {
+    std::vector<Array<float>> parts;
+    for (int rank = 0; rank < ranks; ++rank)
+      parts.push_back(compute(ops, batch, Layer(layer, rank, ranks).weights(0, experts)));
+    for (; parts.size() > 1; parts.erase(parts.begin() + std::ptrdiff_t(parts.size() / 2), parts.end()))
+      for (std::size_t i = 0; i < parts.size() / 2; ++i)
+        for (std::int64_t k = 0; k < 20 * hidden; ++k) {
+          const float sum = parts[2 * i][k] + parts[2 * i + 1][k];
+          parts[i][k] = sum;
+        }
+    EXPECT_EQ(parts[0].data, whole.data) << ranks << " ranks";
+  }
+}
+
+TEST(Experts, ExpandAndWeightedSumAreTheirFrame) {
+  ImmediateQueue queue;
+  constexpr std::int64_t tokens = 5, slots = 3, n = 37;
+  const auto x = random_array({tokens, n}, 9), weights = random_array({tokens, slots}, 10);
+  Array<std::int32_t> chosen({tokens, slots});
+  for (std::int64_t i = 0; i < tokens * slots; ++i) chosen[i] = std::int32_t(i * 7 % 11);
+  const Routing routing{.experts = chosen.tensor, .weights = weights.tensor};
+  with_every_ops([&](Ops& ops) {
+    Array<float> rows({tokens * slots + 2, n}), out({tokens, n});
+    Array<std::int32_t> ids({tokens * slots + 2}), count({1});
+    ExpertBatch batch{.rows = rows.tensor, .experts = ids.tensor, .count = count.tensor};
+    ops.expand(queue, x.tensor, routing, batch);
+    ASSERT_EQ(count[0], tokens * slots);
+    for (std::int64_t i = 0; i < tokens * slots; ++i) {
+      ASSERT_EQ(ids[i], chosen[i]);
+      for (std::int64_t k = 0; k < n; ++k) ASSERT_EQ(rows[i * n + k], x[i / slots * n + k]);
+      for (std::int64_t k = 0; k < n; ++k) rows[i * n + k] += float(i);  // as if experts had worked
+    }
+    ops.weighted_sum(queue, rows.tensor, routing, out.tensor);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      for (std::int64_t k = 0; k < n; ++k) {
+        float sum = weights[t * slots] * rows[t * slots * n + k];
+        for (std::int64_t s = 1; s < slots; ++s)
+          sum = std::fma(weights[t * slots + s], rows[(t * slots + s) * n + k], sum);
+        ASSERT_EQ(out[t * n + k], sum);
+      }
+  });
+}
+
+}  // namespace
+}  // namespace troupe::kernels

@@ -1,0 +1,185 @@
+// What the tests of the kernels share: reproducible random arrays, weights of every type with a plain
+// reference, and every way of computing that must give the same bytes.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu/cpu_ops.hpp"
+#include "kernels/cpu/targets.hpp"
+// Highway after the choice of targets.
+#include <hwy/targets.h>
+
+namespace troupe::kernels {
+
+class Random {
+ public:
+  explicit Random(unsigned seed) : bits_(seed) {}
+  float uniform() { return float(bits_() >> 8) * 0x1p-23f - 1; }  // [-1, 1)
+  std::int64_t below(std::int64_t n) { return std::int64_t(bits_()) % n; }
+
+ private:
+  std::mt19937 bits_;
+};
+
+// A tensor that owns its memory.
+template <class T>
+struct Array {
+  std::vector<T> data;
+  Tensor tensor;
+
+  explicit Array(std::initializer_list<std::int64_t> shape) {
+    std::int64_t n = 1;
+    for (std::int64_t extent : shape) n *= extent;
+    data.resize(std::size_t(n) + 1);  // so that an empty one has an address too
+    tensor = Tensor(data.data(), dtype_of<T>(), shape);
+  }
+  Array(Array&&) = default;
+  Array& operator=(Array&&) = default;
+  T& operator[](std::int64_t i) { return data[std::size_t(i)]; }
+  const T& operator[](std::int64_t i) const { return data[std::size_t(i)]; }
+  bool operator==(const Array& other) const {  // bytes, so that NaN and the sign of zero count
+    return data.size() == other.data.size() &&
+           std::memcmp(data.data(), other.data.data(), data.size() * sizeof(T)) == 0;
+  }
+};
+
+inline Array<float> random_array(std::initializer_list<std::int64_t> shape, unsigned seed, float size = 1) {
+  Array<float> result(shape);
+  Random random(seed);
+  for (std::int64_t i = 0; i < result.tensor.elements(); ++i) result[i] = random.uniform() * size;
+  return result;
+}
+
+// A checkpoint's matrix of some type, of which `view` may be a part.
+class Matrix {
+ public:
+  Matrix(DType type, std::int64_t rows, std::int64_t cols, unsigned seed, std::int64_t block_rows = 128,
+         std::int64_t block_cols = 128)
+      : bytes_(std::size_t(rows * cols) * size_of(type)) {
+    Random random(seed);
+    const std::int64_t stride = (cols + block_cols - 1) / block_cols;
+    for (std::int64_t i = 0; i < (rows + block_rows - 1) / block_rows * stride; ++i)
+      scales_.push_back(0.01f + std::abs(random.uniform()));
+    for (std::int64_t i = 0; i < rows * cols; ++i) set(type, i, random);
+    view_ = {.data = bytes_.data(),
+             .dtype = type,
+             .rows = rows,
+             .cols = cols,
+             .scales = type == DType::f8_e4m3 ? scales_.data() : nullptr,
+             .scale_stride = stride,
+             .block_rows = block_rows,
+             .block_cols = block_cols};
+  }
+  Matrix(Matrix&&) = default;
+
+  const Weight& view() const { return view_; }
+  std::vector<float>& scales() { return scales_; }
+
+  // The part of rows [row, row + rows) and columns [col, col + cols), with bytes of its own as on another
+  // rank.
+  Matrix part(std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) const {
+    Matrix result;
+    const std::size_t size = size_of(view_.dtype);
+    for (std::int64_t r = row; r < row + rows; ++r) {
+      const auto from = bytes_.begin() + std::ptrdiff_t(std::size_t(r * view_.cols + col) * size);
+      result.bytes_.insert(result.bytes_.end(), from, from + std::ptrdiff_t(std::size_t(cols) * size));
+    }
+    result.scales_ = scales_;
+    result.view_ = view_;
+    result.view_.data = result.bytes_.data();
+    if (view_.scales != nullptr) result.view_.scales = result.scales_.data();
+    result.view_.rows = rows;
+    result.view_.cols = cols;
+    result.view_.row0 += row;
+    result.view_.col0 += col;
+    return result;
+  }
+
+  // By the definition of each format, in F64; the product with the scale is rounded once to F32.
+  float at(std::int64_t row, std::int64_t col) const {
+    const std::size_t i = std::size_t(row * view_.cols + col);
+    if (view_.dtype == DType::f32) {
+      float value;
+      std::memcpy(&value, &bytes_[4 * i], 4);
+      return value;
+    }
+    if (view_.dtype == DType::f8_e4m3)
+      return float(decode(bytes_[i], 4, 3, 7) *
+                   double(scales_[std::size_t((view_.row0 + row) / view_.block_rows * view_.scale_stride +
+                                              (view_.col0 + col) / view_.block_cols)]));
+    const unsigned bits = bytes_[2 * i] | bytes_[2 * i + 1] << 8;
+    return float(view_.dtype == DType::f16 ? decode(bits, 5, 10, 15) : decode(bits, 8, 7, 127));
+  }
+
+ private:
+  Matrix() = default;
+
+  static double decode(unsigned bits, int exponent_bits, int fraction_bits, int bias) {
+    const int fraction = int(bits & ((1u << fraction_bits) - 1));
+    const int exponent = int(bits >> fraction_bits & ((1u << exponent_bits) - 1));
+    const double sign = bits >> (exponent_bits + fraction_bits) ? -1 : 1;
+    return exponent == 0
+               ? sign * std::ldexp(fraction, 1 - bias - fraction_bits)
+               : sign * std::ldexp((1 << fraction_bits) + fraction, exponent - bias - fraction_bits);
+  }
+
+  void set(DType type, std::int64_t i, Random& random) {
+    if (type == DType::f8_e4m3) {
+      auto code = std::uint8_t(random.below(256));
+      bytes_[std::size_t(i)] = (code & 0x7f) == 0x7f ? 0 : code;  // no NaN
+      return;
+    }
+    const float value = random.uniform();
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    if (type == DType::f32) std::memcpy(&bytes_[std::size_t(4 * i)], &value, 4);
+    const auto half = type == DType::bf16 ? std::uint16_t(bits >> 16)
+                                          : std::uint16_t(random.below(2) << 15 | random.below(15 << 10));
+    if (size_of(type) == 2) std::memcpy(&bytes_[std::size_t(2 * i)], &half, 2);
+  }
+
+  std::vector<std::uint8_t> bytes_;
+  std::vector<float> scales_;
+  Weight view_;
+};
+
+// A dot product as the design defines it: 16 lanes of fused multiply-add, then the tree over the lanes.
+template <class A, class B>
+float dot_in_lanes(std::int64_t n, A a, B b) {
+  float lane[16] = {};
+  for (std::int64_t i = 0; i < (n + 15) / 16 * 16; ++i)
+    lane[i % 16] = std::fma(i < n ? a(i) : 0.0f, i < n ? b(i) : 0.0f, lane[i % 16]);
+  for (int apart : {8, 4, 2, 1})
+    for (int i = 0; i < apart; ++i) lane[i] += lane[i + apart];
+  return lane[0];
+}
+
+inline std::vector<std::int64_t> targets_of_this_cpu() {
+  hwy::SetSupportedTargetsForTest(0);
+  std::vector<std::int64_t> targets;
+  for (std::int64_t target : {HWY_AVX2, HWY_AVX3})
+    if (hwy::SupportedTargets() & target) targets.push_back(target);
+  return targets;
+}
+
+// Calls check(ops) for every instruction set of this CPU and for several numbers of threads.
+template <class Check>
+void with_every_ops(Check check) {
+  for (const std::int64_t target : targets_of_this_cpu())
+    for (const int threads : {1, 2, 4}) {
+      SCOPED_TRACE(std::string(hwy::TargetName(target)) + ", threads: " + std::to_string(threads));
+      hwy::SetSupportedTargetsForTest(target);
+      CpuOps ops(threads);
+      check(ops);
+    }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+}  // namespace troupe::kernels

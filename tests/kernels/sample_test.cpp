@@ -1,0 +1,195 @@
+#include <map>
+
+#include "tests/kernels/fixture.hpp"
+
+namespace troupe::kernels {
+namespace {
+
+std::vector<SampledToken> sample(Ops& ops, const Array<float>& logits, std::vector<SamplingRow> how) {
+  ImmediateQueue queue;
+  std::vector<SampledToken> out;
+  ops.sample(queue, logits.tensor, how, out);
+  return out;
+}
+
+Array<float> row(const std::vector<float>& values) {
+  Array<float> logits({1, std::int64_t(values.size())});
+  std::copy(values.begin(), values.end(), logits.data.begin());
+  return logits;
+}
+
+// How often each token comes out over many output positions.
+std::map<TokenId, int> counts(const std::vector<float>& logits, SamplingRow how, int draws) {
+  CpuOps ops(1);
+  const auto one = row(logits);
+  std::map<TokenId, int> result;
+  for (int i = 0; i < draws; ++i) {
+    how.output_position = std::uint64_t(i);
+    ++result[sample(ops, one, {how})[0].token];
+  }
+  return result;
+}
+
+std::vector<TokenId> kept(const std::vector<float>& logits, SamplingRow how) {
+  std::vector<TokenId> tokens;
+  for (const auto& [token, count] : counts(logits, how, 2000)) tokens.push_back(token);
+  return tokens;
+}
+
+using testing::ElementsAre;
+
+TEST(Sample, GreedyTakesTheHighestAndTheLowerIdOfEquals) {
+  CpuOps ops(1);
+  EXPECT_EQ(sample(ops, row({1, 3, 2, 3}), {{.temperature = 0}})[0].token, 1);
+  EXPECT_EQ(sample(ops, row({-5}), {{.temperature = 0}})[0].token, 0);
+}
+
+// Chi-squared with 3 degrees of freedom is under 16.3 in 999 of 1000 cases; the draws are fixed.
+TEST(Sample, FollowsTheTemperedDistribution) {
+  const std::vector<float> logits{0.5f, -1, 2, 1};
+  for (const float temperature : {0.5f, 1.0f, 3.0f}) {
+    constexpr int draws = 20'000;
+    auto seen = counts(logits, {.temperature = temperature, .seed = 1}, draws);
+    double total = 0, chi_squared = 0;
+    for (const float x : logits) total += std::exp(double(x / temperature));
+    for (TokenId i = 0; i < 4; ++i) {
+      const double expected = draws * std::exp(double(logits[std::size_t(i)] / temperature)) / total;
+      chi_squared += (seen[i] - expected) * (seen[i] - expected) / expected;
+    }
+    EXPECT_LT(chi_squared, 16.3) << temperature;
+  }
+}
+
+// Probabilities of 0.4, 0.3, 0.2, 0.1 at ids 2, 0, 3, 1.
+const std::vector<float> tenths{std::log(0.3f), std::log(0.1f), std::log(0.4f), std::log(0.2f)};
+
+TEST(Sample, TopK) {
+  EXPECT_THAT(kept(tenths, {.top_k = 1}), ElementsAre(2));
+  EXPECT_THAT(kept(tenths, {.top_k = 3}), ElementsAre(0, 2, 3));
+  EXPECT_THAT(kept(tenths, {.top_k = 0}), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(kept(tenths, {.top_k = 100}), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(kept({1, 1, 1, 1}, {.top_k = 2}), ElementsAre(0, 1));  // ties: lower ids
+}
+
+TEST(Sample, TopPKeepsTheShortestPrefixThatReachesIt) {
+  EXPECT_THAT(kept(tenths, {.top_p = 0.01f}), ElementsAre(2));
+  EXPECT_THAT(kept(tenths, {.top_p = 0.39f}), ElementsAre(2));
+  EXPECT_THAT(kept(tenths, {.top_p = 0.41f}), ElementsAre(0, 2));
+  EXPECT_THAT(kept(tenths, {.top_p = 0.69f}), ElementsAre(0, 2));
+  EXPECT_THAT(kept(tenths, {.top_p = 0.71f}), ElementsAre(0, 2, 3));
+  EXPECT_THAT(kept(tenths, {.top_p = 1}), ElementsAre(0, 1, 2, 3));
+}
+
+TEST(Sample, MinPIsRelativeToTheHighest) {
+  EXPECT_THAT(kept(tenths, {.min_p = 0.24f}), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(kept(tenths, {.min_p = 0.26f}), ElementsAre(0, 2, 3));
+  EXPECT_THAT(kept(tenths, {.min_p = 0.76f}), ElementsAre(2));
+  EXPECT_THAT(kept(tenths, {.min_p = 1}), ElementsAre(2));
+}
+
+TEST(Sample, FiltersFollowOneAnotherOnWhatIsLeft) {
+  // Of the two that top_k leaves, the first has 4/7 = 0.571.
+  EXPECT_THAT(kept(tenths, {.top_p = 0.56f, .top_k = 2}), ElementsAre(2));
+  EXPECT_THAT(kept(tenths, {.top_p = 0.58f, .top_k = 2}), ElementsAre(0, 2));
+  // Of the three that min_p leaves, the first two have 7/9 = 0.778.
+  EXPECT_THAT(kept(tenths, {.top_p = 0.77f, .min_p = 0.4f}), ElementsAre(0, 2));
+  EXPECT_THAT(kept(tenths, {.top_p = 0.79f, .min_p = 0.4f}), ElementsAre(0, 2, 3));
+  // Temperature comes first: squared, the probabilities are 16, 9, 4 and 1 of 30.
+  EXPECT_THAT(kept(tenths, {.temperature = 0.5f, .top_p = 0.52f}), ElementsAre(2));
+  EXPECT_THAT(kept(tenths, {.temperature = 0.5f, .top_p = 0.54f}), ElementsAre(0, 2));
+}
+
+TEST(Sample, ADrawDependsOnItsKeyAlone) {
+  constexpr std::int64_t rows = 16, vocabulary = 5003;
+  const auto logits = random_array({rows, vocabulary}, 1, 6);
+  std::vector<SamplingRow> how(rows);
+  for (std::size_t i = 0; i < rows; ++i)
+    how[i] = {.temperature = i % 4 == 0 ? 0 : 0.3f * float(i),
+              .top_p = i % 3 == 0 ? 0.9f : 1,
+              .min_p = i % 5 == 0 ? 0.01f : 0,
+              .top_k = i % 2 == 0 ? 40 : 0,
+              .seed = i,
+              .output_position = 100 + i,
+              .logprobs = int(i) - 1};
+  CpuOps one(1);
+  const auto expected = sample(one, logits, how);
+  with_every_ops([&](Ops& ops) {
+    const auto all = sample(ops, logits, how);
+    for (std::size_t i = 0; i < rows; ++i) {
+      Array<float> alone({1, vocabulary});
+      std::copy_n(&logits[std::int64_t(i) * vocabulary], vocabulary, alone.data.begin());
+      for (const SampledToken& token : {all[i], sample(ops, alone, {how[i]})[0]}) {
+        EXPECT_EQ(token.token, expected[i].token);
+        EXPECT_EQ(token.logprob, expected[i].logprob);
+        EXPECT_EQ(token.top, expected[i].top);
+      }
+    }
+  });
+}
+
+TEST(Sample, SeedChoiceAndPositionChangeTheDraw) {
+  const std::vector<float> flat(1000, 0.0f);
+  CpuOps ops(1);
+  auto draw = [&](SamplingRow how) { return sample(ops, row(flat), {how})[0].token; };
+  const TokenId token = draw({.seed = 1, .choice = 1, .output_position = 1});
+  EXPECT_EQ(draw({.seed = 1, .choice = 1, .output_position = 1}), token);
+  EXPECT_NE(draw({.seed = 2, .choice = 1, .output_position = 1}), token);
+  EXPECT_NE(draw({.seed = 1, .choice = 2, .output_position = 1}), token);
+  EXPECT_NE(draw({.seed = 1, .choice = 1, .output_position = 2}), token);
+}
+
+TEST(Sample, LogProbabilitiesAreThoseOfTheRawLogits) {
+  constexpr std::int64_t vocabulary = 3001;
+  const auto logits = random_array({1, vocabulary}, 3, 5);
+  double total = 0;
+  for (std::int64_t i = 0; i < vocabulary; ++i) total += std::exp(double(logits[i]));
+  CpuOps ops(1);
+  const auto token =
+      sample(ops, logits, {{.temperature = 2, .top_k = 5, .seed = 3, .logprobs = max_logprobs}})[0];
+  EXPECT_NEAR(token.logprob, logits[token.token] - std::log(total), 1e-5);
+  ASSERT_EQ(token.top.size(), std::size_t(max_logprobs));
+  for (std::size_t i = 0; i < token.top.size(); ++i) {
+    const auto [id, logprob] = token.top[i];
+    EXPECT_NEAR(logprob, logits[id] - std::log(total), 1e-5);
+    std::size_t higher = 0;
+    for (std::int64_t k = 0; k < vocabulary; ++k) higher += logits[k] > logits[id];
+    EXPECT_EQ(higher, i);
+  }
+  EXPECT_EQ(sample(ops, logits, {{}})[0].top.size(), 0u);
+  EXPECT_EQ(sample(ops, row({1, 2}), {{.logprobs = 5}})[0].top.size(), 2u);
+}
+
+TEST(Sample, ExtremeValuesStillGiveAToken) {
+  CpuOps ops(1);
+  EXPECT_EQ(sample(ops, row({-3e38f, 3e38f}), {{.temperature = 1}})[0].token, 1);
+  EXPECT_EQ(sample(ops, row({1, 2, 3}), {{.temperature = 1e-30f}})[0].token, 2);
+  for (const TokenId token : kept({1, 2, 3}, {.temperature = 1e30f})) EXPECT_TRUE(token >= 0 && token < 3);
+}
+
+TEST(Sample, LogitsThatAreNoNumbersAreAnErrorThatNamesTheRow) {
+  CpuOps ops(2);
+  for (const float strange : {NAN, INFINITY, -INFINITY})
+    for (const std::int64_t at : {0, 20, 36}) {
+      auto logits = random_array({2, 37}, 1);
+      logits[37 + at] = strange;
+      try {
+        sample(ops, logits, {{.temperature = 0}, {}});
+        FAIL() << "no error";
+      } catch (const Error& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("row 1"));
+      }
+    }
+}
+
+TEST(SampleDeathTest, ParametersOutOfRangeStop) {
+  CpuOps ops(1);
+  EXPECT_DEATH(sample(ops, row({1}), {{.temperature = -1}}), "temperature");
+  EXPECT_DEATH(sample(ops, row({1}), {{.temperature = NAN}}), "temperature");
+  EXPECT_DEATH(sample(ops, row({1}), {{.top_p = 0}}), "top_p");
+  EXPECT_DEATH(sample(ops, row({1}), {{.min_p = 1.5f}}), "min_p");
+  EXPECT_DEATH(sample(ops, row({1}), {{.top_k = -1}}), "top_k");
+  EXPECT_DEATH(sample(ops, row({1}), {{.logprobs = max_logprobs + 1}}), "logprobs");
+}
+
+}  // namespace
+}  // namespace troupe::kernels

@@ -1,0 +1,244 @@
+// Runs the program as a shell does.
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace troupe::launch {
+namespace {
+
+using nlohmann::ordered_json;
+using std::filesystem::path;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+std::string read_file(const path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return (std::ostringstream() << stream.rdbuf()).str();
+}
+
+class Subcommands : public testing::Test {
+ protected:
+  Subcommands() {
+    remove_all(folder_);
+    create_directories(folder_);
+  }
+  ~Subcommands() override { remove_all(folder_); }
+
+  // arguments: as a shell reads them.
+  Outcome run(const std::string& arguments, const std::string& input = "",
+              const std::string& environment = "") {
+    std::ofstream(folder_ / "in", std::ios::binary) << input;
+    const auto file = [&](const char* name) { return "'" + (folder_ / name).string() + "'"; };
+    const int status = std::system((environment + " '" TROUPE_BINARY "' " + arguments + " <" + file("in") +
+                                    " >" + file("out") + " 2>" + file("err"))
+                                       .c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder_ / "out"),
+            read_file(folder_ / "err")};
+  }
+  // Answers of a JSON-lines filter.
+  std::vector<ordered_json> filter(const std::string& arguments, const std::string& input) {
+    const Outcome outcome = run(arguments, input);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    std::vector<ordered_json> lines;
+    std::istringstream stream(outcome.out);
+    for (std::string line; std::getline(stream, line);) lines.push_back(ordered_json::parse(line));
+    return lines;
+  }
+
+  const path folder_ =
+      path(testing::TempDir()) /
+      (std::string("troupe_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+};
+
+TEST_F(Subcommands, VersionAndHelp) {
+  EXPECT_THAT(run("version").out, StartsWith("troupe "));
+  EXPECT_EQ(run("--version").out, run("version").out);
+  EXPECT_THAT(run("--help").out, HasSubstr("serve"));
+  for (const char* name :
+       {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "version"}) {
+    const Outcome page = run(std::string(name) + " --help");
+    EXPECT_EQ(page.code, 0);
+    EXPECT_THAT(page.out, StartsWith("NAME\n       troupe-" + std::string(name) + " - "));
+  }
+}
+
+TEST_F(Subcommands, MistakesAreNamedInOneLine) {
+  const auto mistake = [&](const std::string& arguments, const std::string& sentence) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments;
+    EXPECT_THAT(outcome.err, AllOf(StartsWith("troupe: "), HasSubstr(sentence)));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  };
+  mistake("serv", "serv: unknown subcommand; the nearest known one is serve");
+  mistake("serve --prot 1", "the nearest known one is --port");
+  mistake("serve -tp 2", "this version serves with one process");
+  mistake("generate", "--prompt is missing");
+  mistake("generate --prompt x --temperature 3", "--temperature: '3' is out of range");
+  mistake("generate --chat --chat-template-kwargs '{' --prompt x", "--chat-template-kwargs: is not JSON");
+  mistake("logits a b", "OUT.safetensors is missing");
+  mistake("synth --out x", "--config is missing");
+  mistake("version --verbose", "--verbose: unknown flag");
+  EXPECT_EQ(run("").code, 2);
+}
+
+TEST_F(Subcommands, FailuresAreNamedInOneLine) {
+  for (const char* arguments : {"check no/such/folder", "tokenize no/such/folder", "template no/such.jinja",
+                                "generate no/such/folder --prompt x", "logits no/such/folder ids out",
+                                "synth --config no/such.json --out x"}) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 1) << arguments;
+    EXPECT_THAT(outcome.err, AllOf(StartsWith("troupe: "), HasSubstr("no/such")));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
+TEST_F(Subcommands, ShowConfigTellsWhoSetWhat) {
+  const Outcome shown = run("serve --show-config --max-num-seqs 4", "", "TROUPE_PORT=9");
+  EXPECT_EQ(shown.code, 0);
+  EXPECT_THAT(shown.out, HasSubstr("max-num-seqs = 4  # from --max-num-seqs\n"));
+  EXPECT_THAT(shown.out, HasSubstr("port = 9  # from TROUPE_PORT\n"));
+}
+
+TEST_F(Subcommands, TokenizeBothWays) {
+  std::ifstream file(path(TEST_DATA) / "tokenizer/deepseek-v3-cases.json");
+  const auto cases = ordered_json::parse(file);
+  std::string input;
+  for (const auto& each : cases)
+    input +=
+        ordered_json{{"text", each["text"]}}.dump() + "\n" + ordered_json{{"ids", each["ids"]}}.dump() + "\n";
+  create_directories(folder_ / "model");
+  copy(DEEPSEEK_TOKENIZER, folder_ / "model/tokenizer.json");
+  const auto answers = filter("tokenize " + (folder_ / "model").string(), input);
+  ASSERT_EQ(answers.size(), 2 * cases.size());
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    EXPECT_EQ(answers[i]["ids"], cases[i / 2]["ids"]);
+    EXPECT_EQ(answers[i]["text"], cases[i / 2]["decoded"]);
+  }
+}
+
+TEST_F(Subcommands, TokenizeGoesOnAfterBadLines) {
+  const auto answers =
+      filter("tokenize",
+             "no json\n[]\n\n{}\n{\"text\": 1}\n{\"ids\": [-1]}\n{\"ids\": [99999999]}\n"
+             "{\"ids\": [1.5]}\n{\"text\": \"a\", \"ids\": []}\n\"\xff\"\n" +
+                 std::string(1000, '[') + "\n{\"text\": \"<｜User｜>\"}\n{\"text\": \"last\"}");
+  ASSERT_EQ(answers.size(), 13u);
+  for (std::size_t i = 0; i < 11; ++i) EXPECT_TRUE(answers[i].contains("error")) << i << answers[i];
+  EXPECT_EQ(answers[11]["ids"], ordered_json({3}));
+  EXPECT_EQ(answers[12]["text"], "last");
+}
+
+TEST_F(Subcommands, TemplateOfTheDemoModel) {
+  std::ifstream file(path(TEST_DATA) / "demo-goldens.json");
+  const auto goldens = ordered_json::parse(file);
+  std::string input;
+  for (const auto& each : goldens)
+    input += ordered_json{{"messages", each["messages"]},
+                          {"tools", each["tools"]},
+                          {"thinking", each["thinking"]},
+                          {"add_generation_prompt", true}}
+                 .dump() +
+             "\n";
+  const auto answers = filter("template", input);
+  ASSERT_EQ(answers.size(), goldens.size());
+  for (std::size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i]["text"], goldens[i]["prompt"]);
+}
+
+TEST_F(Subcommands, TemplateOfAFile) {
+  const path file = folder_ / "t.jinja";
+  std::ofstream(file) << "{{ bos_token }}{% if not messages %}{{ raise_exception('empty') }}{% endif %}"
+                         "{{ messages[0].content }}{% if add_generation_prompt %}!{% endif %}";
+  const auto answers =
+      filter("template " + file.string(),
+             R"({"messages": [{"content": "hi"}], "bos_token": "<s>", "add_generation_prompt": true})"
+             "\n{}\nnonsense\n");
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0], ordered_json({{"text", "<s>hi!"}}));
+  EXPECT_EQ(answers[1], ordered_json({{"error", "empty"}}));
+  EXPECT_TRUE(answers[2].contains("error"));
+}
+
+TEST_F(Subcommands, GenerateSaysWhatTheReferenceSays) {
+  const Outcome outcome = run("generate --chat --prompt 'Solve 17 * 23' --temperature 0");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, testing::EndsWith("\n17 * 23 = 391\n"));
+  const Outcome cut = run("generate --chat --prompt 'Solve 17 * 23' --temperature 0 --stop ': 7'");
+  EXPECT_EQ(cut.out, "17*3\n");
+  const Outcome short_one = run("generate --chat --prompt 'Solve 17 * 23' --temperature 0 --max-tokens 4");
+  EXPECT_EQ(short_one.out, "17*3\n");
+}
+
+TEST_F(Subcommands, GenerateRepeatsItselfWithASeed) {
+  const std::string command =
+      "generate --chat --prompt 'Tell me a fact' --temperature 1.5 --max-tokens 16 --seed ";
+  EXPECT_EQ(run(command + "7").out, run(command + "7 --threads 1").out);
+  EXPECT_NE(run(command + "7").out, run(command + "8").out);
+}
+
+TEST_F(Subcommands, GenerateRefusesAPromptOverTheContext) {
+  const Outcome outcome = run("generate --prompt 'one two three' --max-model-len 2");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("the context length is 2"));
+}
+
+TEST_F(Subcommands, LogitsOfAReferenceCheckpoint) {
+  const path checkpoint = path(TEST_DATA) / "checkpoints/deepseek-v3-bf16";
+  const auto once = run("logits " + checkpoint.string() + " " + (checkpoint / "golden.safetensors").string() +
+                        " " + (folder_ / "1.safetensors").string());
+  EXPECT_EQ(once.code, 0) << once.err;
+  const auto again =
+      run("logits " + checkpoint.string() + " " + (checkpoint / "golden.safetensors").string() + " " +
+          (folder_ / "2.safetensors").string() + " --threads 1");
+  EXPECT_EQ(again.code, 0) << again.err;
+  const std::string bytes = read_file(folder_ / "1.safetensors");
+  EXPECT_THAT(bytes.substr(0, 200), HasSubstr("\"logits\""));
+  EXPECT_EQ(bytes, read_file(folder_ / "2.safetensors"));
+}
+
+TEST_F(Subcommands, SynthMakesWhatCheckAccepts) {
+  const std::string out = (folder_ / "synthetic").string();
+  const Outcome made =
+      run("synth --config " DEMO_MODEL "/config.json --dtype fp8 --seed 3 --tokenizer " DEMO_MODEL " --out " +
+          out);
+  EXPECT_EQ(made.code, 0) << made.err;
+  const Outcome checked = run("check " + out);
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_THAT(checked.out,
+              AllOf(HasSubstr("DeepseekV3ForCausalLM"), HasSubstr("F8_E4M3"), HasSubstr("all finite")));
+  EXPECT_EQ(run("synth --config " DEMO_MODEL "/config.json --out " + out).code, 1);  // not empty
+}
+
+TEST_F(Subcommands, CheckDescribesTheDemoModel) {
+  const Outcome checked = run("check");
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_THAT(checked.out,
+              AllOf(HasSubstr("chat template   yes"), HasSubstr("16 routed, 4 a token, 1 shared")));
+}
+
+TEST_F(Subcommands, CheckFindsWhatIsNoNumber) {
+  const path copied = folder_ / "model";
+  copy(DEMO_MODEL, copied);
+  std::fstream weights(copied / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+  weights.seekp(-2, std::ios::end);
+  weights.write("\xff\xff", 2);  // a NaN of any type
+  weights.close();
+  const Outcome checked = run("check " + copied.string());
+  EXPECT_EQ(checked.code, 1);
+  EXPECT_THAT(checked.err, HasSubstr("a NaN or an infinity"));
+}
+
+}  // namespace
+}  // namespace troupe::launch

@@ -1,0 +1,164 @@
+// Drives a decoder the way an executor does: sequences with block tables, several in a step, on one rank or
+// on many as threads.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <random>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "kernels/cpu/cpu_ops.hpp"
+#include "model/decoder.hpp"
+#include "model/safetensors.hpp"
+#include "transport/local/local.hpp"
+
+namespace troupe::model {
+
+using Tokens = std::vector<TokenId>;
+using Logits = std::vector<float>;  // rows of the vocabulary, one after the other
+
+struct SessionOptions {
+  int ranks = 1;
+  bool expert_parallel = false;
+  int virtual_shards = 16;
+  int threads = 1;
+  std::int64_t block_size = 16;
+  bool shuffle_blocks = false;
+  DecoderLimits limits{.max_tokens = 1024, .max_logit_rows = 1024, .max_positions = 512};
+};
+
+class Session {
+ public:
+  struct Part {
+    std::size_t sequence;
+    Tokens tokens;
+  };
+
+  Session(Decoder& decoder, transport::Communicator& communicator, const SessionOptions& options)
+      : decoder_(decoder), communicator_(communicator) {
+    cache_ = decoder.make_cache(blocks_in_cache(options), options.block_size);
+    cache_.poison();
+    free_.resize(std::size_t(cache_.blocks));
+    std::iota(free_.rbegin(), free_.rend(), 0);
+    if (options.shuffle_blocks) std::shuffle(free_.begin(), free_.end(), std::mt19937(7));
+  }
+
+  // Runs the parts' tokens, the next ones of their sequences, in one step. Logits of all of them, in order.
+  Logits step(const std::vector<Part>& parts) {
+    Tokens tokens;
+    kernels::StepLayout layout;
+    for (const Part& part : parts) {
+      sequences_.resize(std::max(sequences_.size(), part.sequence + 1));
+      Sequence& sequence = sequences_[part.sequence];
+      const std::int64_t rows = std::int64_t(part.tokens.size());
+      const std::int64_t end = sequence.length + rows;
+      while (std::int64_t(sequence.blocks.size()) * cache_.block_size < end) {
+        sequence.blocks.push_back(free_.back());
+        free_.pop_back();
+      }
+      layout.sequences.push_back({std::int64_t(tokens.size()), rows, sequence.length, {}});
+      sequence.length = end;
+      tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      layout.sequences[i].blocks = sequences_[parts[i].sequence].blocks;
+    layout.tokens = std::int64_t(tokens.size());
+    std::vector<std::int32_t> rows(tokens.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    const kernels::Tensor logits = decoder_.forward(queue_, communicator_, {tokens, layout, rows}, cache_);
+    return Logits(logits.as<float>(), logits.as<float>() + logits.elements());
+  }
+
+  // A text from its beginning, `chunk` tokens at a time.
+  Logits text(std::size_t sequence, std::span<const TokenId> ids, std::size_t chunk) {
+    Logits all;
+    for (std::size_t first = 0; first < ids.size(); first += chunk) {
+      const auto part = ids.subspan(first, std::min(chunk, ids.size() - first));
+      const Logits logits = step({{sequence, Tokens(part.begin(), part.end())}});
+      all.insert(all.end(), logits.begin(), logits.end());
+    }
+    return all;
+  }
+
+ private:
+  struct Sequence {
+    std::int64_t length = 0;
+    std::vector<BlockId> blocks;
+  };
+  static std::int64_t blocks_in_cache(const SessionOptions& options) {
+    return 4096 / options.block_size + 32;
+  }
+
+  Decoder& decoder_;
+  transport::Communicator& communicator_;
+  kernels::ImmediateQueue queue_;
+  KvCache cache_;
+  std::vector<BlockId> free_;
+  std::vector<Sequence> sequences_;
+};
+
+inline bool same_bytes(const Logits& a, const Logits& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// Loads the checkpoint on every rank and runs drive(session) there; all ranks must return the same bytes.
+template <class Drive>
+Logits on_ranks(const Checkpoint& checkpoint, const SessionOptions& options, Drive drive) {
+  transport::LocalMesh mesh(options.ranks);
+  std::vector<Logits> results(static_cast<std::size_t>(options.ranks));
+  {
+    std::vector<std::jthread> threads;
+    for (int rank = 0; rank < options.ranks; ++rank)
+      threads.emplace_back([&, rank] {
+        auto ops = kernels::make_cpu_ops(options.threads);
+        auto communicator = mesh.communicator(rank);
+        const ShardingPlan plan{rank, options.ranks, options.expert_parallel, options.virtual_shards};
+        auto decoder = load_decoder(checkpoint, *ops, plan, options.limits);
+        Session session(*decoder, *communicator, options);
+        results[std::size_t(rank)] = drive(session);
+      });
+  }
+  for (const Logits& other : results) EXPECT_TRUE(same_bytes(results.front(), other)) << "ranks differ";
+  return results.front();
+}
+
+inline double worst_difference(std::span<const float> a, std::span<const float> b) {
+  double worst = a.size() == b.size() ? 0 : 1e30;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    const double difference = std::abs(double(a[i]) - double(b[i]));
+    worst = std::max(worst, difference <= 1e30 ? difference : 1e30);  // NaN is as bad as can be
+  }
+  return worst;
+}
+
+// A reference implementation's logits for two texts.
+struct Golden {
+  std::int64_t batch = 0, length = 0;
+  Tokens ids;
+  Logits logits;
+
+  std::span<const TokenId> text(std::int64_t i) const {
+    return std::span(ids).subspan(std::size_t(i * length), std::size_t(length));
+  }
+};
+
+inline Golden load_golden(const std::filesystem::path& folder) {
+  const SafetensorsFile file = SafetensorsFile::open(folder / "golden.safetensors");
+  const StoredTensor& ids = file.tensors().at("input_ids");
+  const StoredTensor& logits = file.tensors().at("logits");
+  Golden golden{ids.shape.at(0), ids.shape.at(1), {}, Logits(logits.bytes.size() / sizeof(float))};
+  for (std::size_t i = 0; i < ids.bytes.size(); i += sizeof(std::int64_t)) {
+    std::int64_t id;
+    std::memcpy(&id, ids.bytes.data() + i, sizeof id);
+    golden.ids.push_back(TokenId(id));
+  }
+  std::memcpy(golden.logits.data(), logits.bytes.data(), logits.bytes.size());
+  return golden;
+}
+
+}  // namespace troupe::model

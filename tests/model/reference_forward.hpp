@@ -1,0 +1,251 @@
+// A DeepSeek V3 in plain double-precision loops, written from the published equations and without any trick
+// of the runtime: keys and values are expanded, nothing is absorbed, split, batched or cached.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numbers>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu/weights.hpp"
+#include "model/checkpoint.hpp"
+
+namespace troupe::model {
+
+class ReferenceModel {
+ public:
+  using Vector = std::vector<double>;
+  using Rows = std::vector<Vector>;
+
+  explicit ReferenceModel(const Checkpoint& checkpoint) : checkpoint_(checkpoint), c_(checkpoint.config()) {}
+
+  // Logits [tokens, vocab_size].
+  std::vector<float> logits(std::span<const TokenId> tokens) {
+    const Rows& table = matrix("model.embed_tokens.weight");
+    Rows h;
+    for (TokenId token : tokens) h.push_back(table[std::size_t(token)]);
+    for (std::int64_t i = 0; i < c_.num_hidden_layers; ++i) {
+      const std::string layer = "model.layers." + std::to_string(i) + ".";
+      add(h, attention(normed(h, layer + "input_layernorm", c_.rms_norm_eps), layer + "self_attn."));
+      Rows x = normed(h, layer + "post_attention_layernorm", c_.rms_norm_eps);
+      for (std::size_t t = 0; t < h.size(); ++t) {
+        const Vector y = c_.is_moe(i) ? moe(x[t], layer + "mlp.") : mlp(x[t], layer + "mlp.");
+        for (std::size_t j = 0; j < y.size(); ++j) h[t][j] += y[j];
+      }
+    }
+    const std::string head = c_.tie_word_embeddings ? "model.embed_tokens" : "lm_head";
+    std::vector<float> all;
+    for (const Vector& row : normed(h, "model.norm", c_.rms_norm_eps))
+      for (double logit : linear(row, head)) all.push_back(float(logit));
+    return all;
+  }
+
+ private:
+  static void add(Rows& x, const Rows& y) {
+    for (std::size_t t = 0; t < x.size(); ++t)
+      for (std::size_t j = 0; j < x[t].size(); ++j) x[t][j] += y[t][j];
+  }
+
+  const Rows& matrix(const std::string& name) {
+    auto [at, is_new] = matrices_.try_emplace(name);
+    if (!is_new) return at->second;
+    const StoredTensor& stored = checkpoint_.tensor(name);
+    kernels::Weight w{.data = stored.bytes.data(), .dtype = stored.dtype};
+    w.rows = stored.shape.size() == 1 ? 1 : stored.shape.front();
+    w.cols = stored.shape.back();
+    std::vector<float> scales;
+    if (stored.dtype == kernels::DType::f8_e4m3) {
+      const StoredTensor& inverse = checkpoint_.tensor(name + "_scale_inv");
+      scales.resize(inverse.bytes.size() / sizeof(float));
+      std::memcpy(scales.data(), inverse.bytes.data(), inverse.bytes.size());
+      w.scales = scales.data();
+      w.scale_stride = inverse.shape.back();
+      w.block_rows = c_.fp8->rows;
+      w.block_cols = c_.fp8->cols;
+    }
+    for (std::int64_t r = 0; r < w.rows; ++r) {
+      Vector& row = at->second.emplace_back();
+      for (std::int64_t k = 0; k < w.cols; ++k) row.push_back(double(kernels::dequantise(w, r, k)));
+    }
+    return at->second;
+  }
+
+  Vector linear(const Vector& x, const std::string& name) {
+    Vector out;
+    for (const Vector& row : matrix(name + ".weight")) {
+      double sum = 0;
+      for (std::size_t k = 0; k < row.size(); ++k) sum += row[k] * x[k];
+      out.push_back(sum);
+    }
+    return out;
+  }
+
+  Vector normed(Vector x, const std::string& name, double epsilon) {
+    const Vector& weight = matrix(name + ".weight").front();
+    double squares = 0;
+    for (double v : x) squares += v * v;
+    const double scale = 1 / std::sqrt(squares / double(x.size()) + epsilon);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] *= scale * weight[i];
+    return x;
+  }
+  Rows normed(Rows x, const std::string& name, double epsilon) {
+    for (Vector& row : x) row = normed(std::move(row), name, epsilon);
+    return x;
+  }
+
+  static double yarn_mscale(double factor, double mscale) {
+    return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1;
+  }
+
+  double frequency(std::int64_t pair) const {
+    const double dim = double(c_.qk_rope_head_dim);
+    const double plain = std::pow(c_.rope_theta, -2.0 * double(pair) / dim);
+    if (!c_.yarn) return plain;
+    const auto turning = [&](double turns) {
+      return dim *
+             std::log(double(c_.yarn->original_max_position_embeddings) / (turns * 2 * std::numbers::pi)) /
+             (2 * std::log(c_.rope_theta));
+    };
+    const double low = std::max(std::floor(turning(c_.yarn->beta_fast)), 0.0);
+    double high = std::min(std::ceil(turning(c_.yarn->beta_slow)), dim - 1);
+    if (low == high) high += 0.001;
+    const double ramp = std::clamp((double(pair) - low) / (high - low), 0.0, 1.0);
+    return plain * (1 - ramp) + plain / c_.yarn->factor * ramp;
+  }
+
+  // The rotation of pair (2i, 2i+1) by position * frequency(i).
+  Vector rotated(const double* x, std::size_t position) const {
+    const double amplitude = c_.yarn ? yarn_mscale(c_.yarn->factor, c_.yarn->mscale) /
+                                           yarn_mscale(c_.yarn->factor, c_.yarn->mscale_all_dim)
+                                     : 1;
+    Vector out;
+    for (std::int64_t i = 0; i < c_.qk_rope_head_dim / 2; ++i) {
+      const double angle = double(position) * frequency(i);
+      const double cosine = std::cos(angle) * amplitude, sine = std::sin(angle) * amplitude;
+      out.push_back(x[2 * i] * cosine - x[2 * i + 1] * sine);
+      out.push_back(x[2 * i + 1] * cosine + x[2 * i] * sine);
+    }
+    return out;
+  }
+
+  struct Projected {
+    std::vector<Vector> queries, keys, values;  // a head
+  };
+
+  Projected project(const Vector& x, std::size_t position, const std::string& prefix) {
+    const std::size_t nope = std::size_t(c_.qk_nope_head_dim), rope = std::size_t(c_.qk_rope_head_dim),
+                      value = std::size_t(c_.v_head_dim), latent = std::size_t(c_.kv_lora_rank);
+    const Vector q = c_.q_lora_rank > 0
+                         ? linear(normed(linear(x, prefix + "q_a_proj"), prefix + "q_a_layernorm", 1e-6),
+                                  prefix + "q_b_proj")
+                         : linear(x, prefix + "q_proj");
+    Vector compressed = linear(x, prefix + "kv_a_proj_with_mqa");
+    const Vector rope_key = rotated(compressed.data() + latent, position);
+    compressed.resize(latent);
+    const Vector kv = linear(normed(compressed, prefix + "kv_a_layernorm", 1e-6), prefix + "kv_b_proj");
+    Projected out;
+    for (std::size_t head = 0; head < std::size_t(c_.num_attention_heads); ++head) {
+      const double* of_head = q.data() + head * (nope + rope);
+      Vector query(of_head, of_head + nope);
+      const Vector query_rope = rotated(of_head + nope, position);
+      query.insert(query.end(), query_rope.begin(), query_rope.end());
+      const double* kv_of_head = kv.data() + head * (nope + value);
+      Vector key(kv_of_head, kv_of_head + nope);
+      key.insert(key.end(), rope_key.begin(), rope_key.end());
+      out.queries.push_back(std::move(query));
+      out.keys.push_back(std::move(key));
+      out.values.emplace_back(kv_of_head + nope, kv_of_head + nope + value);
+    }
+    return out;
+  }
+
+  Rows attention(const Rows& x, const std::string& prefix) {
+    double scale = 1 / std::sqrt(double(c_.qk_nope_head_dim + c_.qk_rope_head_dim));
+    if (c_.yarn && c_.yarn->mscale_all_dim != 0)
+      scale *= std::pow(yarn_mscale(c_.yarn->factor, c_.yarn->mscale_all_dim), 2);
+    std::vector<Projected> tokens;
+    Rows out;
+    for (std::size_t t = 0; t < x.size(); ++t) {
+      tokens.push_back(project(x[t], t, prefix));
+      Vector joined;
+      for (std::size_t head = 0; head < std::size_t(c_.num_attention_heads); ++head) {
+        Vector weights;
+        for (const Projected& other : tokens) {
+          double dot = 0;
+          for (std::size_t i = 0; i < other.keys[head].size(); ++i)
+            dot += tokens[t].queries[head][i] * other.keys[head][i];
+          weights.push_back(dot * scale);
+        }
+        const double most = *std::max_element(weights.begin(), weights.end());
+        double total = 0;
+        for (double& weight : weights) total += weight = std::exp(weight - most);
+        Vector mean(std::size_t(c_.v_head_dim), 0.0);
+        for (std::size_t s = 0; s < weights.size(); ++s)
+          for (std::size_t i = 0; i < mean.size(); ++i)
+            mean[i] += weights[s] / total * tokens[s].values[head][i];
+        joined.insert(joined.end(), mean.begin(), mean.end());
+      }
+      out.push_back(linear(joined, prefix + "o_proj"));
+    }
+    return out;
+  }
+
+  Vector mlp(const Vector& x, const std::string& prefix) {
+    Vector gate = linear(x, prefix + "gate_proj");
+    const Vector up = linear(x, prefix + "up_proj");
+    for (std::size_t i = 0; i < gate.size(); ++i) gate[i] = gate[i] / (1 + std::exp(-gate[i])) * up[i];
+    return linear(gate, prefix + "down_proj");
+  }
+
+  // Experts by their biased sigmoid scores, within the groups whose two best sum highest.
+  std::vector<std::pair<std::size_t, double>> routed(const Vector& x, const std::string& prefix) {
+    Vector scores = linear(x, prefix + "gate"), biased;
+    const Vector& bias = matrix(prefix + "gate.e_score_correction_bias").front();
+    for (std::size_t e = 0; e < scores.size(); ++e) {
+      scores[e] = 1 / (1 + std::exp(-scores[e]));
+      biased.push_back(scores[e] + bias[e]);
+    }
+    const std::size_t groups = std::size_t(c_.n_group), size = scores.size() / groups;
+    std::vector<std::pair<double, std::size_t>> best_groups, best;
+    for (std::size_t g = 0; g < groups; ++g) {
+      Vector group(biased.begin() + std::ptrdiff_t(g * size),
+                   biased.begin() + std::ptrdiff_t((g + 1) * size));
+      std::sort(group.rbegin(), group.rend());
+      best_groups.push_back({-(group[0] + group[1]), g});
+    }
+    std::sort(best_groups.begin(), best_groups.end());
+    for (std::size_t i = 0; i < std::size_t(c_.topk_group); ++i)
+      for (std::size_t e = 0; e < size; ++e) {
+        const std::size_t expert = best_groups[i].second * size + e;
+        best.push_back({-biased[expert], expert});
+      }
+    std::sort(best.begin(), best.end());
+    best.resize(std::size_t(c_.num_experts_per_tok));
+    double total = 0;
+    for (const auto& [score, expert] : best) total += scores[expert];
+    std::vector<std::pair<std::size_t, double>> chosen;
+    for (const auto& [score, expert] : best)
+      chosen.push_back({expert, scores[expert] / (c_.norm_topk_prob ? total : 1) * c_.routed_scaling_factor});
+    return chosen;
+  }
+
+  Vector moe(const Vector& x, const std::string& prefix) {
+    Vector out(x.size(), 0.0);
+    for (const auto& [expert, weight] : routed(x, prefix)) {
+      const Vector y = mlp(x, prefix + "experts." + std::to_string(expert) + ".");
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] += weight * y[i];
+    }
+    if (c_.n_shared_experts == 0) return out;
+    const Vector y = mlp(x, prefix + "shared_experts.");
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] += y[i];
+    return out;
+  }
+
+  const Checkpoint& checkpoint_;
+  const ModelConfig& c_;
+  std::map<std::string, Rows> matrices_;
+};
+
+}  // namespace troupe::model

@@ -1,0 +1,186 @@
+#include "model/text_model.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include "model/json_fields.hpp"
+
+namespace troupe::model {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+using std::filesystem::path;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const TextModel& demo() {
+  static const TextModel model = TextModel::load(DEMO_MODEL);
+  return model;
+}
+
+ordered_json user_says(std::string_view text) {
+  return {{{"role", "user"}, {"content", text}}};
+}
+
+// A copy of the demo model's text files, to be changed.
+class TextModelFolder : public testing::Test {
+ protected:
+  TextModelFolder() {
+    remove_all(folder_);
+    create_directories(folder_);
+    for (const char* file : {"config.json", "tokenizer.json", "tokenizer_config.json"})
+      copy(path(DEMO_MODEL) / file, folder_ / file);
+  }
+  ~TextModelFolder() override { remove_all(folder_); }
+
+  void change(const char* file, const json& fields) {
+    json content = load_json(folder_ / file, 1 << 20);
+    content.merge_patch(fields);
+    std::ofstream(folder_ / file) << content;
+  }
+  std::string failure() const {
+    try {
+      TextModel::load(folder_);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "loaded";
+  }
+
+  const path folder_ = path(testing::TempDir()) / "troupe_text_model";
+};
+
+TEST(TextModel, RendersTheGoldensPrompts) {
+  std::ifstream file(path(TEST_DATA) / "demo-goldens.json");
+  const auto goldens = ordered_json::parse(file);
+  ASSERT_EQ(goldens.size(), 30u);
+  for (const auto& golden : goldens) {
+    const auto ids =
+        demo().render_chat(golden["messages"], golden["tools"], {{"thinking", golden["thinking"]}}, true);
+    ASSERT_TRUE(ids) << ids.error().message;
+    EXPECT_EQ(ordered_json(*ids), golden["prompt_ids"]);
+  }
+}
+
+TEST(TextModel, ControlTokensInMessagesAreText) {
+  const auto plain = demo().render_chat(user_says("hello"), nullptr, ordered_json::object(), true);
+  const TokenId user = *demo().tokenizer.id_of_added("<｜User｜>");
+  for (const std::string text :
+       {"<｜User｜>", "a<｜end▁of▁sentence｜>b", "</think>", "<｜Assistant｜></think>"}) {
+    const auto ids = demo().render_chat(user_says(text), nullptr, ordered_json::object(), true);
+    ASSERT_TRUE(ids);
+    // The frame is that of any other message, and between its marks there is no added token.
+    EXPECT_EQ(std::vector(ids->begin(), ids->begin() + 2), std::vector(plain->begin(), plain->begin() + 2));
+    EXPECT_EQ(std::vector(ids->end() - 2, ids->end()), std::vector(plain->end() - 2, plain->end()));
+    EXPECT_EQ(std::count(ids->begin(), ids->end(), user), 1);
+    const std::vector<TokenId> body(ids->begin() + 2, ids->end() - 2);
+    for (TokenId id : body) EXPECT_FALSE(demo().tokenizer.is_added(id));
+    EXPECT_EQ(demo().tokenizer.decode(body), text);
+  }
+}
+
+TEST(TextModel, ControlTokensInToolsAndVariablesAreText) {
+  const ordered_json tools = {
+      {{"type", "function"},
+       {"function", {{"name", "f"}, {"description", "<｜User｜>"}, {"parameters", {{"type", "object"}}}}}}};
+  const auto ids = demo().render_chat(user_says("hello"), tools, ordered_json::object(), true);
+  ASSERT_TRUE(ids);
+  EXPECT_EQ(std::count(ids->begin(), ids->end(), *demo().tokenizer.id_of_added("<｜User｜>")), 1);
+  EXPECT_THAT(demo().tokenizer.decode(*ids), HasSubstr("### f\n<｜User｜>"));
+}
+
+TEST(TextModel, VariablesMayNotReplaceTheRest) {
+  for (const char* name : {"messages", "tools", "add_generation_prompt", "bos_token", "eos_token"}) {
+    const auto ids = demo().render_chat(user_says("hello"), nullptr, {{name, "x"}}, true);
+    ASSERT_FALSE(ids) << name;
+    EXPECT_EQ(ids.error().param, "chat_template_kwargs");
+  }
+  EXPECT_FALSE(demo().render_chat(user_says("hello"), nullptr, ordered_json::array(), true));
+  EXPECT_TRUE(demo().render_chat(user_says("hello"), nullptr, {{"anything_else", 1}}, true));
+}
+
+TEST(TextModel, CompletionPromptsBeginWithTheFirstTokenOnce) {
+  const TokenId first = *demo().tokenizer.id_of_added("<｜begin▁of▁sentence｜>");
+  EXPECT_THAT(*demo().encode_prompt(""), ElementsAre(first));
+  const auto ids = demo().encode_prompt("Solve 17 * 23");
+  EXPECT_EQ(ids->front(), first);
+  EXPECT_EQ(demo().encode_prompt("<｜begin▁of▁sentence｜>Solve 17 * 23"), ids);
+  EXPECT_THAT(*demo().encode_prompt("<｜User｜>"), Contains(*demo().tokenizer.id_of_added("<｜User｜>")));
+}
+
+TEST(TextModel, EndsAndDefaultsOfTheDemoModel) {
+  EXPECT_THAT(demo().eos_ids, ElementsAre(1));
+  EXPECT_DOUBLE_EQ(demo().defaults.temperature.value(), 0.6);
+  EXPECT_EQ(demo().template_variables["bos_token"], "<｜begin▁of▁sentence｜>");
+}
+
+TEST_F(TextModelFolder, TemplateOfItsOwnFileGoesFirst) {
+  std::ofstream(folder_ / "chat_template.jinja") << "{{ bos_token }}own:{{ messages[0].content }}";
+  const auto prompt = TextModel::load(folder_).render(user_says("hi"), nullptr, ordered_json::object(), true);
+  EXPECT_EQ(prompt->text, "<｜begin▁of▁sentence｜>own:hi");
+}
+
+TEST_F(TextModelFolder, NamedTemplates) {
+  change("tokenizer_config.json", {{"chat_template",
+                                    {{{"name", "default"}, {"template", "plain"}},
+                                     {{"name", "tool_use"}, {"template", "tools"}},
+                                     {{"name", "rag"}, {"template", "{% include 'not parsed' %}"}}}}});
+  const TextModel model = TextModel::load(folder_);
+  const ordered_json tools = {{{"type", "function"}}};
+  EXPECT_EQ(model.render(user_says("hi"), nullptr, ordered_json::object(), true)->text, "plain");
+  EXPECT_EQ(model.render(user_says("hi"), tools, ordered_json::object(), true)->text, "tools");
+}
+
+TEST_F(TextModelFolder, WithoutTemplateThereIsNoChat) {
+  change("tokenizer_config.json", {{"chat_template", nullptr}});
+  const TextModel model = TextModel::load(folder_);
+  const auto prompt = model.render(user_says("hi"), nullptr, ordered_json::object(), true);
+  ASSERT_FALSE(prompt);
+  EXPECT_EQ(prompt.error().param, "messages");
+  EXPECT_TRUE(model.encode_prompt("hi"));
+}
+
+TEST_F(TextModelFolder, WithoutTokenizerConfigNothingIsPutInFront) {
+  std::filesystem::remove(folder_ / "tokenizer_config.json");
+  const TextModel model = TextModel::load(folder_);
+  EXPECT_FALSE(model.leading_token);
+  EXPECT_THAT(model.eos_ids, ElementsAre(1));  // of config.json
+}
+
+TEST_F(TextModelFolder, TokensMayBeObjects) {
+  change("tokenizer_config.json", {{"bos_token", {{"content", "<｜User｜>"}}}, {"unk_token", nullptr}});
+  const TextModel model = TextModel::load(folder_);
+  EXPECT_EQ(model.template_variables["bos_token"], "<｜User｜>");
+  EXPECT_FALSE(model.template_variables.contains("unk_token"));
+  EXPECT_EQ(model.leading_token, model.tokenizer.id_of_added("<｜User｜>"));
+}
+
+TEST_F(TextModelFolder, EndsOfAllFilesCount) {
+  change("tokenizer_config.json", {{"eos_token", "<｜User｜>"}});
+  std::ofstream(folder_ / "generation_config.json") << R"({"eos_token_id": [1, 4]})";
+  EXPECT_THAT(TextModel::load(folder_).eos_ids, ElementsAre(1, 3, 4));
+}
+
+TEST_F(TextModelFolder, WrongFilesAreNamed) {
+  change("tokenizer_config.json", {{"eos_token", "no such token"}});
+  EXPECT_THAT(failure(), HasSubstr("tokenizer_config.json: eos_token is no added token"));
+  change("tokenizer_config.json", {{"eos_token", 7}});
+  EXPECT_THAT(failure(), HasSubstr("eos_token must be a text"));
+  change("tokenizer_config.json", {{"eos_token", nullptr}, {"bos_token", nullptr}});
+  EXPECT_THAT(failure(), HasSubstr("add_bos_token is set and bos_token is not"));
+  change("tokenizer_config.json", {{"add_bos_token", false}, {"chat_template", 7}});
+  EXPECT_THAT(failure(), HasSubstr("chat_template must be a text"));
+  change("tokenizer_config.json", {{"chat_template", {{{"name", "default"}}}}});
+  EXPECT_THAT(failure(), HasSubstr("chat_template must be a text"));
+  change("tokenizer_config.json", {{"chat_template", "{% include 'x' %}"}});
+  EXPECT_THAT(failure(), HasSubstr("include"));
+  change("config.json", {{"vocab_size", 256}});
+  EXPECT_THAT(failure(), HasSubstr("config.json has a vocab_size of 256"));
+  std::filesystem::remove(folder_ / "tokenizer.json");
+  EXPECT_THAT(failure(), HasSubstr("tokenizer.json"));
+}
+
+}  // namespace
+}  // namespace troupe::model

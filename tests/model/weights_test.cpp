@@ -1,0 +1,215 @@
+#include "model/weights.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+
+#include "kernels/cpu/cpu_ops.hpp"
+#include "kernels/cpu/weights.hpp"
+#include "model/deepseek_v3_weights.hpp"
+#include "model/safetensors.hpp"
+#include "model/synth.hpp"
+#include "tests/model/checkpoint_folder.hpp"
+
+namespace troupe::model {
+namespace {
+
+using kernels::DType;
+
+std::filesystem::path reference(const char* name) {
+  return std::filesystem::path(TEST_DATA) / "checkpoints" / name;
+}
+
+class Weights : public ::testing::Test {
+ protected:
+  // A copy of a checkpoint in which one tensor is another.
+  Checkpoint altered(const std::filesystem::path& original, const std::string& name, DType dtype,
+                     const std::string& bytes) {
+    const SafetensorsFile file = SafetensorsFile::open(original / "model.safetensors");
+    std::vector<TensorToWrite> tensors;
+    for (const auto& [key, stored] : file.tensors())
+      tensors.push_back({{key, stored.dtype, stored.shape}, stored.bytes});
+    for (TensorToWrite& tensor : tensors)
+      if (tensor.header.name == name) {
+        tensor.header.dtype = dtype;
+        tensor.bytes = std::as_bytes(std::span(bytes));
+      }
+    std::filesystem::copy_file(original / "config.json", folder_.path() / "config.json",
+                               std::filesystem::copy_options::overwrite_existing);
+    write_safetensors(folder_.path() / "model.safetensors", tensors);
+    return Checkpoint::open(folder_.path());
+  }
+
+  // The same with one element of it replaced by `bits`.
+  template <class Bits>
+  Checkpoint spoilt(const char* original, const std::string& name, std::size_t element, Bits bits) {
+    const SafetensorsFile file = SafetensorsFile::open(reference(original) / "model.safetensors");
+    const StoredTensor& stored = file.tensors().at(name);
+    EXPECT_EQ(kernels::size_of(stored.dtype), sizeof bits);
+    std::string bytes(reinterpret_cast<const char*>(stored.bytes.data()), stored.bytes.size());
+    std::memcpy(bytes.data() + element * sizeof bits, &bits, sizeof bits);
+    return altered(reference(original), name, stored.dtype, bytes);
+  }
+
+  std::string loading(const Checkpoint& checkpoint, const ShardingPlan& plan = {}) {
+    Storage storage(*ops_);
+    return error_of([&] { read_deepseek_v3(checkpoint, plan, storage, nullptr); });
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<kernels::Ops> ops_ = kernels::make_cpu_ops(1);
+  Storage storage_{*ops_};
+};
+
+TEST_F(Weights, SlicesOfFp8KeepTheirScales) {
+  const Checkpoint checkpoint = Checkpoint::open(reference("deepseek-v3-fp8"));
+  const std::string name = "model.layers.0.mlp.down_proj.weight";  // [192, 160] in 2 x 2 blocks
+  WeightReader reader(checkpoint, storage_);
+  const kernels::Weight whole = reader.matrix(name, {0, 192}, {0, 160});
+  const Slice rows{100, 60}, cols{120, 37};  // across all four blocks
+  const kernels::Weight part = reader.matrix(name, rows, cols);
+  const kernels::Weight turned = reader.transposed(name, rows, cols);
+  const kernels::Weight corner = reader.matrix(name, {130, 62}, {128, 32});  // inside the last block
+  reader.run(nullptr);
+  ASSERT_EQ(part.rows, 60);
+  ASSERT_EQ(part.cols, 37);
+  ASSERT_EQ(turned.rows, 37);
+  ASSERT_EQ(turned.cols, 60);
+  ASSERT_NE(whole.scales[0], whole.scales[3]);
+  for (std::int64_t r = 0; r < rows.count; ++r)
+    for (std::int64_t c = 0; c < cols.count; ++c) {
+      const float value = kernels::dequantise(whole, rows.first + r, cols.first + c);
+      ASSERT_EQ(kernels::dequantise(part, r, c), value) << r << " " << c;
+      ASSERT_EQ(kernels::dequantise(turned, c, r), value) << r << " " << c;
+    }
+  EXPECT_EQ(kernels::dequantise(corner, 61, 31), kernels::dequantise(whole, 191, 159));
+}
+
+TEST_F(Weights, SlicesOfPlainTypes) {
+  for (const char* name : {"deepseek-v3-bf16", "deepseek-v3-yarn-f32"}) {
+    const Checkpoint checkpoint = Checkpoint::open(reference(name));
+    WeightReader reader(checkpoint, storage_);
+    const kernels::Weight whole = reader.matrix("lm_head.weight", {0, 320}, {0, 64});
+    const kernels::Weight turned = reader.transposed("lm_head.weight", {7, 9}, {3, 50});
+    reader.run(nullptr);
+    EXPECT_EQ(whole.scales, nullptr);
+    for (std::int64_t r = 0; r < 9; ++r)
+      for (std::int64_t c = 0; c < 50; ++c)
+        ASSERT_EQ(kernels::dequantise(turned, c, r), kernels::dequantise(whole, 7 + r, 3 + c)) << name;
+  }
+}
+
+TEST_F(Weights, PaddedRowsAreZero) {
+  const Checkpoint checkpoint = Checkpoint::open(reference("deepseek-v3-fp8"));
+  WeightReader reader(checkpoint, storage_);
+  const kernels::Weight head = reader.matrix("lm_head.weight", {300, 20}, {0, 192}, 25);
+  const kernels::Weight fp8 = reader.matrix("model.layers.0.mlp.down_proj.weight", {126, 66}, {0, 160}, 200);
+  reader.run(nullptr);
+  ASSERT_EQ(head.rows, 25);
+  ASSERT_EQ(fp8.rows, 200);
+  EXPECT_NE(kernels::dequantise(head, 19, 191), 0);
+  EXPECT_NE(kernels::dequantise(fp8, 65, 0), 0);
+  for (std::int64_t c = 0; c < 160; ++c) {
+    EXPECT_EQ(kernels::dequantise(head, 20, c), 0);
+    EXPECT_EQ(kernels::dequantise(fp8, 66, c), 0);
+    EXPECT_EQ(kernels::dequantise(fp8, 199, c), 0);
+  }
+}
+
+TEST_F(Weights, VectorsBecomeF32Exactly) {
+  // Binary16: one, the smallest subnormal, the largest number, minus a third.
+  const std::vector<std::uint16_t> halves{0x3c00, 0x0001, 0x7bff, 0xb555};
+  std::string bytes(48 * 2, '\0');
+  std::memcpy(bytes.data(), halves.data(), halves.size() * 2);
+  const Checkpoint checkpoint = altered(reference("deepseek-v3-bf16"),
+                                        "model.layers.0.self_attn.q_a_layernorm.weight", DType::f16, bytes);
+  WeightReader reader(checkpoint, storage_);
+  const kernels::Tensor vector = reader.vector("model.layers.0.self_attn.q_a_layernorm.weight");
+  reader.run(nullptr);
+  ASSERT_EQ(vector.elements(), 48);
+  const float* values = vector.as<float>();
+  EXPECT_EQ(values[0], 1);
+  EXPECT_EQ(values[1], std::ldexp(1.0f, -24));
+  EXPECT_EQ(values[2], 65504);
+  EXPECT_EQ(values[3], -float(0x555) / 4096);
+  EXPECT_EQ(values[4], 0);
+}
+
+TEST_F(Weights, NanCodesOfFp8AreRefusedByName) {
+  const std::string name = "model.layers.1.mlp.experts.5.down_proj.weight";
+  for (std::uint8_t code : {0x7f, 0xff})
+    for (std::size_t element : {0, 9, 192 * 64 - 1}) {
+      const std::string error = loading(spoilt("deepseek-v3-fp8", name, element, code));
+      EXPECT_NE(error.find(name), std::string::npos) << error;
+      EXPECT_NE(error.find("NaN"), std::string::npos) << error;
+    }
+  Storage storage(*ops_);
+  const Checkpoint largest = spoilt("deepseek-v3-fp8", name, 3, std::uint8_t{0xfe});
+  EXPECT_EQ(read_deepseek_v3(largest, {}, storage, nullptr).layers.size(), 3u);  // -448
+}
+
+TEST_F(Weights, NanAndInfinityAreRefusedInEveryOtherType) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              infinity = std::numeric_limits<float>::infinity();
+  const std::string scale = "model.layers.0.self_attn.kv_b_proj.weight_scale_inv";
+  EXPECT_NE(loading(spoilt("deepseek-v3-fp8", scale, 0, nan)).find(scale), std::string::npos);
+  EXPECT_NE(loading(spoilt("deepseek-v3-fp8", scale, 0, -infinity)).find(scale), std::string::npos);
+  const std::string norm = "model.layers.2.input_layernorm.weight", head = "lm_head.weight";
+  for (std::uint16_t bits : {0x7f80, 0xff80, 0x7f81, 0xffff}) {
+    EXPECT_NE(loading(spoilt("deepseek-v3-bf16", norm, 63, bits)).find(norm), std::string::npos);
+    EXPECT_NE(loading(spoilt("deepseek-v3-bf16", head, 77, bits)).find(head), std::string::npos);
+  }
+  EXPECT_NE(loading(spoilt("deepseek-v3-yarn-f32", head, 320 * 64 - 1, infinity)).find(head),
+            std::string::npos);
+  EXPECT_NE(loading(spoilt("deepseek-v3-yarn-f32", head, 0, nan)).find(head), std::string::npos);
+  std::string halves(320 * 64 * 2, '\0');
+  halves[2 * 1001 + 1] = '\x7c';
+  EXPECT_NE(loading(altered(reference("deepseek-v3-bf16"), head, DType::f16, halves)).find(head),
+            std::string::npos);
+}
+
+TEST_F(Weights, OnlyThisRanksPartIsRead) {
+  const Checkpoint checkpoint =
+      spoilt("deepseek-v3-fp8", "model.layers.1.mlp.experts.5.down_proj.weight", 0, std::uint8_t{0x7f});
+  Storage storage(*ops_);
+  Progress first;
+  read_deepseek_v3(checkpoint, {.rank = 0, .ranks = 2, .expert_parallel = true}, storage, &first);
+  EXPECT_FALSE(loading(checkpoint, {.rank = 1, .ranks = 2, .expert_parallel = true}).empty());
+  EXPECT_GT(first.total, 0u);
+  EXPECT_EQ(first.done, first.total);
+  EXPECT_LT(first.total, checkpoint.total_bytes() * 2 / 3);
+}
+
+TEST_F(Weights, ProgressReachesTheBytesOfTheCheckpoint) {
+  const Checkpoint checkpoint = Checkpoint::open(DEMO_MODEL);
+  Progress progress;
+  const DeepseekV3Weights weights = read_deepseek_v3(checkpoint, {}, storage_, &progress);
+  EXPECT_EQ(weights.layers.size(), 5u);  // the layer for multi-token prediction stays where it is
+  EXPECT_EQ(progress.done, progress.total);
+  // The scales of kv_b_proj are read once for each head's part.
+  EXPECT_GE(progress.total, checkpoint.total_bytes());
+  EXPECT_LT(progress.total, checkpoint.total_bytes() + 4096);
+}
+
+TEST_F(Weights, VocabularyIsCutIntoEqualParts) {
+  nlohmann::json config = small_config();
+  config["vocab_size"] = 97;
+  for (bool tied : {false, true}) {
+    config["tie_word_embeddings"] = tied;
+    const std::filesystem::path folder = folder_.path() / (tied ? "tied" : "apart");
+    write_synth(config, folder, {});
+    const Checkpoint checkpoint = Checkpoint::open(folder);
+    for (int rank = 0; rank < 4; ++rank) {
+      const DeepseekV3Weights weights =
+          read_deepseek_v3(checkpoint, {.rank = rank, .ranks = 4}, storage_, nullptr);
+      EXPECT_EQ(weights.first_token, 25 * rank);
+      EXPECT_EQ(weights.embedding.rows, 25);
+      EXPECT_EQ(weights.lm_head.rows, 25);
+      EXPECT_EQ(weights.lm_head.data == weights.embedding.data, tied);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace troupe::model
