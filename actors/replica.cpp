@@ -26,6 +26,7 @@ class NoGeneration final : public Generation {
 Replica::Config::Config() {
   add_messages(*this);
   set("logger.verbosity", caf::atom("quiet"));
+  set("scheduler.policy", caf::atom("sharing"));  // the stealing one polls, and sleeps between
 }
 
 ReplicaSettings Replica::supervisor_settings() const {
@@ -51,7 +52,8 @@ Replica::Replica(ReplicaOptions options)
     : options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
       system_(config_) {
-  const auto scheduler = system_.spawn(scheduler_actor, options_.scheduler, options_.policy, metrics_);
+  const auto scheduler =
+      system_.spawn<caf::detached>(scheduler_actor, options_.scheduler, options_.policy, metrics_);
   context_->text = options_.text;
   context_->scheduler = scheduler;
   context_->metrics = metrics_;
@@ -63,10 +65,12 @@ Replica::Replica(ReplicaOptions options)
 }
 
 Replica::~Replica() {
+  progress_->stop = true;
   caf::anon_send(edge_, caf::ok_atom::value);
   caf::anon_send(supervisor_, caf::ok_atom::value);
-  context_->scheduler = SchedulerHandle{};
+  caf::anon_send_exit(context_->scheduler, caf::exit_reason::user_shutdown);
   system_.await_all_actors_done();
+  context_->scheduler = SchedulerHandle{};
 }
 
 std::unique_ptr<Generation> Replica::generate(GenerationRequest request,

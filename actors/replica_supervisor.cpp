@@ -10,16 +10,16 @@ using Status = ReplicaStatus::State;
 
 WorkerHandle spawn_worker(Self self) {
   const auto& settings = self->state.settings;
-  const auto worker_handle = settings.own_compute_thread
-                                 ? self->spawn<caf::monitored + caf::detached>(worker, settings.worker)
-                                 : self->spawn<caf::monitored>(worker, settings.worker);
-  return worker_handle;
+  return settings.own_threads ? self->spawn<caf::monitored + caf::detached>(worker, settings.worker)
+                              : self->spawn<caf::monitored>(worker, settings.worker);
 }
 
 KvBlockManagerHandle spawn_blocks(Self self) {
   auto settings = self->state.settings.blocks;
   settings.epoch = self->state.epoch;
-  return self->spawn<caf::monitored>(kv_block_manager, settings);
+  return self->state.settings.own_threads
+             ? self->spawn<caf::monitored + caf::detached>(kv_block_manager, settings)
+             : self->spawn<caf::monitored>(kv_block_manager, settings);
 }
 
 void give_up(Self self, const std::string& why) {
@@ -55,9 +55,7 @@ void begin_epoch(Self self) {
 void end_epoch(Self self, const char* part) {
   auto& state = self->state;
   if (state.settings.status->state == Status::failed) return;
-  state.settings.status->state = Status::recovering;
-  ++state.settings.status->restarts;
-  state.settings.metrics->worker_restarted();
+  if (state.settings.status->state == Status::serving) state.settings.status->state = Status::recovering;
   ++state.epoch;
   if (state.blocks) self->send(state.blocks, VoidBlocks{state.epoch});
   self->request(state.scheduler, caf::infinite, StopEpoch{state.epoch})
@@ -72,6 +70,8 @@ void end_epoch(Self self, const char* part) {
                 {{"part", part}, {"next_epoch", epoch}, {"consecutive", state.restarts->consecutive()}});
             if (!delay)
               return give_up(self, std::string(part) + " died again and again without a step between");
+            ++state.settings.status->restarts;
+            state.settings.metrics->worker_restarted();
             self->delayed_send(self, *delay, JoinEpoch{epoch});
           },
           [self](const caf::error&) { give_up(self, "the scheduler is gone"); });

@@ -24,8 +24,9 @@ struct ReplicaSettings {
   WorkerSettings worker;
   KvBlockManagerSettings blocks;
   runtime::RestartPolicy::Limits restarts;
-  bool own_compute_thread =
-      true;  // false: workers run on the actor system's threads, as the test coordinator needs
+  // Workers and block managers have threads of their own, so that none waits behind a long prompt that is being
+  // tokenized. False: they share the actor system's, as the test coordinator needs.
+  bool own_threads = true;
   std::shared_ptr<ReplicaStatus> status;
   std::shared_ptr<Metrics> metrics;
 };
@@ -38,6 +39,7 @@ struct ReplicaSupervisorState {
   WorkerHandle worker;  // unset while there is none
   Epoch epoch = 0;
   std::optional<runtime::RestartPolicy> restarts;
+  bool progressed = false;  // a step was committed since the last restart
 };
 
 ReplicaSupervisorHandle::behavior_type replica_supervisor(

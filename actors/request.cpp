@@ -47,29 +47,39 @@ bool worth_sending(const Delta& delta) {
          !delta.logprobs.empty() || !delta.finish_reason.empty();
 }
 
-// Sends what the reader has credit for; a sequence whose news must wait is paused, one that caught up goes
-// on.
+void send_pending(RequestState& state, Choice& choice) {
+  if (!worth_sending(choice.pending) || state.credit == 0) return;
+  --state.credit;
+  Delta delta;
+  delta.choice = choice.pending.choice;
+  std::swap(delta, choice.pending);
+  state.sink->delta(std::move(delta));
+}
+
+// A sequence whose news must wait is paused; one that caught up goes on.
+void pace(Self self, Choice& choice) {
+  const bool behind = worth_sending(choice.pending);
+  if (choice.finished || behind == choice.paused) return;
+  choice.paused = behind;
+  if (behind)
+    self->send(self->state.context->scheduler, PauseSequence{choice.submission.sequence});
+  else
+    self->send(self->state.context->scheduler, ResumeSequence{choice.submission.sequence});
+}
+
+// Sends what the reader has credit for, the choices taking turns, and ends when nothing is left to come or to
+// send.
 void flush(Self self) {
   auto& state = self->state;
   bool waiting = false;
-  for (Choice& choice : state.choices) {
-    if (worth_sending(choice.pending) && state.credit > 0) {
-      --state.credit;
-      Delta delta;
-      delta.choice = choice.pending.choice;
-      std::swap(delta, choice.pending);
-      state.sink->delta(std::move(delta));
-    }
-    const bool behind = worth_sending(choice.pending);
-    waiting |= behind;
-    if (choice.finished || behind == choice.paused) continue;
-    choice.paused = behind;
-    if (behind)
-      self->send(state.context->scheduler, PauseSequence{choice.submission.sequence});
-    else
-      self->send(state.context->scheduler, ResumeSequence{choice.submission.sequence});
+  for (std::size_t i = 0; i < state.choices.size(); ++i) {
+    Choice& choice = state.choices[(state.next_choice + i) % state.choices.size()];
+    send_pending(state, choice);
+    pace(self, choice);
+    waiting |= worth_sending(choice.pending);
   }
-  if (state.unfinished > 0 || waiting) return;
+  ++state.next_choice;
+  if (state.choices.empty() || state.unfinished > 0 || waiting) return;
   state.context->metrics->request_finished(now() - state.arrival);
   state.sink->end(state.usage);
   leave(self, "finished");
@@ -80,12 +90,12 @@ LogprobToken named(const model::Tokenizer& tokenizer, TokenId token, float logpr
 }
 
 void append_text(const model::TextModel& text, Choice& choice, const runtime::SequenceOutput& output,
-                 bool wants_logprobs, std::string& call_id_prefix) {
+                 bool wants_logprobs, const std::string& call_id_prefix) {
   model::ParsedOutput parsed = choice.output.take();
   choice.pending.content += parsed.content;
   choice.pending.reasoning += parsed.reasoning;
   for (model::ToolCallPiece& piece : parsed.tool_calls) {
-    const std::string id = piece.name.empty() ? "" : call_id_prefix + std::to_string(piece.index);
+    const std::string id = piece.begins ? call_id_prefix + std::to_string(piece.index) : "";
     choice.pending.tool_calls.push_back({piece.index, id, std::move(piece.name), std::move(piece.arguments)});
   }
   if (!wants_logprobs) return;
@@ -122,7 +132,11 @@ void take_token(Self self, const TokenReady& ready) {
   auto& tokens = choice->submission.tokens;
   CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
         "tokens of a sequence come in order, each once");
-  if (choice->last_token == TimePoint{}) state.usage.cached_tokens += std::max(0, ready.cached_tokens);
+  if (choice->last_token == TimePoint{}) {
+    // A prompt counts once, however many choices it has.
+    if (choice->pending.choice % state.request.n == 0) state.usage.cached_tokens += ready.cached_tokens;
+    if (state.request.echo) choice->pending.content = state.context->text->tokenizer.decode(tokens, true);
+  }
   time_token(state, *choice);
   tokens.push_back(committed.output.token);
   ++state.usage.completion_tokens;
@@ -135,8 +149,9 @@ void take_token(Self self, const TokenReady& ready) {
       self->send(state.context->scheduler, CancelSequence{committed.sequence});
     finish_choice(state, *choice, stopped ? runtime::FinishReason::stop : committed.finish);
   }
-  std::string call_prefix = "call_" + std::to_string(committed.sequence) + "_";
-  append_text(*state.context->text, *choice, committed.output, state.request.logprobs >= 0, call_prefix);
+  // The request's id makes the call's unique among all that a client may put into one conversation.
+  const std::string calls = "call_" + state.request.id + "_" + std::to_string(choice->pending.choice) + "_";
+  append_text(*state.context->text, *choice, committed.output, state.request.logprobs >= 0, calls);
   flush(self);
 }
 
@@ -152,9 +167,6 @@ void begin(Self self) {
   for (std::size_t i = 0; i < state.choices.size(); i += std::size_t(state.request.n))
     state.usage.prompt_tokens += state.choices[i].submission.prompt_tokens;
   state.context->metrics->request_tokenized(std::size_t(state.usage.prompt_tokens));
-  if (state.request.echo)
-    for (Choice& choice : state.choices)
-      choice.pending.content = state.context->text->tokenizer.decode(choice.submission.tokens, true);
   log_event(LogLevel::info, "request_accepted",
             {{"request_id", state.request.id},
              {"choices", state.choices.size()},
@@ -172,6 +184,11 @@ RequestHandle::behavior_type request(Self self, GenerationRequest request,
   state.request = std::move(request);
   state.context = std::move(context);
   state.sink = std::move(sink);
+  self->set_down_handler([self](const caf::down_msg&) {
+    self->state.sink->fail({RefusalKind::unavailable, "The scheduler has failed.", "", "replica_failed"});
+    leave(self, "error");
+  });
+  self->monitor(state.context->scheduler);
   begin(self);
   return {
       [self](const TokenReady& ready) { take_token(self, ready); },

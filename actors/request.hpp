@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 
 #include "actors/handles.hpp"
 #include "actors/metrics.hpp"
@@ -23,20 +24,39 @@ struct RequestContext {
   std::atomic<SequenceId> next_sequence{1};
 };
 
-// Passes a request's news on until its one terminal event; later ones are dropped. Shared by the request and
-// whoever watches it die.
+// Passes a request's news on, one call at a time, until its one terminal event; later ones are dropped.
+// Shared by the request and its supervisor. Thread-safe.
 class TerminalOnce {
  public:
   explicit TerminalOnce(std::shared_ptr<GenerationSink> sink) : sink_(std::move(sink)) {}
-  void delta(Delta delta) { sink_->on_delta(std::move(delta)); }
-  bool end(const Usage& usage) { return first() && (sink_->on_end(usage), true); }
-  bool fail(const Refusal& refusal) { return first() && (sink_->on_failure(refusal), true); }
-  bool close() { return first(); }  // the client left: nobody is told
+
+  void delta(Delta delta) {
+    const std::lock_guard lock(mutex_);
+    if (!over_) sink_->on_delta(std::move(delta));
+  }
+  // True for the first of these three.
+  bool end(const Usage& usage) {
+    return first([&] { sink_->on_end(usage); });
+  }
+  bool fail(const Refusal& refusal) {
+    return first([&] { sink_->on_failure(refusal); });
+  }
+  bool close() {  // the client left: nobody is told
+    return first([] {});
+  }
 
  private:
-  bool first() { return !over_.exchange(true); }
+  template <class Tell>
+  bool first(Tell tell) {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(over_, true)) return false;
+    tell();
+    return true;
+  }
+
+  std::mutex mutex_;
   std::shared_ptr<GenerationSink> sink_;
-  std::atomic<bool> over_ = false;
+  bool over_ = false;
 };
 
 struct RequestState {
@@ -58,6 +78,7 @@ struct RequestState {
   Usage usage;
   std::int32_t credit = 0;
   std::size_t unfinished = 0;
+  std::size_t next_choice = 0;  // who gets credit first
   TimePoint arrival;
 };
 

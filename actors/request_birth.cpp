@@ -20,8 +20,11 @@ Expected<std::vector<TokenId>> check_ids(const std::vector<TokenId>& ids, const 
 }
 
 Expected<std::vector<TokenId>> tokenize(const Prompt& prompt, const model::TextModel& text) {
-  if (const auto* chat = std::get_if<ChatPrompt>(&prompt))
+  if (const auto* chat = std::get_if<ChatPrompt>(&prompt)) {
+    if (chat->continue_final_message)
+      return refuse("continue_final_message is not supported yet.", "continue_final_message");
     return text.render_chat(chat->messages, chat->tools, chat->template_kwargs, chat->add_generation_prompt);
+  }
   if (const auto* plain = std::get_if<std::string>(&prompt)) return text.encode_prompt(*plain);
   return check_ids(std::get<std::vector<TokenId>>(prompt), text.tokenizer);
 }

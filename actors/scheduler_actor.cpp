@@ -9,6 +9,17 @@ using Self = SchedulerHandle::stateful_pointer<SchedulerActorState>;
 
 void start_step(Self self);
 
+// The sequence is over for its owner.
+void settle(Self self, const caf::actor_addr& owner, SequenceId sequence) {
+  auto& submitted = self->state.submitted;
+  const auto found = submitted.find(owner);
+  if (found == submitted.end()) return;
+  found->second.erase(sequence);
+  if (!found->second.empty()) return;
+  self->demonitor(owner);
+  submitted.erase(found);
+}
+
 void finish_step(Self self, const runtime::StepResult& result) {
   auto& state = self->state;
   state.busy = false;
@@ -17,7 +28,9 @@ void finish_step(Self self, const runtime::StepResult& result) {
     const auto owner = state.owners.find(committed.sequence);
     if (owner == state.owners.end()) continue;
     self->send(owner->second.request, TokenReady{committed, owner->second.cached_tokens});
-    if (committed.finish != runtime::FinishReason::none) state.owners.erase(owner);
+    if (committed.finish == runtime::FinishReason::none) continue;
+    settle(self, owner->second.request.address(), committed.sequence);
+    state.owners.erase(owner);
   }
   state.metrics->step_committed(std::chrono::steady_clock::now() - state.step_began);
   state.metrics->scheduler(state.scheduler->stats());
@@ -93,15 +106,26 @@ void submit(Self self, const Submit& message) {
   if (auto accepted = state.scheduler->submit(message.submission); !accepted)
     return self->send(owner, Refused{sequence, accepted.error()});
   state.owners[sequence] = {owner, -1};
+  auto& submitted = state.submitted[owner.address()];
+  if (submitted.empty()) self->monitor(owner);
+  submitted.insert(sequence);
   state.metrics->scheduler(state.scheduler->stats());
   start_step(self);
 }
 
 void cancel(Self self, SequenceId sequence) {
-  self->state.scheduler->cancel(sequence);
-  self->state.owners.erase(sequence);
-  self->state.metrics->scheduler(self->state.scheduler->stats());
+  auto& state = self->state;
+  state.scheduler->cancel(sequence);
+  state.owners.erase(sequence);
+  state.metrics->scheduler(state.scheduler->stats());
   start_step(self);  // its blocks go back even if nobody else runs
+}
+
+// A request that died without a word leaves nothing behind.
+void bury(Self self, const caf::actor_addr& owner) {
+  const auto orphans = self->state.submitted.extract(owner);
+  if (!orphans) return;
+  for (const SequenceId sequence : orphans.mapped()) cancel(self, sequence);
 }
 
 EpochStopped stop_epoch(Self self, Epoch next) {
@@ -115,6 +139,7 @@ EpochStopped stop_epoch(Self self, Epoch next) {
   for (const SequenceId sequence : state.scheduler->start_epoch(next))
     if (auto owner = state.owners.extract(sequence))
       self->send(owner.mapped().request, Interrupted{sequence, next});
+  state.metrics->scheduler(state.scheduler->stats());
   return stopped;
 }
 
@@ -123,7 +148,9 @@ void give_up(Self self, const Refusal& why) {
   state.gave_up = why;
   for (const auto& [sequence, owner] : state.owners) self->send(owner.request, Refused{sequence, why});
   state.owners.clear();
+  state.submitted.clear();
   state.scheduler->start_epoch(state.epoch + 1);
+  state.metrics->scheduler(state.scheduler->stats());
 }
 
 }  // namespace
@@ -133,6 +160,7 @@ SchedulerHandle::behavior_type scheduler_actor(Self self, runtime::SchedulerLimi
   self->state.scheduler =
       std::make_unique<runtime::Scheduler>(limits, runtime::make_policy(policy), Epoch{0});
   self->state.metrics = std::move(metrics);
+  self->set_down_handler([self](const caf::down_msg& down) { bury(self, down.source); });
   return {
       [self](const Submit& message) { submit(self, message); },
       [self](const PauseSequence& message) { self->state.scheduler->pause(message.sequence); },
@@ -140,7 +168,10 @@ SchedulerHandle::behavior_type scheduler_actor(Self self, runtime::SchedulerLimi
         self->state.scheduler->resume(message.sequence);
         start_step(self);
       },
-      [self](const CancelSequence& message) { cancel(self, message.sequence); },
+      [self](const CancelSequence& message) {
+        settle(self, caf::actor_cast<caf::actor_addr>(self->current_sender()), message.sequence);
+        cancel(self, message.sequence);
+      },
       [self](const StopEpoch& message) { return stop_epoch(self, message.next); },
       [self](Epoch epoch, const KvBlockManagerHandle& blocks, const WorkerHandle& worker) {
         auto& state = self->state;

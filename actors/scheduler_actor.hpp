@@ -3,6 +3,7 @@
 #pragma once
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "actors/handles.hpp"
 #include "actors/metrics.hpp"
@@ -21,6 +22,8 @@ struct SchedulerActorState {
   std::unique_ptr<runtime::Scheduler> scheduler;
   std::shared_ptr<Metrics> metrics;
   std::unordered_map<SequenceId, Owner> owners;
+  // What each living request has submitted and not yet seen the end of; kept when an epoch stops.
+  std::unordered_map<caf::actor_addr, std::unordered_set<SequenceId>> submitted;
   KvBlockManagerHandle blocks;  // unset between epochs
   WorkerHandle worker;
   Epoch epoch = 0;

@@ -21,13 +21,19 @@ caf::result<Result> or_die(Self self, const char* during, Work work) {
   }
 }
 
+void load(WorkerState& state) {
+  const auto& settings = state.settings;
+  state.ops = kernels::make_cpu_ops(settings.threads);
+  state.decoder = model::load_decoder(*settings.checkpoint, *state.ops, settings.sharding, settings.limits,
+                                      settings.progress.get());
+}
+
+// A survivor keeps its weights; communicator and KV storage are made anew for each epoch.
 Joined join(Self self, Epoch epoch) {
   auto& state = self->state;
   const auto& settings = state.settings;
   state.executor.reset();
-  state.ops = kernels::make_cpu_ops(settings.threads);
-  state.decoder = model::load_decoder(*settings.checkpoint, *state.ops, settings.sharding, settings.limits,
-                                      settings.progress.get());
+  if (!state.decoder) load(state);
   state.mesh = std::make_unique<transport::LocalMesh>(settings.sharding.ranks);
   state.communicator = state.mesh->communicator(settings.sharding.rank);
   state.executor = std::make_unique<runtime::ModelExecutor>(*state.ops, *state.decoder, *state.communicator,

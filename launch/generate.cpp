@@ -168,9 +168,8 @@ int generate(const Arguments& arguments) {
   const auto folder = checkpoint_or_demo(settings.model);
   const auto checkpoint = model::Checkpoint::open(folder);
   const auto text = model::TextModel::load(folder);
-  const auto positions = checkpoint.config().max_position_embeddings;
   runtime::Submission submission =
-      make_submission(options, text, std::min(positions, settings.max_model_len.value_or(positions)));
+      make_submission(options, text, context_length(settings, checkpoint.config()));
 
   const runtime::SchedulerLimits limits{
       .max_num_batched_tokens = std::int32_t(settings.max_num_batched_tokens),

@@ -9,7 +9,7 @@
 
 namespace troupe::launch {
 
-constexpr std::size_t max_line_bytes = 64 << 20;
+constexpr std::size_t max_line_bytes = 16 << 20;
 constexpr int max_line_depth = 100;  // objects and arrays within each other
 
 // answer gets each line's object. What it refuses, and a line that is too long, too deep, or no JSON object,

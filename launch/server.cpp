@@ -27,15 +27,6 @@ sigset_t block_stop_signals() {
   return stop;
 }
 
-std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model) {
-  const std::int64_t longest = model.max_position_embeddings;
-  if (settings.max_model_len.value_or(longest) > longest)
-    throw Error("max-model-len " + std::to_string(*settings.max_model_len) + " is more than the " +
-                    std::to_string(longest) + " positions that the model was made for",
-                "max-model-len", "lower it or leave it out");
-  return std::int32_t(settings.max_model_len.value_or(longest));
-}
-
 runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoint& checkpoint,
                         std::int32_t max_model_len) {
   runtime::KvBudget budget;

@@ -23,4 +23,13 @@ int compute_threads(const config::Settings& settings) {
   return std::max(1, CPU_COUNT(&allowed));
 }
 
+std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model) {
+  const std::int64_t longest = model.max_position_embeddings;
+  if (settings.max_model_len.value_or(longest) > longest)
+    throw Error(std::to_string(*settings.max_model_len) + " is more than the " + std::to_string(longest) +
+                    " positions that the model was made for",
+                "--max-model-len", "lower it or leave it out");
+  return std::int32_t(settings.max_model_len.value_or(longest));
+}
+
 }  // namespace troupe::launch

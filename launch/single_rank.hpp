@@ -25,4 +25,7 @@ struct SingleRank {
 // --threads, or as many as this process may run on at a time.
 int compute_threads(const config::Settings& settings);
 
+// --max-model-len, or as many positions as the model was made for. Throws Error for more than those.
+std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model);
+
 }  // namespace troupe::launch

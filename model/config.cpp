@@ -140,7 +140,7 @@ Yarn read_yarn(JsonFields& rope) {
 
 // rope_scaling, or rope_parameters as transformers writes it since version 5.
 void read_rope(JsonFields& fields, ModelConfig& config, std::string_view where) {
-  const auto theta = fields.optional_number("rope_theta", 1, 1e12);
+  const auto theta = fields.optional_number("rope_theta", 2, 1e12);
   config.rope_theta = theta.value_or(config.rope_theta);
   const nlohmann::json* scaling = fields.find("rope_scaling");
   const nlohmann::json* parameters = fields.find("rope_parameters");
@@ -151,7 +151,7 @@ void read_rope(JsonFields& fields, ModelConfig& config, std::string_view where) 
 
   const nlohmann::json& json = scaling != nullptr ? *scaling : *parameters;
   JsonFields rope(json, where, scaling != nullptr ? "rope_scaling." : "rope_parameters.");
-  const auto inner_theta = rope.optional_number("rope_theta", 1, 1e12);
+  const auto inner_theta = rope.optional_number("rope_theta", 2, 1e12);
   if (theta && inner_theta && *theta != *inner_theta)
     rope.refuse_field("rope_theta", "differs from the outer one");
   if (inner_theta) config.rope_theta = *inner_theta;

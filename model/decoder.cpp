@@ -6,6 +6,7 @@
 #include <string>
 
 #include "model/deepseek_v3.hpp"
+#include "model/rope.hpp"
 
 namespace troupe::model {
 
@@ -67,6 +68,10 @@ std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops
   if (Expected<void> possible = check_plan(checkpoint.config(), plan); !possible)
     throw Error(possible.error().message, checkpoint.folder().string(),
                 "choose another number of ranks or virtual shards");
+  if (limits.max_positions > max_rope_positions)
+    throw Error("sequences of " + std::to_string(limits.max_positions) + " tokens are over the limit, " +
+                    std::to_string(max_rope_positions),
+                checkpoint.folder().string(), "set a shorter --max-model-len");
   return load_deepseek_v3(checkpoint, ops, plan, limits, progress);
 }
 

@@ -26,9 +26,10 @@ struct ShardingPlan {
 // than experts...).
 Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan);
 
-// Bytes of weights read so far, for /startupz.
+// Bytes of weights read so far, for /startupz; and a way to end the reading early, with an Error.
 struct Progress {
   std::atomic<std::size_t> done{0}, total{0};
+  std::atomic<bool> stop{false};
 };
 
 // Bytes of KV storage that a token takes on a rank, all layers: the same on each, since the latent is not

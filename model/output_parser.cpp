@@ -76,7 +76,7 @@ void OutputParser::emit(std::string_view text, ParsedOutput& out) {
       return;
     case State::arguments:
       if (out.tool_calls.empty() || out.tool_calls.back().index != started_calls_ - 1)
-        out.tool_calls.push_back({started_calls_ - 1, "", ""});
+        out.tool_calls.push_back({started_calls_ - 1, false, "", ""});
       out.tool_calls.back().arguments += text;
       return;
   }
@@ -84,7 +84,7 @@ void OutputParser::emit(std::string_view text, ParsedOutput& out) {
 
 void OutputParser::enter(State next, ParsedOutput& out) {
   if (state_ == State::name) {  // the name is complete, with arguments behind it or none
-    out.tool_calls.push_back({started_calls_++, std::move(name_), ""});
+    out.tool_calls.push_back({started_calls_++, true, std::move(name_), ""});
     name_.clear();
   }
   if ((state_ == State::name || state_ == State::arguments) && next == State::between_calls)

@@ -20,7 +20,8 @@ struct OutputFormat {
 
 struct ToolCallPiece {
   std::int32_t index = 0;
-  std::string name;  // in a call's first piece only
+  bool begins = false;  // a call's first piece, which has its name
+  std::string name;
   std::string arguments;
 };
 

@@ -1,6 +1,7 @@
 // The safetensors format (https://huggingface.co/docs/safetensors): a little-endian u64 header length, a JSON
 // header of names, types, shapes and offsets, then the bytes. Files are mapped for reading and streamed for
-// writing; a file must not shrink while it is mapped. A SafetensorsFile is immutable and may be read from any thread; a writer belongs to one thread.
+// writing; a file must not shrink while it is mapped. A SafetensorsFile is immutable and may be read from any
+// thread; a writer belongs to one thread.
 #pragma once
 
 #include <cstddef>

@@ -34,7 +34,7 @@ std::string token_text(const json& config, std::string_view name, const std::str
   return text->get<std::string>();
 }
 
-ordered_json template_variables(const json& config, const std::string& where) {
+ordered_json special_token_texts(const json& config, const std::string& where) {
   ordered_json variables = ordered_json::object();
   for (const char* name : special_tokens)
     if (std::string text = token_text(config, name, where); !text.empty()) variables[name] = std::move(text);
@@ -120,7 +120,7 @@ TextModel TextModel::load(const path& folder) {
   if (const path file = folder / "tokenizer_config.json"; exists(file)) {
     const json tokenizer_config = load_json(file, max_tokenizer_config_bytes);
     JsonFields fields(tokenizer_config, file.string());
-    model.template_variables = template_variables(tokenizer_config, file.string());
+    model.template_variables = special_token_texts(tokenizer_config, file.string());
     take_special_tokens(model, tokenizer_config, file.string());
     if (const json* given = fields.find("chat_template")) take_templates(model, *given, file.string());
   }

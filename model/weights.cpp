@@ -152,10 +152,12 @@ void WeightReader::run(Progress* progress) {
     std::size_t total = 0;
     for (const Job& job : jobs_) total += job.source_bytes();
     progress->total = total;
+    progress->done = 0;
   }
   ThreadPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, max_load_threads)));
   pool.parallel_for(std::int64_t(jobs_.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     for (const Job& job : std::span(jobs_).subspan(std::size_t(begin), std::size_t(end - begin))) {
+      if (progress && progress->stop) throw Error("reading was stopped", checkpoint_.folder().string());
       copy(job);
       if (progress) progress->done += job.source_bytes();
     }

@@ -15,8 +15,9 @@ class BlockPool {
  public:
   BlockPool(std::int32_t blocks, std::int32_t block_size, bool prefix_caching = true);
 
-  // The first of the preemption order's end, the most urgent, is always granted if the pool has as many
-  // blocks as its sequence may ever need.
+  // Always grants the first want if it is also the last in the preemption order and the pool has as many
+  // blocks as that sequence may ever need. CHECKs that a request speaks of blocks which are held; the owner
+  // drops requests of an epoch before the last reset.
   BlockReply reserve(const BlockRequest& request);
   // All blocks and hashes are void (the storage behind them is gone); nobody holds anything any more.
   void reset();
@@ -33,8 +34,8 @@ class BlockPool {
     std::list<BlockId>::iterator place;  // in cached_, while it is cached
   };
   struct Holding {
-    std::vector<BlockId> blocks;     // the sequence's block table
-    std::uint64_t granted_in = 0;    // request that last granted it something
+    std::vector<BlockId> blocks;   // the sequence's block table
+    std::uint64_t granted_in = 0;  // request that last granted it something
   };
   struct HashOfHash {
     std::size_t operator()(const BlockHash& hash) const;
@@ -55,8 +56,8 @@ class BlockPool {
   std::int32_t block_size_;  // tokens
   bool prefix_caching_;
   std::vector<Block> blocks_;
-  std::vector<BlockId> free_;   // the last one is taken first
-  std::list<BlockId> cached_;   // least recently used first
+  std::vector<BlockId> free_;  // the last one is taken first
+  std::list<BlockId> cached_;  // least recently used first
   std::unordered_map<BlockHash, BlockId, HashOfHash> by_hash_;
   std::unordered_map<SequenceId, Holding> held_;
   std::uint64_t requests_ = 0;

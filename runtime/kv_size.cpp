@@ -31,8 +31,8 @@ std::size_t limit_in(const fs::path& file) {
   return in >> bytes ? bytes : std::numeric_limits<std::size_t>::max();
 }
 
-// The smallest limit from a group up to the root of its hierarchy. Inside a container the named folder may not
-// exist: then the hierarchy's root is the container's own group.
+// The smallest limit from a group up to the root of its hierarchy. Inside a container the named folder may
+// not exist: then the hierarchy's root is the container's own group.
 std::size_t group_limit(const fs::path& hierarchy, const fs::path& group, const char* file) {
   std::size_t limit = limit_in(hierarchy / file);
   fs::path folder = hierarchy;

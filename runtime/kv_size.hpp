@@ -8,8 +8,8 @@
 
 namespace troupe::runtime {
 
-// Bytes that this process may use: the smallest of the machine's memory and its control groups' limits (v1 and
-// v2). root: where proc/ and sys/ stand. Throws Error when the machine does not tell.
+// Bytes that this process may use: the smallest of the machine's memory and its control groups' limits (v1
+// and v2). root: where proc/ and sys/ stand. Throws Error when the machine does not tell.
 std::size_t memory_limit(const std::filesystem::path& root = "/");
 // Bytes that this process has resident, mapped files included.
 std::size_t memory_resident(const std::filesystem::path& root = "/");
@@ -31,8 +31,8 @@ struct KvSize {
   std::int32_t full_length_sequences = 0;  // of max_model_len that fit at the same time
 };
 
-// limit: memory_limit(); used: bytes that others and the weights take of it. Throws Error, with the numbers and
-// the settings to change, when not even one sequence of max_model_len fits.
+// limit: memory_limit(); used: bytes that others and the weights take of it. Throws Error, with the numbers
+// and the settings to change, when not even one sequence of max_model_len fits.
 KvSize kv_size(const KvBudget& budget, const KvShape& shape, std::size_t limit, std::size_t used);
 
 }  // namespace troupe::runtime

@@ -16,8 +16,8 @@ struct Batch {
 
 kernels::SamplingRow sampling_row(const Slice& slice) {
   const SamplingParams& how = slice.sampling;
-  return {how.temperature, how.top_p,  how.min_p,             how.top_k,
-          how.seed,        how.choice, slice.output_position, how.logprobs};
+  return {how.temperature,       how.top_p,   how.min_p, how.top_k, how.seed, how.choice,
+          slice.output_position, how.logprobs};
 }
 
 Batch batch_of(std::span<const Slice> slices, const model::KvCache& cache) {

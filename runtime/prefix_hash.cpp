@@ -36,8 +36,8 @@ BlockHash prefix_root(std::string_view salt) {
 }
 
 BlockHash prefix_hash(const BlockHash& parent, ArithmeticClass arithmetic, std::span<const TokenId> tokens) {
-  return sha256({std::as_bytes(std::span(parent)), std::as_bytes(std::span(&arithmetic, 1)),
-                 std::as_bytes(tokens)});
+  return sha256(
+      {std::as_bytes(std::span(parent)), std::as_bytes(std::span(&arithmetic, 1)), std::as_bytes(tokens)});
 }
 
 }  // namespace troupe::runtime

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "runtime/policies/policy.hpp"
@@ -24,8 +25,8 @@ struct Sequence {
   std::int32_t pending() const { return length() - computed; }
 
   SequenceView view() const {
-    return {submission.sequence, pending(),           pending() == 1 && outputs() > 0,
-            running,             submission.priority, submission.arrival};
+    return {submission.sequence, pending(),         pending() == 1 && outputs() > 0, running,
+            submission.priority, submission.arrival};
   }
 
   // Its tokens stay, to be computed again.
@@ -37,7 +38,8 @@ struct Sequence {
 
   // Hashes of the first `blocks` blocks, which its tokens fill.
   std::span<const BlockHash> hashes_of(std::int32_t blocks, std::int32_t block_size) {
-    if (blocks > 0 && hashes.empty()) hashes.push_back(hash_after(prefix_root(submission.cache_salt), block_size));
+    if (blocks > 0 && hashes.empty())
+      hashes.push_back(hash_after(prefix_root(submission.cache_salt), block_size));
     while (std::int32_t(hashes.size()) < blocks) hashes.push_back(hash_after(hashes.back(), block_size));
     return std::span(hashes).first(std::size_t(blocks));
   }

@@ -84,7 +84,7 @@ net::awaitable<void> Session::run() {
   bool more = true;
   while (more && !stopping_) more = co_await serve_one();
   idle_ = true;
-  co_await connection_->linger();
+  if (!stopping_) co_await connection_->linger();
 }
 
 net::awaitable<void> Session::run_refused() {

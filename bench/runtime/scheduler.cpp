@@ -1,5 +1,6 @@
 // What a step costs the host: propose, reserve, dispose and commit, with as many sequences running as the
-// argument says and as many waiting.
+// argument says and as many waiting. Whoever finishes is followed by a new sequence, so that prompts and
+// decodes are mixed.
 #include <benchmark/benchmark.h>
 
 #include "runtime/block_pool.hpp"
@@ -8,13 +9,13 @@
 namespace troupe::runtime {
 namespace {
 
-constexpr std::int32_t prompt_tokens = 512, max_model_len = 1 << 20;
+constexpr std::int32_t prompt_tokens = 512, most_outputs = 512;
 
-Submission endless(SequenceId id) {
+Submission submission_of(SequenceId id) {
   Submission submission;
   submission.sequence = submission.arrival = id;
   submission.prompt_tokens = prompt_tokens;
-  submission.max_output_tokens = max_model_len;
+  submission.max_output_tokens = 1 + std::int32_t(id * 7919 % most_outputs);
   for (std::int32_t i = 0; i < prompt_tokens; ++i) submission.tokens.push_back(TokenId(id) + i);
   return submission;
 }
@@ -26,28 +27,37 @@ StepResult result_of(const StepPlan& plan) {
   return result;
 }
 
-void decode_step(benchmark::State& state, std::string_view policy) {
+void step(benchmark::State& state, std::string_view policy) {
   const auto sequences = std::int32_t(state.range(0));
   const SchedulerLimits limits{.max_num_batched_tokens = std::max(2048, sequences),
                                .max_num_seqs = sequences,
-                               .max_model_len = max_model_len,
+                               .max_model_len = prompt_tokens + most_outputs,
                                .max_waiting = 2 * sequences};
   Scheduler scheduler(limits, make_policy(policy), 1);
-  BlockPool pool(1 << 20, limits.block_size);
-  for (std::int32_t i = 0; i < 2 * sequences; ++i) (void)scheduler.submit(endless(SequenceId(i) + 1));
+  BlockPool pool(sequences * limits.max_model_len / limits.block_size, limits.block_size);
+  SequenceId last = 0;
+  while (last < SequenceId(2 * sequences)) (void)scheduler.submit(submission_of(++last));
+  std::int64_t tokens = 0;
   const auto step = [&] {
-    auto request = scheduler.propose();
-    auto plan = scheduler.dispose(pool.reserve(*request));
-    scheduler.commit(result_of(*plan));
+    const auto request = scheduler.propose();
+    const auto plan = scheduler.dispose(pool.reserve(*request));
+    for (const CommittedToken& token : scheduler.commit(result_of(*plan)))
+      if (token.finish != FinishReason::none) (void)scheduler.submit(submission_of(++last));
+    tokens += scheduler.stats().last_step_tokens;
   };
-  while (scheduler.stats().last_step_tokens != sequences) step();  // until all of them decode
+  for (int i = 0; i < most_outputs; ++i) step();  // until young and old are mixed
+  tokens = 0;
   for (auto _ : state) step();
-  state.SetItemsProcessed(state.iterations() * sequences);
+  state.SetItemsProcessed(tokens);
 }
 
-BENCHMARK_CAPTURE(decode_step, fcfs, "fcfs")->Arg(16)->Arg(256)->Arg(1024)->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(decode_step, decode_first, "decode_first")->Arg(16)->Arg(256)->Arg(1024)->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(decode_step, priority, "priority")->Arg(16)->Arg(256)->Arg(1024)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(step, fcfs, "fcfs")->Arg(16)->Arg(256)->Arg(1024)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(step, decode_first, "decode_first")
+    ->Arg(16)
+    ->Arg(256)
+    ->Arg(1024)
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(step, priority, "priority")->Arg(16)->Arg(256)->Arg(1024)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace troupe::runtime

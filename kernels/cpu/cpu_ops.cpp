@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -26,6 +28,23 @@ int require_instructions(int threads) {
   return threads;
 }
 
+[[noreturn]] void refuse_memory(std::size_t bytes) {
+  throw Error("cannot allocate " + std::to_string(bytes) + " bytes", "memory",
+              "lower the KV cache size or use a machine with more memory");
+}
+
+std::shared_ptr<void> map_pages(std::size_t bytes) {
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) refuse_memory(bytes);
+  std::shared_ptr<void> owned(memory, [bytes](void* pages) { munmap(pages, bytes); });
+  // Advice only: without huge pages it is slower, not wrong.
+  madvise(memory, bytes, MADV_HUGEPAGE);
+  // Takes the pages now, so that a lack of them is an error here and no death later. Kernels before 5.14 do
+  // not know how.
+  if (madvise(memory, bytes, MADV_POPULATE_WRITE) != 0 && errno == ENOMEM) refuse_memory(bytes);
+  return owned;
+}
+
 }  // namespace
 
 CpuOps::CpuOps(int threads) : pool_(require_instructions(threads)) {}
@@ -35,16 +54,11 @@ std::unique_ptr<Ops> make_cpu_ops(int threads) {
 }
 
 std::shared_ptr<void> CpuOps::allocate(std::size_t bytes) {
-  const bool large = bytes >= huge_page;
-  const std::size_t unit = large ? huge_page : alignment;
-  const std::size_t rounded = (bytes + unit - 1) / unit * unit;
-  void* const memory = rounded < bytes ? nullptr : std::aligned_alloc(unit, std::max(rounded, unit));
-  if (memory == nullptr)
-    throw Error("cannot allocate " + std::to_string(bytes) + " bytes", "memory",
-                "lower the KV cache size or use a machine with more memory");
+  if (bytes >= huge_page) return map_pages(bytes);
+  const std::size_t rounded = std::max(alignment, (bytes + alignment - 1) / alignment * alignment);
+  void* const memory = std::aligned_alloc(alignment, rounded);
+  if (memory == nullptr) refuse_memory(bytes);
   std::shared_ptr<void> owned(memory, std::free);
-  // Advice only: without huge pages it is slower, not wrong.
-  if (large) madvise(memory, rounded, MADV_HUGEPAGE);
   std::memset(memory, 0, rounded);
   return owned;
 }

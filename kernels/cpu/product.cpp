@@ -115,7 +115,7 @@ HWY_NOINLINE void multiply_few_rows(const Tile& tile, std::int64_t row) {
 
 template <DType type, int B>
 HWY_INLINE void multiply_few(const Tile& tile) {
-  constexpr int block = wide ? 4 : B == 1 ? 3 : 2;
+  constexpr int block = wide || B == 1 ? 4 : 2;
   std::int64_t row = tile.row;
   for (; row + block <= tile.row + tile.rows; row += block) multiply_few_rows<type, block, B>(tile, row);
   for (; row < tile.row + tile.rows; ++row) multiply_few_rows<type, 1, B>(tile, row);

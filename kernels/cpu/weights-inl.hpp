@@ -51,9 +51,12 @@ HWY_INLINE Lanes decode(const std::byte* from, float factor) {
 template <DType type, int A, class F>
 HWY_INLINE void each_weight_chunk(const Weight& w, std::int64_t row, std::int64_t begin, std::int64_t end,
                                   F f) {
+  if (begin == end) return;
   const std::byte* rows[A];
   const float* scales[A] = {};
-  // The hardware follows each row for itself and would start anew with every block of rows.
+  // The hardware follows each row for itself and starts anew with every block of rows; for F32, which it
+  // keeps up with, nothing is asked ahead.
+  constexpr std::int64_t line = 64 / std::int64_t(size_of(type));  // columns of a cache line
   const std::int64_t ahead = A * w.cols * std::int64_t(size_of(type));
   for (int i = 0; i < A; ++i) {
     rows[i] = element_at(w, row + i, 0);
@@ -78,7 +81,7 @@ HWY_INLINE void each_weight_chunk(const Weight& w, std::int64_t row, std::int64_
 #pragma GCC unroll 8
       for (int i = 0; i < A; ++i) {
         const std::byte* const from = rows[i] + column * std::int64_t(size_of(type));
-        __builtin_prefetch(from + ahead, 0, 2);
+        if (line > 16 && (column - begin) % line == 0) __builtin_prefetch(from + ahead, 0, 2);
         values[i] = decode<type>(from, factor[i]);
       }
       f(column, std::int64_t{lanes}, values);

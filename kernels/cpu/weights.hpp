@@ -58,7 +58,8 @@ inline void check_weight(const Weight& w) {
   CHECK(w.data != nullptr || w.rows * w.cols == 0, "weight without data");
   CHECK(fp8 || w.dtype == DType::f32 || w.dtype == DType::f16 || w.dtype == DType::bf16,
         "weight of a strange type");
-  CHECK(!fp8 || (w.scales != nullptr && w.block_rows > 0 && w.block_cols > 0), "FP8 weight without scales");
+  CHECK(!fp8 || (w.block_rows > 0 && w.block_cols > 0), "FP8 weight without blocks");
+  CHECK(!fp8 || w.scales != nullptr || w.rows * w.cols == 0, "FP8 weight without scales");
 }
 
 }  // namespace troupe::kernels

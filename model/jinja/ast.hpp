@@ -56,12 +56,14 @@ struct Call {
 };
 struct Filter {
   ExpressionPtr value;
-  Function function;
+  Function function;  // null: there is none of that name, which fails when it is reached
+  std::string name;
   CallArguments arguments;
 };
 struct Test {
   ExpressionPtr value;
-  Function function;
+  Function function;  // null: there is none of that name, which fails when it is reached
+  std::string name;
   CallArguments arguments;
 };
 struct Captured {};  // the text of the block that a filter is applied to

@@ -100,11 +100,13 @@ Value Interpreter::evaluate(const Call& node) {
 
 Value Interpreter::evaluate(const Filter& node) {
   const Value value = evaluate(node.value);
+  if (!node.function) throw Failure("the filter '" + node.name + "' is not supported");
   return node.function(render_, value, evaluate(node.arguments));
 }
 
 Value Interpreter::evaluate(const Test& node) {
   const Value value = evaluate(node.value);
+  if (!node.function) throw Failure("the test '" + node.name + "' is not supported");
   return node.function(render_, value, evaluate(node.arguments));
 }
 

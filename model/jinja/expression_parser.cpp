@@ -35,6 +35,7 @@ ExpressionPtr ExpressionParser::expression(Condition condition) {
 }
 
 ExpressionPtr ExpressionParser::conditional() {
+  const std::size_t unknown = unknown_.size();
   ExpressionPtr value = disjunction();
   for (int at = line(); skip_name("if"); at = line()) {
     ExpressionPtr test = disjunction();
@@ -44,6 +45,7 @@ ExpressionPtr ExpressionParser::conditional() {
               otherwise_depth = depth_of(otherwise);
     value = make(at, Conditional{std::move(test), std::move(value), std::move(otherwise)},
                  {test_depth, value_depth, otherwise_depth});
+    unknown_.resize(unknown);
   }
   return value;
 }

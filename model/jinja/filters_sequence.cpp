@@ -31,11 +31,16 @@ Value filter_batch(Render& render, const Value& value, const Arguments& argument
   const std::optional<Int> count = given.integer(0);
   if (!count) throw Failure("batch() wants an integer");
   const std::optional<Value> fill = given[1] && !given[1]->none() ? std::optional(*given[1]) : std::nullopt;
-  auto next = [&render, count = *count, fill, source = iterate(render, value)]() -> std::optional<Value> {
+  // A row is given when the element after it has come, as jinja2 does.
+  auto next = [&render, count = *count, fill, source = iterate(render, value),
+               held = std::optional<Value>()]() mutable -> std::optional<Value> {
     Values row;
-    while (row.empty() || Int(row.size()) < count) {
-      auto element = source();
-      if (!element) break;
+    if (held) row.push_back(*std::exchange(held, std::nullopt));
+    while (auto element = source()) {
+      if (Int(row.size()) == count) {
+        held = std::move(element);
+        return render.list(std::move(row));
+      }
       row.push_back(std::move(*element));
     }
     if (row.empty()) return std::nullopt;

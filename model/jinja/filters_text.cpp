@@ -5,6 +5,7 @@
 #include "model/jinja/filters.hpp"
 #include "model/jinja/format.hpp"
 #include "model/jinja/print.hpp"
+#include "model/jinja/sequence.hpp"
 #include "model/jinja/strings.hpp"
 
 namespace troupe::model::jinja {
@@ -129,12 +130,12 @@ Value filter_trim(Render& render, const Value& value, const Arguments& arguments
 Value filter_truncate(Render& render, const Value& value, const Arguments& arguments) {
   const Parameters given("truncate", arguments, {"length", "killwords", "end", "leeway"});
   static const Text dots("...");
-  const Text& text = string_only(value, "truncate");
   const Text& end = given.text(2) ? *given.text(2) : dots;
   const Int length = given.integer(0, 255), leeway = given.integer(3, 5);
   const Int tail = Int(count_code_points(end.bytes));
   if (length < tail || leeway < 0) throw Failure("truncate() wants a length that its end fits in");
-  if (Int(count_code_points(text.bytes)) <= length + leeway) return value;
+  if (Int(jinja::length(value).value_or(0)) <= length + leeway && jinja::length(value)) return value;
+  const Text& text = string_only(value, "truncate");
   std::size_t kept = byte_of(text.bytes, std::size_t(length - tail));
   if (!given.flag(1, false)) {
     const std::size_t blank = std::string_view(text.bytes).substr(0, kept).rfind(' ');

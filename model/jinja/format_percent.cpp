@@ -26,9 +26,9 @@ class PercentFormatter {
       directive();
     }
     out_.append(text_, copied, bytes.size());
-    const std::size_t given = many_                              ? values_.list()->items.size()
-                              : values_.dict() || values_.list() ? used_
-                                                                 : 1;
+    // Only what cannot be indexed must be used up; so Python has it.
+    const bool indexed = values_.list() || values_.dict() || values_.range() || values_.undefined();
+    const std::size_t given = many_ ? values_.list()->items.size() : indexed ? 0 : 1;
     if (used_ < given && !by_name_) throw Failure("not all arguments are used by the format");
     out_.set_markup(text_.markup);
     return out_.value();
@@ -42,19 +42,12 @@ class PercentFormatter {
     if (peek() == '(') named = named_value();
     FormatSpec spec;
     bool left = false, zero = false;
-    for (;; ++at_) {
-      if (peek() == '-')
-        left = true;
-      else if (peek() == '0')
-        zero = true;
-      else if (peek() == '#')
-        spec.alternate = true;
-      else if (peek() == '+')
-        spec.sign = '+';
-      else if (peek() == ' ')
-        spec.sign = spec.sign == '+' ? '+' : ' ';
-      else
-        break;
+    for (std::string_view flags = "-0#+ "; at_ < text_.bytes.size() && flags.find(peek()) != flags.npos;
+         ++at_) {
+      left = left || peek() == '-';
+      zero = zero || peek() == '0';
+      spec.alternate = spec.alternate || peek() == '#';
+      if (peek() == '+' || (peek() == ' ' && spec.sign == '-')) spec.sign = peek();
     }
     spec.width = amount();
     if (spec.width < 0) {

@@ -176,7 +176,7 @@ class Writer {
   }
 
   static std::string unit(char32_t c) {
-    char buffer[8];
+    char buffer[16];
     std::snprintf(buffer, sizeof buffer, "\\u%04x", unsigned(c));
     return buffer;
   }

@@ -103,10 +103,9 @@ class Lexer {
       return end;
     }
     if (sign == '+' || !may_strip_line) return tag;
-    const std::size_t newline = std::string_view(source_).substr(0, tag).rfind('\n');
-    const bool has_newline = newline != std::string_view::npos && newline >= begin;
-    if (!has_newline && !line_starting_) return tag;
-    const std::size_t line = has_newline ? newline + 1 : begin;
+    const std::size_t newline = std::string_view(source_).substr(begin, tag - begin).rfind('\n');
+    if (newline == std::string_view::npos && !line_starting_) return tag;
+    const std::size_t line = newline == std::string_view::npos ? begin : begin + newline + 1;
     return blanks_from(line) >= tag ? line : tag;
   }
 

@@ -90,6 +90,10 @@ Value LoopState::call(Render&, const Arguments& arguments) {
   return interpreter_.call_loop(loop_, around_, *given[0], depth0_ + 1);
 }
 
+void LoopState::print(TextWriter& out) {
+  out.append("<LoopContext " + std::to_string(passes_) + "/" + std::to_string(length()) + ">");
+}
+
 bool LoopState::changed(Render& render, const Values& values) {
   const auto same = [&](const Value& a, const Value& b) { return identical(a, b) || equal(render, a, b); };
   if (asked_ && std::equal(asked_->begin(), asked_->end(), values.begin(), values.end(), same)) return false;

@@ -20,6 +20,7 @@ class LoopState final : public Object {
   std::optional<Value> attribute(Render& render, std::string_view name) override;
   bool callable() const override { return true; }
   Value call(Render&, const Arguments& arguments) override;
+  void print(TextWriter& out) override;
 
   // True if it was last asked about other values.
   bool changed(Render& render, const Values& values);

@@ -24,7 +24,7 @@ void Namespace::set(std::string_view name, Value value) {
   }
 }
 
-void Namespace::print(TextWriter& out) const {
+void Namespace::print(TextWriter& out) {
   out.append("<Namespace {");
   for (std::size_t i = 0; i < attributes_.size(); ++i) {
     if (i > 0) out.append(", ");

@@ -10,7 +10,7 @@ class Namespace final : public Object {
   std::string_view type_name() const override { return "Namespace"; }
   std::optional<Value> attribute(Render&, std::string_view name) override;
   void set(std::string_view name, Value value);
-  void print(TextWriter& out) const;
+  void print(TextWriter& out) override;
 
  private:
   std::vector<std::pair<std::string, Value>> attributes_;  // in order of first assignment

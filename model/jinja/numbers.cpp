@@ -216,7 +216,7 @@ std::string repr(double value) {
   if (exponent < -4 || exponent >= 16) {
     out += digits[0];
     if (digits.size() > 1) out.append(".").append(digits, 1);
-    std::array<char, 8> tail;
+    std::array<char, 16> tail;
     std::snprintf(tail.data(), tail.size(), "e%c%02d", exponent < 0 ? '-' : '+', std::abs(exponent));
     return out + tail.data();
   }

@@ -74,6 +74,9 @@ class ExpressionParser : protected TokenStream {
   ExpressionPtr filters(ExpressionPtr value, bool first_has_no_pipe);  // | name(...) | ...
   ExpressionPtr captured(int line) { return make(line, Captured{}, {}); }
 
+  // Filters and tests that nobody knows, since the statement began. jinja2 refuses them when it reads the
+  // template, but those inside a condition only when they are reached.
+  std::vector<SyntaxFailure> unknown_;
   // Macros whose bodies are being read: names of theirs that are special to macros get noted.
   std::vector<MacroDefinition*> open_macros_;
 
@@ -112,6 +115,7 @@ class ExpressionParser : protected TokenStream {
   ExpressionPtr call(ExpressionPtr callee);
   ExpressionPtr test(ExpressionPtr value);
   CallArguments arguments();
+  void note_unknown(Function found, std::string_view what, const std::string& name, int line);
   std::string dotted_name();
 };
 

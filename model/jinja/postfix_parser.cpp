@@ -5,14 +5,10 @@
 #include "model/jinja/parser.hpp"
 
 namespace troupe::model::jinja {
-namespace {
-
-Function known(Function found, std::string_view what, const std::string& name, int line) {
-  if (!found) throw SyntaxFailure{"the " + std::string(what) + " '" + name + "' is not supported", line};
-  return found;
+void ExpressionParser::note_unknown(Function found, std::string_view what, const std::string& name,
+                                    int line) {
+  if (!found) unknown_.push_back({"the " + std::string(what) + " '" + name + "' is not supported", line});
 }
-
-}  // namespace
 
 ExpressionPtr ExpressionParser::postfix(ExpressionPtr value) {
   while (true) {
@@ -140,11 +136,12 @@ ExpressionPtr ExpressionParser::filters(ExpressionPtr value, bool first_has_no_p
     first_has_no_pipe = false;
     const int at = line();
     const std::string name = dotted_name();
-    const Function function = known(find_filter(name), "filter", name, at);
+    const Function function = find_filter(name);
+    note_unknown(function, "filter", name, at);
     CallArguments given;
     if (at_symbol("(")) given = arguments();
     const int depth = std::max(depth_of(value), depth_of(given));
-    value = make(at, Filter{std::move(value), function, std::move(given)}, {depth});
+    value = make(at, Filter{std::move(value), function, name, std::move(given)}, {depth});
   }
   return value;
 }
@@ -154,7 +151,8 @@ ExpressionPtr ExpressionParser::test(ExpressionPtr value) {
   expect_name("is");
   const bool negated = skip_name("not");
   const std::string name = dotted_name();
-  const Function function = known(find_test(name), "test", name, at_line);
+  const Function function = find_test(name);
+  note_unknown(function, "test", name, at_line);
   CallArguments given;
   const bool argument = at(Token::Kind::name) || at(Token::Kind::string) || at(Token::Kind::integer) ||
                         at(Token::Kind::number) || at_symbol("[") || at_symbol("{");
@@ -165,7 +163,7 @@ ExpressionPtr ExpressionParser::test(ExpressionPtr value) {
     given.positional.push_back(postfix(primary()));
   }
   const int depth = std::max(depth_of(value), depth_of(given));
-  ExpressionPtr result = make(at_line, Test{std::move(value), function, std::move(given)}, {depth});
+  ExpressionPtr result = make(at_line, Test{std::move(value), function, name, std::move(given)}, {depth});
   return negated ? make(at_line, Not{std::move(result)}, {depth + 1}) : std::move(result);
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstdio>
 
-#include "model/jinja/namespace.hpp"
 #include "model/jinja/numbers.hpp"
 #include "model/jinja/unicode.hpp"
 
@@ -106,13 +105,7 @@ struct Printer {
   void operator()(const std::shared_ptr<const Method>& x) {
     out.append("<built-in method " + std::string(x->name) + ">");
   }
-  void operator()(Object* x) {
-    if (const auto* space = dynamic_cast<const Namespace*>(x)) {
-      space->print(out);
-    } else {
-      out.append("<" + std::string(x->type_name()) + ">");
-    }
-  }
+  void operator()(Object* x) { x->print(out); }
 };
 
 }  // namespace

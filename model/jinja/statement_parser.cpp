@@ -36,6 +36,7 @@ class StatementParser : private ExpressionParser {
         Output output;
         output.expressions.push_back(tuple());
         expect(Token::Kind::variable_end, "the end of the output tag");
+        settle_unknown();
         statements.push_back(make(at_line, std::move(output)));
       } else {
         expect(Token::Kind::block_begin, "a tag");
@@ -43,6 +44,7 @@ class StatementParser : private ExpressionParser {
           if (at_name(end)) return statements;
         }
         statements.push_back(statement());
+        settle_unknown();
         expect(Token::Kind::block_end, "the end of the tag");
       }
     }
@@ -50,11 +52,19 @@ class StatementParser : private ExpressionParser {
     return statements;
   }
 
+  void settle_unknown() {
+    if (!conditional_ && !unknown_.empty()) throw unknown_.front();
+    unknown_.clear();
+  }
+
   // The body of a tag, from the end of the tag on; takes the word that ends it unless there is a choice.
-  Body block(Ends ends) {
+  Body block(Ends ends, bool conditional = false) {
     skip_symbol(":");
     expect(Token::Kind::block_end, "the end of the tag");
+    settle_unknown();
+    const bool around = std::exchange(conditional_, conditional);
     Body statements = body(ends);
+    conditional_ = around;
     if (ends.size() == 1) next();
     return statements;
   }
@@ -139,13 +149,15 @@ class StatementParser : private ExpressionParser {
 
   std::unique_ptr<const Statement> condition(int at) {
     If condition;
+    const bool around = std::exchange(conditional_, true);
     do {
       next();
       ExpressionPtr test = tuple(Condition::not_allowed);
-      Body then = block({"endif", "elif", "else"});
+      Body then = block({"endif", "elif", "else"}, true);
       condition.branches.emplace_back(std::move(test), std::move(then));
     } while (at_name("elif"));
-    if (next().text == "else") condition.otherwise = block({"endif"});
+    if (next().text == "else") condition.otherwise = block({"endif"}, true);
+    conditional_ = around;
     return make(at, std::move(condition));
   }
 
@@ -243,7 +255,8 @@ class StatementParser : private ExpressionParser {
     return make(at, Scoped{std::move(inner)});
   }
 
-  int loops_ = 0;  // around the tag being read, within the innermost macro
+  bool conditional_ = false;  // the statement being read stands directly in an if
+  int loops_ = 0;             // around the tag being read, within the innermost macro
 };
 
 }  // namespace

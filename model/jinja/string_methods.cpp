@@ -219,7 +219,6 @@ Value istitle(Render& render, const Value& self, const Arguments& arguments) {
 
 constexpr NamedFunction string_methods[] = {
     {"capitalize", changed<capitalize>},
-    {"casefold", changed<lower>},
     {"center", padded<Side::both>},
     {"count", count},
     {"endswith", starts_or_ends<true>},

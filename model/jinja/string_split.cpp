@@ -10,7 +10,7 @@ namespace {
 
 using Pieces = std::vector<ByteRange>;
 
-// At runs of white space, none at the ends. limit < 0: everywhere.
+// At runs of white space, none at the ends but where the limit leaves a rest. limit < 0: everywhere.
 Pieces split_blanks(std::string_view bytes, Int limit) {
   Pieces pieces;
   for (std::size_t at = 0; at < bytes.size();) {
@@ -22,7 +22,6 @@ Pieces split_blanks(std::string_view bytes, Int limit) {
     while (end < bytes.size() && !is_space(decode(bytes, end).value)) end += decode(bytes, end).size;
     if (limit >= 0 && Int(pieces.size()) == limit) {
       end = bytes.size();
-      while (is_space(decode_before(bytes, end).value)) end -= decode_before(bytes, end).size;
     }
     pieces.push_back({at, end});
     at = end;
@@ -42,7 +41,6 @@ Pieces rsplit_blanks(std::string_view bytes, Int limit) {
     while (at > 0 && !is_space(decode_before(bytes, at).value)) at -= decode_before(bytes, at).size;
     if (limit >= 0 && Int(pieces.size()) == limit) {
       at = 0;
-      while (is_space(decode(bytes, at).value)) at += decode(bytes, at).size;
     }
     pieces.push_back({at, end});
     end = at;

@@ -113,10 +113,12 @@ bool callable(Render&, const Value& value) {
   return value.undefined() || value.method() || (value.object() && value.object()->callable());
 }
 
-bool names_filter(Render&, const Value& value) {
+bool names_filter(Render& render, const Value& value) {
+  hash_key(render, value);  // what has no hash is an error
   return value.text() && find_filter(value.text()->bytes);
 }
-bool names_test(Render&, const Value& value) {
+bool names_test(Render& render, const Value& value) {
+  hash_key(render, value);  // what has no hash is an error
   return value.text() && find_test(value.text()->bytes);
 }
 

@@ -1,6 +1,6 @@
 #include "model/jinja/value.hpp"
 
-#include "model/jinja/failure.hpp"
+#include "model/jinja/render.hpp"
 
 namespace troupe::model::jinja {
 namespace {
@@ -43,6 +43,10 @@ std::string_view type_name(const Value& value) {
 
 Value Object::call(Render&, const Arguments&) {
   throw Failure("calls a value of type '" + std::string(type_name()) + "'");
+}
+
+void Object::print(TextWriter& out) {
+  out.append("<" + std::string(type_name()) + ">");
 }
 
 }  // namespace troupe::model::jinja

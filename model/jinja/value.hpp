@@ -20,6 +20,7 @@ namespace troupe::model::jinja {
 using Int = __int128;  // holds every integer that JSON readers give; more is an overflow error
 
 class Render;
+class TextWriter;
 class Object;
 struct List;
 struct Dict;
@@ -147,6 +148,7 @@ class Object {
   virtual std::optional<Value> attribute(Render&, std::string_view) { return std::nullopt; }
   virtual bool callable() const { return false; }
   virtual Value call(Render&, const Arguments&);  // throws Failure unless overridden
+  virtual void print(TextWriter& out);            // <the type>, unless overridden
 };
 
 // The name that Python gives the type.

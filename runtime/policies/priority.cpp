@@ -24,8 +24,8 @@ class Priority final : public BatchPolicy {
   std::vector<SequenceView> order_;  // kept between steps for its memory
 };
 
-const bool registered =
-    register_policy("priority", []() -> std::unique_ptr<BatchPolicy> { return std::make_unique<Priority>(); });
+const bool registered = register_policy(
+    "priority", []() -> std::unique_ptr<BatchPolicy> { return std::make_unique<Priority>(); });
 
 }  // namespace
 }  // namespace troupe::runtime

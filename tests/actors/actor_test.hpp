@@ -119,7 +119,7 @@ class ActorTest : public ::testing::Test {
     made.worker.progress = std::make_shared<model::Progress>();
     made.worker.metrics = metrics;
     made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0};
-    made.own_compute_thread = false;
+    made.own_threads = false;
     made.status = status;
     made.metrics = metrics;
     return made;

@@ -68,6 +68,20 @@ TEST_F(SupervisorTest, GivesUpAfterDeathsInARowAndEndsEveryStreamOnce) {
   EXPECT_EQ(late.reader->failure->code, "replica_failed");
 }
 
+TEST_F(SupervisorTest, ALoadThatFailsIsNeverReady) {
+  auto broken = settings();
+  broken.worker.progress->stop = true;  // reading fails each time
+  broken.status = std::make_shared<ReplicaStatus>();
+  auto lone = system.spawn(scheduler_actor, limits_, policy, metrics);
+  auto unlucky = system.spawn(replica_supervisor, broken, lone);
+  while (scheduler.try_run_once() || scheduler.trigger_timeout())
+    ASSERT_NE(broken.status->state, ReplicaStatus::State::serving);
+  EXPECT_EQ(broken.status->state, ReplicaStatus::State::failed);
+  EXPECT_EQ(broken.status->restarts, 5u);
+  self->send(unlucky, caf::ok_atom::value);
+  run();
+}
+
 TEST_F(SupervisorTest, AWorkerClosesItsDoorToPlansOfAnotherEpoch) {
   auto lone = system.spawn(worker, settings().worker);
   auto joined = self->request(lone, caf::infinite, JoinEpoch{5});

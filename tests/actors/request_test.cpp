@@ -122,6 +122,53 @@ TEST_F(RequestTest, ADeadRequestEndsItsStreamWithOneError) {
   EXPECT_EQ(metric("num_requests_running"), 0);
 }
 
+TEST_F(RequestTest, ADeadPausedRequestHoldsNothing) {
+  auto running = start(chat("Count from 1 to 100."), 3);
+  run();
+  ASSERT_GT(metric("kv_cache_usage_perc"), 0);
+  self->send_exit(running.actor, caf::exit_reason::kill);
+  run();
+  EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+  EXPECT_EQ(metric("num_requests_running") + metric("num_requests_waiting"), 0);
+}
+
+TEST_F(RequestTest, TheSchedulersDeathEndsItsStreamWithOneError) {
+  auto running = start(chat("Count from 1 to 100."));
+  run_some(60);
+  self->send_exit(context->scheduler, caf::exit_reason::kill);
+  run();
+  ASSERT_TRUE(running.reader->failure);
+  EXPECT_EQ(running.reader->failure->code, "replica_failed");
+  EXPECT_EQ(running.reader->endings, 1);
+}
+
+TEST_F(RequestTest, ChoicesTakeTurnsWithScarceCredit) {
+  auto request = chat("Count from 1 to 100.");
+  request.n = 4;
+  auto running = start(request, 1);
+  run();
+  for (int i = 0; i < 40; ++i) {
+    self->send(running.actor, Credit{1});
+    run();
+  }
+  ASSERT_EQ(running.reader->choices.size(), 4u);
+  for (const auto& [index, choice] : running.reader->choices) EXPECT_GE(choice.deltas, 5) << index;
+}
+
+TEST_F(RequestTest, ACachedPromptCountsOnceHoweverManyChoices) {
+  auto request = chat("Tell me a short story about a fox, a crow, an owl, a cat and a dog in the garden.");
+  request.max_tokens = 2;
+  auto first = start(request);
+  run();
+  request.n = 3;
+  auto second = start(request);
+  run();
+  EXPECT_EQ(first.reader->usage.cached_tokens, 0);
+  EXPECT_GT(second.reader->usage.cached_tokens, 0);
+  EXPECT_LT(second.reader->usage.cached_tokens, second.reader->usage.prompt_tokens);
+  EXPECT_GT(metric("prefix_cache_hits_total"), 0);
+}
+
 TEST_F(RequestTest, CallsATool) {
   auto request = chat("What is the weather in Lima?");
   std::get<ChatPrompt>(request.prompts[0]).tools =

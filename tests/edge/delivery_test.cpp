@@ -33,9 +33,11 @@ std::string text_of(const std::vector<std::string>& events, int choice = 0) {
   EXPECT_EQ(std::count(events.begin(), events.end(), "[DONE]"), 1);
   EXPECT_EQ(events.back(), "[DONE]");
   std::string text;
-  for (std::size_t i = 0; i + 1 < events.size(); ++i)
-    for (const auto& each : nlohmann::json::parse(events[i])["choices"])
+  for (std::size_t i = 0; i + 1 < events.size(); ++i) {
+    const auto event = nlohmann::json::parse(events[i]);
+    for (const auto& each : event["choices"])
       if (each["index"] == choice) text += each["delta"].value("content", "");
+  }
   return text;
 }
 

@@ -1,4 +1,5 @@
-// What jinja2 itself made of thousands of small templates, and of real ones (see data/jinja/make_snippets.py).
+// What jinja2 itself made of thousands of small templates, and of real ones (see
+// data/jinja/make_snippets.py).
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -20,7 +21,8 @@ std::string read(const std::string& path) {
 }
 
 std::string read_template(const std::string& name) {
-  return read(name == "demo" ? DEMO_MODEL "/chat_template.jinja" : TEST_DATA "/jinja/templates/" + name + ".jinja");
+  return read(name == "demo" ? DEMO_MODEL "/chat_template.jinja"
+                             : TEST_DATA "/jinja/templates/" + name + ".jinja");
 }
 
 // 2025-03-09 14:05:06, local time: the moment of make_snippets.py.
@@ -39,7 +41,8 @@ ChatTemplate::WallTime moment() {
 // nullopt: an error, at parse or later.
 std::optional<std::string> rendered(const std::string& source, const ordered_json& context) {
   try {
-    const auto result = ChatTemplate::parse(source, "snippet").render(ordered_json::object(), context, moment());
+    const auto result =
+        ChatTemplate::parse(source, "snippet").render(ordered_json::object(), context, moment());
     return result ? std::optional(result->text) : std::nullopt;
   } catch (const Error&) {
     return std::nullopt;
@@ -64,7 +67,8 @@ TEST(RealTemplates, ComeOutAsTransformersRendersThem) {
     ordered_json variables = each["options"];
     variables["messages"] = each["messages"];
     variables["add_generation_prompt"] = each["add_generation_prompt"];
-    const ordered_json tokens{{"bos_token", "<｜begin▁of▁sentence｜>"}, {"eos_token", "<｜end▁of▁sentence｜>"}};
+    const ordered_json tokens{{"bos_token", "<｜begin▁of▁sentence｜>"},
+                              {"eos_token", "<｜end▁of▁sentence｜>"}};
     const auto result = ChatTemplate::parse(read_template(name), name).render(tokens, variables);
     if (each["error"].is_null()) {
       ASSERT_TRUE(result) << name << ": " << result.error().message;

@@ -110,6 +110,17 @@ RC_GTEST_PROP(Linear, EveryPartOfAnyWeightFollowsTheDefinition, ()) {
   with_every_ops([&](Ops& ops) { RC_ASSERT(linear_sharded(ops, x, part, shards) == expected); });
 }
 
+TEST(Linear, AWeightWithoutColumnsGivesZeroes) {
+  for (const DType type : types) {
+    const Matrix w(type, 5, 0, 1);
+    with_every_ops([&](Ops& ops) {
+      EXPECT_EQ(
+          linear_sharded(ops, Array<float>({9, 0}), w, {.first = 2, .count = 2, .total = 4, .columns = 0}),
+          Array<float>({9, 5}));
+    });
+  }
+}
+
 TEST(Linear, ShardsOverRanksGiveTheBytesOfOneRank) {
   constexpr std::int64_t cols = 16 * 72, rows = 50;
   for (const DType type : types)

@@ -26,9 +26,9 @@ Routed route(Ops& ops, const Array<float>& logits, const RoutingRule& rule) {
 // F64.
 // Empty where two scores are so near that F32 may order them otherwise.
 std::vector<std::pair<int, double>> reference(const float* logits, const RoutingRule& rule) {
-  auto near_ties = [](std::vector<double> values) {
+  auto near_ties = [&](std::vector<double> values) {
     std::sort(values.begin(), values.end());
-    auto near = [](double a, double b) { return b - a < 1e-5; };
+    auto near = [&](double a, double b) { return b - a < 1e-6 * (rule.bias ? 1 : b); };
     return std::adjacent_find(values.begin(), values.end(), near) != values.end();
   };
   const std::size_t n = std::size_t(rule.experts), size = n / std::size_t(rule.groups);

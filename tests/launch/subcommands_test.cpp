@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "launch/json_lines.hpp"
+
 namespace troupe::launch {
 namespace {
 
@@ -96,7 +98,7 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
 
 TEST_F(Subcommands, FailuresAreNamedInOneLine) {
   for (const char* arguments : {"check no/such/folder", "tokenize no/such/folder", "template no/such.jinja",
-                                "generate no/such/folder --prompt x", "logits no/such/folder ids out",
+                                "generate no/such/folder --prompt x", "logits " DEMO_MODEL " no/such/ids out",
                                 "synth --config no/such.json --out x"}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.code, 1) << arguments;
@@ -139,6 +141,19 @@ TEST_F(Subcommands, TokenizeGoesOnAfterBadLines) {
   for (std::size_t i = 0; i < 11; ++i) EXPECT_TRUE(answers[i].contains("error")) << i << answers[i];
   EXPECT_EQ(answers[11]["ids"], ordered_json({3}));
   EXPECT_EQ(answers[12]["text"], "last");
+}
+
+TEST_F(Subcommands, LinesHaveLimits) {
+  const std::string longest = "{\"text\": \"" + std::string(max_line_bytes - 12, ' ') + "\"}";
+  const std::string deepest = std::string(max_line_depth - 1, '[') + std::string(max_line_depth - 1, ']');
+  const auto answers =
+      filter("template", longest + "\n" + longest + " \n{\"messages\": [], \"x\": " + deepest +
+                             "}\n{\"messages\": [], \"x\": [" + deepest + "]}\n");
+  ASSERT_EQ(answers.size(), 4u);
+  EXPECT_TRUE(answers[0].contains("text"));
+  EXPECT_THAT(answers[1]["error"].get<std::string>(), HasSubstr("the line is longer than"));
+  EXPECT_TRUE(answers[2].contains("text")) << answers[2];
+  EXPECT_THAT(answers[3]["error"].get<std::string>(), HasSubstr("the line nests deeper than"));
 }
 
 TEST_F(Subcommands, TemplateOfTheDemoModel) {
@@ -219,6 +234,13 @@ TEST_F(Subcommands, SynthMakesWhatCheckAccepts) {
   EXPECT_THAT(checked.out,
               AllOf(HasSubstr("DeepseekV3ForCausalLM"), HasSubstr("F8_E4M3"), HasSubstr("all finite")));
   EXPECT_EQ(run("synth --config " DEMO_MODEL "/config.json --out " + out).code, 1);  // not empty
+}
+
+TEST_F(Subcommands, SynthRefusesAHugeConfig) {
+  std::ofstream(folder_ / "config.json") << std::string((1 << 20) + 1, ' ');
+  const Outcome refused = run("synth --config " + (folder_ / "config.json").string() + " --out x");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("more than the 1048576"));
 }
 
 TEST_F(Subcommands, CheckDescribesTheDemoModel) {

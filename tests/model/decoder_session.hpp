@@ -103,7 +103,7 @@ class Session {
 };
 
 inline bool same_bytes(const Logits& a, const Logits& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  return std::ranges::equal(std::as_bytes(std::span(a)), std::as_bytes(std::span(b)));
 }
 
 // Loads the checkpoint on every rank and runs drive(session) there; all ranks must return the same bytes.

@@ -70,6 +70,12 @@ TEST_F(SmallDecoder, RefusesAnImpossiblePlan) {
   EXPECT_NE(error.find("4 attention heads cannot be split evenly over 8 ranks"), std::string::npos) << error;
 }
 
+TEST_F(SmallDecoder, RefusesMorePositionsThanAnglesAreComputedFor) {
+  const std::string error =
+      error_of([&] { load_decoder(checkpoint_, *ops_, {}, {.max_tokens = 1, .max_positions = 1'000'001}); });
+  EXPECT_NE(error.find("1000001 tokens are over the limit, 1000000"), std::string::npos) << error;
+}
+
 TEST_F(SmallDecoder, CacheHoldsLatentsOfAllLayers) {
   EXPECT_EQ(cache_bytes_per_token(checkpoint_.config()), 3u * (32 + 8) * 4);
   KvCache cache = decoder_->make_cache(5, 4);

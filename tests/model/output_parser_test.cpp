@@ -24,9 +24,9 @@ Whole parse(OutputFormat format, const std::vector<std::string>& pieces) {
     whole.output.content += delta.content;
     whole.output.reasoning += delta.reasoning;
     for (const ToolCallPiece& piece : delta.tool_calls) {
-      if (!piece.name.empty()) {
+      if (piece.begins) {
         EXPECT_EQ(piece.index, int(whole.output.tool_calls.size()));
-        whole.output.tool_calls.push_back({piece.index, piece.name, ""});
+        whole.output.tool_calls.push_back({piece.index, true, piece.name, ""});
       }
       ASSERT_LT(std::size_t(piece.index), whole.output.tool_calls.size());
       whole.output.tool_calls[std::size_t(piece.index)].arguments += piece.arguments;

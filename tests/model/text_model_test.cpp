@@ -106,7 +106,7 @@ TEST(TextModel, CompletionPromptsBeginWithTheFirstTokenOnce) {
   EXPECT_THAT(*demo().encode_prompt(""), ElementsAre(first));
   const auto ids = demo().encode_prompt("Solve 17 * 23");
   EXPECT_EQ(ids->front(), first);
-  EXPECT_EQ(demo().encode_prompt("<｜begin▁of▁sentence｜>Solve 17 * 23"), ids);
+  EXPECT_EQ(*demo().encode_prompt("<｜begin▁of▁sentence｜>Solve 17 * 23"), *ids);
   EXPECT_THAT(*demo().encode_prompt("<｜User｜>"), Contains(*demo().tokenizer.id_of_added("<｜User｜>")));
 }
 
@@ -178,6 +178,9 @@ TEST_F(TextModelFolder, WrongFilesAreNamed) {
   EXPECT_THAT(failure(), HasSubstr("include"));
   change("config.json", {{"vocab_size", 256}});
   EXPECT_THAT(failure(), HasSubstr("config.json has a vocab_size of 256"));
+  resize_file(folder_ / "tokenizer_config.json", max_tokenizer_config_bytes + 1);
+  change("config.json", {{"vocab_size", 1536}});
+  EXPECT_THAT(failure(), HasSubstr("more than the 16777216"));
   std::filesystem::remove(folder_ / "tokenizer.json");
   EXPECT_THAT(failure(), HasSubstr("tokenizer.json"));
 }

@@ -1,5 +1,6 @@
-// What a token gets depends on its own request alone: the demo model gives a request the same tokens and the same
-// bytes of log-probability however it is scheduled. Each test also asserts that what it is about did happen.
+// What a token gets depends on its own request alone: the demo model gives a request the same tokens and the
+// same bytes of log-probability however it is scheduled. Each test also asserts that what it is about did
+// happen.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::int32_t block_size = 16;
 constexpr std::int32_t many_blocks = 256;
+constexpr std::int32_t output_tokens = 8;
 
 // The demo model, loaded once.
 struct Demo {
@@ -38,7 +40,7 @@ Submission request(SequenceId id, std::int32_t prompt, std::int32_t shared = 0) 
   Submission submission;
   submission.sequence = submission.arrival = id;
   submission.prompt_tokens = prompt;
-  submission.max_output_tokens = 12;
+  submission.max_output_tokens = output_tokens;
   submission.sampling.logprobs = 3;
   if (id % 2 == 0) {
     submission.sampling.temperature = 0;
@@ -85,23 +87,29 @@ Outputs run(Engine& engine, const std::vector<Submission>& submissions) {
   return run(engine, submissions, [](const auto&) {});
 }
 
+// What each request gets when it has the engine for itself; computed once for a prompt.
 Outputs alone(const std::vector<Submission>& submissions) {
+  static std::map<std::vector<TokenId>, Bytes> known;
   Outputs outputs;
   ModelExecutor executor = demo().executor();
   for (const Submission& submission : submissions) {
-    Engine engine(wide(), make_policy("fcfs"), many_blocks, executor);
-    executor.cache().poison();
-    outputs.merge(run(engine, {submission}));
-    EXPECT_EQ(engine.stats().steps, 12u);  // the whole prompt in one, then a token each
+    Bytes& bytes = known[submission.tokens];
+    if (bytes.empty()) {
+      Engine engine(wide(), make_policy("fcfs"), many_blocks, executor);
+      executor.cache().poison();
+      bytes = run(engine, {submission})[submission.sequence];
+      EXPECT_EQ(engine.stats().steps, std::uint64_t(output_tokens));  // the whole prompt in one, then decodes
+      EXPECT_EQ(bytes.size(), std::size_t(output_tokens) * (2 + 2 * 3));
+    }
+    outputs[submission.sequence] = bytes;
   }
-  for (const auto& [id, bytes] : outputs) EXPECT_EQ(bytes.size(), 12u * (2 + 2 * 3));
   return outputs;
 }
 
 std::vector<Submission> sixteen(std::int32_t shared = 0) {
   std::vector<Submission> submissions;
   for (SequenceId id = 1; id <= 16; ++id)
-    submissions.push_back(request(id, shared + 20 + std::int32_t(id * 5), shared));
+    submissions.push_back(request(id, shared + 10 + std::int32_t(id * 3), shared));
   return submissions;
 }
 
@@ -117,7 +125,7 @@ TEST(ByteEquality, InABatchOfSixteen) {
 
 TEST(ByteEquality, WithThePromptInChunks) {
   const std::vector<Submission> pair{request(1, 100), request(2, 90)};
-  for (std::int32_t budget : {7, 33}) {
+  for (std::int32_t budget : {13, 33}) {
     SchedulerLimits limits = wide();
     limits.max_num_batched_tokens = budget;
     ModelExecutor executor = demo().executor();
@@ -199,8 +207,12 @@ TEST(ByteEquality, UnderAllOfThisAtOnce) {
 TEST(ModelExecutor, GivesTheSameResultForAPlanThatComesTwice) {
   ModelExecutor executor = demo().executor(4);
   const Submission one = request(1, 20), two = request(2, 10);
-  const StepPlan plan{3, 9, {{0, {{1, one.tokens, 0, {2, 0}, true, one.sampling, 0},
-                                  {2, {two.tokens.begin(), two.tokens.begin() + 5}, 0, {1}, false, two.sampling, 0}}}}};
+  const StepPlan plan{
+      3,
+      9,
+      {{0,
+        {{1, one.tokens, 0, {2, 0}, true, one.sampling, 0},
+         {2, {two.tokens.begin(), two.tokens.begin() + 5}, 0, {1}, false, two.sampling, 0}}}}};
   const StepResult first = executor.execute(plan), second = executor.execute(plan);
   EXPECT_EQ(first.epoch, 3u);
   EXPECT_EQ(first.step, 9u);
@@ -221,6 +233,7 @@ TEST(ModelExecutor, JoinsTheCollectivesOfAStepThatHasNothingForIt) {
 }
 
 TEST(ModelExecutorDeathTest, RefusesBlocksThatTheCacheDoesNotHave) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the kernels have threads of their own
   ModelExecutor executor = demo().executor(4);
   const Submission one = request(1, 20);
   EXPECT_DEATH(executor.execute({1, 1, {{0, {{1, one.tokens, 0, {0, 4}, true, one.sampling, 0}}}}}),

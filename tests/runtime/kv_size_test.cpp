@@ -52,8 +52,8 @@ class Machine : public ::testing::Test {
     fs::create_directories((root_ / file).parent_path());
     std::ofstream(root_ / file) << text;
   }
-  const fs::path root_ = fs::path(::testing::TempDir()) /
-                         ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  const fs::path root_ =
+      fs::path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
 };
 
 TEST_F(Machine, WithoutControlGroupsHasAllItsMemory) {

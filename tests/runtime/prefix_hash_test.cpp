@@ -30,8 +30,9 @@ TEST(PrefixHash, DependsOnSaltParentAndEveryToken) {
     const BlockHash parent = prefix_hash(prefix_root(salt), ArithmeticClass::decode, first);
     return prefix_hash(parent, ArithmeticClass::decode, second);
   };
-  const std::set<BlockHash> hashes{hash("", {1, 2}, {3, 4}), hash("a", {1, 2}, {3, 4}), hash("", {0, 2}, {3, 4}),
-                                   hash("", {1, 0}, {3, 4}), hash("", {1, 2}, {0, 4}), hash("", {1, 2}, {3, 0})};
+  const std::set<BlockHash> hashes{hash("", {1, 2}, {3, 4}), hash("a", {1, 2}, {3, 4}),
+                                   hash("", {0, 2}, {3, 4}), hash("", {1, 0}, {3, 4}),
+                                   hash("", {1, 2}, {0, 4}), hash("", {1, 2}, {3, 0})};
   EXPECT_EQ(hashes.size(), 6u);
 }
 

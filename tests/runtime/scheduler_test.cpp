@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "runtime/block_pool.hpp"
 #include "runtime/engine.hpp"
 #include "tests/runtime/toy_executor.hpp"
@@ -92,7 +94,9 @@ TEST(Scheduler, ComputesAPromptInChunksAndThenDecodes) {
 
 TEST(Scheduler, RefusesWhatCannotBeServed) {
   Steps steps;
-  const auto refusal = [&](Submission submission) { return steps.scheduler.submit(std::move(submission)).error(); };
+  const auto refusal = [&](Submission submission) {
+    return steps.scheduler.submit(std::move(submission)).error();
+  };
   EXPECT_EQ(refusal(submission_of(1, 0, 1)).message, "the prompt must hold at least one token");
   EXPECT_EQ(refusal(submission_of(1, 4, 0)).param, "max_tokens");
   EXPECT_TRUE(steps.scheduler.submit(submission_of(1, 63, 9)));

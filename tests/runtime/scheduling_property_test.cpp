@@ -1,8 +1,9 @@
-// Scheduler and block pool under random submissions, cancellations, pauses and faults, which arrive at any point
-// of a step, as messages do. Whatever happens, each sequence must get the tokens that it gets alone.
+// Scheduler and block pool under random submissions, cancellations, pauses and faults, which arrive at any
+// point of a step, as messages do. Whatever happens, each sequence must get the tokens that it gets alone.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -56,7 +57,8 @@ class World {
         blocks_((limits_.max_model_len + limits_.block_size - 1) / limits_.block_size + chance.below(20)),
         pool_(blocks_, limits_.block_size, limits_.prefix_caching),
         executor_(blocks_, limits_.block_size),
-        scheduler_(limits_, policy == "nonsense" ? std::make_unique<Nonsense>() : make_policy(policy), epoch_) {}
+        scheduler_(limits_, policy == "nonsense" ? std::make_unique<Nonsense>() : make_policy(policy),
+                   epoch_) {}
 
   // Until the chance is spent; then until every sequence has finished.
   void run() {
@@ -216,7 +218,8 @@ class World {
       for (std::int32_t i = 0; i < slice.first_position; ++i)
         ASSERT_EQ(executor_.cell(slice.blocks, i), live.digests[std::size_t(i)]) << "not in the cache";
       for (std::int32_t i = slice.first_position; i < slice.first_position + count; ++i)
-        ASSERT_EQ(users.at(slice.blocks.at(std::size_t(i / limits_.block_size))), 1) << "a shared block is written";
+        ASSERT_EQ(users.at(slice.blocks.at(std::size_t(i / limits_.block_size))), 1)
+            << "a shared block is written";
     }
     ASSERT_LE(tokens, limits_.max_num_batched_tokens);
   }

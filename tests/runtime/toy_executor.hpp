@@ -1,8 +1,9 @@
-// A language model made of a hash: the next token depends on every token before it, on the seed and on the output
-// position, and is computed from what the KV cells hold. A wrong position, a stale block or a wrongly shared one
-// therefore changes the output.
+// A language model made of a hash: the next token depends on every token before it, on the seed and on the
+// output position, and is computed from what the KV cells hold. A wrong position, a stale block or a wrongly
+// shared one therefore changes the output.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "runtime/executor.hpp"
