@@ -34,8 +34,9 @@ runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoin
   budget.memory_utilization = settings.gpu_memory_utilization;
   const runtime::KvShape shape{model::cache_bytes_per_token(checkpoint.config()),
                                std::int32_t(settings.block_size), max_model_len};
-  const auto size = runtime::kv_size(budget, shape, runtime::memory_limit(),
-                                     runtime::memory_resident() + checkpoint.total_bytes());
+  auto size = runtime::kv_size(budget, shape, runtime::memory_limit(),
+                               runtime::memory_resident() + checkpoint.total_bytes());
+  if (!budget.bytes) size = runtime::at_most(size, shape, std::int32_t(settings.max_num_seqs));
   log_event(LogLevel::info, "kv_cache",
             {{"bytes", size.bytes},
              {"blocks", size.blocks},

@@ -28,6 +28,8 @@ void ChoiceOutput::finish() {
   parser_.finish(ready_);
 }
 
-model::ParsedOutput ChoiceOutput::take() { return std::exchange(ready_, {}); }
+model::ParsedOutput ChoiceOutput::take() {
+  return std::exchange(ready_, {});
+}
 
 }  // namespace troupe::runtime

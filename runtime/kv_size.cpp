@@ -90,4 +90,11 @@ KvSize kv_size(const KvBudget& budget, const KvShape& shape, std::size_t limit, 
   return {std::size_t(blocks) * block_bytes, blocks, blocks / full_length};
 }
 
+KvSize at_most(KvSize size, const KvShape& shape, std::int32_t sequences) {
+  if (size.full_length_sequences <= sequences) return size;
+  const std::int32_t full_length = (shape.max_model_len - 1) / shape.block_size + 1;  // blocks
+  const std::int32_t blocks = sequences * full_length;
+  return {std::size_t(blocks) * shape.bytes_per_token * std::size_t(shape.block_size), blocks, sequences};
+}
+
 }  // namespace troupe::runtime

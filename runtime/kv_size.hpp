@@ -35,4 +35,8 @@ struct KvSize {
 // and the settings to change, when not even one sequence of max_model_len fits.
 KvSize kv_size(const KvBudget& budget, const KvShape& shape, std::size_t limit, std::size_t used);
 
+// The same, cut to what so many full-length sequences take: a share of a large machine's memory is more than
+// a small model can use.
+KvSize at_most(KvSize size, const KvShape& shape, std::int32_t sequences);
+
 }  // namespace troupe::runtime

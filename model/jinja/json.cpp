@@ -7,6 +7,7 @@
 #include "model/jinja/arguments.hpp"
 #include "model/jinja/compare.hpp"
 #include "model/jinja/numbers.hpp"
+#include "model/jinja/sequence.hpp"
 #include "model/jinja/unicode.hpp"
 #include "model/tokenizer/utf8.hpp"
 
@@ -57,6 +58,7 @@ class Writer {
 
   void write(const Value& value) {
     const Render::Level level(out_.render());
+    if (value.undefined()) fail_undefined(value.get<Undefined>());
     if (const Text* text = value.text()) return write_string(*text);
     if (const List* list = value.list(); list && list->indexable()) return write_list(*list);
     if (const Dict* dict = value.dict()) return write_dict(*dict);

@@ -17,11 +17,6 @@ int depth_of(const Value& value) {
 
 }  // namespace
 
-Render::~Render() {
-  // Objects refer to each other by plain pointers; none of their destructors follows one.
-  objects_.clear();
-}
-
 void Render::charge(std::size_t steps) {
   steps_ += steps;
   if (steps_ > limits_.steps) throw Failure("takes more than " + std::to_string(limits_.steps) + " steps");

@@ -16,7 +16,6 @@ class Render {
  public:
   using WallTime = std::chrono::system_clock::time_point;
   Render(const TemplateLimits& limits, WallTime now) : limits_(limits), now_(now) {}
-  ~Render();
   Render(const Render&) = delete;
 
   // All throw Failure when a limit is reached.

@@ -41,14 +41,13 @@ TEST_F(RequestTest, EndsAtMaxTokens) {
 }
 
 TEST_F(RequestTest, SeparatesReasoning) {
-  auto request = chat("Solve 12 + 30");
+  auto request = chat("Capital of Japan?");
   std::get<ChatPrompt>(request.prompts[0]).template_kwargs = {{"thinking", true}};
   auto running = start(request);
   run();
   const auto& choice = running.reader->choices.at(0);
-  EXPECT_NE(choice.reasoning.find("12 + 30"), std::string::npos);
-  EXPECT_NE(choice.content.find("42"), std::string::npos);
-  EXPECT_EQ(choice.content.find("think>"), std::string::npos);
+  EXPECT_EQ(choice.reasoning, "\nThe capital of Japan is Tokyo.\n");
+  EXPECT_EQ(choice.content, "The capital of Japan is Tokyo.");
 }
 
 TEST_F(RequestTest, EqualSeedsGiveEqualChoicesAndChoicesDiffer) {
@@ -84,8 +83,8 @@ TEST_F(RequestTest, RefusesTokensOutsideTheVocabulary) {
 }
 
 TEST_F(RequestTest, ASlowReaderPausesItsOwnSequenceOnly) {
-  auto slow = start(chat("Count from 1 to 100."), 3);
-  auto quick = start(chat("Count from 1 to 100."));
+  auto slow = start(chat("Count from 1 to 30."), 3);
+  auto quick = start(chat("Count from 1 to 30."));
   run();
   EXPECT_EQ(quick.reader->endings, 1);
   EXPECT_EQ(slow.reader->endings, 0);
@@ -93,7 +92,7 @@ TEST_F(RequestTest, ASlowReaderPausesItsOwnSequenceOnly) {
   const double generated = metric("generation_tokens_total") - double(quick.reader->usage.completion_tokens);
   EXPECT_LT(generated, 10);
   while (slow.reader->endings == 0) {
-    self->send(slow.actor, Credit{2});
+    self->send(slow.actor, Credit{9});
     run();
   }
   EXPECT_EQ(slow.reader->choices.at(0).content, quick.reader->choices.at(0).content);

@@ -86,6 +86,16 @@ TEST_F(Machine, ObeysTheFirstVersionOfControlGroups) {
   EXPECT_EQ(memory_limit(root_), 2000u);
 }
 
+TEST(KvSize, IsCutToWhatSoManySequencesTake) {
+  const KvShape shape{.bytes_per_token = 100, .block_size = 16, .max_model_len = 40};
+  const KvSize size = kv_size({.bytes = 480'000}, shape, 0, 0);
+  EXPECT_EQ(size.full_length_sequences, 100);
+  EXPECT_EQ(at_most(size, shape, 200).blocks, size.blocks);
+  EXPECT_EQ(at_most(size, shape, 7).blocks, 21);
+  EXPECT_EQ(at_most(size, shape, 7).bytes, 21u * 1600);
+  EXPECT_EQ(at_most(size, shape, 7).full_length_sequences, 7);
+}
+
 TEST_F(Machine, ThatDoesNotTellIsAnError) {
   EXPECT_THROW(memory_limit(root_), Error);
   EXPECT_THROW(memory_resident(root_), Error);
