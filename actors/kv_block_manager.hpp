@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/handles.hpp"
+#include "actors/metrics.hpp"
 #include "runtime/block_pool.hpp"
 
 namespace troupe::actors {
@@ -9,6 +10,7 @@ namespace troupe::actors {
 struct KvBlockManagerState {
   static inline const char* name = "kv_block_manager";
   std::optional<runtime::BlockPool> pool;
+  std::shared_ptr<Metrics> metrics;
   Epoch epoch = 0;
 };
 
@@ -17,6 +19,7 @@ struct KvBlockManagerSettings {
   std::int32_t block_size = 16;
   bool prefix_caching = true;
   Epoch epoch = 0;
+  std::shared_ptr<Metrics> metrics;
 };
 
 // A request of an older epoch is answered with no grants.

@@ -41,7 +41,8 @@ ReplicaSettings Replica::supervisor_settings() const {
   settings.worker.threads = options_.threads;
   settings.worker.progress = progress_;
   settings.worker.metrics = metrics_;
-  settings.blocks = {options_.blocks, options_.scheduler.block_size, options_.scheduler.prefix_caching, 0};
+  settings.blocks = {options_.blocks, options_.scheduler.block_size, options_.scheduler.prefix_caching, 0,
+                     nullptr};
   settings.restarts = options_.restarts;
   settings.status = status_;
   settings.metrics = metrics_;

@@ -24,8 +24,8 @@ struct ReplicaSettings {
   WorkerSettings worker;
   KvBlockManagerSettings blocks;
   runtime::RestartPolicy::Limits restarts;
-  // Workers and block managers have threads of their own, so that none waits behind a long prompt that is being
-  // tokenized. False: they share the actor system's, as the test coordinator needs.
+  // Workers and block managers have threads of their own, so that none waits behind a long prompt that is
+  // being tokenized. False: they share the actor system's, as the test coordinator needs.
   bool own_threads = true;
   std::shared_ptr<ReplicaStatus> status;
   std::shared_ptr<Metrics> metrics;

@@ -66,7 +66,6 @@ void note_cached(SchedulerActorState& state, const runtime::StepPlan& plan) {
 void use_grants(Self self, const runtime::BlockReply& reply) {
   auto& state = self->state;
   const auto plan = state.scheduler->dispose(reply);
-  state.metrics->blocks(reply.usage);
   state.metrics->scheduler(state.scheduler->stats());
   if (!plan) {
     state.busy = false;  // nobody can move until something changes; it may have changed meanwhile

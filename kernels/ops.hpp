@@ -142,9 +142,11 @@ class Ops {
   // One matrix a head: out[t, h] = W_h x[t, h]. x: [T, H, >= cols], of which the first cols count; out: [T,
   // H, >= rows], likewise.
   virtual void head_linear(Queue&, const Tensor& x, std::span<const Weight> heads, Tensor out) = 0;
-  // Rotates the last rope elements of each head in place; pairs are neighbours (2i, 2i+1) in x and come out
-  // as halves (i, i + rope/2), as DeepSeek's interleaved form. x: [T, H, head].
-  virtual void rope(Queue&, Tensor x, const RopeTable& table, const StepLayout& layout) = 0;
+  // Rotates the last rope elements of each head of x into the last rope elements of each head of out; pairs
+  // are neighbours (2i, 2i+1) in x and come out as halves (i, i + rope/2), as DeepSeek's interleaved form.
+  // x: [T, H, >= rope]; out: [T, H, >= rope], may be x; what lies before the rotated part is left alone.
+  virtual void rope(Queue&, const Tensor& x, const RopeTable& table, const StepLayout& layout,
+                    Tensor out) = 0;
   // Writes the step's entries into the cache. latent: [T, latent]; rope_key: [T, rope], rotated.
   virtual void store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
                             const LatentCache& cache) = 0;
@@ -159,6 +161,8 @@ class Ops {
   virtual void add(Queue&, Tensor x, const Tensor& y) = 0;
   // logits: [T, experts] of the router.
   virtual void route(Queue&, const Tensor& logits, const RoutingRule& rule, Routing& out) = 0;
+  // load[e] += the slots of routing that chose expert e. load: [experts] i64; stays on the device.
+  virtual void count_experts(Queue&, const Routing& routing, Tensor load) = 0;
   // Row t*k+s of out = token t for the expert in slot s. tokens: [T, hidden]; out.rows: [>= T*k, hidden].
   virtual void expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) = 0;
   // out[i] = down_e(silu(gate_e(x_i)) * up_e(x_i)) for each row in use; rows of experts outside local give

@@ -46,7 +46,6 @@ struct ModelConfig {
   double rope_theta = 10000;
   std::optional<Yarn> yarn;
   double rms_norm_eps = 1e-6;
-  bool attention_bias = false;
   bool tie_word_embeddings = false;
   std::vector<TokenId> eos_token_ids;
   TokenId bos_token_id = 0;

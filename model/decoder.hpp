@@ -63,9 +63,10 @@ class Decoder {
   virtual kernels::Tensor forward(kernels::Queue&, transport::Communicator&, const StepInput& input,
                                   KvCache& cache) = 0;
 
-  // Tokens routed to each expert since load, all layers, by global expert id; empty without experts. After
-  // Queue::wait.
-  virtual std::span<const std::uint64_t> expert_load() const { return {}; }
+  // Tokens routed to each expert since load, all layers, by global expert id; empty without experts. Every
+  // rank counts all tokens of its group, also for experts of other ranks. Valid while the decoder lives; read
+  // after Queue::wait.
+  virtual std::span<const std::int64_t> expert_load() const = 0;
 };
 
 struct DecoderLimits {

@@ -19,13 +19,6 @@ namespace {
 // The norms inside the attention have upstream's default, whatever rms_norm_eps says.
 constexpr float inner_norm_epsilon = 1e-6f;
 
-// The same memory seen from `offset` elements of each head on: [T, H, head]. A kernel that uses `count`
-// columns of it reaches elements [offset, offset + count) of each head; the buffers end with room for the
-// rest.
-Tensor from_element(const Tensor& heads, std::int64_t offset) {
-  return Tensor(heads.as<float>() + offset, DType::f32, {heads.shape(0), heads.shape(1), heads.shape(2)});
-}
-
 class DeepseekV3 final : public Decoder {
  public:
   DeepseekV3(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
@@ -38,10 +31,14 @@ class DeepseekV3 final : public Decoder {
         weights_(read_deepseek_v3(checkpoint, plan, storage_, progress)),
         heads_(config_.num_attention_heads / plan.ranks),
         scale_(softmax_scale(config_)),
-        work_(allocate_workspace(config_, plan, limits, weights_, storage_)) {}
+        work_(allocate_workspace(config_, plan, limits, weights_, storage_)),
+        expert_load_(storage_.tensor(DType::i64, {config_.n_routed_experts})) {}
 
   KvCache make_cache(std::int64_t blocks, std::int64_t block_size) override;
   Tensor forward(Queue& queue, Communicator& communicator, const StepInput& input, KvCache& cache) override;
+  std::span<const std::int64_t> expert_load() const override {
+    return {expert_load_.as<std::int64_t>(), std::size_t(expert_load_.elements())};
+  }
 
  private:
   // What the parts of a step share.
@@ -79,6 +76,7 @@ class DeepseekV3 final : public Decoder {
   std::int64_t heads_;  // H, of this rank
   float scale_;
   DeepseekV3Workspace work_;
+  Tensor expert_load_;                    // [experts] i64
   std::vector<std::int32_t> token_rows_;  // of everyones
 };
 
@@ -157,14 +155,15 @@ void DeepseekV3::store_keys(const Step& step, const AttentionWeights& w, const T
   ops_.linear(step.queue, x, w.latent, latent);
   ops_.rms_norm(step.queue, latent, w.latent_norm, inner_norm_epsilon, latent);
   ops_.linear(step.queue, x, w.rope_key, rope_key);
-  ops_.rope(step.queue, rope_key.reshape({tokens, 1, config_.qk_rope_head_dim}), work_.rope, step.layout);
+  const Tensor one_head = rope_key.reshape({tokens, 1, config_.qk_rope_head_dim});
+  ops_.rope(step.queue, one_head, work_.rope, step.layout, one_head);
   ops_.store_latent(step.queue, latent, rope_key, step.layout, cache);
 }
 
 // [T, H, latent + rope]: a query's nope part times W_UK, so that it meets latents as if they were keys.
 Tensor DeepseekV3::absorbed_queries(const Step& step, const AttentionWeights& w, const Tensor& x) {
-  const std::int64_t tokens = step.layout.tokens, nope = config_.qk_nope_head_dim;
-  const std::int64_t width = nope + config_.qk_rope_head_dim;
+  const std::int64_t tokens = step.layout.tokens;
+  const std::int64_t width = config_.qk_nope_head_dim + config_.qk_rope_head_dim;
   const Tensor flat = work_.queries.reshape({tokens, heads_ * width});
   if (w.q_down) {
     const Tensor low = work_.q_low.slice(0, tokens);
@@ -176,10 +175,8 @@ Tensor DeepseekV3::absorbed_queries(const Step& step, const AttentionWeights& w,
   }
   const Tensor queries = flat.reshape({tokens, heads_, width});
   const Tensor absorbed = work_.absorbed.reshape({tokens, heads_, cache_width()});
-  ops_.rope(step.queue, queries, work_.rope, step.layout);
   ops_.head_linear(step.queue, queries, w.key_up, absorbed);
-  ops_.head_linear(step.queue, from_element(queries, nope), work_.copy_rope,
-                   from_element(absorbed, config_.kv_lora_rank));
+  ops_.rope(step.queue, queries, work_.rope, step.layout, absorbed);
   return absorbed;
 }
 
@@ -224,6 +221,7 @@ void DeepseekV3::moe(const Step& step, const MoeWeights& w, const Tensor& x, Ten
   kernels::Routing routing{work_.routing.experts.slice(0, x.rows()),
                            work_.routing.weights.slice(0, x.rows())};
   ops_.route(step.queue, scores, rule, routing);
+  ops_.count_experts(step.queue, routing, expert_load_);
   if (plan_.expert_parallel)
     spread_experts(step, w, x, routing, out);
   else

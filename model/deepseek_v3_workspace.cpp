@@ -10,14 +10,11 @@ using kernels::DType;
 
 namespace {
 
-void make_tables(DeepseekV3Workspace& work, const ModelConfig& config, std::int64_t positions,
-                 std::int64_t heads, Storage& storage) {
-  const std::int64_t rope = config.qk_rope_head_dim;
-  work.rope = {storage.floats({positions, rope / 2}), storage.floats({positions, rope / 2})};
-  fill_rope_table(config, work.rope);
-  const kernels::Tensor identity = storage.floats({rope, rope});
-  for (std::int64_t i = 0; i < rope; ++i) identity.as<float>()[i * rope + i] = 1;
-  work.copy_rope.assign(std::size_t(heads), {.data = identity.raw(), .rows = rope, .cols = rope});
+kernels::RopeTable make_rope_table(const ModelConfig& config, std::int64_t positions, Storage& storage) {
+  const std::int64_t half = config.qk_rope_head_dim / 2;
+  kernels::RopeTable table{storage.floats({positions, half}), storage.floats({positions, half})};
+  fill_rope_table(config, table);
+  return table;
 }
 
 void allocate_attention(DeepseekV3Workspace& work, const ModelConfig& c, std::int64_t tokens,
@@ -26,8 +23,8 @@ void allocate_attention(DeepseekV3Workspace& work, const ModelConfig& c, std::in
   work.q_low = storage.floats({tokens, c.q_lora_rank});
   work.latent = storage.floats({tokens, latent});
   work.rope_key = storage.floats({tokens, rope});
-  work.queries = storage.floats({tokens * heads * (nope + rope) + nope});
-  work.absorbed = storage.floats({tokens * heads * (latent + rope) + latent});
+  work.queries = storage.floats({tokens * heads * (nope + rope)});
+  work.absorbed = storage.floats({tokens * heads * (latent + rope)});
   work.context = storage.floats({tokens * heads * latent});
   work.values = storage.floats({tokens * heads * c.v_head_dim});
 }
@@ -69,7 +66,7 @@ DeepseekV3Workspace allocate_workspace(const ModelConfig& config, const Sharding
   const std::int64_t heads = config.num_attention_heads / plan.ranks;
   CHECK(tokens > 0 && rows > 0 && limits.max_positions > 0, "empty decoder limits");
   DeepseekV3Workspace work;
-  make_tables(work, config, limits.max_positions, heads, storage);
+  work.rope = make_rope_table(config, limits.max_positions, storage);
   work.hidden = storage.floats({tokens, hidden});
   work.normed = storage.floats({tokens, hidden});
   work.sum = storage.floats({tokens, hidden});

@@ -12,14 +12,13 @@ constexpr std::int64_t feed_forward_tokens = 512;
 // T: max_tokens; C: tokens of a feed-forward chunk; S: max_logit_rows; R: ranks; H: heads of this rank.
 // Buffers called flat are cut to shape by the step, so that the rows of each stand close together.
 struct DeepseekV3Workspace {
-  kernels::RopeTable rope;                 // [max_positions, rope / 2]
-  std::vector<kernels::Weight> copy_rope;  // a head: the identity [rope, rope]
+  kernels::RopeTable rope;  // [max_positions, rope / 2]
 
   kernels::Tensor hidden, normed, sum;  // [T, hidden]
   kernels::Tensor q_low;                // [T, q_lora_rank]
   kernels::Tensor latent, rope_key;     // [T, latent], [T, rope]
-  kernels::Tensor queries;              // flat [T, H, nope + rope], and nope more
-  kernels::Tensor absorbed;             // flat [T, H, latent + rope], and latent more
+  kernels::Tensor queries;              // flat [T, H, nope + rope]
+  kernels::Tensor absorbed;             // flat [T, H, latent + rope]
   kernels::Tensor context, values;      // flat [T, H, latent], [T, H, v]
 
   kernels::Tensor gate, up;        // flat [C, widest intermediate part]

@@ -22,7 +22,7 @@ class CpuOps final : public Ops {
   void linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
                       Tensor out) override;
   void head_linear(Queue&, const Tensor& x, std::span<const Weight> heads, Tensor out) override;
-  void rope(Queue&, Tensor x, const RopeTable& table, const StepLayout& layout) override;
+  void rope(Queue&, const Tensor& x, const RopeTable& table, const StepLayout& layout, Tensor out) override;
   void store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
                     const LatentCache& cache) override;
   void mla_attention(Queue&, const Tensor& q, const LatentCache& cache, const StepLayout& layout, float scale,
@@ -30,6 +30,7 @@ class CpuOps final : public Ops {
   void silu_mul(Queue&, Tensor gate, const Tensor& up) override;
   void add(Queue&, Tensor x, const Tensor& y) override;
   void route(Queue&, const Tensor& logits, const RoutingRule& rule, Routing& out) override;
+  void count_experts(Queue&, const Routing& routing, Tensor load) override;
   void expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) override;
   void experts(Queue&, const ExpertBatch& batch, const ExpertWeights& local, Tensor out) override;
   void weighted_sum(Queue&, const Tensor& rows, const Routing& routing, Tensor out) override;

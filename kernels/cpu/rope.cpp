@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <vector>
 
 #include "kernels/cpu/cpu_ops.hpp"
@@ -5,32 +6,38 @@
 namespace troupe::kernels {
 namespace {
 
-// x: [2 * half], neighbours in, halves out. scratch: [half].
-void rotate(float* x, const float* cos, const float* sin, std::int64_t half, float* scratch) {
+// x: [2 * half], neighbours; out: [2 * half], halves, may be x. scratch: [half].
+void rotate(const float* x, const float* cos, const float* sin, std::int64_t half, float* scratch,
+            float* out) {
   for (std::int64_t i = 0; i < half; ++i) {
     const float a = x[2 * i], b = x[2 * i + 1];
-    // Element i of the result was read already, element i + half perhaps not.
-    x[i] = a * cos[i] - b * sin[i];
+    // Where out is x, element i was read already, element i + half perhaps not.
+    out[i] = a * cos[i] - b * sin[i];
     scratch[i] = b * cos[i] + a * sin[i];
   }
-  std::copy_n(scratch, half, x + half);
+  std::copy_n(scratch, half, out + half);
 }
 
 }  // namespace
 
-void CpuOps::rope(Queue&, Tensor x, const RopeTable& table, const StepLayout& layout) {
-  const std::int64_t half = table.cos.row_elements(), head = x.shape(2), heads = x.shape(1);
-  CHECK(x.rank() == 3 && 2 * half <= head && x.rows() == layout.tokens, "shapes of rope");
+void CpuOps::rope(Queue&, const Tensor& x, const RopeTable& table, const StepLayout& layout, Tensor out) {
+  const std::int64_t half = table.cos.row_elements(), heads = x.shape(1), rope = 2 * half;
+  CHECK(x.rank() == 3 && out.rank() == 3 && out.shape(1) == heads, "heads of rope");
+  CHECK(x.rows() == layout.tokens && out.rows() == layout.tokens, "rows of rope");
+  CHECK(rope <= x.shape(2) && rope <= out.shape(2), "heads narrower than what is rotated");
   CHECK(table.sin.row_elements() == half && table.sin.rows() == table.cos.rows(), "shapes of the rope table");
+  const auto rotated_part = [&](const Tensor& tensor, std::int64_t head) {
+    return tensor.as<float>() + (head + 1) * tensor.shape(2) - rope;
+  };
   std::vector<float> scratch(static_cast<std::size_t>(half));
   for (const SequenceLayout& s : layout.sequences) {
     CHECK(s.first_row + s.rows <= x.rows() && s.first_position + s.rows <= table.cos.rows(),
           "position out of range");
     for (std::int64_t i = 0; i < s.rows; ++i) {
-      const std::int64_t angle = (s.first_position + i) * half;
-      for (std::int64_t h = 0; h < heads; ++h)
-        rotate(x.as<float>() + ((s.first_row + i) * heads + h + 1) * head - 2 * half,
-               table.cos.as<float>() + angle, table.sin.as<float>() + angle, half, scratch.data());
+      const std::int64_t angle = (s.first_position + i) * half, first_head = (s.first_row + i) * heads;
+      for (std::int64_t head = first_head; head < first_head + heads; ++head)
+        rotate(rotated_part(x, head), table.cos.as<float>() + angle, table.sin.as<float>() + angle, half,
+               scratch.data(), rotated_part(out, head));
     }
   }
 }

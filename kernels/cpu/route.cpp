@@ -130,5 +130,14 @@ void CpuOps::route(Queue&, const Tensor& logits, const RoutingRule& rule, Routin
   });
 }
 
+void CpuOps::count_experts(Queue&, const Routing& routing, Tensor load) {
+  std::int64_t* const counts = load.as<std::int64_t>();
+  for (std::int64_t i = 0; i < routing.experts.elements(); ++i) {
+    const std::int32_t expert = routing.experts.as<std::int32_t>()[i];
+    CHECK(expert >= 0 && expert < load.elements(), "an expert that the model does not have");
+    ++counts[expert];
+  }
+}
+
 }  // namespace troupe::kernels
 #endif  // HWY_ONCE

@@ -118,7 +118,7 @@ class ActorTest : public ::testing::Test {
     made.worker.block_size = limits_.block_size;
     made.worker.progress = std::make_shared<model::Progress>();
     made.worker.metrics = metrics;
-    made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0};
+    made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, nullptr};
     made.own_threads = false;
     made.status = status;
     made.metrics = metrics;

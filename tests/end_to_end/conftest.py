@@ -23,6 +23,7 @@ class Server:
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
         assert self.listening.wait(60), "the server did not listen:\n" + "".join(self.log)
+        assert hasattr(self, "port"), "the server ended:\n" + "".join(self.log)
         self.url = f"http://127.0.0.1:{self.port}"
         self.wait_until_ready()
 
@@ -69,7 +70,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server():
-    started = Server("--max-num-batched-tokens", "64")
+    started = Server("--max-num-batched-tokens", "64", "--max-num-seqs", "64")
     yield started
     started.stop()
 

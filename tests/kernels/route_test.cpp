@@ -156,5 +156,31 @@ TEST(Route, NumbersThatAreNoneStillGiveExpertsInRange) {
   }
 }
 
+TEST(CountExperts, AddsTheSlotsOfEveryToken) {
+  ImmediateQueue queue;
+  Array<std::int32_t> experts({3, 2});
+  std::ranges::copy(std::vector{0, 3, 3, 1, 3, 0}, experts.data.begin());
+  Array<std::int64_t> load({5});
+  CpuOps ops(1);
+  ops.count_experts(queue, {.experts = experts.tensor, .weights = {}}, load.tensor);
+  const std::vector<std::int64_t> once{2, 1, 0, 3, 0};
+  EXPECT_TRUE(std::equal(once.begin(), once.end(), load.data.begin()));
+  ops.count_experts(queue, {.experts = experts.tensor.slice(0, 1), .weights = {}}, load.tensor);
+  const std::vector<std::int64_t> with_the_first_again{3, 1, 0, 4, 0};
+  EXPECT_TRUE(std::equal(with_the_first_again.begin(), with_the_first_again.end(), load.data.begin()));
+}
+
+TEST(CountExpertsDeathTest, AnExpertBeyondTheLoadStops) {
+  ImmediateQueue queue;
+  Array<std::int32_t> experts({1, 1});
+  Array<std::int64_t> load({5});
+  CpuOps ops(1);
+  for (const std::int32_t expert : {-1, 5}) {
+    experts[0] = expert;
+    EXPECT_DEATH(ops.count_experts(queue, {.experts = experts.tensor, .weights = {}}, load.tensor),
+                 "an expert that the model does not have");
+  }
+}
+
 }  // namespace
 }  // namespace troupe::kernels

@@ -64,17 +64,19 @@ TEST(Embed, EveryHalfPrecisionNumberIsExact) {
   });
 }
 
+// Its out may be x, and may have heads of another width.
 TEST(Rope, TurnsNeighboursIntoHalves) {
-  constexpr std::int64_t tokens = 4, heads = 2, head = 10, half = 3;
+  constexpr std::int64_t tokens = 4, heads = 2, head = 10, wide = 13, half = 3;
   const auto before = random_array({tokens, heads, head}, 1), cos = random_array({20, half}, 2),
-             sin = random_array({20, half}, 3);
+             sin = random_array({20, half}, 3), untouched = random_array({tokens, heads, wide}, 4);
   StepLayout layout{.tokens = tokens, .sequences = {}};
   layout.sequences.push_back({.first_row = 0, .rows = 1, .first_position = 19, .blocks = {}});
   layout.sequences.push_back({.first_row = 1, .rows = 3, .first_position = 5, .blocks = {}});
   const std::int64_t positions[] = {19, 5, 6, 7};
   CpuOps ops(2);
-  auto x = random_array({tokens, heads, head}, 1);
-  ops.rope(queue, x.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout);
+  auto x = random_array({tokens, heads, head}, 1), elsewhere = random_array({tokens, heads, wide}, 4);
+  ops.rope(queue, before.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, elsewhere.tensor);
+  ops.rope(queue, x.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, x.tensor);
   for (std::int64_t t = 0; t < tokens; ++t)
     for (std::int64_t h = 0; h < heads; ++h) {
       const float* const in = &before[(t * heads + h) * head];
@@ -86,6 +88,9 @@ TEST(Rope, TurnsNeighboursIntoHalves) {
         ASSERT_EQ(out[4 + i], a * c - b * s);
         ASSERT_EQ(out[4 + half + i], b * c + a * s);
       }
+      const std::int64_t first = (t * heads + h) * wide;
+      for (std::int64_t i = 0; i < wide; ++i)
+        ASSERT_EQ(elsewhere[first + i], i < wide - 2 * half ? untouched[first + i] : out[i - (wide - head)]);
     }
 }
 
@@ -94,7 +99,7 @@ TEST(RopeDeathTest, APositionBeyondTheTableStops) {
   StepLayout layout{.tokens = 1, .sequences = {}};
   layout.sequences.push_back({.first_row = 0, .rows = 1, .first_position = 4, .blocks = {}});
   CpuOps ops(1);
-  EXPECT_DEATH(ops.rope(queue, x.tensor, {.cos = table.tensor, .sin = table.tensor}, layout),
+  EXPECT_DEATH(ops.rope(queue, x.tensor, {.cos = table.tensor, .sin = table.tensor}, layout, x.tensor),
                "position out of range");
 }
 

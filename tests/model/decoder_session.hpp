@@ -85,6 +85,8 @@ class Session {
     return all;
   }
 
+  std::span<const std::int64_t> expert_load() const { return decoder_.expert_load(); }
+
  private:
   struct Sequence {
     std::int64_t length = 0;

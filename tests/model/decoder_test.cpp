@@ -1,6 +1,8 @@
 #include "model/decoder.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "model/logits.hpp"
 #include "tests/model/checkpoint_folder.hpp"
@@ -122,6 +124,33 @@ TEST_F(SmallDecoder, GivesLogitsOfTheWantedRowsAlone) {
   // Both sequences begin with the same two tokens.
   EXPECT_EQ(std::memcmp(rows, rows + 2 * 320, 320 * sizeof(float)), 0);
   EXPECT_NE(std::memcmp(rows, rows + 320, 320 * sizeof(float)), 0);
+}
+
+TEST_F(SmallDecoder, CountsTheTokensOfEachExpert) {
+  const ModelConfig& config = checkpoint_.config();
+  std::int64_t moe_layers = 0;
+  for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) moe_layers += config.is_moe(i);
+  ASSERT_GT(moe_layers, 0);
+  ASSERT_LT(moe_layers, config.num_hidden_layers);
+  const auto total = [](std::span<const std::int64_t> load) {
+    return std::accumulate(load.begin(), load.end(), std::int64_t{0});
+  };
+  ASSERT_EQ(std::int64_t(decoder_->expert_load().size()), config.n_routed_experts);
+  EXPECT_EQ(total(decoder_->expert_load()), 0);
+  TokenMatrix text{1, 40, Tokens(40)};
+  std::iota(text.ids.begin(), text.ids.end(), 0);
+  logits_of(*decoder_, config, limits, queue_, *communicator_, text);
+  const std::span alone = decoder_->expert_load();
+  EXPECT_EQ(total(alone), 40 * config.num_experts_per_tok * moe_layers);
+  EXPECT_GT(std::ranges::count_if(alone, [](std::int64_t tokens) { return tokens > 0; }),
+            config.num_experts_per_tok);
+
+  for (bool expert_parallel : {false, true})  // each rank counts the tokens of all
+    on_ranks(checkpoint_, {.ranks = 2, .expert_parallel = expert_parallel}, [&](Session& session) {
+      Logits logits = session.text(0, text.ids, 16);
+      EXPECT_TRUE(std::ranges::equal(session.expert_load(), alone)) << expert_parallel;
+      return logits;
+    });
 }
 
 TEST_F(SmallDecoder, LogitsOfTextsComeInSteps) {
