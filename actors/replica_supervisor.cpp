@@ -73,6 +73,7 @@ void end_epoch(Self self, const char* part) {
               return give_up(self, std::string(part) + " died again and again without a step between");
             ++state.settings.status->restarts;
             state.settings.metrics->worker_restarted();
+            if (delay->count() == 0) return begin_epoch(self);
             self->delayed_send(self, *delay, JoinEpoch{epoch});
           },
           [self](const caf::error&) { give_up(self, "the scheduler is gone"); });

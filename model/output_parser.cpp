@@ -22,7 +22,8 @@ std::size_t overlap(std::string_view text, std::string_view marker) {
 }  // namespace
 
 bool OutputParser::is_marker(std::string_view text) {
-  return text == calls_begin || text == calls_end || text == call_begin || text == call_end || text == separator;
+  return text == calls_begin || text == calls_end || text == call_begin || text == call_end ||
+         text == separator;
 }
 
 OutputParser::OutputParser(OutputFormat format)
