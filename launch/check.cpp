@@ -22,7 +22,7 @@ constexpr config::Page page{
         "does not load, in search of a NaN or an infinity. It needs no memory for the weights.",
     .examples = "$ troupe check /models/deepseek-v3",
     .exit_status =
-        "0 the checkpoint can be served; 1 it cannot, and the reason is on standard error; 2 wrong flag, "
+        "0 nothing is wrong with the checkpoint; 1 something is, and it is on standard error; 2 wrong flag, "
         "variable or setting."};
 
 struct Summary {
@@ -88,7 +88,10 @@ int check(const Arguments& arguments) {
   std::cout << "checkpoint      " << folder.string() << "\n";
   describe(checkpoint.config());
   describe(read_weights(checkpoint));
-  describe(model::TextModel::load(folder));
+  if (exists(folder / "tokenizer.json"))
+    describe(model::TextModel::load(folder));
+  else
+    std::cout << "tokenizer       none: troupe logits takes this checkpoint, troupe serve does not\n";
   return 0;
 }
 

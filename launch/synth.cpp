@@ -3,7 +3,8 @@
 #include "config/settings.hpp"
 #include "launch/command_line.hpp"
 #include "launch/single_rank.hpp"
-#include "model/json_fields.hpp"
+#include "model/config.hpp"
+#include "model/json/parse.hpp"
 #include "model/synth.hpp"
 
 namespace troupe::launch {
@@ -21,8 +22,6 @@ constexpr config::Page page{
         "logits "
         "and benches need none.",
     .examples = "$ troupe synth --config config.json --dtype fp8 --out /tmp/synthetic"};
-
-constexpr std::size_t max_config_bytes = 1 << 20;
 
 struct Options {
   std::string config, dtype = "bf16", out, tokenizer;
@@ -68,7 +67,7 @@ int synth(const Arguments& arguments) {
   if (!read_command_line(page, table, arguments)) return 0;
   const std::map<std::string, DType> types{
       {"fp8", DType::f8_e4m3}, {"bf16", DType::bf16}, {"f32", DType::f32}};
-  model::write_synth(model::load_json(options.config, max_config_bytes), options.out,
+  model::write_synth(model::load_json(options.config, model::limits::config_bytes), options.out,
                      {.weights = types.at(options.dtype),
                       .seed = std::uint64_t(options.seed),
                       .threads = compute_threads(settings),

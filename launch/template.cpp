@@ -1,12 +1,11 @@
-#include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "config/settings.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
 #include "launch/json_lines.hpp"
 #include "model/text_model.hpp"
+#include "runtime/base/file.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -33,13 +32,8 @@ constexpr config::Page page{
 using Render = std::function<Expected<model::RenderedPrompt>(const ordered_json& line)>;
 
 Render of_file(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream source;
-  source << stream.rdbuf();
-  if (!stream || !source)
-    throw Error("cannot be read", file.string(), "name a checkpoint folder or a .jinja file");
   auto parsed = std::make_shared<model::ChatTemplate>(
-      model::ChatTemplate::parse(std::move(source).str(), file.string()));
+      model::ChatTemplate::parse(read_file(file, model::TemplateLimits{}.source_bytes), file.string()));
   return [parsed](const ordered_json& line) {
     // What transformers passes when the caller says nothing.
     ordered_json variables = {{"messages", ordered_json::array()},

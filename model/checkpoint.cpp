@@ -4,7 +4,8 @@
 #include <set>
 
 #include "model/expected_tensors.hpp"
-#include "model/json_fields.hpp"
+#include "model/json/parse.hpp"
+#include "model/json/value.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::model {
@@ -37,18 +38,16 @@ void check_shard_name(const std::string& name, const std::string& where) {
 ShardMap read_index(const fs::path& index) {
   const nlohmann::json json = load_json(index, max_index_bytes);
   const std::string where = index.string();
-  JsonFields fields(json, where);
-  const nlohmann::json* weights = fields.find("weight_map");
-  if (weights == nullptr || !weights->is_object())
-    fields.refuse_field("weight_map", "must map tensors to files");
+  const JsonValue weights = JsonValue(json, where)["weight_map"];
+  if (!weights.value().is_object()) weights.fail("must map tensors to files");
   ShardMap shards;
-  for (const auto& [tensor, file] : weights->items()) {
-    if (!file.is_string()) fields.refuse_field("weight_map", "must map tensors to file names");
+  for (const auto& [tensor, file] : weights.value().items()) {
+    if (!file.is_string()) weights.fail("must map tensors to file names");
     const auto& name = file.get_ref<const std::string&>();
     check_shard_name(name, where);
     shards[name].insert(tensor);
     if (shards.size() > max_shards) {
-      fields.refuse_field("weight_map", "names more files than max_shards, " + std::to_string(max_shards));
+      weights.fail("names more files than max_shards, " + std::to_string(max_shards));
     }
   }
   return shards;

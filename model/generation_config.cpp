@@ -1,7 +1,8 @@
 #include "model/generation_config.hpp"
 
 #include "model/config.hpp"
-#include "model/json_fields.hpp"
+#include "model/json/parse.hpp"
+#include "model/token_ids.hpp"
 
 namespace troupe::model {
 namespace {
@@ -14,19 +15,18 @@ constexpr std::pair<std::string_view, double> unsupported[] = {
 
 GenerationDefaults parse_generation_config(const nlohmann::json& json, std::int64_t vocab_size,
                                            std::string_view where) {
-  JsonFields fields(json, where);
+  const JsonValue fields(json, where);
   GenerationDefaults defaults;
-  defaults.temperature = fields.optional_number("temperature", 0, 100);
-  if (!fields.optional_boolean("do_sample").value_or(true)) defaults.temperature = 0;
-  defaults.top_p = fields.optional_number("top_p", 1e-6, 1);
-  defaults.min_p = fields.optional_number("min_p", 0, 1);
-  defaults.top_k = fields.optional_integer("top_k", 0, limits::vocab_size);
-  defaults.max_new_tokens = fields.optional_integer("max_new_tokens", 1, limits::positions);
-  defaults.eos_token_ids = fields.token_ids("eos_token_id", vocab_size);
+  defaults.temperature = fields["temperature"].optional_number(0, 100);
+  if (!fields["do_sample"].optional_boolean().value_or(true)) defaults.temperature = 0;
+  defaults.top_p = fields["top_p"].optional_number(1e-6, 1);
+  defaults.min_p = fields["min_p"].optional_number(0, 1);
+  defaults.top_k = fields["top_k"].optional_integer(0, limits::vocab_size);
+  defaults.max_new_tokens = fields["max_new_tokens"].optional_integer(1, limits::positions);
+  defaults.eos_token_ids = read_token_ids(fields["eos_token_id"], vocab_size);
   for (const auto& [name, neutral] : unsupported) {
-    if (fields.optional_number(name, -1e9, 1e9).value_or(neutral) != neutral) {
-      fields.refuse_field(name, "is set, and is not supported");
-    }
+    if (fields[name].optional_number(-1e9, 1e9).value_or(neutral) != neutral)
+      fields[name].fail("is set, and is not supported");
   }
   return defaults;
 }

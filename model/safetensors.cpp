@@ -11,7 +11,8 @@
 #include <cstring>
 #include <optional>
 
-#include "model/json_fields.hpp"
+#include "model/json/fields.hpp"
+#include "model/json/parse.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::model {
@@ -83,47 +84,37 @@ std::optional<std::uint64_t> byte_count(std::span<const std::int64_t> shape, DTy
   return count;
 }
 
-std::vector<std::int64_t> read_shape(JsonFields& entry) {
-  const nlohmann::json* extents = entry.find("shape");
-  if (extents == nullptr || !extents->is_array() || extents->size() > max_stored_dimensions) {
-    entry.refuse_field("shape",
-                       "must be a list of at most " + std::to_string(max_stored_dimensions) + " extents");
+std::vector<std::int64_t> read_shape(const JsonValue& extents) {
+  if (!extents.value().is_array() || extents.value().size() > max_stored_dimensions) {
+    extents.fail("must be a list of at most " + std::to_string(max_stored_dimensions) + " extents");
   }
   std::vector<std::int64_t> shape;
-  for (const nlohmann::json& extent : *extents) {
-    if (!extent.is_number_unsigned() || extent.get<std::uint64_t>() > std::uint64_t(INT64_MAX)) {
-      entry.refuse_field("shape", "must hold non-negative integers below 2^63");
-    }
-    shape.push_back(extent.get<std::int64_t>());
-  }
+  for (const JsonValue& extent : extents.elements()) shape.push_back(extent.integer(0, INT64_MAX));
   return shape;
 }
 
 StoredTensor read_entry(const nlohmann::json& json, const std::string& where,
                         std::span<const std::byte> data) {
-  JsonFields entry(json, where);
-  const auto dtype_name = entry.optional_text("dtype").value_or("");
+  JsonFields entry(JsonValue{json, where});
+  const std::string dtype_name = entry["dtype"].text();
   const auto* dtype = std::ranges::find(dtype_names, dtype_name, &std::pair<DType, std::string_view>::second);
   if (dtype == std::end(dtype_names)) {
-    entry.refuse_field("dtype", "is " + nlohmann::json(dtype_name).dump() + ", which is not supported");
+    entry["dtype"].fail("is " + nlohmann::json(dtype_name).dump() + ", which is not supported");
   }
-  StoredTensor tensor{dtype->first, read_shape(entry), {}};
-  const nlohmann::json* offsets = entry.find("data_offsets");
-  if (offsets == nullptr || !offsets->is_array() || offsets->size() != 2 ||
-      !(*offsets)[0].is_number_unsigned() || !(*offsets)[1].is_number_unsigned()) {
-    entry.refuse_field("data_offsets", "must be two non-negative integers");
-  }
+  StoredTensor tensor{dtype->first, read_shape(entry["shape"]), {}};
+  const JsonValue offsets = entry["data_offsets"];
+  if (!offsets.value().is_array() || offsets.value().size() != 2) offsets.fail("must be two integers");
+  const auto begin = std::uint64_t(offsets.element(0).integer(0, INT64_MAX)),
+             end = std::uint64_t(offsets.element(1).integer(0, INT64_MAX));
   entry.refuse_others();
-  const auto begin = (*offsets)[0].get<std::uint64_t>(), end = (*offsets)[1].get<std::uint64_t>();
-  if (begin > end) entry.refuse_field("data_offsets", "end before they begin");
+  if (begin > end) offsets.fail("end before they begin");
   if (end > data.size()) {
-    entry.refuse_field("data_offsets", "reach byte " + std::to_string(end) + ", but the file holds " +
-                                           std::to_string(data.size()) +
-                                           " bytes of tensors; it is truncated");
+    offsets.fail("reach byte " + std::to_string(end) + ", but the file holds " + std::to_string(data.size()) +
+                 " bytes of tensors; it is truncated");
   }
   if (byte_count(tensor.shape, tensor.dtype) != end - begin) {
-    entry.refuse_field("shape", shape_text(tensor.shape) + " of " + dtype_name + " does not take the " +
-                                    std::to_string(end - begin) + " bytes of data_offsets");
+    entry["shape"].fail(shape_text(tensor.shape) + " of " + dtype_name + " does not take the " +
+                        std::to_string(end - begin) + " bytes of data_offsets");
   }
   tensor.bytes = data.subspan(std::size_t(begin), std::size_t(end - begin));
   return tensor;

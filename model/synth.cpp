@@ -9,9 +9,9 @@
 
 #include "model/expected_tensors.hpp"
 #include "model/generation_config.hpp"
-#include "model/json_fields.hpp"
 #include "model/safetensors.hpp"
 #include "model/synth_values.hpp"
+#include "model/text_model.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::model {
@@ -150,21 +150,8 @@ void write_shards(const fs::path& folder, const std::vector<Shard>& shards, int 
              {{"metadata", {{"total_size", total}}}, {"weight_map", std::move(weight_map)}});
 }
 
-void check_vocabulary(const fs::path& tokenizer_json, std::int64_t vocab_size) {
-  const json tokenizer = load_json(tokenizer_json, max_tokenizer_bytes);
-  const auto check = [&](const json& id) {
-    if (id.is_number_integer() && id >= 0 && id < vocab_size) return;
-    throw Error("token id " + id.dump() + " does not fit vocab_size " + std::to_string(vocab_size),
-                tokenizer_json.string());
-  };
-  const json none = json::object();
-  for (const json& id : tokenizer.value("/model/vocab"_json_pointer, none)) check(id);
-  for (const json& token : tokenizer.value("added_tokens", none)) check(token.value("id", json()));
-}
-
 void copy_tokenizer(const fs::path& from, const fs::path& to, std::int64_t vocab_size) {
-  if (!fs::exists(from / "tokenizer.json")) throw Error("has no tokenizer.json", from.string());
-  check_vocabulary(from / "tokenizer.json", vocab_size);
+  load_tokenizer(from, vocab_size);
   load_generation_config(from, vocab_size);
   for (const char* name :
        {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"}) {

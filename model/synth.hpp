@@ -11,8 +11,6 @@
 
 namespace troupe::model {
 
-constexpr std::size_t max_tokenizer_bytes = std::size_t(256) << 20;
-
 struct SynthOptions {
   kernels::DType weights = kernels::DType::bf16;  // f8_e4m3, bf16 or f32
   std::uint64_t seed = 0;

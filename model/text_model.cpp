@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
-#include <sstream>
 
 #include "model/config.hpp"
-#include "model/json_fields.hpp"
+#include "model/json/parse.hpp"
+#include "model/json/value.hpp"
+#include "runtime/base/file.hpp"
 
 namespace troupe::model {
 
@@ -24,67 +24,47 @@ constexpr std::array reserved{"messages", "tools",         "documents",
                               "tokenize", "chat_template", "add_generation_prompt"};
 
 // A token is written as its text, or as an object that has it in "content"; empty if there is none.
-std::string token_text(const json& config, std::string_view name, const std::string& where) {
-  const auto found = config.find(name);
-  if (found == config.end() || found->is_null()) return {};
-  const json* text = &*found;
-  if (text->is_object() && text->contains("content")) text = &text->at("content");
-  if (!text->is_string())
-    throw Error(std::string(name) + " must be a text, or an object with a text in \"content\"", where);
-  return text->get<std::string>();
+std::string token_text(const JsonValue& token) {
+  if (token.is_null()) return {};
+  return token.value().is_object() ? token["content"].text() : token.text();
 }
 
-ordered_json special_token_texts(const json& config, const std::string& where) {
+ordered_json special_token_texts(const JsonValue& config) {
   ordered_json variables = ordered_json::object();
   for (const char* name : special_tokens)
-    if (std::string text = token_text(config, name, where); !text.empty()) variables[name] = std::move(text);
+    if (std::string text = token_text(config[name]); !text.empty()) variables[name] = std::move(text);
   return variables;
 }
 
-std::string read_template(const path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  if (!stream || !text) throw Error("cannot be read", file.string());
-  return std::move(text).str();
-}
-
 // chat_template of tokenizer_config.json: one, or a list of named ones.
-void take_templates(TextModel& model, const json& given, const std::string& where) {
-  const auto parse = [&](const json& source) {
-    if (!source.is_string()) throw Error("chat_template must be a text or a list of {name, template}", where);
-    return ChatTemplate::parse(source.get<std::string>(), where + ": chat_template");
+void take_templates(TextModel& model, const JsonValue& given, const std::string& where) {
+  const auto parse = [&](const JsonValue& source) {
+    return ChatTemplate::parse(source.text(), where + ": chat_template");
   };
-  if (!given.is_array()) {
-    model.chat_template = parse(given);
+  if (!given.value().is_array()) {
+    if (!given.is_null()) model.chat_template = parse(given);
     return;
   }
-  for (const json& each : given) {
-    if (!each.is_object() || !each.contains("name") || !each.contains("template"))
-      throw Error("chat_template must be a text or a list of {name, template}", where);
-    if (each["name"] == "default") model.chat_template = parse(each["template"]);
-    if (each["name"] == "tool_use") model.tool_use_template = parse(each["template"]);
+  for (const JsonValue& each : given.elements()) {
+    const std::string name = each["name"].text();
+    if (name == "default") model.chat_template = parse(each["template"]);
+    if (name == "tool_use") model.tool_use_template = parse(each["template"]);
   }
 }
 
-TokenId added_token(const Tokenizer& tokenizer, const std::string& text, std::string_view name,
-                    const std::string& where) {
-  const auto id = tokenizer.id_of_added(text);
-  if (!id) throw Error(std::string(name) + " is no added token of tokenizer.json", where);
+TokenId added_token(const Tokenizer& tokenizer, const JsonValue& token) {
+  const auto id = tokenizer.id_of_added(token_text(token));
+  if (!id) token.fail("is no added token of tokenizer.json");
   return *id;
 }
 
 // eos_token and add_bos_token.
-void take_special_tokens(TextModel& model, const json& config, const std::string& where) {
-  JsonFields fields(config, where);
-  const auto& variables = model.template_variables;
-  if (variables.contains("eos_token"))
-    model.eos_ids.push_back(
-        added_token(model.tokenizer, variables["eos_token"].get<std::string>(), "eos_token", where));
-  if (!fields.optional_boolean("add_bos_token").value_or(false)) return;
-  if (!variables.contains("bos_token")) throw Error("add_bos_token is set and bos_token is not", where);
-  model.leading_token =
-      added_token(model.tokenizer, variables["bos_token"].get<std::string>(), "bos_token", where);
+void take_special_tokens(TextModel& model, const JsonValue& config) {
+  const auto is_set = [&](const char* name) { return model.template_variables.contains(name); };
+  if (is_set("eos_token")) model.eos_ids.push_back(added_token(model.tokenizer, config["eos_token"]));
+  if (!config["add_bos_token"].optional_boolean().value_or(false)) return;
+  if (!is_set("bos_token")) config["add_bos_token"].fail("is set and bos_token is not");
+  model.leading_token = added_token(model.tokenizer, config["bos_token"]);
 }
 
 Expected<void> check_variables(const ordered_json& variables, const ordered_json& own) {
@@ -101,31 +81,37 @@ Expected<void> check_variables(const ordered_json& variables, const ordered_json
 
 }  // namespace
 
+Tokenizer load_tokenizer(const path& folder, std::int64_t vocab_size) {
+  const path file = folder / "tokenizer.json";
+  Tokenizer tokenizer = Tokenizer::load(file);
+  if (tokenizer.vocab_size() > vocab_size)
+    throw Error("has ids up to " + std::to_string(tokenizer.vocab_size() - 1) +
+                    ", but config.json has a vocab_size of " + std::to_string(vocab_size),
+                file.string(), "it belongs to another model");
+  return tokenizer;
+}
+
 TextModel TextModel::load(const path& folder) {
   const ModelConfig config = load_config(folder / "config.json");
-  TextModel model{.tokenizer = Tokenizer::load(folder / "tokenizer.json"),
+  TextModel model{.tokenizer = load_tokenizer(folder, config.vocab_size),
                   .chat_template = {},
                   .tool_use_template = {},
                   .template_variables = ordered_json::object(),
                   .defaults = load_generation_config(folder, config.vocab_size),
                   .eos_ids = config.eos_token_ids,
                   .leading_token = {}};
-  if (model.tokenizer.vocab_size() > config.vocab_size)
-    throw Error("has ids up to " + std::to_string(model.tokenizer.vocab_size() - 1) +
-                    ", but config.json has a vocab_size of " + std::to_string(config.vocab_size),
-                (folder / "tokenizer.json").string(), "it belongs to another model");
   const auto& further = model.defaults.eos_token_ids;
   model.eos_ids.insert(model.eos_ids.end(), further.begin(), further.end());
 
   if (const path file = folder / "tokenizer_config.json"; exists(file)) {
-    const json tokenizer_config = load_json(file, max_tokenizer_config_bytes);
-    JsonFields fields(tokenizer_config, file.string());
-    model.template_variables = special_token_texts(tokenizer_config, file.string());
-    take_special_tokens(model, tokenizer_config, file.string());
-    if (const json* given = fields.find("chat_template")) take_templates(model, *given, file.string());
+    const json document = load_json(file, max_tokenizer_config_bytes);
+    const JsonValue tokenizer_config(document, file.string());
+    model.template_variables = special_token_texts(tokenizer_config);
+    take_special_tokens(model, tokenizer_config);
+    take_templates(model, tokenizer_config["chat_template"], file.string());
   }
   if (const path file = folder / "chat_template.jinja"; exists(file)) {
-    model.chat_template = ChatTemplate::parse(read_template(file), file.string());
+    model.chat_template = ChatTemplate::parse(read_file(file, TemplateLimits{}.source_bytes), file.string());
     model.tool_use_template.reset();
   }
   std::sort(model.eos_ids.begin(), model.eos_ids.end());

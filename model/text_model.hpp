@@ -17,6 +17,9 @@ namespace troupe::model {
 
 constexpr std::size_t max_tokenizer_config_bytes = 16 << 20;
 
+// The tokenizer.json of a checkpoint's folder. Throws Error, also when its ids do not fit vocab_size.
+Tokenizer load_tokenizer(const std::filesystem::path& folder, std::int64_t vocab_size);
+
 struct TextModel {
   // Reads config.json, tokenizer.json and, where they are there, tokenizer_config.json, chat_template.jinja
   // (it goes before the one in tokenizer_config.json) and generation_config.json. Throws Error that names

@@ -9,10 +9,10 @@
 namespace troupe::runtime {
 
 struct ChoiceOutputOptions {
-  std::vector<std::string> stop;
+  std::vector<std::string> stop{};
   bool include_stop = false;  // the stop string stays in the text
   bool skip_special_tokens = true;
-  model::OutputFormat format;
+  model::OutputFormat format{};
 };
 
 class ChoiceOutput {

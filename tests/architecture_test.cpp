@@ -69,7 +69,7 @@ TEST(Architecture, RoomsIncludeOnlyRoomsAboveThem) {
 }
 
 TEST(Architecture, ModelPartsKeepTheirOrder) {
-  const std::vector<std::string> parts{"model/tokenizer/", "model/jinja/", "model/"};
+  const std::vector<std::string> parts{"model/json/", "model/tokenizer/", "model/jinja/", "model/"};
   const auto rank = [&](const std::string& path) {
     return std::ranges::find_if(parts, [&](const auto& part) { return path.starts_with(part); }) -
            parts.begin();

@@ -60,21 +60,31 @@ Expected<Json> joined_content(RequestFields& fields, const RequestLimits& limits
   return Json(joined);
 }
 
-Expected<void> check_tool_call(const Json& call, const std::string& path, const RequestLimits& limits) {
-  if (!call.is_object()) return not_an_object(path, call);
-  RequestFields fields(call, path + ".");
-  fields.text("id", limits.name_bytes);
-  if (fields.text("type").value_or("function") != "function")
-    fields.invalid("type", "Only calls of type 'function' are supported.");
+// The function of a tool or of a call: an object with a name. further(fields) reads what else it has. fields:
+// of what holds it, which stands at path.
+template <class Further>
+Expected<void> check_function(RequestFields& fields, const std::string& path, const RequestLimits& limits,
+                              Further further) {
   const Json* function = fields.object("function");
   if (!function) fields.missing("function");
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   RequestFields inside(*function, path + ".function.");
   const auto name = inside.text("name", limits.name_bytes);
   if (!name || name->empty()) inside.missing("name");
-  if (!inside.text("arguments")) inside.missing("arguments");
+  further(inside);
   if (inside.refusal()) return tl::unexpected(*inside.refusal());
   return {};
+}
+
+Expected<void> check_tool_call(const Json& call, const std::string& path, const RequestLimits& limits) {
+  if (!call.is_object()) return not_an_object(path, call);
+  RequestFields fields(call, path + ".");
+  fields.text("id", limits.name_bytes);
+  if (fields.text("type").value_or("function") != "function")
+    fields.invalid("type", "Only calls of type 'function' are supported.");
+  return check_function(fields, path, limits, [](RequestFields& function) {
+    if (!function.text("arguments")) function.missing("arguments");
+  });
 }
 
 // Returns whether the message calls tools.
@@ -146,16 +156,12 @@ Expected<void> check_tools(const Json& tools, const RequestLimits& limits) {
     const auto type = fields.text("type");
     if (!type) fields.missing("type");
     if (type != "function") fields.invalid("type", "Only tools of type 'function' are supported.");
-    const Json* function = fields.object("function");
-    if (!function) fields.missing("function");
-    if (fields.refusal()) return tl::unexpected(*fields.refusal());
-    RequestFields inside(*function, path + ".function.");
-    const auto name = inside.text("name", limits.name_bytes);
-    if (!name || name->empty()) inside.missing("name");
-    inside.text("description");
-    inside.object("parameters");
-    inside.boolean("strict", false);
-    if (inside.refusal()) return tl::unexpected(*inside.refusal());
+    auto checked = check_function(fields, path, limits, [](RequestFields& function) {
+      function.text("description");
+      function.object("parameters");
+      function.boolean("strict", false);
+    });
+    if (!checked) return checked;
   }
   return {};
 }

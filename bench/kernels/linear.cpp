@@ -3,11 +3,9 @@
 // run.
 #include <benchmark/benchmark.h>
 
-#include <chrono>
-#include <cstring>
-#include <thread>
 #include <vector>
 
+#include "bench/memory_read.hpp"
 #include "kernels/cpu/cpu_ops.hpp"
 #include "kernels/cpu/targets.hpp"
 // Highway after the choice of targets.
@@ -19,35 +17,13 @@ namespace {
 constexpr std::int64_t cols = 7168, rows = 32 * 1024;  // 224 MiB of FP8: beyond every cache
 constexpr std::int64_t targets[] = {HWY_AVX2, HWY_AVX3};
 
-int all_threads() {
-  return int(std::thread::hardware_concurrency());
-}
-
-constexpr std::int64_t read_bytes = std::int64_t{1} << 30;
-
-// Bytes a second of a plain read: the C library looks for a byte that is not there.
 double read_speed() {
-  static const double speed = [] {
-    CpuOps ops(1);
-    ThreadPool pool(all_threads());
-    const auto memory = ops.allocate(read_bytes);
-    const auto* const from = static_cast<const char*>(memory.get());
-    double best = 0;
-    for (int round = 0; round < 7; ++round) {
-      const auto start = std::chrono::steady_clock::now();
-      pool.parallel_for(read_bytes, 1 << 21, [&](std::int64_t begin, std::int64_t end) {
-        benchmark::DoNotOptimize(std::memchr(from + begin, 1, std::size_t(end - begin)));
-      });
-      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-      best = std::max(best, double(read_bytes) / seconds.count());
-    }
-    return best;
-  }();
+  static const double speed = bench::memory_read_speed(bench::all_threads());
   return speed;
 }
 
 void read_memory(benchmark::State& state) {
-  for (auto _ : state) state.SetIterationTime(double(read_bytes) / read_speed());
+  for (auto _ : state) state.SetIterationTime(double(bench::memory_read_bytes) / read_speed());
   state.counters["bytes"] = read_speed();
 }
 BENCHMARK(read_memory)->Iterations(1)->UseManualTime();
@@ -59,7 +35,7 @@ void linear(benchmark::State& state) {
   hwy::SetSupportedTargetsForTest(0);
   if (!(hwy::SupportedTargets() & target)) return state.SkipWithError("this CPU lacks the instructions");
   hwy::SetSupportedTargetsForTest(target);
-  CpuOps ops(all_threads());
+  CpuOps ops(bench::all_threads());
   ImmediateQueue queue;
   const std::size_t bytes = std::size_t(rows * cols) * size_of(type);
   const auto weights = ops.allocate(bytes), x = ops.allocate(std::size_t(tokens * cols) * 4),

@@ -14,7 +14,7 @@ bool align_character(char c) {
 
 Int read_number(std::string_view& text) {
   Int value = 0;
-  while (!text.empty() && is_digit(static_cast<unsigned char>(text[0]))) {
+  while (!text.empty() && is_ascii_digit(static_cast<unsigned char>(text[0]))) {
     value = value * 10 + (text[0] - '0');
     if (value > Int(1) << 40) throw Failure("has a number too large in a format");
     text.remove_prefix(1);
@@ -48,7 +48,7 @@ FormatSpec parse_spec(std::string_view text) {
   spec.width = read_number(text);
   spec.group = take(",_");
   if (take(".")) {
-    if (text.empty() || !is_digit(static_cast<unsigned char>(text[0])))
+    if (text.empty() || !is_ascii_digit(static_cast<unsigned char>(text[0])))
       throw Failure("a format lacks its precision");
     spec.precision = read_number(text);
   }

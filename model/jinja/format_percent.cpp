@@ -78,7 +78,7 @@ class PercentFormatter {
       return *given;
     }
     Int value = 0;
-    for (; is_digit(static_cast<unsigned char>(peek())); ++at_) {
+    for (; is_ascii_digit(static_cast<unsigned char>(peek())); ++at_) {
       value = value * 10 + (peek() - '0');
       if (value > Int(render_.limits().text_bytes)) render_.check_text(std::size_t(-1));
     }

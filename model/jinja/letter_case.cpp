@@ -5,13 +5,28 @@ namespace {
 
 constexpr char32_t capital_sigma = 0x3A3;
 
-// The small sigma at the end of a word has a form of its own.
+bool cased_before(std::string_view bytes, std::size_t at) {
+  while (at > 0) {
+    const CodePoint c = decode_before(bytes, at);
+    if (!is_case_ignorable(c.value)) return is_cased(c.value);
+    at -= c.size;
+  }
+  return false;
+}
+
+bool cased_after(std::string_view bytes, std::size_t at) {
+  while (at < bytes.size()) {
+    const CodePoint c = decode(bytes, at);
+    if (!is_case_ignorable(c.value)) return is_cased(c.value);
+    at += c.size;
+  }
+  return false;
+}
+
+// The small sigma at the end of a word has a form of its own (Unicode 15, table 3-17: Final_Sigma).
 std::string lower_at(std::string_view bytes, std::size_t at, CodePoint c) {
   if (c.value != capital_sigma) return to_lower(c.value);
-  const bool before = at > 0 && is_alpha(decode_before(bytes, at).value);
-  const std::size_t next = at + c.size;
-  const bool after = next < bytes.size() && is_alpha(decode(bytes, next).value);
-  return before && !after ? "ς" : "σ";
+  return cased_before(bytes, at) && !cased_after(bytes, at + c.size) ? "ς" : "σ";
 }
 
 // change(character, byte) gives what stands for a character; marks follow it.
@@ -60,9 +75,8 @@ Value title(Render& render, const Text& text) {
   bool in_word = false;
   return map_characters(render, text, [&](CodePoint c, std::size_t at) {
     const bool begins = !in_word;
-    const std::string small = lower_at(text.bytes, at, c);
-    in_word = is_upper(c.value) || is_lower(c.value) || small != text.bytes.substr(at, c.size);
-    return begins ? to_title(c.value) : small;
+    in_word = is_cased(c.value);
+    return begins ? to_title(c.value) : lower_at(text.bytes, at, c);
   });
 }
 
@@ -83,7 +97,7 @@ bool all_cased(Render& render, const Text& text, bool upper) {
   for (std::size_t at = 0; at < text.bytes.size();) {
     const CodePoint c = decode(text.bytes, at);
     at += c.size;
-    if (upper ? is_lower(c.value) : is_upper(c.value)) return false;
+    if (is_title(c.value) || (upper ? is_lower(c.value) : is_upper(c.value))) return false;
     any = any || (upper ? is_upper(c.value) : is_lower(c.value));
   }
   return any;

@@ -169,9 +169,9 @@ class Lexer {
       const CodePoint c = decode(source_, at_);
       if (is_space(c.value)) {
         advance(c.size);
-      } else if (is_digit(c.value)) {
+      } else if (is_ascii_digit(c.value)) {
         number();
-      } else if (is_word(c.value)) {
+      } else if (is_identifier_start(c.value)) {
         name();
       } else if (c.value == '\'' || c.value == '"') {
         string();
@@ -191,7 +191,8 @@ class Lexer {
 
   void name() {
     std::size_t end = at_;
-    while (end < source_.size() && is_word(decode(source_, end).value)) end += decode(source_, end).size;
+    while (end < source_.size() && is_identifier_part(decode(source_, end).value))
+      end += decode(source_, end).size;
     add(Token::Kind::name, source_.substr(at_, end - at_));
     advance(end - at_);
   }
@@ -219,16 +220,16 @@ class Lexer {
 
   void number() {
     const auto digit_at = [&](std::size_t at) {
-      return at < source_.size() && is_digit(static_cast<unsigned char>(source_[at]));
+      return at < source_.size() && is_ascii_digit(static_cast<unsigned char>(source_[at]));
     };
-    const std::size_t whole = digits_from(at_, is_digit);
+    const std::size_t whole = digits_from(at_, is_ascii_digit);
     std::size_t end = whole;
     const bool after_point = at_ > 0 && source_[at_ - 1] == '.';
     if (!after_point && end < source_.size() && source_[end] == '.' && digit_at(end + 1))
-      end = digits_from(end + 1, is_digit);
+      end = digits_from(end + 1, is_ascii_digit);
     if (!after_point && end < source_.size() && (source_[end] == 'e' || source_[end] == 'E')) {
       const bool sign = end + 1 < source_.size() && (source_[end + 1] == '+' || source_[end + 1] == '-');
-      if (digit_at(end + 1 + sign)) end = digits_from(end + 1 + sign, is_digit);
+      if (digit_at(end + 1 + sign)) end = digits_from(end + 1 + sign, is_ascii_digit);
     }
     if (end > whole) return add_number(end);
     integer(whole);
@@ -246,10 +247,11 @@ class Lexer {
     if (peek() == '0') {
       const char mark = char(peek(1) | 0x20);
       const std::size_t prefixed =
-          mark == 'x'   ? digits_from(at_ + 2,
-                                      [](char32_t c) {
-                                      return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-                                    })
+          mark == 'x'
+              ? digits_from(at_ + 2,
+                            [](char32_t c) {
+                              return is_ascii_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+                            })
           : mark == 'o' ? digits_from(at_ + 2, [](char32_t c) { return c >= '0' && c <= '7'; })
           : mark == 'b' ? digits_from(at_ + 2, [](char32_t c) { return c == '0' || c == '1'; })
                         : 0;

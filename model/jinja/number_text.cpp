@@ -136,7 +136,7 @@ std::optional<double> parse_float(std::string_view text) {
   std::string lower;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '_') {
-      const auto digit = [&](std::size_t at) { return at < text.size() && is_digit(text[at]); };
+      const auto digit = [&](std::size_t at) { return at < text.size() && is_ascii_digit(text[at]); };
       if (i == 0 || !digit(i - 1) || !digit(i + 1)) return std::nullopt;
       continue;
     }
@@ -148,7 +148,7 @@ std::optional<double> parse_float(std::string_view text) {
   } else if (lower == "nan") {
     value = std::numeric_limits<double>::quiet_NaN();
   } else {
-    if (lower.empty() || !(is_digit(lower[0]) || lower[0] == '.')) return std::nullopt;
+    if (lower.empty() || !(is_ascii_digit(lower[0]) || lower[0] == '.')) return std::nullopt;
     const auto [end, error] = std::from_chars(lower.data(), lower.data() + lower.size(), value);
     if (error == std::errc::invalid_argument || end != lower.data() + lower.size()) return std::nullopt;
     if (error == std::errc::result_out_of_range) value = std::strtod(lower.c_str(), nullptr);

@@ -175,9 +175,6 @@ Value all_are(Render& render, const Value& self, const Arguments& arguments) {
   return Value(!bytes.empty());
 }
 
-bool is_letter_or_digit(char32_t c) {
-  return is_alpha(c) || is_digit(c);
-}
 bool is_ascii(char32_t c) {
   return c < 0x80;
 }
@@ -191,12 +188,12 @@ Value isprintable(Render& render, const Value& self, const Arguments& arguments)
 }
 
 Value isidentifier(Render& render, const Value& self, const Arguments& arguments) {
-  const bool word = all_are<is_word>(render, self, arguments).get<bool>();
-  return Value(word && !is_digit(decode(text_of(self).bytes, 0).value));
+  const bool parts = all_are<is_identifier_part>(render, self, arguments).get<bool>();
+  return Value(parts && is_identifier_start(decode(text_of(self).bytes, 0).value));
 }
 
 template <bool upper>
-Value is_cased(Render& render, const Value& self, const Arguments& arguments) {
+Value has_case(Render& render, const Value& self, const Arguments& arguments) {
   Parameters("is...", arguments, {});
   return Value(all_cased(render, text_of(self), upper));
 }
@@ -209,8 +206,8 @@ Value istitle(Render& render, const Value& self, const Arguments& arguments) {
   for (std::size_t at = 0; at < bytes.size();) {
     const CodePoint c = decode(bytes, at);
     at += c.size;
-    const bool cased = is_upper(c.value) || is_lower(c.value);
-    if (cased && is_upper(c.value) == in_word) return Value(false);
+    const bool begins = is_upper(c.value) || is_title(c.value), cased = begins || is_lower(c.value);
+    if (cased && begins == in_word) return Value(false);
     in_word = cased;
     any = any || cased;
   }
@@ -227,18 +224,18 @@ constexpr NamedFunction string_methods[] = {
     {"format", formatted},
     {"format_map", format_map},
     {"index", found<false, true>},
-    {"isalnum", all_are<is_letter_or_digit>},
+    {"isalnum", all_are<is_alnum>},
     {"isalpha", all_are<is_alpha>},
     {"isascii", isascii},
-    {"isdecimal", all_are<is_digit>},
+    {"isdecimal", all_are<is_decimal>},
     {"isdigit", all_are<is_digit>},
     {"isidentifier", isidentifier},
-    {"islower", is_cased<false>},
-    {"isnumeric", all_are<is_digit>},
+    {"islower", has_case<false>},
+    {"isnumeric", all_are<is_numeric>},
     {"isprintable", isprintable},
     {"isspace", all_are<is_space>},
     {"istitle", istitle},
-    {"isupper", is_cased<true>},
+    {"isupper", has_case<true>},
     {"join", joined},
     {"ljust", padded<Side::left>},
     {"lower", changed<lower>},

@@ -21,16 +21,31 @@ std::size_t count_code_points(std::string_view text);
 // Byte where the nth character begins; text.size() if there are no more than n.
 std::size_t byte_of(std::string_view text, std::size_t n);
 
+constexpr bool is_ascii_digit(char32_t c) {
+  return c >= '0' && c <= '9';
+}
+
+// str.isspace, str.splitlines, and so on.
 bool is_space(char32_t c);
 bool is_line_break(char32_t c);
 bool is_alpha(char32_t c);
+bool is_decimal(char32_t c);
 bool is_digit(char32_t c);
+bool is_numeric(char32_t c);
+bool is_alnum(char32_t c);
 bool is_upper(char32_t c);
 bool is_lower(char32_t c);
+bool is_title(char32_t c);  // a letter that is both, such as ǅ
 bool is_printable(char32_t c);
-inline bool is_word(char32_t c) {
-  return c == '_' || is_alpha(c) || is_digit(c);
+bool is_identifier_start(char32_t c);
+bool is_identifier_part(char32_t c);
+inline bool is_word(char32_t c) {  // \w of re
+  return c == '_' || is_alnum(c);
 }
+
+// Unicode's Cased and Case_Ignorable.
+bool is_cased(char32_t c);
+bool is_case_ignorable(char32_t c);
 
 // Full mappings: one character may become several.
 std::string to_upper(char32_t c);

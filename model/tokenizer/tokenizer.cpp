@@ -1,29 +1,14 @@
 #include "model/tokenizer/tokenizer.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <system_error>
 
 #include "model/tokenizer/nfc.hpp"
 #include "model/tokenizer/stream_decoder.hpp"
 #include "model/tokenizer/utf8.hpp"
+#include "runtime/base/file.hpp"
 
 namespace troupe::model {
 namespace {
-
-std::string read_file(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (error)
-    throw Error("cannot be read: " + error.message(), path.string(), "check the checkpoint's folder");
-  if (size > Tokenizer::max_file_bytes) {
-    throw Error("is larger than " + std::to_string(Tokenizer::max_file_bytes) + " bytes", path.string());
-  }
-  std::string text(size, '\0');
-  std::ifstream in(path, std::ios::binary);
-  if (!in.read(text.data(), static_cast<std::streamsize>(size))) throw Error("cannot be read", path.string());
-  return text;
-}
 
 bool sorted_and_disjoint(std::span<const ByteRange> ranges) {
   std::size_t end = 0;
@@ -41,7 +26,7 @@ std::string_view slice(std::string_view text, ByteRange range) {
 }  // namespace
 
 Tokenizer Tokenizer::load(const std::filesystem::path& tokenizer_json) {
-  return parse(read_file(tokenizer_json), tokenizer_json.string());
+  return parse(read_file(tokenizer_json, max_file_bytes), tokenizer_json.string());
 }
 
 Tokenizer Tokenizer::parse(std::string_view json, const std::string& file) {

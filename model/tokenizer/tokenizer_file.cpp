@@ -10,8 +10,9 @@
 #include <unordered_set>
 #include <utility>
 
+#include "model/json/parse.hpp"
+#include "model/json/value.hpp"
 #include "model/tokenizer/byte_alphabet.hpp"
-#include "model/tokenizer/json_field.hpp"
 
 namespace troupe::model {
 namespace {
@@ -20,28 +21,28 @@ namespace {
 constexpr std::string_view gpt2_pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-bool is_type(const JsonField& field, std::string_view type) {
+bool is_type(const JsonValue& field, std::string_view type) {
   return field["type"].text() == type;
 }
 
 // A step or a Sequence of them.
-std::vector<JsonField> steps_of(const JsonField& field, std::string_view list) {
+std::vector<JsonValue> steps_of(const JsonValue& field, std::string_view list) {
   return is_type(field, "Sequence") ? field[list].elements() : std::vector{field};
 }
 
-bool read_normalizer(const JsonField& field) {
+bool read_normalizer(const JsonValue& field) {
   if (field.is_null()) return false;
-  const std::vector<JsonField> steps = steps_of(field, "normalizers");
-  for (const JsonField& step : steps) {
+  const std::vector<JsonValue> steps = steps_of(field, "normalizers");
+  for (const JsonValue& step : steps) {
     if (!is_type(step, "NFC")) step["type"].fail("is not supported: " + step["type"].text());
   }
   return !steps.empty();
 }
 
-Pattern read_pattern(const JsonField& field) {
+Pattern read_pattern(const JsonValue& field) {
   field.allow_only({"Regex", "String"});
   const bool is_regex = field["String"].is_null();
-  const JsonField source = field[is_regex ? "Regex" : "String"];
+  const JsonValue source = field[is_regex ? "Regex" : "String"];
   try {
     return is_regex ? Pattern::regex(source.text()) : Pattern::literal(source.text());
   } catch (const std::invalid_argument& e) {
@@ -49,7 +50,7 @@ Pattern read_pattern(const JsonField& field) {
   }
 }
 
-SplitBehavior read_behavior(const JsonField& field) {
+SplitBehavior read_behavior(const JsonValue& field) {
   static constexpr std::array<std::pair<std::string_view, SplitBehavior>, 5> names{{
       {"Removed", SplitBehavior::removed},
       {"Isolated", SplitBehavior::isolated},
@@ -64,28 +65,30 @@ SplitBehavior read_behavior(const JsonField& field) {
   return found->second;
 }
 
-PreTokenizer read_pre_tokenizer(const JsonField& field) {
+PreTokenizer read_pre_tokenizer(const JsonValue& field) {
   if (field.is_null()) field.fail("is missing; only byte-level tokenizers are supported");
-  std::vector<JsonField> steps = steps_of(field, "pretokenizers");
+  std::vector<JsonValue> steps = steps_of(field, "pretokenizers");
   if (steps.empty() || !is_type(steps.back(), "ByteLevel")) field.fail("must end in ByteLevel");
-  const JsonField byte_level = steps.back();
+  const JsonValue byte_level = steps.back();
   steps.pop_back();
   std::vector<Split> splits;
-  for (const JsonField& step : steps) {
+  for (const JsonValue& step : steps) {
     if (!is_type(step, "Split")) step["type"].fail("is not supported: " + step["type"].text());
     step.allow_only({"type", "pattern", "behavior", "invert"});
-    splits.push_back(
-        {read_pattern(step["pattern"]), read_behavior(step["behavior"]), step["invert"].boolean_or(false)});
+    splits.push_back({read_pattern(step["pattern"]), read_behavior(step["behavior"]),
+                      step["invert"].optional_boolean().value_or(false)});
   }
   byte_level.allow_only({"type", "add_prefix_space", "trim_offsets", "use_regex"});
   std::vector<Split> last_splits;
-  if (byte_level["use_regex"].boolean_or(true)) last_splits.push_back({Pattern::regex(gpt2_pattern)});
-  return {std::move(splits), byte_level["add_prefix_space"].boolean_or(true), std::move(last_splits)};
+  if (byte_level["use_regex"].optional_boolean().value_or(true))
+    last_splits.push_back({Pattern::regex(gpt2_pattern)});
+  return {std::move(splits), byte_level["add_prefix_space"].optional_boolean().value_or(true),
+          std::move(last_splits)};
 }
 
 // The fields of the model that would change ids if they were set. unk_token, fuse_unk and byte_fallback serve
 // vocabularies that lack bytes; those are refused further down.
-void check_model(const JsonField& model) {
+void check_model(const JsonValue& model) {
   if (!is_type(model, "BPE")) model["type"].fail("is not supported: " + model["type"].text());
   model.allow_only({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                     "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
@@ -112,7 +115,7 @@ struct Vocabulary {
   }
 };
 
-Vocabulary read_vocabulary(const JsonField& vocab) {
+Vocabulary read_vocabulary(const JsonValue& vocab) {
   Vocabulary vocabulary;
   if (!vocab.value().is_object()) vocab.fail("must be an object");
   vocabulary.ids.reserve(vocab.value().size());
@@ -140,7 +143,7 @@ std::pair<std::string_view, std::string_view> read_merge(const nlohmann::json& m
 
 class BpeReader {
  public:
-  BpeReader(const JsonField& model, const Vocabulary& vocabulary, const std::vector<AddedToken>& added)
+  BpeReader(const JsonValue& model, const Vocabulary& vocabulary, const std::vector<AddedToken>& added)
       : model_(model), vocabulary_(vocabulary) {
     for (const AddedToken& token : added) added_.insert(token.id);
   }
@@ -148,7 +151,7 @@ class BpeReader {
   BytePairEncoding read() const {
     BytePairEncoding bpe(byte_tokens());
     read_merges(bpe);
-    if (model_["ignore_merges"].boolean_or(false)) add_words(bpe);
+    if (model_["ignore_merges"].optional_boolean().value_or(false)) add_words(bpe);
     return bpe;
   }
 
@@ -179,10 +182,10 @@ class BpeReader {
       const auto merged = vocabulary_.ids.find(name);
       const auto left_id = vocabulary_.ids.find(left);
       const auto right_id = vocabulary_.ids.find(right);
-      if (left.empty() || right.empty()) model_["merges"].elements()[i].fail("must be a pair of tokens");
+      if (left.empty() || right.empty()) model_["merges"].element(i).fail("must be a pair of tokens");
       for (const auto& part : {merged, left_id, right_id}) {
         if (part == vocabulary_.ids.end())
-          model_["merges"].elements()[i].fail("names a token that is not in the vocabulary");
+          model_["merges"].element(i).fail("names a token that is not in the vocabulary");
       }
       refuse_added(merged->second);
       bpe.add_merge(left_id->second, right_id->second, merged->second);
@@ -201,20 +204,20 @@ class BpeReader {
     if (added_.contains(id)) model_["vocab"].fail("lets plain text become added token " + std::to_string(id));
   }
 
-  const JsonField& model_;
+  const JsonValue& model_;
   const Vocabulary& vocabulary_;
   std::unordered_set<TokenId> added_;
 };
 
-AddedToken read_added_token(const JsonField& field, const Vocabulary& vocabulary) {
+AddedToken read_added_token(const JsonValue& field, const Vocabulary& vocabulary) {
   field.allow_only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
   for (const std::string_view flag : {"single_word", "lstrip", "rstrip"}) {
-    if (field[flag].boolean_or(false)) field[flag].fail("is not supported");
+    if (field[flag].optional_boolean().value_or(false)) field[flag].fail("is not supported");
   }
   AddedToken token{.id = static_cast<TokenId>(field["id"].integer(0, max_token_id)),
                    .content = field["content"].text(),
-                   .special = field["special"].boolean_or(false),
-                   .normalized = field["normalized"].boolean_or(false)};
+                   .special = field["special"].optional_boolean().value_or(false),
+                   .normalized = field["normalized"].optional_boolean().value_or(false)};
   if (token.content.empty()) field["content"].fail("is empty");
   const auto in_vocabulary = vocabulary.ids.find(token.content);
   const bool contradicts = in_vocabulary == vocabulary.ids.end() ? !vocabulary.name_of(token.id).empty()
@@ -223,12 +226,12 @@ AddedToken read_added_token(const JsonField& field, const Vocabulary& vocabulary
   return token;
 }
 
-std::vector<AddedToken> read_added_tokens(const JsonField& field, const Vocabulary& vocabulary) {
+std::vector<AddedToken> read_added_tokens(const JsonValue& field, const Vocabulary& vocabulary) {
   std::vector<AddedToken> added;
   if (field.is_null()) return added;
   std::unordered_set<std::string> contents;
   std::unordered_set<TokenId> ids;
-  for (const JsonField& element : field.elements()) {
+  for (const JsonValue& element : field.elements()) {
     added.push_back(read_added_token(element, vocabulary));
     if (!ids.insert(added.back().id).second) element["id"].fail("was given to another added token");
     if (!contents.insert(added.back().content).second) element["content"].fail("was added before");
@@ -247,25 +250,17 @@ std::vector<std::string> decoded(Vocabulary vocabulary, const std::vector<AddedT
   return tokens;
 }
 
-nlohmann::json parse_json(std::string_view json, const std::string& file) {
-  try {
-    return nlohmann::json::parse(json);
-  } catch (const nlohmann::json::exception& e) {
-    throw Error(std::string("is not valid JSON: ") + e.what(), file);
-  }
-}
-
 }  // namespace
 
 TokenizerFile parse_tokenizer_file(std::string_view json, const std::string& file) {
   const nlohmann::json document = parse_json(json, file);
-  const JsonField root(document, file);
+  const JsonValue root(document, file);
   root.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
                    "post_processor", "decoder", "model"});
   if (root["decoder"].is_null() || !is_type(root["decoder"], "ByteLevel")) {
     root["decoder"].fail("must be ByteLevel");
   }
-  const JsonField model = root["model"];
+  const JsonValue model = root["model"];
   check_model(model);
   const Vocabulary vocabulary = read_vocabulary(model["vocab"]);
   std::vector<AddedToken> added = read_added_tokens(root["added_tokens"], vocabulary);

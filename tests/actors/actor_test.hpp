@@ -6,12 +6,12 @@
 
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
-#include <map>
 
 #include "actors/edge_actor.hpp"
 #include "actors/replica_supervisor.hpp"
 #include "actors/request.hpp"
 #include "actors/scheduler_actor.hpp"
+#include "tests/actors/reader.hpp"
 
 namespace troupe::actors {
 
@@ -22,57 +22,6 @@ struct TestConfig : caf::actor_system_config {
     set("logger.verbosity", caf::atom("quiet"));
   }
 };
-
-// Keeps what a client would have seen.
-class Reader final : public GenerationSink {
- public:
-  struct Choice {
-    std::string content, reasoning, finish_reason, stop_reason;
-    std::vector<ToolCallDelta> calls;  // arguments joined
-    std::vector<LogprobEntry> logprobs;
-    int deltas = 0;
-  };
-  void on_delta(Delta delta) override {
-    EXPECT_EQ(endings, 0) << "a delta after the end";
-    auto& choice = choices[delta.choice];
-    EXPECT_EQ(choice.finish_reason, "") << "a delta after the choice's last";
-    ++choice.deltas;
-    choice.content += delta.content;
-    choice.reasoning += delta.reasoning;
-    choice.finish_reason = delta.finish_reason;
-    choice.stop_reason = delta.stop_reason;
-    for (auto& call : delta.tool_calls)
-      if (call.name.empty())
-        choice.calls.at(std::size_t(call.index)).arguments += call.arguments;
-      else
-        choice.calls.push_back(std::move(call));
-    for (auto& entry : delta.logprobs) choice.logprobs.push_back(std::move(entry));
-  }
-  void on_end(Usage total) override {
-    ++endings;
-    usage = total;
-  }
-  void on_failure(Refusal refusal) override {
-    ++endings;
-    failure = std::move(refusal);
-  }
-
-  std::map<int, Choice> choices;
-  Usage usage;
-  std::optional<Refusal> failure;
-  int endings = 0;
-};
-
-inline GenerationRequest chat(const std::string& text, float temperature = 0) {
-  GenerationRequest request;
-  request.id = "chatcmpl-test";
-  ChatPrompt prompt;
-  prompt.messages = {{{"role", "user"}, {"content", text}}};
-  prompt.template_kwargs = nlohmann::ordered_json::object();
-  request.prompts = {prompt};
-  request.temperature = temperature;
-  return request;
-}
 
 class ActorTest : public ::testing::Test {
  protected:

@@ -5,6 +5,7 @@
 
 #include "config/settings.hpp"
 #include "config/settings_file.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace troupe::config {
 namespace {
@@ -39,11 +40,9 @@ class ReadFile : public testing::Test {
     std::ofstream(file_) << text;
     return file_.string();
   }
-  ~ReadFile() override { std::filesystem::remove(file_); }
 
-  const std::filesystem::path file_ =
-      std::filesystem::path(testing::TempDir()) /
-      (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".toml");
+  const TemporaryFolder folder_;
+  const std::filesystem::path file_ = folder_.path() / "settings.toml";
 };
 
 TEST(Read, NothingGivenLeavesDefaults) {

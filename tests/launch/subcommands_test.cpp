@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/temporary_folder.hpp"
+
 #include "launch/json_lines.hpp"
 
 namespace troupe::launch {
@@ -32,12 +34,6 @@ std::string read_file(const path& file) {
 
 class Subcommands : public testing::Test {
  protected:
-  Subcommands() {
-    remove_all(folder_);
-    create_directories(folder_);
-  }
-  ~Subcommands() override { remove_all(folder_); }
-
   // arguments: as a shell reads them.
   Outcome run(const std::string& arguments, const std::string& input = "",
               const std::string& environment = "") {
@@ -59,9 +55,8 @@ class Subcommands : public testing::Test {
     return lines;
   }
 
-  const path folder_ =
-      path(testing::TempDir()) /
-      (std::string("troupe_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+  const TemporaryFolder temporary_;
+  const path& folder_ = temporary_.path();
 };
 
 TEST_F(Subcommands, VersionAndHelp) {
@@ -241,6 +236,12 @@ TEST_F(Subcommands, SynthRefusesAHugeConfig) {
   const Outcome refused = run("synth --config " + (folder_ / "config.json").string() + " --out x");
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err, HasSubstr("more than the 1048576"));
+}
+
+TEST_F(Subcommands, CheckSaysWhatACheckpointWithoutTokenizerIsFor) {
+  const Outcome checked = run("check " TEST_DATA "/checkpoints/deepseek-v3-fp8");
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_THAT(checked.out, HasSubstr("tokenizer       none"));
 }
 
 TEST_F(Subcommands, CheckDescribesTheDemoModel) {

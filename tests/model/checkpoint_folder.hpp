@@ -1,5 +1,4 @@
-// What tests of checkpoints share: a folder that goes away with the test, a small config, and the text of an
-// error.
+// What tests of checkpoints share: a folder that goes away with the test, and a small config.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,45 +10,14 @@
 #include <string>
 
 #include "runtime/base/error.hpp"
+#include "tests/error_of.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace troupe::model {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = std::filesystem::temp_directory_path() / "troupe-test-XXXXXX";
-    CHECK(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path write(const std::string& name, std::string_view content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
-    return path_ / name;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline std::string read_file(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// The text of the Error that call throws; fails the test when it throws none.
-template <class Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return "";
 }
 
 // One dense and two expert layers, one multi-token-prediction layer.

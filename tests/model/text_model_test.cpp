@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "model/json_fields.hpp"
+#include "model/json/parse.hpp"
+#include "tests/error_of.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace troupe::model {
 namespace {
@@ -28,12 +30,9 @@ ordered_json user_says(std::string_view text) {
 class TextModelFolder : public testing::Test {
  protected:
   TextModelFolder() {
-    remove_all(folder_);
-    create_directories(folder_);
     for (const char* file : {"config.json", "tokenizer.json", "tokenizer_config.json"})
       copy(path(DEMO_MODEL) / file, folder_ / file);
   }
-  ~TextModelFolder() override { remove_all(folder_); }
 
   void change(const char* file, const json& fields) {
     json content = load_json(folder_ / file, 1 << 20);
@@ -41,15 +40,11 @@ class TextModelFolder : public testing::Test {
     std::ofstream(folder_ / file) << content;
   }
   std::string failure() const {
-    try {
-      TextModel::load(folder_);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "loaded";
+    return error_of([&] { TextModel::load(folder_); });
   }
 
-  const path folder_ = path(testing::TempDir()) / "troupe_text_model";
+  const TemporaryFolder temporary_;
+  const path& folder_ = temporary_.path();
 };
 
 TEST(TextModel, RendersTheGoldensPrompts) {
@@ -167,13 +162,13 @@ TEST_F(TextModelFolder, WrongFilesAreNamed) {
   change("tokenizer_config.json", {{"eos_token", "no such token"}});
   EXPECT_THAT(failure(), HasSubstr("tokenizer_config.json: eos_token is no added token"));
   change("tokenizer_config.json", {{"eos_token", 7}});
-  EXPECT_THAT(failure(), HasSubstr("eos_token must be a text"));
+  EXPECT_THAT(failure(), HasSubstr("eos_token must be a string"));
   change("tokenizer_config.json", {{"eos_token", nullptr}, {"bos_token", nullptr}});
   EXPECT_THAT(failure(), HasSubstr("add_bos_token is set and bos_token is not"));
   change("tokenizer_config.json", {{"add_bos_token", false}, {"chat_template", 7}});
-  EXPECT_THAT(failure(), HasSubstr("chat_template must be a text"));
+  EXPECT_THAT(failure(), HasSubstr("chat_template must be a string"));
   change("tokenizer_config.json", {{"chat_template", {{{"name", "default"}}}}});
-  EXPECT_THAT(failure(), HasSubstr("chat_template must be a text"));
+  EXPECT_THAT(failure(), HasSubstr("chat_template[0].template is missing"));
   change("tokenizer_config.json", {{"chat_template", "{% include 'x' %}"}});
   EXPECT_THAT(failure(), HasSubstr("include"));
   change("config.json", {{"vocab_size", 256}});

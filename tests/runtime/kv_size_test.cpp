@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "runtime/base/error.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -46,14 +47,12 @@ TEST(KvSize, RefusesToHoldNotEvenOneSequence) {
 // A machine made of files.
 class Machine : public ::testing::Test {
  protected:
-  Machine() { fs::remove_all(root_); }
-  ~Machine() override { fs::remove_all(root_); }
   void write(const fs::path& file, std::string_view text) {
     fs::create_directories((root_ / file).parent_path());
     std::ofstream(root_ / file) << text;
   }
-  const fs::path root_ =
-      fs::path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  const TemporaryFolder folder_;
+  const fs::path& root_ = folder_.path();
 };
 
 TEST_F(Machine, WithoutControlGroupsHasAllItsMemory) {

@@ -5,9 +5,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 
 #include "runtime/base/error.hpp"
+#include "tests/error_of.hpp"
+#include "tests/temporary_folder.hpp"
 #include "tests/tokenizer/fixtures.hpp"
 
 namespace troupe::model {
@@ -15,24 +16,18 @@ namespace {
 
 using nlohmann::json;
 using testing::AllOf;
+using testing::AnyOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-std::string error_of(const json& file) {
+std::string error_in(const json& file) {
   return error_of([&] { tokenizer_of(file); });
 }
 std::string error_with(std::string_view pointer, json value) {
   json file = small_file();
   file[json::json_pointer(std::string(pointer))] = std::move(value);
-  return error_of(file);
+  return error_in(file);
 }
 json split(std::string_view pattern) {
   return {
@@ -85,7 +80,7 @@ TEST(TokenizerFile, AcceptsWhatChangesNothing) {
   file["truncation"] = nullptr;
   file["model"].update(
       {{"dropout", nullptr}, {"unk_token", nullptr}, {"end_of_word_suffix", ""}, {"byte_fallback", false}});
-  EXPECT_EQ(error_of(file), "no error");
+  EXPECT_EQ(error_in(file), "no error");
 }
 
 TEST(TokenizerFile, RefusesTruncatedJson) {
@@ -101,8 +96,10 @@ TEST(TokenizerFile, RefusesWrongIds) {
        {json(-1), json(1.5), json("7"), json(nullptr), json(max_token_id + 1), json(UINT64_MAX)}) {
     EXPECT_THAT(error_with("/model/vocab/ab", id),
                 HasSubstr("model.vocab.ab must be an id from 0 to 1048575"));
-    EXPECT_THAT(error_with("/added_tokens/0/id", id),
-                HasSubstr("added_tokens[0].id must be an integer from 0 to 1048575"));
+    EXPECT_THAT(
+        error_with("/added_tokens/0/id", id),
+        AnyOf(HasSubstr("added_tokens[0].id must be an integer"), HasSubstr("added_tokens[0].id is missing"),
+              ContainsRegex("added_tokens.0..id is .*; it must be between 0 and 1048575")));
   }
   EXPECT_EQ(error_with("/added_tokens/0/id", max_token_id), "no error");
 }
@@ -133,9 +130,9 @@ TEST(TokenizerFile, RefusesWrongMerges) {
 TEST(TokenizerFile, RefusesAVocabularyThatWouldLoseText) {
   json file = small_file();
   file["model"]["vocab"].erase(letter_of_byte(0xC0));  // never occurs in UTF-8
-  EXPECT_EQ(error_of(file), "no error");
+  EXPECT_EQ(error_in(file), "no error");
   file["model"]["vocab"].erase("!");
-  EXPECT_THAT(error_of(file), HasSubstr("has no token for byte 33"));
+  EXPECT_THAT(error_in(file), HasSubstr("has no token for byte 33"));
 }
 
 TEST(TokenizerFile, RefusesControlTokensThatTextCouldBecome) {
@@ -167,7 +164,7 @@ TEST(TokenizerFile, NeverCrashesOnWrongTypes) {
            {json(nullptr), json(true), json(-7), json("?"), json::array({1}), json::object({{"?", 1}})}) {
         json changed = file;
         changed[at] = wrong;
-        const std::string message = error_of(changed);
+        const std::string message = error_in(changed);
         EXPECT_TRUE(message == "no error" || message.starts_with("tokenizer.json: ")) << message;
       }
     }
@@ -176,12 +173,12 @@ TEST(TokenizerFile, NeverCrashesOnWrongTypes) {
 
 TEST(TokenizerFile, RefusesFilesThatCannotBeReadOrAreTooLarge) {
   EXPECT_THAT(error_of([] { Tokenizer::load("/nonexistent/tokenizer.json"); }),
-              StartsWith("/nonexistent/tokenizer.json: cannot be read"));
-  const auto path = std::filesystem::path(testing::TempDir()) / "too_large_tokenizer.json";
-  std::ofstream(path).close();
+              StartsWith("/nonexistent/tokenizer.json: no such file"));
+  const TemporaryFolder folder;
+  const auto path = folder.write("tokenizer.json", "");
   std::filesystem::resize_file(path, Tokenizer::max_file_bytes + 1);  // sparse
-  EXPECT_THAT(error_of([&] { Tokenizer::load(path); }), HasSubstr("is larger than"));
-  std::filesystem::remove(path);
+  EXPECT_THAT(error_of([&] { Tokenizer::load(path); }),
+              HasSubstr("has 134217729 bytes, more than the 134217728"));
 }
 
 }  // namespace

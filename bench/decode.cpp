@@ -1,0 +1,102 @@
+// Decoding on a whole checkpoint: bytes of weights read a second, as a ratio of a plain memory read in the
+// same run.
+//
+//   bench_decode CHECKPOINT [SEQUENCES]...
+//
+// For each number of sequences, each 64 tokens long: milliseconds a step, weight bytes that a step reads, and
+// the ratio. With more than one sequence the bytes are those of one sequence's experts, so the ratio is what
+// one would pay alone.
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "bench/memory_read.hpp"
+#include "runtime/engine.hpp"
+#include "runtime/policies/policy.hpp"
+#include "transport/local/local.hpp"
+
+namespace troupe::bench {
+namespace {
+
+constexpr std::int32_t prompt_tokens = 64, warm_up_steps = 4, timed_steps = 24;
+
+// Of the weights that one token passes through: all but the experts that it is not routed to, and the
+// embedding.
+double bytes_per_token(const model::Checkpoint& checkpoint) {
+  const model::ModelConfig& config = checkpoint.config();
+  double bytes = 0;
+  for (const std::string& name : checkpoint.names()) {
+    if (name.find("embed_tokens") != std::string::npos) continue;
+    const double share = name.find(".experts.") == std::string::npos
+                             ? 1
+                             : double(config.num_experts_per_tok) / double(config.n_routed_experts);
+    bytes += share * double(checkpoint.tensor(name).bytes.size());
+  }
+  return bytes;
+}
+
+runtime::Submission sequence(SequenceId id, const model::ModelConfig& config) {
+  runtime::Submission submission;
+  submission.sequence = submission.arrival = id;
+  for (std::int32_t i = 0; i < prompt_tokens; ++i)
+    submission.tokens.push_back(
+        TokenId((id * 7919 + std::uint64_t(i) * 104729) % std::uint64_t(config.vocab_size)));
+  submission.prompt_tokens = prompt_tokens;
+  submission.max_output_tokens = 1 + warm_up_steps + timed_steps;
+  submission.sampling.temperature = 0;
+  return submission;
+}
+
+// Seconds of one decoding step over so many sequences.
+double step_seconds(model::Decoder& decoder, kernels::Ops& ops, const model::ModelConfig& config,
+                    std::int32_t sequences) {
+  const auto communicator = transport::LocalMesh(1).communicator(0);
+  runtime::SchedulerLimits limits{
+      .max_num_batched_tokens = 2048, .max_model_len = 128, .prefix_caching = false};
+  const std::int32_t blocks = (sequences + 1) * limits.max_model_len / limits.block_size;
+  runtime::ModelExecutor executor(ops, decoder, *communicator, 0, blocks, limits.block_size);
+  runtime::Engine engine(limits, runtime::make_policy("fcfs"), blocks, executor);
+  for (std::int32_t i = 0; i < sequences; ++i)
+    if (!engine.submit(sequence(SequenceId(i) + 1, config))) std::abort();
+  for (std::int32_t i = 0; i < 1 + warm_up_steps; ++i) engine.step();
+  const auto start = std::chrono::steady_clock::now();
+  for (std::int32_t i = 0; i < timed_steps; ++i) engine.step();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return seconds.count() / timed_steps;
+}
+
+int run(const std::string& folder, const std::vector<std::int32_t>& batches) {
+  const auto checkpoint = model::Checkpoint::open(folder);
+  const int threads = all_threads();
+  const auto ops = kernels::make_cpu_ops(threads);
+  const auto decoder = model::load_decoder(checkpoint, *ops, {},
+                                           {.max_tokens = 2048, .max_logit_rows = 256, .max_positions = 128});
+  const double read = memory_read_speed(threads), bytes = bytes_per_token(checkpoint);
+  std::printf("%.2f GB of weights, %.0f MB of them a token; %d threads; plain read %.1f GB/s\n",
+              double(checkpoint.total_bytes()) / 1e9, bytes / 1e6, threads, read / 1e9);
+  for (const std::int32_t sequences : batches) {
+    const double seconds = step_seconds(*decoder, *ops, checkpoint.config(), sequences);
+    std::printf("%3d sequences: %8.2f ms a step, %7.1f tokens/s, %5.1f GB/s of weights, ratio %.2f\n",
+                sequences, seconds * 1e3, sequences / seconds, bytes / seconds / 1e9, bytes / seconds / read);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace troupe::bench
+
+int main(int count, char** arguments) {
+  if (count < 2) {
+    std::fprintf(stderr, "usage: bench_decode CHECKPOINT [SEQUENCES]...\n");
+    return 2;
+  }
+  std::vector<std::int32_t> batches;
+  for (int i = 2; i < count; ++i) batches.push_back(std::atoi(arguments[i]));
+  if (batches.empty()) batches = {1, 4, 16};
+  try {
+    return troupe::bench::run(arguments[1], batches);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_decode: %s\n", error.what());
+    return 1;
+  }
+}

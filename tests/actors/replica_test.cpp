@@ -1,0 +1,155 @@
+#include "actors/replica.hpp"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "tests/actors/reader.hpp"
+
+namespace troupe::actors {
+namespace {
+
+// A reader on threads of its own: others wait for its deltas and its end.
+class WaitingReader final : public GenerationSink {
+ public:
+  void on_delta(Delta delta) override {
+    const std::lock_guard lock(mutex_);
+    reader_.on_delta(std::move(delta));
+    ++deltas_;
+    changed_.notify_all();
+  }
+  void on_end(Usage usage) override {
+    const std::lock_guard lock(mutex_);
+    reader_.on_end(usage);
+    changed_.notify_all();
+  }
+  void on_failure(Refusal refusal) override {
+    const std::lock_guard lock(mutex_);
+    reader_.on_failure(std::move(refusal));
+    changed_.notify_all();
+  }
+  void wait_for_deltas(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return deltas_ >= count || reader_.endings > 0; });
+  }
+  const Reader& wait_for_end() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return reader_.endings > 0; });
+    return reader_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Reader reader_;
+  int deltas_ = 0;
+};
+
+struct Stream {
+  std::shared_ptr<WaitingReader> reader = std::make_shared<WaitingReader>();
+  std::unique_ptr<Generation> generation;
+};
+
+class ReplicaTest : public ::testing::Test {
+ protected:
+  static ReplicaOptions options() {
+    static const auto checkpoint =
+        std::make_shared<const model::Checkpoint>(model::Checkpoint::open(DEMO_MODEL));
+    static const auto text = std::make_shared<const model::TextModel>(model::TextModel::load(DEMO_MODEL));
+    ReplicaOptions made;
+    made.checkpoint = checkpoint;
+    made.text = text;
+    made.info.names = {"demo"};
+    made.blocks = 512;
+    return made;
+  }
+  static void wait_until_ready(const Replica& replica) {
+    while (!replica.ready() && replica.healthy()) std::this_thread::yield();
+    ASSERT_TRUE(replica.ready());
+  }
+  static Stream start(Replica& replica, GenerationRequest request) {
+    Stream stream;
+    stream.generation = replica.generate(std::move(request), stream.reader);
+    stream.generation->grant(1'000'000);
+    return stream;
+  }
+  static std::vector<GenerationRequest> assorted() {
+    std::vector<GenerationRequest> requests;
+    for (int i = 0; i < 8; ++i) {
+      requests.push_back(
+          chat(i % 2 ? "Count from 1 to 100." : "Tell me a short story about an owl.", i % 4 < 2 ? 0 : 0.9f));
+      requests.back().seed = std::uint64_t(i);
+      requests.back().max_tokens = 60;
+    }
+    return requests;
+  }
+  static std::vector<std::string> texts(std::vector<Stream>& streams) {
+    std::vector<std::string> all;
+    for (Stream& stream : streams) {
+      const Reader& reader = stream.reader->wait_for_end();
+      EXPECT_FALSE(reader.failure);
+      all.push_back(reader.choices.at(0).content + "/" + reader.choices.at(0).finish_reason);
+    }
+    return all;
+  }
+};
+
+TEST_F(ReplicaTest, EightStreamsOutliveCrashesOfTheWorkerWithTheSameBytes) {
+  Replica replica(options());
+  wait_until_ready(replica);
+  std::vector<Stream> calm, struck;
+  for (auto& request : assorted()) calm.push_back(start(replica, request));
+  const auto expected = texts(calm);
+  for (auto& request : assorted()) struck.push_back(start(replica, request));
+  for (const int deltas : {5, 25}) {
+    const Epoch before = replica.status().epoch;
+    struck[0].reader->wait_for_deltas(deltas);
+    replica.crash_worker();
+    while (replica.status().epoch == before) std::this_thread::yield();
+  }
+  EXPECT_EQ(texts(struck), expected);
+  EXPECT_EQ(replica.status().restarts, 2u);
+}
+
+TEST_F(ReplicaTest, EndsLiveStreamsWhenItIsDestroyed) {
+  std::vector<Stream> streams;
+  {
+    Replica replica(options());
+    wait_until_ready(replica);
+    for (auto& request : assorted()) streams.push_back(start(replica, request));
+    streams[0].reader->wait_for_deltas(3);
+  }
+  for (Stream& stream : streams) EXPECT_EQ(stream.reader->wait_for_end().endings, 1);
+}
+
+TEST_F(ReplicaTest, CanBeDestroyedWhileItLoads) {
+  Replica replica(options());
+  EXPECT_TRUE(replica.healthy());
+}
+
+TEST_F(ReplicaTest, ShowsItsPhasesDoneWhenItIsReady) {
+  Replica replica(options());
+  wait_until_ready(replica);
+  const auto phases = replica.startup();
+  ASSERT_EQ(phases.size(), 3u);
+  for (const StartupPhase& phase : phases) EXPECT_EQ(phase.state, "done");
+  EXPECT_EQ(phases[1].done, phases[1].total);
+  EXPECT_GT(phases[1].total, 0u);
+}
+
+TEST_F(ReplicaTest, AGenerationThatIsDroppedIsCancelled) {
+  Replica replica(options());
+  wait_until_ready(replica);
+  auto endless = chat("Count from 1 to 100.");
+  endless.ignore_eos = true;
+  {
+    Stream stream = start(replica, endless);
+    stream.reader->wait_for_deltas(3);
+  }
+  while (replica.metrics_text().find("finished_reason=\"abort\"") == std::string::npos)
+    std::this_thread::yield();
+}
+
+}  // namespace
+}  // namespace troupe::actors
