@@ -4,12 +4,14 @@
 
 namespace troupe::actors {
 
-EdgeHandle::behavior_type edge_actor(EdgeHandle::stateful_pointer<EdgeActorState> self) {
-  self->set_down_handler([self](const caf::down_msg& down) {
+EdgeHandle::behavior_type edge_actor(EdgeHandle::stateful_pointer<EdgeActorState> self,
+                                     std::shared_ptr<Metrics> metrics) {
+  self->set_down_handler([self, metrics](const caf::down_msg& down) {
     auto born = self->state.requests.extract(down.source);
     if (!born) return;
     if (!born.mapped().sink->fail({RefusalKind::internal, "The request failed inside the server.", "", ""}))
       return;
+    metrics->choice_finished("error");
     log_event(LogLevel::error, "request_died", {{"error", self->system().render(down.reason)}});
   });
   return {

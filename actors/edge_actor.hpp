@@ -16,6 +16,7 @@ struct EdgeActorState {
   std::unordered_map<caf::actor_addr, Born> requests;
 };
 
-EdgeHandle::behavior_type edge_actor(EdgeHandle::stateful_pointer<EdgeActorState> self);
+EdgeHandle::behavior_type edge_actor(EdgeHandle::stateful_pointer<EdgeActorState> self,
+                                     std::shared_ptr<Metrics> metrics);
 
 }  // namespace troupe::actors

@@ -60,8 +60,9 @@ Replica::Replica(ReplicaOptions options)
   context_->metrics = metrics_;
   context_->parse_reasoning = options_.parse_reasoning;
   context_->parse_tool_calls = options_.parse_tool_calls;
+  context_->max_choices = std::size_t(options_.scheduler.max_waiting);
   context_->max_model_len = options_.scheduler.max_model_len;
-  edge_ = system_.spawn(edge_actor);
+  edge_ = system_.spawn(edge_actor, metrics_);
   supervisor_ = system_.spawn(replica_supervisor, supervisor_settings(), scheduler);
 }
 

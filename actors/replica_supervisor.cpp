@@ -50,7 +50,11 @@ void begin_epoch(Self self) {
   if (!state.worker) state.worker = spawn_worker(self);
   self->request(state.worker, caf::infinite, JoinEpoch{state.epoch})
       .then([self](const Joined& joined) { serve_epoch(self, joined); },
-            [](const caf::error&) {});  // it dies of that, and its death is what counts
+            [self](const caf::error& error) {
+              // A worker that dies is restarted. One that cannot read the checkpoint would fail again.
+              if (error == caf::sec::runtime_error && self->state.settings.status->state == Status::loading)
+                give_up(self, "the model cannot be loaded");
+            });
 }
 
 void end_epoch(Self self, const char* part) {

@@ -124,6 +124,13 @@ void time_token(RequestState& state, Choice& choice) {
   choice.last_token = at;
 }
 
+// The prompt as the client sent it.
+std::string echo_of(const RequestState& state, const Choice& choice) {
+  const Prompt& prompt = state.request.prompts[std::size_t(choice.pending.choice / state.request.n)];
+  if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
+  return state.context->text->tokenizer.decode(choice.submission.tokens, state.request.skip_special_tokens);
+}
+
 void take_token(Self self, const TokenReady& ready) {
   auto& state = self->state;
   const auto& committed = ready.committed;
@@ -135,7 +142,7 @@ void take_token(Self self, const TokenReady& ready) {
   if (choice->last_token == TimePoint{}) {
     // A prompt counts once, however many choices it has.
     if (choice->pending.choice % state.request.n == 0) state.usage.cached_tokens += ready.cached_tokens;
-    if (state.request.echo) choice->pending.content = state.context->text->tokenizer.decode(tokens, true);
+    if (state.request.echo) choice->pending.content = echo_of(state, *choice);
   }
   time_token(state, *choice);
   tokens.push_back(committed.output.token);

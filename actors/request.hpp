@@ -20,6 +20,7 @@ struct RequestContext {
   SchedulerHandle scheduler;
   std::shared_ptr<Metrics> metrics;
   std::int32_t max_model_len = 0;
+  std::size_t max_choices = 1024;  // of a request: more could never wait together
   bool parse_reasoning = true, parse_tool_calls = true;
   std::atomic<SequenceId> next_sequence{1};
 };

@@ -19,14 +19,38 @@ Expected<std::vector<TokenId>> check_ids(const std::vector<TokenId>& ids, const 
   return ids;
 }
 
-Expected<std::vector<TokenId>> tokenize(const Prompt& prompt, const model::TextModel& text) {
-  if (const auto* chat = std::get_if<ChatPrompt>(&prompt)) {
-    if (chat->continue_final_message)
-      return refuse("continue_final_message is not supported yet.", "continue_final_message");
-    return text.render_chat(chat->messages, chat->tools, chat->template_kwargs, chat->add_generation_prompt);
-  }
-  if (const auto* plain = std::get_if<std::string>(&prompt)) return text.encode_prompt(*plain);
-  return check_ids(std::get<std::vector<TokenId>>(prompt), text.tokenizer);
+// A text that would be too long even if all its tokens were the vocabulary's longest is not worth tokenizing.
+Expected<void> check_bytes(std::size_t bytes, const RequestContext& context, const char* field) {
+  const std::size_t longest = context.text->tokenizer.longest_token_bytes();
+  if (bytes <= std::size_t(context.max_model_len) * longest) return {};
+  return refuse("This model's maximum context length is " + std::to_string(context.max_model_len) +
+                    " tokens; the prompt has more than " + std::to_string((bytes - 1) / longest) +
+                    ". Shorten the prompt.",
+                field, "context_length_exceeded");
+}
+
+Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const RequestContext& context) {
+  if (prompt.continue_final_message)
+    return refuse("continue_final_message is not supported yet.", "continue_final_message");
+  const auto rendered = context.text->render(prompt.messages, prompt.tools, prompt.template_kwargs,
+                                             prompt.add_generation_prompt);
+  if (!rendered) return tl::unexpected(rendered.error());
+  if (auto fits = check_bytes(rendered->text.size(), context, "messages"); !fits)
+    return tl::unexpected(fits.error());
+  return context.text->tokenizer.encode(rendered->text, rendered->plain);
+}
+
+Expected<std::vector<TokenId>> tokenize(const std::string& prompt, const RequestContext& context) {
+  if (auto fits = check_bytes(prompt.size(), context, "prompt"); !fits) return tl::unexpected(fits.error());
+  return context.text->encode_prompt(prompt);
+}
+
+Expected<std::vector<TokenId>> tokenize(const std::vector<TokenId>& prompt, const RequestContext& context) {
+  return check_ids(prompt, context.text->tokenizer);
+}
+
+std::string field_of(const GenerationRequest& request) {
+  return std::holds_alternative<ChatPrompt>(request.prompts.front()) ? "messages" : "prompt";
 }
 
 // How many tokens a choice may produce.
@@ -38,7 +62,7 @@ Expected<std::int32_t> output_limit(const GenerationRequest& request, std::size_
   if (room < 1)
     return refuse(context + "; the prompt alone has " + std::to_string(prompt_tokens) +
                       ", and at least one must be left for the answer. Shorten the prompt.",
-                  "messages", "context_length_exceeded");
+                  field_of(request), "context_length_exceeded");
   if (!request.max_tokens) return std::int32_t(room);
   if (*request.max_tokens > room)
     return refuse(context + "; the prompt has " + std::to_string(prompt_tokens) +
@@ -88,9 +112,14 @@ Expected<std::vector<RequestState::Choice>> make_choices(const GenerationRequest
                                                          RequestContext& context) {
   const model::TextModel& text = *context.text;
   const std::uint64_t seed = request.seed ? *request.seed : draw_seed();
+  const std::size_t wanted = request.prompts.size() * std::size_t(request.n);
+  if (wanted > context.max_choices)
+    return refuse("the request asks for " + std::to_string(wanted) + " choices; this server takes at most " +
+                      std::to_string(context.max_choices) + " at once",
+                  "n");
   std::vector<RequestState::Choice> choices;
   for (const Prompt& prompt : request.prompts) {
-    auto ids = tokenize(prompt, text);
+    auto ids = std::visit([&](const auto& each) { return tokenize(each, context); }, prompt);
     if (!ids) return tl::unexpected(ids.error());
     const auto limit = output_limit(request, ids->size(), context.max_model_len);
     if (!limit) return tl::unexpected(limit.error());

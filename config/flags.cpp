@@ -44,7 +44,7 @@ CLI::Option* add_option(CLI::App& app, const Setting& setting) {
     option = app.add_option(positional + flag_of(setting));
   }
   if (kind_of(setting) == Kind::texts)
-    option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args(true);
+    option->take_all();  // one value each time: more would swallow the checkpoint behind them
   else
     option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   return option;

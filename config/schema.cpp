@@ -24,8 +24,9 @@ Table model_settings(Settings& s) {
        .positional = true},
       {.name = "served-model-name",
        .target = &s.served_model_name,
-       .argument = "NAME...",
-       .help = "Names that requests may use for the model; responses show the first.",
+       .argument = "NAME",
+       .help =
+           "Name that requests may use for the model. May be given several times; responses show the first.",
        .unset = "the folder's name; troupe-mini for the demo model"},
       {.name = "max-model-len",
        .target = &s.max_model_len,

@@ -32,8 +32,9 @@ Table listening(EdgeSettings& s) {
        .range = {0, 65535}},
       {.name = "api-key",
        .target = &s.api_key,
-       .argument = "KEY...",
-       .help = "Requests to /v1 must show one of these as a bearer token. Other users of the machine can "
+       .argument = "KEY",
+       .help = "Requests to /v1 must show it as a bearer token. May be given several times: then any of "
+               "them. Other users of the machine can "
                "read flags: "
                "prefer TROUPE_API_KEY or the settings file.",
        .unset = "no key is asked for",

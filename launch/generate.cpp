@@ -85,8 +85,8 @@ config::Table options_table(Options& o) {
        .unset = "a random one"},
       {.name = "stop",
        .target = &o.stop,
-       .argument = "TEXT...",
-       .help = "End before any of these.",
+       .argument = "TEXT",
+       .help = "End before it. May be given several times.",
        .unset = "none"},
   };
   for (config::Setting& each : table) each.flag_only = true;

@@ -138,18 +138,18 @@ actors::edge::EdgeOptions edge_options(const config::EdgeSettings& settings) {
           .request = request_limits(settings)};
 }
 
-// Until a signal comes (0), or the model turns out not to load (1). A replica that fails later stays and says
+// Until a signal comes (true), or the model turns out not to load. A replica that fails later stays and says
 // so.
-int wait_for_the_end(const sigset_t& stop, const actors::Replica& replica) {
+bool wait_for_the_end(const sigset_t& stop, const actors::Replica& replica) {
   bool was_ready = false;
   for (;;) {
     const timespec poll{0, std::chrono::nanoseconds(failure_poll).count()};
     if (const int signal = sigtimedwait(&stop, nullptr, &poll); signal > 0) {
       log_event(LogLevel::info, "stopping", {{"signal", signal}});
-      return 0;
+      return true;
     }
     was_ready |= replica.ready();
-    if (!was_ready && !replica.healthy()) return 1;
+    if (!was_ready && !replica.healthy()) return false;
   }
 }
 
@@ -164,9 +164,10 @@ int run_server(const config::Settings& settings, const std::filesystem::path& ch
   const auto replica = std::make_shared<actors::Replica>(std::move(options));
   actors::edge::HttpServer server(edge_options(settings.edge), replica);
   log_event(LogLevel::info, "listening", {{"host", settings.edge.host}, {"port", server.port()}});
-  const int code = wait_for_the_end(stop, *replica);
+  const bool loaded = wait_for_the_end(stop, *replica);
   server.stop();
-  return code;
+  if (!loaded) throw Error("the model cannot be loaded; the log says why", checkpoint.string());
+  return 0;
 }
 
 }  // namespace troupe::launch

@@ -10,6 +10,11 @@ void read_tools(RequestFields& fields, const RequestLimits& limits, ChatPrompt& 
   if (tools)
     if (const auto ok = check_tools(*tools, limits); !ok) return fields.keep(ok.error());
   if (tools && !tools->empty()) prompt.tools = *tools;
+  // OpenAI's clients leave out the parameters of a function that takes none; templates print them all the
+  // same.
+  for (Json& tool : prompt.tools)
+    if (!tool["function"].contains("parameters"))
+      tool["function"]["parameters"] = {{"type", "object"}, {"properties", Json::object()}};
   fields.boolean("parallel_tool_calls", true);
   const Json* choice = fields.find("tool_choice");
   if (!choice || *choice == "auto") return;

@@ -46,6 +46,11 @@ net::awaitable<Delivery::Outcome> Delivery::run(ApiRequest request, std::unique_
   co_return outcome_;
 }
 
+void Delivery::cut_off() {
+  if (generation_) generation_->cancel();
+  feed_->cut_off({RefusalKind::unavailable, "The server is shutting down.", "", "shutting_down"});
+}
+
 void Delivery::grant(std::size_t deltas) {
   if (deltas == 0) return;
   feed_->expect(std::int32_t(deltas));

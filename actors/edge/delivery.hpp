@@ -31,6 +31,8 @@ class Delivery {
   // Once. The client's going away cancels the generation at once. What the service throws comes out of it,
   // with nothing sent or with the connection aborted.
   net::awaitable<Outcome> run(ApiRequest request, std::unique_ptr<Answer> answer);
+  // On the connection's strand: the answer ends as after a failure, because the server stops.
+  void cut_off();
 
  private:
   void grant(std::size_t deltas);

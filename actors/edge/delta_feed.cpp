@@ -21,10 +21,17 @@ void DeltaFeed::close() {
   news_ = {};
 }
 
+void DeltaFeed::cut_off(Refusal why) {
+  const std::lock_guard lock(mutex_);
+  if (!wake_ || over_ || std::exchange(cut_off_, true)) return;
+  news_.failure = std::move(why);
+  announce();
+}
+
 void DeltaFeed::on_delta(Delta delta) {
   const std::lock_guard lock(mutex_);
   CHECK(!over_, "no delta after the end");
-  if (!wake_) return;
+  if (!wake_ || cut_off_) return;
   CHECK(credit_ > 0, "a delta needs credit");
   --credit_;
   news_.deltas.push_back(std::move(delta));
@@ -34,7 +41,7 @@ void DeltaFeed::on_delta(Delta delta) {
 void DeltaFeed::on_end(Usage usage) {
   const std::lock_guard lock(mutex_);
   CHECK(!std::exchange(over_, true), "one end");
-  if (!wake_) return;
+  if (!wake_ || cut_off_) return;
   news_.end = usage;
   announce();
 }
@@ -42,7 +49,7 @@ void DeltaFeed::on_end(Usage usage) {
 void DeltaFeed::on_failure(Refusal refusal) {
   const std::lock_guard lock(mutex_);
   CHECK(!std::exchange(over_, true), "one end");
-  if (!wake_) return;
+  if (!wake_ || cut_off_) return;
   news_.failure = std::move(refusal);
   announce();
 }

@@ -29,6 +29,7 @@ class DeltaFeed final : public GenerationSink {
   void expect(std::int32_t deltas);  // before Generation::grant of as many
   News take();                       // empty: wait for wake
   void close();                      // after it nothing is kept and wake is never called
+  void cut_off(Refusal why);         // fails now, if it has not ended; nothing that comes later is kept
 
   // The replica's side.
   void on_delta(Delta delta) override;
@@ -43,7 +44,8 @@ class DeltaFeed final : public GenerationSink {
   News news_;
   std::int64_t credit_ = 0;
   bool announced_ = false;
-  bool over_ = false;
+  bool over_ = false;  // the replica has told the end
+  bool cut_off_ = false;
 };
 
 }  // namespace troupe::actors::edge

@@ -76,8 +76,11 @@ class HttpServer::Listener {
     for (const auto& session : sessions_) session->stop();
     const auto quiet = [this] { return sessions_.empty(); };
     if (!quiet_.wait_for(lock, options_.connection.stop_timeout, quiet)) {
-      for (const auto& session : sessions_) session->abort();
-      quiet_.wait(lock, quiet);
+      for (const auto& session : sessions_) session->cut_off();
+      if (!quiet_.wait_for(lock, options_.connection.linger_timeout, quiet)) {
+        for (const auto& session : sessions_) session->abort();
+        quiet_.wait(lock, quiet);
+      }
     }
     lock.unlock();
     work_.reset();

@@ -8,7 +8,6 @@
 #include <iterator>
 
 #include "actors/edge/api_key.hpp"
-#include "actors/edge/delivery.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "runtime/base/log.hpp"
 
@@ -98,6 +97,13 @@ void Session::stop() {
   net::dispatch(connection_->strand(), [self = shared_from_this()] {
     self->stopping_ = true;
     if (self->idle_) self->connection_->abort();
+  });
+}
+
+void Session::cut_off() {
+  net::dispatch(connection_->strand(), [self = shared_from_this()] {
+    if (self->delivery_) return self->delivery_->cut_off();
+    self->connection_->abort();
   });
 }
 
@@ -196,6 +202,7 @@ net::awaitable<void> Session::answer() {
   } catch (const std::exception& error) {
     failure = error.what();
   }
+  delivery_.reset();
   if (failure.empty()) co_return;
   log_failure(exchange_.request_id, failure);
   if (!connection_->gone()) co_await refuse_and_close(internal_failure());
@@ -214,8 +221,8 @@ net::awaitable<void> Session::answer_inference() {
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   auto answer = make_answer(resource_->endpoint, *request, service_.model());
-  Delivery delivery(*connection_, service_, exchange_, options_.connection.buffered_deltas);
-  const Delivery::Outcome outcome = co_await delivery.run(std::move(*request), std::move(answer));
+  delivery_.emplace(*connection_, service_, exchange_, options_.connection.buffered_deltas);
+  const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(answer));
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
   log_exchange(outcome.end);

@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "actors/edge/connection.hpp"
+#include "actors/edge/delivery.hpp"
 #include "actors/edge/response_head.hpp"
 #include "actors/edge/routes.hpp"
 #include "actors/service.hpp"
@@ -21,8 +23,10 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<void> run();
   net::awaitable<void> run_refused();  // in place of run(): there are too many connections already
 
-  // Any thread. stop: no request after the one in progress. abort: that one ends now, too.
+  // Any thread. stop: no request after the one in progress. cut_off: its answer ends now, with an error that
+  // the client can read. abort: the connection closes now.
   void stop();
+  void cut_off();
   void abort();
 
  private:
@@ -48,6 +52,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string generation_id_;
   std::chrono::steady_clock::time_point began_;
   int status_ = 0;
+  std::optional<Delivery> delivery_;  // while an answer is generated
 };
 
 }  // namespace troupe::actors::edge

@@ -34,6 +34,8 @@ Tokenizer Tokenizer::parse(std::string_view json, const std::string& file) {
 }
 
 Tokenizer::Tokenizer(TokenizerFile file) : file_(std::move(file)) {
+  for (const std::string& token : file_.tokens)
+    longest_token_bytes_ = std::max(longest_token_bytes_, token.size());
   for (std::size_t i = 0; i < file_.added.size(); ++i) {
     const AddedToken& token = file_.added[i];
     added_.emplace(token.id, i);

@@ -40,6 +40,7 @@ class Tokenizer {
   bool is_special(TokenId id) const;
   bool is_added(TokenId id) const;
   std::optional<TokenId> id_of_added(std::string_view content) const;
+  std::size_t longest_token_bytes() const { return longest_token_bytes_; }  // at least 1
   int vocab_size() const { return static_cast<int>(file_.tokens.size()); }  // highest id + 1
 
  private:
@@ -52,6 +53,7 @@ class Tokenizer {
   Expected<void> encode_words(std::string_view text, std::vector<TokenId>& ids) const;
 
   TokenizerFile file_;
+  std::size_t longest_token_bytes_ = 1;
   std::unordered_map<TokenId, std::size_t> added_;  // index into file_.added
   TokenTrie tokens_in_text_;
   TokenTrie tokens_in_normalized_text_;

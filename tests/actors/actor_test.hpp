@@ -33,7 +33,7 @@ class ActorTest : public ::testing::Test {
     context->metrics = metrics;
     context->max_model_len = limits_.max_model_len;
     context->scheduler = system.spawn(scheduler_actor, limits_, policy, metrics);
-    edge = system.spawn(edge_actor);
+    edge = system.spawn(edge_actor, metrics);
     supervisor = system.spawn(replica_supervisor, settings(), context->scheduler);
     run();
     ASSERT_EQ(status->state, ReplicaStatus::State::serving);

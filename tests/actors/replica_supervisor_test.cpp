@@ -68,7 +68,7 @@ TEST_F(SupervisorTest, GivesUpAfterDeathsInARowAndEndsEveryStreamOnce) {
   EXPECT_EQ(late.reader->failure->code, "replica_failed");
 }
 
-TEST_F(SupervisorTest, ALoadThatFailsIsNeverReady) {
+TEST_F(SupervisorTest, ALoadThatFailsIsNeverReadyAndNotRepeated) {
   auto broken = settings();
   broken.worker.progress->stop = true;  // reading fails each time
   broken.status = std::make_shared<ReplicaStatus>();
@@ -77,7 +77,7 @@ TEST_F(SupervisorTest, ALoadThatFailsIsNeverReady) {
   while (scheduler.try_run_once() || scheduler.trigger_timeout())
     ASSERT_NE(broken.status->state, ReplicaStatus::State::serving);
   EXPECT_EQ(broken.status->state, ReplicaStatus::State::failed);
-  EXPECT_EQ(broken.status->restarts, 5u);
+  EXPECT_EQ(broken.status->restarts, 0u) << "it would only fail again";
   self->send(unlucky, caf::ok_atom::value);
   run();
 }

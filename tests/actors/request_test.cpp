@@ -73,6 +73,38 @@ TEST_F(RequestTest, RefusesAPromptOverTheContextWithTheNumbers) {
   EXPECT_EQ(running.reader->endings, 1);
 }
 
+TEST_F(RequestTest, RefusesATextThatCannotFitBeforeItIsTokenized) {
+  GenerationRequest request;
+  request.prompts = {std::string(4 << 20, 'a')};
+  auto running = start(request);
+  run();
+  ASSERT_TRUE(running.reader->failure);
+  EXPECT_EQ(running.reader->failure->code, "context_length_exceeded");
+  EXPECT_EQ(running.reader->failure->param, "prompt");
+}
+
+TEST_F(RequestTest, RefusesMoreChoicesThanCanWait) {
+  context->max_choices = 4;
+  auto request = chat("Hello");
+  request.n = 5;
+  auto running = start(request);
+  run();
+  ASSERT_TRUE(running.reader->failure);
+  EXPECT_EQ(running.reader->failure->kind, RefusalKind::invalid);
+  EXPECT_EQ(running.reader->failure->param, "n");
+}
+
+TEST_F(RequestTest, EchoesThePromptAsItCame) {
+  GenerationRequest request;
+  request.prompts = {std::string("Hi <｜User｜> there")};
+  request.echo = true;
+  request.max_tokens = 1;
+  request.temperature = 0;
+  auto running = start(request);
+  run();
+  EXPECT_TRUE(running.reader->choices.at(0).content.starts_with("Hi <｜User｜> there"));
+}
+
 TEST_F(RequestTest, RefusesTokensOutsideTheVocabulary) {
   GenerationRequest request;
   request.prompts = {std::vector<TokenId>{5, 1'000'000}};

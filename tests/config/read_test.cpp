@@ -67,9 +67,9 @@ TEST(Read, EveryDefaultIsInItsOwnRange) {
 
 TEST(Read, FlagsOfEveryKind) {
   const Settings settings =
-      read_all({"folder", "--port", "0", "--served-model-name", "a", "b", "--kv-cache-memory-bytes=4G",
-                "--no-enable-prefix-caching", "--gpu-memory-utilization", "0.25", "--header-timeout", "1.5",
-                "--max_num_seqs=8", "--log-level", "off"});
+      read_all({"folder", "--port", "0", "--served-model-name", "a", "--served-model-name", "b",
+                "--kv-cache-memory-bytes=4G", "--no-enable-prefix-caching", "--gpu-memory-utilization",
+                "0.25", "--header-timeout", "1.5", "--max_num_seqs=8", "--log-level", "off"});
   EXPECT_EQ(settings.model, "folder");
   EXPECT_EQ(settings.edge.port, 0);
   EXPECT_THAT(settings.served_model_name, ElementsAre("a", "b"));
@@ -92,6 +92,12 @@ TEST(Read, TheLastOfAFlagCounts) {
   const Settings settings = read_all({"--port", "1", "--port", "2", "--no-enable-expert-parallel", "-ep"});
   EXPECT_EQ(settings.edge.port, 2);
   EXPECT_TRUE(settings.enable_expert_parallel);
+}
+
+TEST(Read, AFlagWithSeveralValuesTakesOneATime) {
+  const Settings settings = read_all({"--api-key", "k1", "folder", "--api-key=k2"});
+  EXPECT_EQ(settings.model, "folder");
+  EXPECT_THAT(settings.edge.api_key, ElementsAre("k1", "k2"));
 }
 
 TEST(Read, ModelByFlagOrPlace) {

@@ -262,6 +262,9 @@ TEST(ChatRequest, ReadsTools) {
   EXPECT_EQ(prompt_of(with(R"(, "tool_choice": "auto")").c_str()).tools.dump(), "[" + tool + "]");
   EXPECT_TRUE(prompt_of(with(R"(, "tool_choice": "none")").c_str()).tools.is_null());
   EXPECT_TRUE(prompt_of(R"({"tools": []})").tools.is_null());
+  EXPECT_EQ(
+      prompt_of(R"({"tools": [{"type": "function", "function": {"name": "f"}}]})").tools.dump(),
+      R"([{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}])");
   EXPECT_EQ(verdict(R"({"tools": [1]})"), "400 tools[0] invalid_type");
   EXPECT_EQ(verdict(R"({"tools": [{"type": "web"}]})"), "400 tools[0].type invalid_value");
   EXPECT_EQ(verdict(R"({"tools": [{"type": "function"}]})"),

@@ -314,10 +314,27 @@ TEST_F(DeliveryTest, StopCutsOffWhatDoesNotEnd) {
   ahead.post("/v1/chat/completions", chat);
   const auto unwatched = service->next();
   ahead.send(std::string(1000, 'x'));  // so much that the connection is not read any more
+  generation->text(0, "a");
+  client.read_head();
   server->stop();
   generation->wait_cancelled();
   unwatched->wait_cancelled();
-  EXPECT_TRUE(client.at_end());
+  const std::string rest = client.read_to_end();
+  EXPECT_NE(rest.find("\"error\""), std::string::npos) << rest;
+  EXPECT_LT(rest.find("\"error\""), rest.find("[DONE]"));
+  EXPECT_TRUE(rest.ends_with("0\r\n\r\n")) << rest;
+  EXPECT_EQ(ahead.read_response().status, 503);
+}
+
+TEST_F(DeliveryTest, WhatComesAfterACutOffIsDropped) {
+  options.connection.stop_timeout = milliseconds(50);
+  Client client(port());
+  client.post("/v1/chat/completions", chat_stream);
+  const auto generation = service->next();
+  server->stop();
+  generation->text(0, "late");
+  generation->end({});
+  EXPECT_EQ(client.read_response().status, 503);
 }
 
 }  // namespace
