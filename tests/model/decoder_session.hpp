@@ -15,6 +15,7 @@
 #include "kernels/cpu/cpu_ops.hpp"
 #include "model/decoder.hpp"
 #include "model/safetensors.hpp"
+#include "tests/transport/gloo_ranks.hpp"
 #include "transport/local/local.hpp"
 
 namespace troupe::model {
@@ -24,6 +25,7 @@ using Logits = std::vector<float>;  // rows of the vocabulary, one after the oth
 
 struct SessionOptions {
   int ranks = 1;
+  bool over_gloo = false;  // otherwise local
   bool expert_parallel = false;
   int virtual_shards = 16;
   int threads = 1;
@@ -112,13 +114,16 @@ inline bool same_bytes(const Logits& a, const Logits& b) {
 template <class Drive>
 Logits on_ranks(const Checkpoint& checkpoint, const SessionOptions& options, Drive drive) {
   transport::LocalMesh mesh(options.ranks);
+  transport::MemoryStore store;
   std::vector<Logits> results(static_cast<std::size_t>(options.ranks));
   {
     std::vector<std::jthread> threads;
     for (int rank = 0; rank < options.ranks; ++rank)
       threads.emplace_back([&, rank] {
         auto ops = kernels::make_cpu_ops(options.threads);
-        auto communicator = mesh.communicator(rank);
+        auto communicator = options.over_gloo
+                                ? transport::connect_gloo(transport::gloo_options(rank, options.ranks), store)
+                                : mesh.communicator(rank);
         const ShardingPlan plan{rank, options.ranks, options.expert_parallel, options.virtual_shards};
         auto decoder = load_decoder(checkpoint, *ops, plan, options.limits);
         Session session(*decoder, *communicator, options);

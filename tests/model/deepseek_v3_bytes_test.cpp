@@ -29,6 +29,16 @@ TEST_P(EqualBytes, OnAnyNumberOfRanks) {
   EXPECT_TRUE(same_bytes(whole_, run({.expert_parallel = true})));
 }
 
+TEST_P(EqualBytes, OverGloo) {
+  for (int ranks : {2, 4})
+    for (bool expert_parallel : {false, true}) {
+      const SessionOptions options{.ranks = ranks, .over_gloo = true, .expert_parallel = expert_parallel};
+      EXPECT_TRUE(same_bytes(whole_, run(options))) << ranks << " ranks, expert_parallel " << expert_parallel;
+      // Fewer tokens than ranks leave some of them without any.
+      EXPECT_TRUE(same_bytes(whole_, run(options, 3))) << ranks;
+    }
+}
+
 TEST_P(EqualBytes, ForEachNumberOfVirtualShards) {
   for (int shards : {4, 64}) {
     const Logits one_rank = run({.virtual_shards = shards});

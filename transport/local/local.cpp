@@ -6,6 +6,7 @@
 #include <string>
 
 #include "transport/local/epoch.hpp"
+#include "transport/tree_sum.hpp"
 
 namespace troupe::transport {
 
@@ -26,13 +27,8 @@ void copy(std::byte* to, std::span<const std::byte> from) {
   if (!from.empty()) std::memcpy(to, from.data(), from.size());
 }
 
-// The rank that owns an expert: rank r owns [r * experts / ranks, (r + 1) * experts / ranks).
-int owner_of(std::int64_t expert, std::int64_t experts, std::int64_t ranks) {
-  return int(((expert + 1) * ranks - 1) / experts);
-}
-
-// out = the sum of the ranks' floats along the binary tree: neighbours first, then pairs of pairs.
-void tree_sum(std::span<const Contribution> ranks, std::span<float> out) {
+// out = the sum of the ranks' floats along the tree.
+void sum_ranks(std::span<const Contribution> ranks, std::span<float> out) {
   std::vector<float> sums(ranks.size() * reduce_block);
   for (std::size_t begin = 0; begin < out.size(); begin += reduce_block) {
     const std::size_t count = std::min(reduce_block, out.size() - begin);
@@ -40,13 +36,7 @@ void tree_sum(std::span<const Contribution> ranks, std::span<float> out) {
       std::memcpy(&sums[r * reduce_block], ranks[r].data.data() + begin * sizeof(float),
                   count * sizeof(float));
     }
-    for (std::size_t apart = 1; apart < ranks.size(); apart *= 2) {
-      for (std::size_t r = 0; r < ranks.size(); r += 2 * apart) {
-        float* const left = &sums[r * reduce_block];
-        const float* const right = &sums[(r + apart) * reduce_block];
-        for (std::size_t i = 0; i < count; ++i) left[i] += right[i];
-      }
-    }
+    tree_sum(sums.data(), ranks.size(), reduce_block, count);
     std::memcpy(&out[begin], sums.data(), count * sizeof(float));
   }
 }
@@ -63,7 +53,7 @@ class LocalCommunicator final : public Communicator {
   void all_reduce(Queue&, Tensor x) override {
     float* const sums = x.as<float>();
     const auto ranks = equal_contributions({.collective = "all_reduce", .data = bytes_of(x)});
-    if (ranks.size() > 1) tree_sum(ranks, {sums, std::size_t(x.elements())});
+    if (ranks.size() > 1) sum_ranks(ranks, {sums, std::size_t(x.elements())});
   }
 
   void all_gather(Queue&, const Tensor& mine, Tensor all) override {

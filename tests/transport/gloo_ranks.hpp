@@ -1,0 +1,63 @@
+// Ranks over Gloo as threads of one process, for tests.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "transport/gloo/gloo.hpp"
+
+namespace troupe::transport {
+
+// Thread-safe.
+class MemoryStore final : public AddressStore {
+ public:
+  void set(const std::string& key, const std::string& value) override {
+    const std::lock_guard lock(mutex_);
+    values_[key] = value;
+    changed_.notify_all();
+  }
+  std::optional<std::string> get(const std::string& key, TimePoint deadline) override {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_until(lock, deadline, [&] { return values_.contains(key); })) return std::nullopt;
+    return values_[key];
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::string> values_;
+};
+
+inline GlooOptions gloo_options(int rank, int ranks, Duration timeout = std::chrono::seconds(60)) {
+  return {.rank = rank,
+          .size = ranks,
+          .network = "127.0.0.1",
+          .secret = "a secret",
+          .connect_timeout = std::chrono::seconds(60),
+          .timeout = timeout};
+}
+
+// All ranks of an epoch, connected.
+inline std::vector<std::unique_ptr<Communicator>> gloo_ranks(int ranks, Duration timeout) {
+  MemoryStore store;
+  std::vector<std::unique_ptr<Communicator>> communicators(static_cast<std::size_t>(ranks));
+  {
+    std::vector<std::jthread> threads;
+    for (int rank = 0; rank < ranks; ++rank) {
+      threads.emplace_back([&, rank] {
+        EXPECT_NO_THROW(communicators[std::size_t(rank)] =
+                            connect_gloo(gloo_options(rank, ranks, timeout), store));
+      });
+    }
+  }
+  return communicators;
+}
+
+}  // namespace troupe::transport
