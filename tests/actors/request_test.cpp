@@ -115,8 +115,10 @@ TEST_F(RequestTest, RefusesTokensOutsideTheVocabulary) {
 }
 
 TEST_F(RequestTest, ASlowReaderPausesItsOwnSequenceOnly) {
-  auto slow = start(chat("Count from 1 to 30."), 3);
-  auto quick = start(chat("Count from 1 to 30."));
+  auto request = chat("Count from 1 to 100.");
+  request.max_tokens = 60;
+  auto slow = start(request, 3);
+  auto quick = start(request);
   run();
   EXPECT_EQ(quick.reader->endings, 1);
   EXPECT_EQ(slow.reader->endings, 0);
