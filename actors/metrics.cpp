@@ -94,7 +94,7 @@ struct Metrics::Families {
 
   std::mutex mutex;  // guards what follows
   Growth queries_seen, hits_seen, preemptions_seen, replayed_seen;
-  std::vector<Growth> experts_seen;
+  std::vector<std::pair<Counter*, Growth>> experts_seen;  // made with the first load
   std::uint64_t steps_seen = 0;
 };
 
@@ -134,12 +134,13 @@ void Metrics::step_committed(std::chrono::duration<double> took) {
 void Metrics::expert_load(std::span<const std::uint64_t> tokens) {
   auto& f = *families_;
   const std::lock_guard lock(f.mutex);
-  f.experts_seen.resize(tokens.size());
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
+  while (f.experts_seen.size() < tokens.size()) {
     auto labels = f.labels;
-    labels["expert"] = std::to_string(i);
-    f.experts_seen[i].to(tokens[i], f.experts.Add(labels));
+    labels["expert"] = std::to_string(f.experts_seen.size());
+    f.experts_seen.emplace_back(&f.experts.Add(labels), Growth());
   }
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    f.experts_seen[i].second.to(tokens[i], *f.experts_seen[i].first);
 }
 
 void Metrics::request_tokenized(std::size_t prompt_tokens) {

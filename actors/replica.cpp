@@ -42,7 +42,7 @@ ReplicaSettings Replica::supervisor_settings() const {
   settings.worker.progress = progress_;
   settings.worker.metrics = metrics_;
   settings.blocks = {options_.blocks, options_.scheduler.block_size, options_.scheduler.prefix_caching, 0,
-                     nullptr};
+                     metrics_};
   settings.restarts = options_.restarts;
   settings.status = status_;
   settings.metrics = metrics_;

@@ -17,7 +17,6 @@ WorkerHandle spawn_worker(Self self) {
 KvBlockManagerHandle spawn_blocks(Self self) {
   auto settings = self->state.settings.blocks;
   settings.epoch = self->state.epoch;
-  settings.metrics = self->state.settings.metrics;
   return self->state.settings.own_threads
              ? self->spawn<caf::monitored + caf::detached>(kv_block_manager, settings)
              : self->spawn<caf::monitored>(kv_block_manager, settings);

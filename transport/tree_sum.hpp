@@ -7,13 +7,14 @@
 
 namespace troupe::transport {
 
+constexpr std::size_t tree_sum_block = 1024;  // floats that are summed at a time, so that they stay in cache
+
 // Adds the floats of `ranks` (a power of two) parts along the binary tree, neighbours first, then pairs of
 // pairs. Part r begins at parts + r * stride and has count floats; the sum replaces part 0, the others are
 // left in pieces.
 inline void tree_sum(float* parts, std::size_t ranks, std::size_t stride, std::size_t count) {
-  constexpr std::size_t block = 1024;  // floats that are summed at a time, so that they stay in cache
-  for (std::size_t begin = 0; begin < count; begin += block) {
-    const std::size_t end = std::min(begin + block, count);
+  for (std::size_t begin = 0; begin < count; begin += tree_sum_block) {
+    const std::size_t end = std::min(begin + tree_sum_block, count);
     for (std::size_t apart = 1; apart < ranks; apart *= 2) {
       for (std::size_t r = 0; r < ranks; r += 2 * apart) {
         float* const left = parts + r * stride;

@@ -67,7 +67,7 @@ class ActorTest : public ::testing::Test {
     made.worker.block_size = limits_.block_size;
     made.worker.progress = std::make_shared<model::Progress>();
     made.worker.metrics = metrics;
-    made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, nullptr};
+    made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, metrics};
     made.own_threads = false;
     made.status = status;
     made.metrics = metrics;

@@ -18,6 +18,7 @@ TEST_F(RequestTest, AnswersAndCountsItsTokens) {
   EXPECT_EQ(running.reader->usage.completion_tokens, metric("generation_tokens_total"));
   EXPECT_EQ(metric("num_requests_running"), 0);
   EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+  EXPECT_GT(metric("expert_load_total"), 0);
 }
 
 TEST_F(RequestTest, StopsAtAStopStringAndDropsWhatCameAfter) {

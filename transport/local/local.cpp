@@ -17,8 +17,6 @@ using kernels::Tensor;
 
 namespace {
 
-constexpr std::size_t reduce_block = 1024;  // floats that are summed at a time, so that they stay in cache
-
 std::span<const std::byte> bytes_of(const Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.raw()), tensor.bytes()};
 }
@@ -29,14 +27,14 @@ void copy(std::byte* to, std::span<const std::byte> from) {
 
 // out = the sum of the ranks' floats along the tree.
 void sum_ranks(std::span<const Contribution> ranks, std::span<float> out) {
-  std::vector<float> sums(ranks.size() * reduce_block);
-  for (std::size_t begin = 0; begin < out.size(); begin += reduce_block) {
-    const std::size_t count = std::min(reduce_block, out.size() - begin);
+  std::vector<float> sums(ranks.size() * tree_sum_block);
+  for (std::size_t begin = 0; begin < out.size(); begin += tree_sum_block) {
+    const std::size_t count = std::min(tree_sum_block, out.size() - begin);
     for (std::size_t r = 0; r < ranks.size(); ++r) {
-      std::memcpy(&sums[r * reduce_block], ranks[r].data.data() + begin * sizeof(float),
+      std::memcpy(&sums[r * tree_sum_block], ranks[r].data.data() + begin * sizeof(float),
                   count * sizeof(float));
     }
-    tree_sum(sums.data(), ranks.size(), reduce_block, count);
+    tree_sum(sums.data(), ranks.size(), tree_sum_block, count);
     std::memcpy(&out[begin], sums.data(), count * sizeof(float));
   }
 }
