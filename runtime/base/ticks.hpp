@@ -1,0 +1,71 @@
+// What a compute thread is at, in memory that another process may read, also while this one is stopped: the
+// difference between a rank that is slow and one that hangs. Written by the compute thread and its pool, read
+// by anybody. A reader may see a mix of two neighbouring ticks, which is as good as either.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+
+#include "runtime/base/ids.hpp"
+
+namespace troupe {
+
+enum class Activity : std::uint8_t {
+  idle,        // waits for orders
+  loading,     // reads weights
+  joining,     // meets the other ranks of an epoch
+  computing,   // runs a step
+  collective,  // waits in one for the other ranks
+};
+constexpr const char* to_string(Activity activity) {
+  constexpr const char* names[]{"idle", "loading", "joining", "computing", "collective"};
+  return names[std::size_t(activity)];
+}
+
+enum class Collective : std::uint8_t { none, all_reduce, all_gather, dispatch, combine };
+constexpr const char* to_string(Collective collective) {
+  constexpr const char* names[]{"none", "all_reduce", "all_gather", "dispatch", "combine"};
+  return names[std::size_t(collective)];
+}
+
+// All zero when new. Lies in shared memory as it is.
+struct TickBoard {
+  std::atomic<std::uint64_t> count{0};  // grows with each change of the others, and with each piece of work
+  std::atomic<Epoch> epoch{0};
+  std::atomic<StepId> step{0};                // the last one begun; 0: none in this epoch
+  std::atomic<std::int32_t> layer{-1};        // -1: outside the layers
+  std::atomic<std::uint32_t> collectives{0};  // begun in this step
+  std::atomic<Activity> activity{Activity::idle};
+  std::atomic<Collective> collective{Collective::none};  // of activity collective
+  std::atomic<std::uint64_t> loaded_bytes{0};            // weights read since the process began
+
+  void piece_done() { count.fetch_add(1, std::memory_order_relaxed); }  // any thread
+  void enter(Activity now) {
+    activity.store(now, std::memory_order_relaxed);
+    piece_done();
+  }
+  void begin_step(Epoch in, StepId begun) {
+    epoch.store(in, std::memory_order_relaxed);
+    step.store(begun, std::memory_order_relaxed);
+    layer.store(-1, std::memory_order_relaxed);
+    collectives.store(0, std::memory_order_relaxed);
+    enter(Activity::computing);
+  }
+  void begin_layer(std::int32_t index) {
+    layer.store(index, std::memory_order_relaxed);
+    piece_done();
+  }
+  void begin_collective(Collective which) {
+    collective.store(which, std::memory_order_relaxed);
+    collectives.fetch_add(1, std::memory_order_relaxed);
+    enter(Activity::collective);
+  }
+  void end_collective() {
+    collective.store(Collective::none, std::memory_order_relaxed);
+    enter(Activity::computing);
+  }
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::is_standard_layout_v<TickBoard>);
+
+}  // namespace troupe
