@@ -6,7 +6,7 @@ namespace troupe::actors {
 
 EdgeHandle::behavior_type edge_actor(EdgeHandle::stateful_pointer<EdgeActorState> self,
                                      std::shared_ptr<Metrics> metrics) {
-  self->set_down_handler([self, metrics](const caf::down_msg& down) {
+  self->set_down_handler([self, metrics = std::move(metrics)](const caf::down_msg& down) {
     auto born = self->state.requests.extract(down.source);
     if (!born) return;
     if (!born.mapped().sink->fail({RefusalKind::internal, "The request failed inside the server.", "", ""}))
@@ -18,6 +18,16 @@ EdgeHandle::behavior_type edge_actor(EdgeHandle::stateful_pointer<EdgeActorState
       [self](const RequestHandle& request, const std::shared_ptr<TerminalOnce>& sink) {
         self->state.requests.emplace(request.address(), EdgeActorState::Born{request, sink});
         self->monitor(request);
+        if (self->state.scheduler) self->send(request, self->state.scheduler);
+        if (self->state.gave_up) self->send(request, *self->state.gave_up);
+      },
+      [self](const SchedulerHandle& scheduler) {
+        self->state.scheduler = scheduler;
+        for (const auto& [address, born] : self->state.requests) self->send(born.request, scheduler);
+      },
+      [self](const GiveUp& message) {
+        self->state.gave_up = message;
+        for (const auto& [address, born] : self->state.requests) self->send(born.request, message);
       },
       [self](caf::ok_atom) {
         for (auto& [address, born] : self->state.requests) {

@@ -1,16 +1,26 @@
 #include "actors/expert_shard.hpp"
 
 namespace troupe::actors {
+namespace {
+
+constexpr std::chrono::milliseconds report_interval{500};
+
+}  // namespace
 
 ExpertShardHandle::behavior_type expert_shard(ExpertShardHandle::stateful_pointer<ExpertShardState> self,
-                                              std::shared_ptr<Metrics> metrics) {
-  self->state.metrics = std::move(metrics);
+                                              ReplicaSupervisorHandle supervisor) {
+  self->state.supervisor = std::move(supervisor);
   return {
       [self](const ExpertLoad& load) {
         self->state.load = load;
-        self->state.metrics->expert_load(load.tokens);
+        if (!std::exchange(self->state.reporting, true))
+          self->delayed_send(self, report_interval, caf::ok_atom::value);
       },
-      [self](caf::get_atom) { return self->state.load; },
+      [self](caf::ok_atom) {
+        self->state.reporting = false;
+        self->send(self->state.supervisor, self->state.load);
+      },
+      [self](const Drill&) { self->quit(caf::make_error(caf::sec::runtime_error, "fault drill")); },
   };
 }
 

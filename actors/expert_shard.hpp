@@ -1,19 +1,19 @@
-// The experts that live on one rank: which they are and how much they are asked for. Supervised by its
-// worker.
+// How much the experts are asked for by the tokens of one rank. Collects what each step counted and passes it
+// on now and then. Supervised by its worker.
 #pragma once
 
 #include "actors/handles.hpp"
-#include "actors/metrics.hpp"
 
 namespace troupe::actors {
 
 struct ExpertShardState {
   static inline const char* name = "expert_shard";
-  std::shared_ptr<Metrics> metrics;
-  ExpertLoad load;
+  ExpertLoad load;         // first: CAF would make a state that begins with a handle from the actor itself
+  bool reporting = false;  // a report is due
+  ReplicaSupervisorHandle supervisor;
 };
 
 ExpertShardHandle::behavior_type expert_shard(ExpertShardHandle::stateful_pointer<ExpertShardState> self,
-                                              std::shared_ptr<Metrics> metrics);
+                                              ReplicaSupervisorHandle supervisor);
 
 }  // namespace troupe::actors

@@ -4,26 +4,23 @@ namespace troupe::actors {
 
 KvBlockManagerHandle::behavior_type kv_block_manager(
     KvBlockManagerHandle::stateful_pointer<KvBlockManagerState> self, KvBlockManagerSettings settings) {
-  self->state.pool.emplace(settings.blocks, settings.block_size, settings.prefix_caching);
-  self->state.epoch = settings.epoch;
-  self->state.metrics = std::move(settings.metrics);
+  auto& state = self->state;
+  state.pool.emplace(settings.blocks, settings.block_size, settings.prefix_caching, settings.generation);
+  state.group = settings.group;
+  state.metrics = std::move(settings.metrics);
   return {
       [self](const runtime::BlockRequest& request) {
         auto& state = self->state;
-        runtime::BlockReply reply;
-        if (request.epoch == state.epoch)
-          reply = state.pool->reserve(request);
-        else
-          reply.epoch = request.epoch;
-        state.metrics->blocks(state.pool->usage());
+        auto reply = state.pool->reserve(request);
+        state.metrics->blocks(state.group, state.pool->usage());
         return reply;
       },
       [self](const VoidBlocks& order) {
         auto& state = self->state;
-        state.pool->reset();
-        state.epoch = order.epoch;
-        state.metrics->blocks(state.pool->usage());
+        state.pool->reset(order.generation);
+        state.metrics->blocks(state.group, state.pool->usage());
       },
+      [self](const Drill&) { self->quit(caf::make_error(caf::sec::runtime_error, "fault drill")); },
   };
 }
 

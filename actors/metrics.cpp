@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <map>
 #include <mutex>
 
 namespace troupe::actors {
@@ -58,8 +59,16 @@ struct Metrics::Families {
 
   Gauge& running = gauge("num_requests_running", "Sequences that hold KV blocks.");
   Gauge& waiting = gauge("num_requests_waiting", "Sequences that wait for KV blocks.");
-  Gauge& cache_usage = gauge("kv_cache_usage_perc", "Share of the KV blocks that sequences hold, 0 to 1.");
-  Gauge& cache_generation = gauge("kv_cache_generation", "How often all KV blocks became void.");
+  prometheus::Family<Gauge>& cache_usage =
+      prometheus::BuildGauge()
+          .Name("troupe_kv_cache_usage_perc")
+          .Help("Share of an attention group's KV blocks that sequences hold, 0 to 1.")
+          .Register(registry);
+  prometheus::Family<Gauge>& cache_generation =
+      prometheus::BuildGauge()
+          .Name("troupe_kv_cache_generation")
+          .Help("How often all KV blocks of an attention group became void.")
+          .Register(registry);
   Gauge& epoch = gauge("epoch", "The replica's epoch; grows with each change of its membership.");
   Counter& prefix_queries =
       counter("prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.");
@@ -72,6 +81,12 @@ struct Metrics::Families {
   Counter& generation_tokens =
       counter("generation_tokens_total", "Output tokens, those past a stop left out.");
   Counter& restarts = counter("worker_restarts_total", "Workers started again after a fault.");
+  prometheus::Family<Counter>& faults = prometheus::BuildCounter()
+                                            .Name("troupe_faults_total")
+                                            .Help("Deaths, hangs and cuts that ended an epoch, by kind.")
+                                            .Register(registry);
+  Histogram& recovery_seconds =
+      histogram("recovery_seconds", "From the notice of a fault until serving again.", latency_seconds);
   Counter& stale = counter("stale_messages_total", "Messages of an older epoch, dropped.");
   Histogram& step_tokens = histogram("iteration_tokens_total", "Tokens computed in a step.", powers_of_two);
   Histogram& step_sequences = histogram("iteration_sequences", "Sequences in a step.", powers_of_two);
@@ -87,14 +102,23 @@ struct Metrics::Families {
                                              .Name("troupe_request_success_total")
                                              .Help("Choices that ended, by finished_reason.")
                                              .Register(registry);
-  prometheus::Family<Counter>& experts = prometheus::BuildCounter()
-                                             .Name("troupe_expert_load_total")
-                                             .Help("Tokens routed to an expert, all layers.")
-                                             .Register(registry);
+  prometheus::Family<Counter>& experts =
+      prometheus::BuildCounter()
+          .Name("troupe_expert_load")
+          .Help("Tokens routed to an expert, all layers and attention groups.")
+          .Register(registry);
 
-  std::mutex mutex;  // guards what follows
-  Growth queries_seen, hits_seen, preemptions_seen, replayed_seen;
-  std::vector<std::pair<Counter*, Growth>> experts_seen;  // made with the first load
+  prometheus::Family<Counter>& loaded = prometheus::BuildCounter()
+                                            .Name("troupe_loaded_bytes_total")
+                                            .Help("Bytes of weights that a rank's processes have read.")
+                                            .Register(registry);
+
+  std::mutex mutex;                   // guards what follows
+  std::map<int, Growth> loaded_seen;  // by rank
+  Growth preemptions_seen, replayed_seen;
+  std::map<GroupId, std::pair<Growth, Growth>> prefixes_seen;  // queries, hits
+  std::vector<Counter*> expert_counters;                       // made with the first load
+  std::map<int, std::vector<Growth>> experts_seen;             // by rank
   std::uint64_t steps_seen = 0;
 };
 
@@ -118,29 +142,33 @@ void Metrics::scheduler(const runtime::SchedulerStats& stats) {
   f.step_sequences.Observe(stats.last_step_sequences);
 }
 
-void Metrics::blocks(const runtime::PoolUsage& usage) {
+void Metrics::blocks(GroupId group, const runtime::PoolUsage& usage) {
   auto& f = *families_;
   const std::lock_guard lock(f.mutex);
-  f.cache_usage.Set(usage.total == 0 ? 0 : double(usage.used) / usage.total);
-  f.cache_generation.Set(double(usage.generation));
-  f.queries_seen.to(usage.prefix_queries, f.prefix_queries);
-  f.hits_seen.to(usage.prefix_hits, f.prefix_hits);
+  auto labels = f.labels;
+  labels["engine"] = std::to_string(group);  // as vLLM calls a data-parallel group
+  f.cache_usage.Add(labels).Set(usage.total == 0 ? 0 : double(usage.used) / usage.total);
+  f.cache_generation.Add(labels).Set(double(usage.generation));
+  auto& [queries, hits] = f.prefixes_seen[group];
+  queries.to(usage.prefix_queries, f.prefix_queries);
+  hits.to(usage.prefix_hits, f.prefix_hits);
 }
 
 void Metrics::step_committed(std::chrono::duration<double> took) {
   families_->step_seconds.Observe(took.count());
 }
 
-void Metrics::expert_load(std::span<const std::uint64_t> tokens) {
+void Metrics::expert_load(int rank, std::span<const std::uint64_t> tokens) {
   auto& f = *families_;
   const std::lock_guard lock(f.mutex);
-  while (f.experts_seen.size() < tokens.size()) {
+  while (f.expert_counters.size() < tokens.size()) {
     auto labels = f.labels;
-    labels["expert"] = std::to_string(f.experts_seen.size());
-    f.experts_seen.emplace_back(&f.experts.Add(labels), Growth());
+    labels["expert"] = std::to_string(f.expert_counters.size());
+    f.expert_counters.push_back(&f.experts.Add(labels));
   }
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    f.experts_seen[i].second.to(tokens[i], *f.experts_seen[i].first);
+  auto& seen = f.experts_seen[rank];
+  seen.resize(tokens.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i) seen[i].to(tokens[i], *f.expert_counters[i]);
 }
 
 void Metrics::request_tokenized(std::size_t prompt_tokens) {
@@ -171,6 +199,21 @@ void Metrics::epoch(Epoch now) {
 }
 void Metrics::worker_restarted() {
   families_->restarts.Increment();
+}
+void Metrics::loaded(int rank, std::uint64_t bytes) {
+  auto& f = *families_;
+  const std::lock_guard lock(f.mutex);
+  auto labels = f.labels;
+  labels["rank"] = std::to_string(rank);
+  f.loaded_seen[rank].to(bytes, f.loaded.Add(labels));
+}
+void Metrics::fault(const std::string& kind) {
+  auto labels = families_->labels;
+  labels["kind"] = kind;
+  families_->faults.Add(labels).Increment();
+}
+void Metrics::recovered(std::chrono::duration<double> since_fault) {
+  families_->recovery_seconds.Observe(since_fault.count());
 }
 void Metrics::stale_message() {
   families_->stale.Increment();

@@ -22,9 +22,10 @@ class Metrics {
   // What scheduler and pool counted, after each step or change of queue. Counters take the growth since the
   // last call.
   void scheduler(const runtime::SchedulerStats& stats);
-  void blocks(const runtime::PoolUsage& usage);
+  void blocks(GroupId group, const runtime::PoolUsage& usage);
   void step_committed(std::chrono::duration<double> took);
-  void expert_load(std::span<const std::uint64_t> tokens);  // growing, by expert
+  void expert_load(int rank,
+                   std::span<const std::uint64_t> tokens);  // growing, by expert; of one rank's group
 
   void request_tokenized(std::size_t prompt_tokens);
   // Each output token is told once, as its choice's first or as a later one.
@@ -34,7 +35,10 @@ class Metrics {
   void request_finished(std::chrono::duration<double> since_arrival);
 
   void epoch(Epoch now);
+  void loaded(int rank, std::uint64_t bytes);  // of weights, since the rank's process began
   void worker_restarted();
+  void fault(const std::string& kind);
+  void recovered(std::chrono::duration<double> since_fault);
   void stale_message();  // dropped because its epoch is over
 
  private:

@@ -1,5 +1,10 @@
 #include "actors/replica.hpp"
 
+#include <algorithm>
+
+#include "actors/link.hpp"
+#include "runtime/build_id.hpp"
+
 namespace troupe::actors {
 namespace {
 
@@ -21,58 +26,83 @@ class NoGeneration final : public Generation {
   void cancel() override {}
 };
 
+std::unique_ptr<caf::actor_system_config> make_config(const ReplicaOptions& options) {
+  if (options.processes) return std::make_unique<LinkedConfig>(options.processes->node.identity);
+  return std::make_unique<LocalConfig>();
+}
+
 }  // namespace
-
-Replica::Config::Config() {
-  add_messages(*this);
-  set("logger.verbosity", caf::atom("quiet"));
-  set("scheduler.policy", caf::atom("sharing"));  // the stealing one polls, and sleeps between
-}
-
-ReplicaSettings Replica::supervisor_settings() const {
-  ReplicaSettings settings;
-  settings.worker.checkpoint = options_.checkpoint;
-  settings.worker.sharding.virtual_shards = options_.virtual_shards;
-  settings.worker.limits = {.max_tokens = options_.scheduler.max_num_batched_tokens,
-                            .max_logit_rows = options_.scheduler.max_num_seqs,
-                            .max_positions = options_.scheduler.max_model_len};
-  settings.worker.blocks = options_.blocks;
-  settings.worker.block_size = options_.scheduler.block_size;
-  settings.worker.threads = options_.threads;
-  settings.worker.progress = progress_;
-  settings.worker.metrics = metrics_;
-  settings.blocks = {options_.blocks, options_.scheduler.block_size, options_.scheduler.prefix_caching, 0,
-                     metrics_};
-  settings.restarts = options_.restarts;
-  settings.status = status_;
-  settings.metrics = metrics_;
-  return settings;
-}
 
 Replica::Replica(ReplicaOptions options)
     : options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
-      system_(config_) {
-  const auto scheduler =
-      system_.spawn<caf::detached>(scheduler_actor, options_.scheduler, options_.policy, metrics_);
+      config_(make_config(options_)),
+      system_(std::make_unique<caf::actor_system>(*config_)) {
   context_->text = options_.text;
-  context_->scheduler = scheduler;
   context_->metrics = metrics_;
   context_->parse_reasoning = options_.parse_reasoning;
   context_->parse_tool_calls = options_.parse_tool_calls;
   context_->max_choices = std::size_t(options_.scheduler.max_waiting);
   context_->max_model_len = options_.scheduler.max_model_len;
-  edge_ = system_.spawn(edge_actor, metrics_);
-  supervisor_ = system_.spawn(replica_supervisor, supervisor_settings(), scheduler);
+  edge_ = system_->spawn(edge_actor, metrics_);
+  supervisor_ = system_->spawn(replica_supervisor, supervisor_settings());
+  try {
+    start_node();
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+ReplicaSettings Replica::supervisor_settings() const {
+  const auto& plan = options_.sharding;
+  ReplicaSettings settings;
+  settings.model = {.checkpoint = options_.checkpoint,
+                    .tensor_parallel = plan.tensor_parallel,
+                    .data_parallel = plan.data_parallel,
+                    .expert_parallel = plan.expert_parallel,
+                    .virtual_shards = plan.virtual_shards,
+                    .max_tokens = options_.scheduler.max_num_batched_tokens,
+                    .max_logit_rows = options_.scheduler.max_num_seqs,
+                    .max_positions = options_.scheduler.max_model_len,
+                    .blocks = options_.blocks,
+                    .block_size = options_.scheduler.block_size};
+  settings.nodes = options_.processes ? options_.processes->nodes : 1;
+  settings.experts = options_.experts;
+  settings.build = runtime::build_id();
+  settings.scheduler = {options_.scheduler, options_.policy, plan.data_parallel, 0, metrics_};
+  settings.blocks = {options_.blocks, options_.scheduler.block_size, options_.scheduler.prefix_caching, 0, 0,
+                     metrics_};
+  settings.restarts = options_.restarts;
+  settings.hang_limit = options_.hang_limit;
+  settings.status = status_;
+  settings.metrics = metrics_;
+  settings.edge = edge_;
+  return settings;
+}
+
+void Replica::start_node() {
+  if (!options_.processes) {
+    system_->spawn(local_node, supervisor_, WorkerOptions{options_.threads, "", &ticks_, &progress_});
+    return;
+  }
+  auto& processes = *options_.processes;
+  auto& order = processes.node.order;
+  order.port = open_door(*system_, supervisor_, order.host, order.port);
+  if (processes.door_opened) processes.door_opened(order.port);
+  const auto here = system_->spawn(node, processes.node);
+  caf::anon_send(here, supervisor_);
 }
 
 Replica::~Replica() {
-  progress_->stop = true;
+  end();
+  system_->await_all_actors_done();
+}
+
+void Replica::end() {
+  progress_.stop = true;
   caf::anon_send(edge_, caf::ok_atom::value);
   caf::anon_send(supervisor_, caf::ok_atom::value);
-  caf::anon_send_exit(context_->scheduler, caf::exit_reason::user_shutdown);
-  system_.await_all_actors_done();
-  context_->scheduler = SchedulerHandle{};
 }
 
 std::unique_ptr<Generation> Replica::generate(GenerationRequest request,
@@ -82,7 +112,7 @@ std::unique_ptr<Generation> Replica::generate(GenerationRequest request,
     return std::make_unique<NoGeneration>();
   }
   auto once = std::make_shared<TerminalOnce>(std::move(sink));
-  const auto born = system_.spawn(actors::request, std::move(request), context_, once);
+  const auto born = system_->spawn(actors::request, std::move(request), context_, once);
   caf::anon_send(edge_, born, once);
   return std::make_unique<RunningGeneration>(born);
 }
@@ -98,13 +128,54 @@ bool Replica::healthy() const {
 
 std::vector<StartupPhase> Replica::startup() const {
   const bool loaded = ready();
+  const std::uint64_t bytes = options_.processes ? status_->loaded_bytes.load() : progress_.done.load();
+  // Ranks read some weights more than once in all, so the end is only known from the checkpoint's size.
   return {{"opening_checkpoint", "done", 0, 0},
-          {"loading_weights", loaded ? "done" : "running", progress_->done, progress_->total},
+          {"loading_weights", loaded ? "done" : "running", std::min(bytes, options_.weight_bytes),
+           options_.weight_bytes},
           {"ready", loaded ? "done" : "pending", 0, 0}};
 }
 
-void Replica::crash_worker() {
-  caf::anon_send(supervisor_, CrashWorker{});
+// Of the rank in this process.
+StepId Replica::step_in(Epoch epoch) const {
+  const Tick tick = ticks_.read();
+  return tick.epoch == epoch ? tick.step : 0;
+}
+
+ReplicaView Replica::replica() const {
+  ReplicaView view = status_->view();
+  view.state = to_string(status_->state.load());
+  if (!options_.processes && !view.ranks.empty()) view.ranks.front().step = step_in(view.epoch);
+  return view;
+}
+
+Expected<void> Replica::drill(const Drill& drill) {
+  if (drill.rank < 0 || drill.rank >= options_.sharding.ranks())
+    return refuse("there is no rank " + std::to_string(drill.rank), "rank");
+  if (drill.group >= GroupId(options_.sharding.data_parallel))
+    return refuse("there is no group " + std::to_string(drill.group), "group");
+  if (drill.kind == Drill::Kind::corrupt_message && !options_.processes)
+    return refuse("messages to a rank of the same process cannot be corrupted", "kind");
+  caf::anon_send(supervisor_, drill);
+  return {};
+}
+
+Expected<void> Replica::place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) {
+  if (!options_.sharding.expert_parallel)
+    return refuse("experts are split over all ranks; start with --enable-expert-parallel to place them",
+                  "expert");
+  if (expert < 0 || expert >= options_.experts)
+    return refuse(
+        "there is no expert " + std::to_string(expert) + " among " + std::to_string(options_.experts),
+        "expert");
+  std::ranges::sort(ranks);
+  if (ranks.empty() || std::ranges::adjacent_find(ranks) != ranks.end() || ranks.front() < 0 ||
+      ranks.back() >= options_.sharding.ranks())
+    return refuse(
+        "name one or more different ranks from 0 to " + std::to_string(options_.sharding.ranks() - 1),
+        "ranks");
+  caf::anon_send(supervisor_, PlaceExpert{expert, std::move(ranks)});
+  return {};
 }
 
 }  // namespace troupe::actors

@@ -1,29 +1,42 @@
-// The replica of this process: owns the actor system and shows it to the HTTP edge as a Service.
+// The replica, as its first node sees it: owns the actor system and shows it to the HTTP edge as a Service.
 #pragma once
 
 #include "actors/edge_actor.hpp"
+#include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
-#include "actors/scheduler_actor.hpp"
 #include "actors/service.hpp"
 
 namespace troupe::actors {
 
 struct ReplicaOptions {
-  std::shared_ptr<const model::Checkpoint> checkpoint;
+  std::string checkpoint;  // folder
+  std::uint64_t weight_bytes = 0;
+  std::int32_t experts = 0;  // of the model
   std::shared_ptr<const model::TextModel> text;
   ModelInfo info;
   std::string policy = "decode_first";
   runtime::SchedulerLimits scheduler;
-  std::int32_t blocks = 0;
-  int threads = 1;
-  int virtual_shards = 16;
+  std::int32_t blocks = 0;                               // of each attention group
+  model::ShardingPlan sharding;                          // but for the rank
   bool parse_reasoning = true, parse_tool_calls = true;  // where the tokenizer has the markers
   runtime::RestartPolicy::Limits restarts;
+  std::chrono::milliseconds hang_limit{400};
+  int threads = 1;  // of a rank in this process
+
+  // Workers as processes, on this node and others. Unset: one rank, in this process.
+  struct Processes {
+    std::int32_t nodes = 1;
+    NodeSettings node;  // order.host and order.port: where to listen; port 0: any free one
+    // Called with the port once the door is open, before the first worker starts.
+    std::function<void(std::uint16_t port)> door_opened;
+  };
+  std::optional<Processes> processes;
 };
 
 class Replica final : public Service {
  public:
-  // Starts all actors; weights are read behind the caller's back, see ready().
+  // Starts all actors; weights are read behind the caller's back, see ready(). Throws Error when the door of
+  // the replica cannot be opened.
   explicit Replica(ReplicaOptions options);
   ~Replica() override;  // ends every stream, waits for all actors
 
@@ -34,24 +47,24 @@ class Replica final : public Service {
   bool healthy() const override;
   std::vector<StartupPhase> startup() const override;
   std::string metrics_text() const override { return metrics_->text(); }
-
-  // Fault drill: the worker overwrites its KV storage and dies.
-  void crash_worker();
-  const ReplicaStatus& status() const { return *status_; }
+  ReplicaView replica() const override;
+  Expected<void> drill(const Drill& drill) override;
+  Expected<void> place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) override;
 
  private:
-  struct Config : caf::actor_system_config {
-    Config();
-  };
   ReplicaSettings supervisor_settings() const;
+  void start_node();
+  void end();  // of all actors, soon
+  StepId step_in(Epoch epoch) const;
 
   ReplicaOptions options_;
-  std::shared_ptr<model::Progress> progress_ = std::make_shared<model::Progress>();
+  TickBoard ticks_;  // of the rank in this process, as is:
+  model::Progress progress_;
   std::shared_ptr<ReplicaStatus> status_ = std::make_shared<ReplicaStatus>();
   std::shared_ptr<Metrics> metrics_;
   std::shared_ptr<RequestContext> context_ = std::make_shared<RequestContext>();
-  Config config_;
-  caf::actor_system system_;
+  std::unique_ptr<caf::actor_system_config> config_;
+  std::unique_ptr<caf::actor_system> system_;
   EdgeHandle edge_;
   ReplicaSupervisorHandle supervisor_;
 };

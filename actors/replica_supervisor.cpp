@@ -1,129 +1,330 @@
+// The replica's epochs, and the actors of this process.
 #include "actors/replica_supervisor.hpp"
 
+#include <algorithm>
+#include <random>
+
 #include "runtime/base/log.hpp"
+#include "transport/expert_placement.hpp"
 
 namespace troupe::actors {
 namespace {
 
-using Self = ReplicaSupervisorHandle::stateful_pointer<ReplicaSupervisorState>;
 using Status = ReplicaStatus::State;
 
-WorkerHandle spawn_worker(Self self) {
-  const auto& settings = self->state.settings;
-  return settings.own_threads ? self->spawn<caf::monitored + caf::detached>(worker, settings.worker)
-                              : self->spawn<caf::monitored>(worker, settings.worker);
+double milliseconds(Duration time) {
+  return std::chrono::duration<double, std::milli>(time).count();
 }
 
-KvBlockManagerHandle spawn_blocks(Self self) {
-  auto settings = self->state.settings.blocks;
-  settings.epoch = self->state.epoch;
-  return self->state.settings.own_threads
-             ? self->spawn<caf::monitored + caf::detached>(kv_block_manager, settings)
-             : self->spawn<caf::monitored>(kv_block_manager, settings);
-}
-
-void give_up(Self self, const std::string& why) {
-  auto& state = self->state;
-  state.settings.status->state = Status::failed;
-  log_event(LogLevel::error, "replica_failed", {{"epoch", state.epoch}, {"reason", why}});
-  self->send(state.scheduler,
-             GiveUp{{RefusalKind::unavailable,
-                     "The replica has failed and was not restarted again; see the server's log.", "",
-                     "replica_failed"}});
-}
-
-void serve_epoch(Self self, const Joined& joined) {
-  auto& state = self->state;
-  if (joined.epoch != state.epoch) return state.settings.metrics->stale_message();
-  state.settings.status->state = Status::serving;
-  log_event(LogLevel::info, "epoch_began", {{"epoch", state.epoch}, {"arithmetic", joined.arithmetic}});
-  self->send(state.scheduler, state.epoch, state.blocks, state.worker);
-}
-
-// Brings in what is missing; everybody learns the epoch.
-void begin_epoch(Self self) {
-  auto& state = self->state;
-  state.settings.status->epoch = state.epoch;
-  state.settings.metrics->epoch(state.epoch);
-  if (!state.blocks) state.blocks = spawn_blocks(self);
-  if (!state.worker) state.worker = spawn_worker(self);
-  self->request(state.worker, caf::infinite, JoinEpoch{state.epoch})
-      .then([self](const Joined& joined) { serve_epoch(self, joined); },
-            [self](const caf::error& error) {
-              // A worker that dies is restarted. One that cannot read the checkpoint would fail again.
-              if (error == caf::sec::runtime_error && self->state.settings.status->state == Status::loading)
-                give_up(self, "the model cannot be loaded");
-            });
-}
-
-void end_epoch(Self self, const char* part) {
-  auto& state = self->state;
-  if (state.settings.status->state == Status::failed) return;
-  if (state.settings.status->state == Status::serving) state.settings.status->state = Status::recovering;
-  ++state.epoch;
-  if (state.blocks) self->send(state.blocks, VoidBlocks{state.epoch});
-  self->request(state.scheduler, caf::infinite, StopEpoch{state.epoch})
-      .then(
-          [self, part, epoch = state.epoch](const EpochStopped& stopped) {
-            auto& state = self->state;
-            if (epoch != state.epoch)
-              return;  // another part died meanwhile, and its end of epoch goes on from here
-            const auto delay = state.restarts->on_death(stopped.steps_committed > 0);
-            log_event(
-                LogLevel::warning, "part_died",
-                {{"part", part}, {"next_epoch", epoch}, {"consecutive", state.restarts->consecutive()}});
-            if (!delay)
-              return give_up(self, std::string(part) + " died again and again without a step between");
-            ++state.settings.status->restarts;
-            state.settings.metrics->worker_restarted();
-            if (delay->count() == 0) return begin_epoch(self);
-            self->delayed_send(self, *delay, JoinEpoch{epoch});
-          },
-          [self](const caf::error&) { give_up(self, "the scheduler is gone"); });
-}
-
-void on_down(Self self, const caf::down_msg& down) {
-  auto& state = self->state;
-  if (state.worker && down.source == state.worker.address()) {
-    state.worker = WorkerHandle{};
-    end_epoch(self, "worker");
-  } else if (state.blocks && down.source == state.blocks.address()) {
-    state.blocks = KvBlockManagerHandle{};
-    end_epoch(self, "kv_block_manager");
-  } else if (down.source == state.scheduler.address()) {
-    give_up(self, "the scheduler died");
+// Nobody who has not been told can guess it.
+std::string draw_secret() {
+  std::random_device device;
+  std::string secret;
+  for (int i = 0; i < 4; ++i) {
+    char digits[9];
+    std::snprintf(digits, sizeof digits, "%08x", device());
+    secret += digits;
   }
+  return secret;
 }
 
 }  // namespace
 
-ReplicaSupervisorHandle::behavior_type replica_supervisor(Self self, ReplicaSettings settings,
-                                                          SchedulerHandle scheduler) {
+void ReplicaSupervisorState::begin(Self self, ReplicaSettings settings) {
+  self_ = self;
+  settings_ = std::move(settings);
+  epoch_ = 1;
+  ranks_.assign(std::size_t(settings_.ranks()), Rank(settings_.restarts));
+  nodes_.resize(std::size_t(settings_.nodes));
+  blocks_.resize(std::size_t(settings_.model.data_parallel));
+  parts_.assign(1 + blocks_.size(), Part(settings_.restarts));
+  spawn_scheduler();
+  for (const GroupId group : all_groups()) spawn_blocks(group);
+  end_epoch({});
+}
+
+void ReplicaSupervisorState::spawn_scheduler() {
+  auto settings = settings_.scheduler;
+  settings.groups = settings_.model.data_parallel;
+  settings.epoch = epoch_;
+  scheduler_ = settings_.own_threads ? self_->spawn<caf::monitored + caf::detached>(scheduler_actor, settings)
+                                     : self_->spawn<caf::monitored>(scheduler_actor, settings);
+  self_->send(settings_.edge, scheduler_);
+}
+
+void ReplicaSupervisorState::spawn_blocks(GroupId group) {
+  auto settings = settings_.blocks;
+  settings.group = group;
+  settings.generation = epoch_;
+  blocks_[group] = settings_.own_threads
+                       ? self_->spawn<caf::monitored + caf::detached>(kv_block_manager, settings)
+                       : self_->spawn<caf::monitored>(kv_block_manager, settings);
+}
+
+std::vector<GroupId> ReplicaSupervisorState::all_groups() const {
+  std::vector<GroupId> all;
+  for (GroupId group = 0; group < blocks_.size(); ++group) all.push_back(group);
+  return all;
+}
+
+// lost: groups whose caches are void.
+void ReplicaSupervisorState::end_epoch(const std::vector<GroupId>& lost) {
+  auto& status = *settings_.status;
+  if (status.state == Status::failed) return;
+  if (status.state == Status::serving) status.state = Status::recovering;
+  ++epoch_;
+  stopped_ = joining_ = false;
+  enquiry_.reset();
+  for (Rank& rank : ranks_) {
+    if (rank.worker) self_->send(rank.worker, AbortEpochs{epoch_});
+    if (rank.state == Rank::State::serving || rank.state == Rank::State::joining)
+      rank.state = Rank::State::ready;
+  }
+  for (const GroupId group : lost)
+    if (blocks_[group]) self_->send(blocks_[group], VoidBlocks{epoch_});
+  status.epoch = epoch_;
+  settings_.metrics->epoch(epoch_);
+  show();
+  self_->request(scheduler_, caf::infinite, StopEpoch{epoch_, lost})
+      .then(
+          [this, epoch = epoch_](const EpochStopped& stopped) {
+            if (stopped.steps_committed > 0) {
+              stalls_ = 0;
+              for (Rank& rank : ranks_) rank.progressed = true;
+            }
+            if (epoch != epoch_) return;  // the end of another epoch goes on from here
+            stopped_ = true;
+            restart_dead();
+            begin_epoch_if_complete();
+          },
+          [](const caf::error&) {});  // its death ends the epoch once more
+}
+
+void ReplicaSupervisorState::begin_epoch_if_complete() {
+  if (settings_.status->state == Status::failed || !stopped_ || joining_ || !scheduler_) return;
+  if (std::ranges::any_of(blocks_, [](const auto& manager) { return !manager; })) return;
+  if (std::ranges::any_of(ranks_, [](const Rank& rank) { return rank.state != Rank::State::ready; })) return;
+  if (now() < not_before_) return;  // a message to itself is on the way
+  joining_ = true;
+  joined_ = 0;
+  const JoinEpoch order{epoch_, draw_secret(), experts_};
+  for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
+    Rank& rank = ranks_[std::size_t(i)];
+    rank.state = Rank::State::joining;
+    self_->request(rank.worker, caf::infinite, order)
+        .then(
+            [this, i](const Joined& answer) {
+              if (answer.epoch == epoch_) joined(i);
+            },
+            [this, i, epoch = epoch_](const caf::error& error) {
+              if (epoch == epoch_) join_failed(i, self_->system().render(error));
+            });
+  }
+  show();
+}
+
+void ReplicaSupervisorState::joined(std::int32_t rank) {
+  ranks_[std::size_t(rank)].state = Rank::State::serving;
+  if (++joined_ == ranks_.size()) serve();
+}
+
+// A rank could not meet another. If one died, its end is told otherwise; if not, they try again.
+void ReplicaSupervisorState::join_failed(std::int32_t rank, const std::string& why) {
+  constexpr std::chrono::milliseconds first_pause{50}, longest_pause{5000};
+  log_event(LogLevel::warning, "join_failed", {{"rank", rank}, {"epoch", epoch_}, {"error", why}});
+  const auto pause = std::min(longest_pause, first_pause * (1 << std::min(failed_joins_++, 10)));
+  not_before_ = now() + pause;
+  end_epoch({});
+  self_->delayed_send(self_, pause, epoch_);
+}
+
+void ReplicaSupervisorState::share_address(const RankAddress& address) {
+  if (address.epoch != epoch_) return settings_.metrics->stale_message();
+  for (const Rank& rank : ranks_)
+    if (rank.worker) self_->send(rank.worker, address);
+}
+
+void ReplicaSupervisorState::serve() {
+  failed_joins_ = 0;
+  std::vector<WorkerHandle> workers;
+  for (const Rank& rank : ranks_) workers.push_back(rank.worker);
+  settings_.status->state = Status::serving;
+  self_->send(scheduler_, epoch_, blocks_, std::move(workers));
+  log_event(LogLevel::info, "epoch_began",
+            {{"epoch", epoch_}, {"ranks", ranks_.size()}, {"arithmetic", arithmetic_}});
+  if (!std::exchange(recovered_, true)) {
+    fault_->recovered_ms = milliseconds(now() - fault_at_);
+    settings_.metrics->recovered(now() - fault_at_);
+    log_event(LogLevel::info, "recovered", {{"epoch", epoch_}, {"recovered_ms", *fault_->recovered_ms}});
+  }
+  show();
+}
+
+void ReplicaSupervisorState::note_fault(std::optional<std::int32_t> rank, const std::string& kind,
+                                        const Tick& tick, double detected_ms) {
+  FaultView fault;
+  fault.rank = rank;
+  fault.kind = kind;
+  fault.step = tick.step;
+  if (tick.layer >= 0) fault.layer = tick.layer;
+  if (tick.collective != Collective::none) fault.collective = troupe::to_string(tick.collective);
+  fault.detected_ms = detected_ms;
+  log_event(LogLevel::warning, "fault",
+            {{"kind", kind},
+             {"rank", rank ? nlohmann::ordered_json(*rank) : nlohmann::ordered_json()},
+             {"epoch", epoch_},
+             {"step", fault.step},
+             {"layer", tick.layer},
+             {"collective", troupe::to_string(tick.collective)},
+             {"detected_ms", detected_ms}});
+  settings_.metrics->fault(kind);
+  // Until everything is back, it is one recovery, counted from its first fault.
+  if (std::exchange(recovered_, false)) fault_at_ = now();
+  fault_ = std::move(fault);
+}
+
+// A collective failed without a word of who is at fault: a death or a hang is told within the limit. If none
+// is, what is between the ranks failed, and they meet anew.
+void ReplicaSupervisorState::step_failed(const StepFailed& failed) {
+  if (failed.epoch != epoch_) return settings_.metrics->stale_message();
+  log_event(LogLevel::warning, "step_failed",
+            {{"rank", failed.rank}, {"epoch", failed.epoch}, {"error", failed.error}});
+  if (settings_.status->state == Status::serving)
+    enquire({std::nullopt, "collective_failed"}, settings_.hang_limit + settings_.hang_limit / 4);
+}
+
+void ReplicaSupervisorState::enquire(Enquiry enquiry, std::chrono::milliseconds patience) {
+  // A culprit is better news than none.
+  if (enquiry_ && (enquiry_->rank || !enquiry.rank)) return;
+  enquiry_ = std::move(enquiry);
+  self_->delayed_send(self_, patience, epoch_);
+}
+
+void ReplicaSupervisorState::due(Epoch epoch) {
+  if (settings_.status->state == Status::failed) return;
+  // A pause before the next epoch outlives the epoch that it was asked for in.
+  if (epoch != epoch_ || !enquiry_) return begin_epoch_if_complete();
+  note_fault(enquiry_->rank, enquiry_->kind, {}, 0);
+  end_epoch({});
+}
+
+// True if another may take its place.
+bool ReplicaSupervisorState::part_died(Part& part, const char* name) {
+  if (settings_.status->state == Status::failed) return false;
+  constexpr std::chrono::milliseconds healthy_life{500};
+  const bool progressed = now() - std::exchange(part.died, now()) > healthy_life;
+  note_fault(std::nullopt, std::string(name) + "_died", {}, 0);
+  if (part.policy.on_death(progressed)) return true;
+  give_up(std::string(name) + " died again and again");
+  return false;
+}
+
+void ReplicaSupervisorState::down(const caf::down_msg& down) {
+  if (scheduler_ && down.source == scheduler_.address()) {
+    scheduler_ = SchedulerHandle{};
+    if (!part_died(parts_.front(), "scheduler")) return;
+    spawn_scheduler();
+    return end_epoch(all_groups());
+  }
+  for (const GroupId group : all_groups()) {
+    if (!blocks_[group] || down.source != blocks_[group].address()) continue;
+    blocks_[group] = KvBlockManagerHandle{};
+    if (!part_died(parts_[1 + group], "kv_block_manager")) return;
+    spawn_blocks(group);
+    return end_epoch({group});
+  }
+  for (std::int32_t node = 0; node < settings_.nodes; ++node)
+    if (auto& handle = nodes_[std::size_t(node)].handle; handle && down.source == handle.address())
+      return node_lost(node);
+  for (std::int32_t rank = 0; rank < settings_.ranks(); ++rank)
+    if (auto& worker = ranks_[std::size_t(rank)].worker; worker && down.source == worker.address())
+      return cut_off(rank);
+}
+
+void ReplicaSupervisorState::give_up(const std::string& why) {
+  if (settings_.status->state.exchange(Status::failed) == Status::failed) return;
+  log_event(LogLevel::error, "replica_failed", {{"epoch", epoch_}, {"reason", why}});
+  self_->send(settings_.edge,
+              GiveUp{{RefusalKind::unavailable,
+                      "The replica has failed and was not restarted again; see the server's log.", "",
+                      "replica_failed"}});
+  show();
+}
+
+void ReplicaSupervisorState::place(const PlaceExpert& order) {
+  if (experts_.empty())
+    experts_ = transport::ExpertPlacement::spread(settings_.experts, settings_.ranks()).holders;
+  experts_[std::size_t(order.expert)] = order.ranks;
+  log_event(LogLevel::info, "expert_placed", {{"expert", order.expert}, {"ranks", order.ranks}});
+  end_epoch({});
+}
+
+void ReplicaSupervisorState::drill(const Drill& drill) {
+  switch (drill.kind) {
+    case Drill::Kind::crash_scheduler:
+      return self_->send(scheduler_, drill);
+    case Drill::Kind::crash_block_manager:
+      return self_->send(blocks_.at(drill.group), drill);
+    case Drill::Kind::crash_worker:
+    case Drill::Kind::crash_expert_shard:
+      return self_->send(ranks_.at(std::size_t(drill.rank)).worker, drill);
+    case Drill::Kind::corrupt_message: {
+      // Of the right epoch, and nonsense in all else.
+      runtime::Slice slice{1, {-1}, -7, {1 << 30}, true, {}, 0};
+      return self_->send(ranks_.at(std::size_t(drill.rank)).worker,
+                         runtime::StepPlan{epoch_, 0, {{group_of(drill.rank), {slice}}}});
+    }
+  }
+}
+
+void ReplicaSupervisorState::show() {
+  ReplicaView view;
+  view.epoch = epoch_;
+  view.state = actors::to_string(settings_.status->state.load());
+  for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
+    const Rank& rank = ranks_[std::size_t(i)];
+    const Tick& tick = rank.last.tick;
+    view.ranks.push_back({i, i / ranks_of_node(), rank.pid, to_string(rank.state),
+                          tick.epoch == epoch_ ? tick.step : 0, rank.restarts});
+  }
+  view.last_fault = fault_;
+  settings_.status->show(std::move(view));
+}
+
+// Deaths from here on are wanted.
+void ReplicaSupervisorState::end() {
+  settings_.status->state = Status::failed;
+  self_->quit(caf::exit_reason::user_shutdown);
+  for (const Node& node : nodes_)
+    if (node.handle) self_->send(node.handle, caf::ok_atom::value);
+  for (const auto& manager : blocks_)
+    if (manager) self_->send_exit(manager, caf::exit_reason::user_shutdown);
+  if (scheduler_) self_->send_exit(scheduler_, caf::exit_reason::user_shutdown);
+}
+
+ReplicaSupervisorHandle::behavior_type replica_supervisor(ReplicaSupervisorState::Self self,
+                                                          ReplicaSettings settings) {
   auto& state = self->state;
-  state.restarts.emplace(settings.restarts);
-  state.settings = std::move(settings);
-  state.scheduler = std::move(scheduler);
-  state.epoch = 1;
-  self->set_down_handler([self](const caf::down_msg& down) { on_down(self, down); });
-  self->monitor(state.scheduler);
-  self->request(state.scheduler, caf::infinite, StopEpoch{state.epoch})
-      .then([self](const EpochStopped&) { begin_epoch(self); },
-            [self](const caf::error&) { give_up(self, "the scheduler is gone"); });
+  self->set_down_handler([&state](const caf::down_msg& down) { state.down(down); });
+  state.begin(self, std::move(settings));
   return {
-      [self](const JoinEpoch& join) {
-        if (join.epoch == self->state.epoch) begin_epoch(self);
+      [&state](const NodeArrived& arrived, const NodeHandle& node) {
+        return state.node_arrived(arrived, node);
       },
-      [self](const CrashWorker& crash) {
-        if (self->state.worker) self->send(self->state.worker, crash);
+      [&state](const WorkerArrived& arrived, const WorkerHandle& worker) {
+        state.worker_arrived(arrived, worker);
       },
-      [self](caf::ok_atom) {
-        auto& state = self->state;
-        state.settings.status->state = Status::failed;  // deaths from here on are wanted
-        self->quit(caf::exit_reason::user_shutdown);
-        if (state.worker) self->send_exit(state.worker, caf::exit_reason::user_shutdown);
-        if (state.blocks) self->send_exit(state.blocks, caf::exit_reason::user_shutdown);
-        self->send_exit(state.scheduler, caf::exit_reason::user_shutdown);
-      },
+      [&state](const WorkerExited& exited) { state.worker_exited(exited); },
+      [&state](const WorkerHangs& hangs) { state.worker_hangs(hangs); },
+      [&state](const NodeTicks& ticks) { state.ticks(ticks); },
+      [&state](const RankAddress& address) { state.share_address(address); },
+      [&state](const StepFailed& failed) { state.step_failed(failed); },
+      [&state](const ExpertLoad& load) { state.expert_load(load); },
+      [&state](const PlaceExpert& order) { state.place(order); },
+      [&state](const Drill& drill) { state.drill(drill); },
+      [&state](Epoch epoch) { state.due(epoch); },
+      [&state](const StartWorker& order) { state.restart_due(order); },
+      [&state](caf::ok_atom) { state.end(); },
   };
 }
 

@@ -22,7 +22,14 @@ Choice* find_running(RequestState& state, SequenceId sequence) {
 }
 
 void submit(Self self, const Choice& choice) {
-  self->send(self->state.context->scheduler, Submit{choice.submission});
+  self->send(self->state.scheduler, Submit{choice.submission});
+  if (choice.paused) self->send(self->state.scheduler, PauseSequence{choice.submission.sequence});
+}
+
+// With all that it has produced, after a fault.
+void replay(Self self, Choice& choice) {
+  choice.submission.resubmitted = true;
+  submit(self, choice);
 }
 
 // Takes all sequences back from the scheduler and ends. outcome: for the metrics and the log.
@@ -31,7 +38,7 @@ void leave(Self self, const char* outcome) {
   for (Choice& choice : state.choices)
     if (!choice.finished) {
       choice.finished = true;
-      self->send(state.context->scheduler, CancelSequence{choice.submission.sequence});
+      self->send(state.scheduler, CancelSequence{choice.submission.sequence});
       state.context->metrics->choice_finished(outcome);
     }
   log_event(LogLevel::info, "request_ended",
@@ -62,9 +69,9 @@ void pace(Self self, Choice& choice) {
   if (choice.finished || behind == choice.paused) return;
   choice.paused = behind;
   if (behind)
-    self->send(self->state.context->scheduler, PauseSequence{choice.submission.sequence});
+    self->send(self->state.scheduler, PauseSequence{choice.submission.sequence});
   else
-    self->send(self->state.context->scheduler, ResumeSequence{choice.submission.sequence});
+    self->send(self->state.scheduler, ResumeSequence{choice.submission.sequence});
 }
 
 // Sends what the reader has credit for, the choices taking turns, and ends when nothing is left to come or to
@@ -153,7 +160,7 @@ void take_token(Self self, const TokenReady& ready) {
   if (stopped || committed.finish != runtime::FinishReason::none) {
     if (!stopped) choice->output.finish();
     if (committed.finish == runtime::FinishReason::none)
-      self->send(state.context->scheduler, CancelSequence{committed.sequence});
+      self->send(state.scheduler, CancelSequence{committed.sequence});
     finish_choice(state, *choice, stopped ? runtime::FinishReason::stop : committed.finish);
   }
   // The request's id makes the call's unique among all that a client may put into one conversation.
@@ -178,7 +185,15 @@ void begin(Self self) {
             {{"request_id", state.request.id},
              {"choices", state.choices.size()},
              {"prompt_tokens", state.usage.prompt_tokens}});
-  for (const Choice& choice : state.choices) submit(self, choice);
+}
+
+// The edge tells of each in turn, so that nothing is submitted twice.
+void use_scheduler(Self self, const SchedulerHandle& scheduler) {
+  auto& state = self->state;
+  const SchedulerHandle before = std::exchange(state.scheduler, scheduler);
+  if (before == scheduler) return;
+  for (Choice& choice : state.choices)
+    if (!choice.finished) before ? replay(self, choice) : submit(self, choice);
 }
 
 }  // namespace
@@ -191,11 +206,6 @@ RequestHandle::behavior_type request(Self self, GenerationRequest request,
   state.request = std::move(request);
   state.context = std::move(context);
   state.sink = std::move(sink);
-  self->set_down_handler([self](const caf::down_msg&) {
-    self->state.sink->fail({RefusalKind::unavailable, "The scheduler has failed.", "", "replica_failed"});
-    leave(self, "error");
-  });
-  self->monitor(state.context->scheduler);
   begin(self);
   return {
       [self](const TokenReady& ready) { take_token(self, ready); },
@@ -205,10 +215,11 @@ RequestHandle::behavior_type request(Self self, GenerationRequest request,
         leave(self, "error");
       },
       [self](const Interrupted& interrupted) {
-        if (const Choice* choice = find_running(self->state, interrupted.sequence)) {
-          submit(self, *choice);
-          if (choice->paused) self->send(self->state.context->scheduler, PauseSequence{interrupted.sequence});
-        }
+        if (Choice* choice = find_running(self->state, interrupted.sequence)) replay(self, *choice);
+      },
+      [self](const SchedulerHandle& scheduler) { use_scheduler(self, scheduler); },
+      [self](const GiveUp& message) {
+        if (self->state.sink->fail(message.why)) leave(self, "error");
       },
       [self](const Credit& credit) {
         self->state.credit += credit.deltas;

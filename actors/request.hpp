@@ -14,10 +14,10 @@
 
 namespace troupe::actors {
 
-// What all requests of a replica share.
+// What all requests of a replica share. Thread-safe.
 struct RequestContext {
+  // Set before the first request is born.
   std::shared_ptr<const model::TextModel> text;
-  SchedulerHandle scheduler;
   std::shared_ptr<Metrics> metrics;
   std::int32_t max_model_len = 0;
   std::size_t max_choices = 1024;  // of a request: more could never wait together
@@ -74,6 +74,7 @@ struct RequestState {
 
   GenerationRequest request;
   std::shared_ptr<RequestContext> context;
+  SchedulerHandle scheduler;  // that knows the sequences; unset until the edge has told of one
   std::shared_ptr<TerminalOnce> sink;
   std::vector<Choice> choices;
   Usage usage;

@@ -20,11 +20,9 @@ void settle(Self self, const caf::actor_addr& owner, SequenceId sequence) {
   submitted.erase(found);
 }
 
-void finish_step(Self self, const runtime::StepResult& result) {
+void finish_step(Self self, const std::vector<runtime::CommittedToken>& tokens) {
   auto& state = self->state;
-  state.busy = false;
-  ++state.steps_in_epoch;
-  for (const runtime::CommittedToken& committed : state.scheduler->commit(result)) {
+  for (const runtime::CommittedToken& committed : tokens) {
     const auto owner = state.owners.find(committed.sequence);
     if (owner == state.owners.end()) continue;
     self->send(owner->second.request, TokenReady{committed, owner->second.cached_tokens});
@@ -33,27 +31,23 @@ void finish_step(Self self, const runtime::StepResult& result) {
     state.owners.erase(owner);
   }
   state.metrics->step_committed(std::chrono::steady_clock::now() - state.step_began);
+}
+
+// The last group's result ends the step.
+void take_result(Self self, const runtime::StepResult& result) {
+  auto& state = self->state;
+  if (result.epoch != state.epoch) return state.metrics->stale_message();
+  const auto steps = state.scheduler->stats().steps;
+  const auto tokens = state.scheduler->commit(result);
+  if (state.scheduler->stats().steps == steps) return;
+  ++state.steps_in_epoch;
+  finish_step(self, tokens);
   state.metrics->scheduler(state.scheduler->stats());
   start_step(self);
 }
 
-// A peer that fails is its supervisor's business; the epoch ends with it and the step is formed anew.
-auto step_failed(Self self, const char* peer) {
-  return [self, peer](const caf::error& error) {
-    log_event(LogLevel::warning, "step_failed",
-              {{"peer", peer}, {"epoch", self->state.epoch}, {"error", self->system().render(error)}});
-  };
-}
-
 void execute(Self self, const runtime::StepPlan& plan) {
-  const Epoch epoch = self->state.epoch;
-  self->request(self->state.worker, caf::infinite, plan)
-      .then(
-          [self, epoch](const runtime::StepResult& result) {
-            if (epoch == self->state.epoch) return finish_step(self, result);
-            self->state.metrics->stale_message();
-          },
-          step_failed(self, "worker"));
+  for (const WorkerHandle& worker : self->state.workers) self->send(worker, plan);
 }
 
 void note_cached(SchedulerActorState& state, const runtime::StepPlan& plan) {
@@ -67,41 +61,46 @@ void use_grants(Self self, const runtime::BlockReply& reply) {
   auto& state = self->state;
   const auto plan = state.scheduler->dispose(reply);
   state.metrics->scheduler(state.scheduler->stats());
-  if (!plan) {
-    state.busy = false;  // nobody can move until something changes; it may have changed meanwhile
-    if (std::exchange(state.changed, false)) start_step(self);
-    return;
+  if (plan) {
+    note_cached(state, *plan);
+    execute(self, *plan);
+  } else if (state.changed) {
+    start_step(self);  // nobody could move, or an epoch came between; it may be otherwise by now
   }
-  note_cached(state, *plan);
-  execute(self, *plan);
+}
+
+void ask(Self self, const runtime::BlockRequest& request) {
+  auto& state = self->state;
+  self->request(state.blocks[request.group], caf::infinite, request)
+      .then(
+          [self, epoch = state.epoch](const runtime::BlockReply& reply) {
+            self->state.changed |= epoch != self->state.epoch;
+            use_grants(self, reply);
+          },
+          [self](const caf::error& error) {  // its death is the supervisor's business
+            log_event(LogLevel::warning, "no_blocks", {{"error", self->system().render(error)}});
+          });
 }
 
 void start_step(Self self) {
   auto& state = self->state;
-  if (state.busy || !state.worker) {
-    state.changed = true;
-    return;
-  }
+  if (state.workers.empty()) return;
+  const auto requests = state.scheduler->propose();
+  if (requests.empty()) return;  // or others' replies are awaited: what has changed is kept for then
   state.changed = false;
-  const auto request = state.scheduler->propose();
-  if (!request) return;
-  state.busy = true;
   state.step_began = std::chrono::steady_clock::now();
-  const Epoch epoch = state.epoch;
-  self->request(state.blocks, caf::infinite, *request)
-      .then(
-          [self, epoch](const runtime::BlockReply& reply) {
-            if (epoch == self->state.epoch) return use_grants(self, reply);
-            self->state.metrics->stale_message();
-          },
-          step_failed(self, "kv_block_manager"));
+  for (const auto& request : requests) ask(self, request);
+}
+
+void something_changed(Self self) {
+  self->state.changed = true;
+  start_step(self);
 }
 
 void submit(Self self, const Submit& message) {
   auto& state = self->state;
   const auto owner = caf::actor_cast<RequestHandle>(self->current_sender());
   const SequenceId sequence = message.submission.sequence;
-  if (state.gave_up) return self->send(owner, Refused{sequence, *state.gave_up});
   if (auto accepted = state.scheduler->submit(message.submission); !accepted)
     return self->send(owner, Refused{sequence, accepted.error()});
   state.owners[sequence] = {owner, -1};
@@ -109,7 +108,7 @@ void submit(Self self, const Submit& message) {
   if (submitted.empty()) self->monitor(owner);
   submitted.insert(sequence);
   state.metrics->scheduler(state.scheduler->stats());
-  start_step(self);
+  something_changed(self);
 }
 
 void cancel(Self self, SequenceId sequence) {
@@ -117,7 +116,7 @@ void cancel(Self self, SequenceId sequence) {
   state.scheduler->cancel(sequence);
   state.owners.erase(sequence);
   state.metrics->scheduler(state.scheduler->stats());
-  start_step(self);  // its blocks go back even if nobody else runs
+  something_changed(self);  // its blocks go back even if nobody else runs
 }
 
 // A request that died without a word leaves nothing behind.
@@ -127,59 +126,50 @@ void bury(Self self, const caf::actor_addr& owner) {
   for (const SequenceId sequence : orphans.mapped()) cancel(self, sequence);
 }
 
-EpochStopped stop_epoch(Self self, Epoch next) {
+EpochStopped stop_epoch(Self self, const StopEpoch& order) {
   auto& state = self->state;
-  const EpochStopped stopped{state.steps_in_epoch};
-  state.epoch = next;
-  state.steps_in_epoch = 0;
-  state.busy = false;
-  state.worker = WorkerHandle{};
-  state.blocks = KvBlockManagerHandle{};
-  for (const SequenceId sequence : state.scheduler->start_epoch(next))
+  const EpochStopped stopped{std::exchange(state.steps_in_epoch, 0)};
+  state.epoch = order.next;
+  state.workers.clear();
+  for (const SequenceId sequence : state.scheduler->start_epoch(order.next, order.lost))
     if (auto owner = state.owners.extract(sequence))
-      self->send(owner.mapped().request, Interrupted{sequence, next});
+      self->send(owner.mapped().request, Interrupted{sequence, order.next});
   state.metrics->scheduler(state.scheduler->stats());
   return stopped;
 }
 
-void give_up(Self self, const Refusal& why) {
-  auto& state = self->state;
-  state.gave_up = why;
-  for (const auto& [sequence, owner] : state.owners) self->send(owner.request, Refused{sequence, why});
-  state.owners.clear();
-  state.submitted.clear();
-  state.scheduler->start_epoch(state.epoch + 1);
-  state.metrics->scheduler(state.scheduler->stats());
-}
-
 }  // namespace
 
-SchedulerHandle::behavior_type scheduler_actor(Self self, runtime::SchedulerLimits limits, std::string policy,
-                                               std::shared_ptr<Metrics> metrics) {
-  self->state.scheduler =
-      std::make_unique<runtime::Scheduler>(limits, runtime::make_policy(policy), Epoch{0});
-  self->state.metrics = std::move(metrics);
+SchedulerHandle::behavior_type scheduler_actor(Self self, SchedulerSettings settings) {
+  auto& state = self->state;
+  state.scheduler = std::make_unique<runtime::Scheduler>(
+      settings.limits, [policy = settings.policy] { return runtime::make_policy(policy); }, settings.groups,
+      settings.epoch);
+  state.epoch = settings.epoch;
+  state.metrics = std::move(settings.metrics);
   self->set_down_handler([self](const caf::down_msg& down) { bury(self, down.source); });
   return {
       [self](const Submit& message) { submit(self, message); },
       [self](const PauseSequence& message) { self->state.scheduler->pause(message.sequence); },
       [self](const ResumeSequence& message) {
         self->state.scheduler->resume(message.sequence);
-        start_step(self);
+        something_changed(self);
       },
       [self](const CancelSequence& message) {
         settle(self, caf::actor_cast<caf::actor_addr>(self->current_sender()), message.sequence);
         cancel(self, message.sequence);
       },
-      [self](const StopEpoch& message) { return stop_epoch(self, message.next); },
-      [self](Epoch epoch, const KvBlockManagerHandle& blocks, const WorkerHandle& worker) {
+      [self](const runtime::StepResult& result) { take_result(self, result); },
+      [self](const StopEpoch& order) { return stop_epoch(self, order); },
+      [self](Epoch epoch, const std::vector<KvBlockManagerHandle>& blocks,
+             const std::vector<WorkerHandle>& workers) {
         auto& state = self->state;
         if (epoch != state.epoch) return state.metrics->stale_message();
         state.blocks = blocks;
-        state.worker = worker;
-        start_step(self);
+        state.workers = workers;
+        something_changed(self);
       },
-      [self](const GiveUp& message) { give_up(self, message.why); },
+      [self](const Drill&) { self->quit(caf::make_error(caf::sec::runtime_error, "fault drill")); },
   };
 }
 

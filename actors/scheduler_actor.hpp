@@ -1,5 +1,6 @@
 // Glue between messages and runtime::Scheduler: runs the cycle propose, reserve, dispose, execute, commit,
-// one step at a time, and sends each owner its tokens. Decides nothing itself.
+// one step at a time, and sends each owner its tokens. Decides nothing itself, and holds nothing that its
+// successor could not get from the requests again.
 #pragma once
 
 #include <unordered_map>
@@ -24,18 +25,23 @@ struct SchedulerActorState {
   std::unordered_map<SequenceId, Owner> owners;
   // What each living request has submitted and not yet seen the end of; kept when an epoch stops.
   std::unordered_map<caf::actor_addr, std::unordered_set<SequenceId>> submitted;
-  KvBlockManagerHandle blocks;  // unset between epochs
-  WorkerHandle worker;
+  std::vector<KvBlockManagerHandle> blocks;  // by group, as of the last epoch that began
+  std::vector<WorkerHandle> workers;         // by rank; empty between epochs
   Epoch epoch = 0;
-  bool busy = false;     // a step is on its way
-  bool changed = false;  // something came while busy that may let another sequence run
+  bool changed = false;  // something may let another sequence run since the last proposal
   std::uint64_t steps_in_epoch = 0;
-  std::optional<Refusal> gave_up;
   TimePoint step_began;
 };
 
+struct SchedulerSettings {
+  runtime::SchedulerLimits limits;
+  std::string policy;
+  std::int32_t groups = 1;
+  Epoch epoch = 0;  // that was reached when it was made
+  std::shared_ptr<Metrics> metrics;
+};
+
 SchedulerHandle::behavior_type scheduler_actor(SchedulerHandle::stateful_pointer<SchedulerActorState> self,
-                                               runtime::SchedulerLimits limits, std::string policy,
-                                               std::shared_ptr<Metrics> metrics);
+                                               SchedulerSettings settings);
 
 }  // namespace troupe::actors

@@ -1,6 +1,6 @@
 #include "actors/worker.hpp"
 
-#include "kernels/cpu/cpu_ops.hpp"
+#include "actors/expert_shard.hpp"
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors {
@@ -8,68 +8,94 @@ namespace {
 
 using Self = WorkerHandle::stateful_pointer<WorkerState>;
 
-// Runs work; an exception ends the actor with its text, and the caller's request with the same error.
-template <class Result, class Work>
-caf::result<Result> or_die(Self self, const char* during, Work work) {
-  try {
-    return work();
-  } catch (const std::exception& failure) {
-    log_event(LogLevel::error, "worker_failed", {{"during", during}, {"error", failure.what()}});
-    auto error = caf::make_error(caf::sec::runtime_error, std::string(failure.what()));
-    self->quit(error);
-    return error;
+caf::result<Joined> join(Self self, const JoinEpoch& order) {
+  auto& state = self->state;
+  if (!state.sharding || (state.link && state.link->epoch() >= order.epoch))
+    return caf::make_error(caf::sec::invalid_argument, "an epoch that is over, or no weights");
+  if (state.link) state.link->abort();
+  runtime::EpochLinkOptions options;
+  options.epoch = order.epoch;
+  options.sharding = *state.sharding;
+  options.network = state.options.network;
+  options.secret = order.secret;
+  options.ticks = state.options.ticks;
+  // Called from the compute thread; the handle is a copy that it may use.
+  auto publish = [supervisor = state.supervisor, epoch = order.epoch](const std::string& key,
+                                                                      const std::string& address) {
+    caf::anon_send(supervisor, RankAddress{epoch, key, address});
+  };
+  state.link = std::make_shared<runtime::EpochLink>(std::move(options), std::move(publish));
+  return self->delegate(state.compute, order, state.link);
+}
+
+ExpertShardHandle spawn_experts(Self self) {
+  return self->spawn<caf::monitored>(expert_shard, self->state.supervisor);
+}
+
+// The shard of experts can be made anew, since the decoder goes on counting; without the compute actor there
+// is no rank.
+void on_down(Self self, const caf::down_msg& down) {
+  auto& state = self->state;
+  if (down.source == state.compute.address()) {
+    self->quit(down.reason);
+  } else if (state.experts && down.source == state.experts.address()) {
+    log_event(LogLevel::warning, "part_died", {{"part", "expert_shard"}});
+    state.experts = spawn_experts(self);
   }
 }
 
-void load(WorkerState& state) {
-  const auto& settings = state.settings;
-  state.ops = kernels::make_cpu_ops(settings.threads);
-  state.decoder = model::load_decoder(*settings.checkpoint, *state.ops, settings.sharding, settings.limits,
-                                      settings.progress.get());
-}
-
-// A survivor keeps its weights; communicator and KV storage are made anew for each epoch.
-Joined join(Self self, Epoch epoch) {
+// Orders come from the supervisor; after a cut link it has another handle.
+void obey(Self self) {
   auto& state = self->state;
-  const auto& settings = state.settings;
-  state.executor.reset();
-  if (!state.decoder) load(state);
-  state.mesh = std::make_unique<transport::LocalMesh>(settings.sharding.ranks);
-  state.communicator = state.mesh->communicator(settings.sharding.rank);
-  state.executor = std::make_unique<runtime::ModelExecutor>(*state.ops, *state.decoder, *state.communicator,
-                                                            GroupId{0}, settings.blocks, settings.block_size);
-  state.epoch = epoch;
-  return {epoch, std::string(state.ops->arithmetic())};
-}
-
-caf::result<runtime::StepResult> run(Self self, const runtime::StepPlan& plan) {
-  auto& state = self->state;
-  if (plan.epoch != state.epoch || !state.executor) {
-    state.settings.metrics->stale_message();
-    return caf::make_error(caf::sec::invalid_argument, "a plan of another epoch");
+  state.supervisor = caf::actor_cast<ReplicaSupervisorHandle>(self->current_sender());
+  if (state.experts) {
+    self->demonitor(state.experts.address());
+    self->send_exit(state.experts, caf::exit_reason::user_shutdown);
   }
-  return or_die<runtime::StepResult>(self, "step", [&] {
-    auto result = state.executor->execute(plan);
-    if (const auto load = state.decoder->expert_load(); !load.empty())
-      self->send(state.experts, ExpertLoad{{load.begin(), load.end()}});
-    return result;
-  });
+  state.experts = spawn_experts(self);
 }
 
 }  // namespace
 
-WorkerHandle::behavior_type worker(Self self, WorkerSettings settings) {
-  self->state.experts = self->spawn<caf::linked>(expert_shard, settings.metrics);
-  self->state.settings = std::move(settings);
+WorkerHandle::behavior_type worker(Self self, WorkerOptions options) {
+  auto& state = self->state;
+  state.options = std::move(options);
+  state.compute = state.options.own_thread
+                      ? self->spawn<caf::monitored + caf::detached>(compute, state.options)
+                      : self->spawn<caf::monitored>(compute, state.options);
+  self->set_down_handler([self](const caf::down_msg& down) { on_down(self, down); });
+  self->set_exit_handler([self](const caf::exit_msg& exit) {
+    auto& state = self->state;
+    if (state.link) state.link->abort();
+    self->send_exit(state.compute, exit.reason);
+    if (state.experts) self->send_exit(state.experts, exit.reason);
+    self->quit(exit.reason);
+  });
   return {
-      [self](const JoinEpoch& order) {
-        return or_die<Joined>(self, "loading", [&] { return join(self, order.epoch); });
+      [self](const LoadModel& order) {
+        self->state.sharding = sharding_of(order);
+        return self->delegate(self->state.compute, order);
       },
-      [self](const runtime::StepPlan& plan) { return run(self, plan); },
-      [self](const CrashWorker&) {
-        if (self->state.executor) self->state.executor->cache().poison();
-        log_event(LogLevel::warning, "worker_crash_drill", {{"epoch", self->state.epoch}});
-        self->quit(caf::make_error(caf::sec::runtime_error, "crash drill"));
+      [self](const JoinEpoch& order) {
+        obey(self);
+        return join(self, order);
+      },
+      [self](const RankAddress& address) {
+        const auto& link = self->state.link;
+        if (link && link->epoch() == address.epoch) link->address_arrived(address.key, address.address);
+      },
+      [self](const AbortEpochs& order) {
+        const auto& link = self->state.link;
+        if (link && link->epoch() < order.before) link->abort();
+      },
+      [self](const runtime::StepPlan& plan) {
+        return self->delegate(self->state.compute, plan, self->state.supervisor, self->state.experts);
+      },
+      [self](const Drill& drill) {
+        if (drill.kind == Drill::Kind::crash_expert_shard)
+          self->send(self->state.experts, drill);
+        else
+          self->send(self->state.compute, drill);
       },
   };
 }

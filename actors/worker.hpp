@@ -1,38 +1,22 @@
-// One rank: the weights of its shard, the KV storage and the compute thread. Spawned detached, so that its
-// thread is the compute thread. A failure ends the actor; its supervisor starts another.
+// One rank. The worker hears messages at any time, so that it can wake its compute actor, which has a thread
+// of its own and holds the weights, the KV storage and the communicators, from a wait for ranks that will
+// never come. When the compute actor fails for a reason of its own, the worker ends.
 #pragma once
 
-#include "actors/expert_shard.hpp"
-#include "actors/handles.hpp"
-#include "model/decoder.hpp"
-#include "runtime/executor.hpp"
-#include "transport/local/local.hpp"
+#include "actors/compute.hpp"
 
 namespace troupe::actors {
 
-struct WorkerSettings {
-  std::shared_ptr<const model::Checkpoint> checkpoint;
-  model::ShardingPlan sharding;
-  model::DecoderLimits limits;
-  std::int64_t blocks = 0, block_size = 16;
-  int threads = 1;
-  std::shared_ptr<model::Progress> progress;  // of the latest load
-  std::shared_ptr<Metrics> metrics;
-};
-
 struct WorkerState {
   static inline const char* name = "worker";
-  WorkerSettings settings;
-  Epoch epoch = 0;
+  WorkerOptions options;
+  ComputeHandle compute;
   ExpertShardHandle experts;
-  // Made by JoinEpoch; in the order in which they must outlive each other.
-  std::unique_ptr<kernels::Ops> ops;
-  std::unique_ptr<model::Decoder> decoder;
-  std::unique_ptr<transport::LocalMesh> mesh;
-  std::unique_ptr<transport::Communicator> communicator;
-  std::unique_ptr<runtime::ModelExecutor> executor;
+  ReplicaSupervisorHandle supervisor;           // who gave the last order
+  std::shared_ptr<runtime::EpochLink> link;     // of the last epoch that was joined
+  std::optional<model::ShardingPlan> sharding;  // of the weights that are being, or have been, read
 };
 
-WorkerHandle::behavior_type worker(WorkerHandle::stateful_pointer<WorkerState> self, WorkerSettings settings);
+WorkerHandle::behavior_type worker(WorkerHandle::stateful_pointer<WorkerState> self, WorkerOptions options);
 
 }  // namespace troupe::actors

@@ -54,7 +54,8 @@ double step_seconds(model::Decoder& decoder, kernels::Ops& ops, const model::Mod
   runtime::SchedulerLimits limits{
       .max_num_batched_tokens = 2048, .max_model_len = 128, .prefix_caching = false};
   const std::int32_t blocks = (sequences + 1) * limits.max_model_len / limits.block_size;
-  runtime::ModelExecutor executor(ops, decoder, *communicator, 0, blocks, limits.block_size);
+  runtime::ModelExecutor executor(ops, decoder, {*communicator, *communicator}, 0,
+                                  decoder.make_cache(blocks, limits.block_size));
   runtime::Engine engine(limits, runtime::make_policy("fcfs"), blocks, executor);
   for (std::int32_t i = 0; i < sequences; ++i)
     if (!engine.submit(sequence(SequenceId(i) + 1, config))) std::abort();

@@ -17,8 +17,15 @@ find_package(rapidcheck REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 add_library(PCRE2::8 ALIAS PkgConfig::PCRE2)
 
+set(MPI_CXX_SKIP_MPICXX TRUE)  # the C interface is used
+find_package(MPI REQUIRED COMPONENTS CXX)
+
 # Debian ships no CMake config for CAF.
 find_path(CAF_INCLUDE caf/all.hpp REQUIRED)
-find_library(CAF_CORE caf_core REQUIRED)
-add_library(CAF::core UNKNOWN IMPORTED)
-set_target_properties(CAF::core PROPERTIES IMPORTED_LOCATION ${CAF_CORE} INTERFACE_INCLUDE_DIRECTORIES ${CAF_INCLUDE})
+foreach(part core io openssl)
+  find_library(CAF_${part} caf_${part} REQUIRED)
+  add_library(CAF::${part} UNKNOWN IMPORTED)
+  set_target_properties(CAF::${part} PROPERTIES IMPORTED_LOCATION ${CAF_${part}} INTERFACE_INCLUDE_DIRECTORIES ${CAF_INCLUDE})
+endforeach()
+target_link_libraries(CAF::io INTERFACE CAF::core)
+target_link_libraries(CAF::openssl INTERFACE CAF::io OpenSSL::SSL)

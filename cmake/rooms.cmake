@@ -29,9 +29,13 @@ function(troupe_policies name folder)
   target_link_libraries(troupe_${name} INTERFACE ${ARGN})
 endfunction()
 
-# troupe_program(NAME FOLDER LIBRARIES...): the program.
+# troupe_program(NAME FOLDER LIBRARIES...): the program; what one of the libraries has of the folder is not compiled again.
 function(troupe_program name folder)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
+  foreach(library IN LISTS ARGN)
+    get_target_property(in_library ${library} SOURCES)
+    list(REMOVE_ITEM sources ${in_library})
+  endforeach()
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARGN})
 endfunction()

@@ -42,6 +42,7 @@ CLI::Option* add_option(CLI::App& app, const Setting& setting) {
   } else {
     const std::string positional = setting.positional ? std::string(setting.argument) + "," : "";
     option = app.add_option(positional + flag_of(setting));
+    option->allow_extra_args(setting.positional && kind_of(setting) == Kind::texts);
   }
   if (kind_of(setting) == Kind::texts)
     option->take_all();  // one value each time: more would swallow the checkpoint behind them

@@ -13,7 +13,8 @@ std::string synopsis(const Page& page, const Table& table) {
   std::string line = "troupe " + std::string(page.command);
   for (const Setting& each : table)
     if (each.positional)
-      line += each.required ? " " + std::string(each.argument) : " [" + std::string(each.argument) + "]";
+      line += (each.required ? " " + std::string(each.argument) : " [" + std::string(each.argument) + "]") +
+              (kind_of(each) == Kind::texts ? "..." : "");
     else if (each.required)
       line += " --" + std::string(each.name) + " " + std::string(each.argument);
   return line + " [OPTION]...\n";

@@ -111,13 +111,16 @@ Table parallelism_settings(Settings& s) {
       {.name = "tensor-parallel-size",
        .target = &s.tensor_parallel_size,
        .argument = "N",
-       .help = "Ranks that share each layer. This version serves with one process: 1.",
+       .help = "Ranks of an attention group: they split its heads and dense layers. With more than one rank "
+               "in all, "
+               "each is a process of its own.",
        .short_flag = "-tp",
        .range = {1, most_ranks}},
       {.name = "data-parallel-size",
        .target = &s.data_parallel_size,
        .argument = "N",
-       .help = "Attention groups. This version serves with one process: 1.",
+       .help =
+           "Attention groups: each serves requests of its own; the experts belong to all of them together.",
        .short_flag = "-dp",
        .range = {1, most_ranks}},
       {.name = "enable-expert-parallel",
@@ -142,6 +145,58 @@ Table parallelism_settings(Settings& s) {
        .argument = "N",
        .help = "Restarts of a worker in a row, with no step done between them, before the replica gives up.",
        .range = {0, 1000}},
+  };
+}
+
+Table link_settings(Settings& s) {
+  return {
+      {.name = "nodes",
+       .target = &s.nodes,
+       .argument = "N",
+       .help =
+           "Nodes that the ranks are spread over evenly, this one included. The others come with troupe node "
+           "--join. Under mpirun its number of processes counts.",
+       .range = {1, most_ranks}},
+      {.name = "control-host",
+       .target = &s.control_host,
+       .argument = "ADDRESS",
+       .help = "Address of the first node, where workers and other nodes connect to. Any other than loopback "
+               "needs "
+               "certificates of the hosts, see troupe certs."},
+      {.name = "control-port",
+       .target = &s.control_port,
+       .argument = "PORT",
+       .help = "Port there. 0: any that is free.",
+       .range = {0, 65535}},
+      {.name = "tensor-interface",
+       .target = &s.tensor_interface,
+       .argument = "NAME",
+       .help =
+           "Network interface, or IP address, of this host for tensors. Its network must be private: tensors "
+           "travel in clear.",
+       .unset = "loopback; to be set when nodes are on several hosts"},
+      {.name = "tls-ca",
+       .target = &s.tls_ca,
+       .argument = "FILE",
+       .help = "PEM file of the authority that signed the hosts' certificates.",
+       .unset = "one is made for each launch, in memory"},
+      {.name = "tls-certificate",
+       .target = &s.tls_certificate,
+       .argument = "FILE",
+       .help = "PEM file of this host's certificate.",
+       .unset = "one is made for each launch"},
+      {.name = "tls-key",
+       .target = &s.tls_key,
+       .argument = "FILE",
+       .help = "PEM file of its key.",
+       .unset = "one is made for each launch"},
+      {.name = "hang-timeout",
+       .target = &s.hang_timeout,
+       .argument = "SECONDS",
+       .help = "How long a worker may do nothing, although it could, before it is taken for hung and started "
+               "again. "
+               "A slow one is not hung.",
+       .range = {0, 3600, true}},
   };
 }
 
@@ -172,9 +227,15 @@ Table schema(Settings& settings) {
   append(table, scheduling_settings(settings), "SCHEDULING");
   append(table, memory_settings(settings), "MEMORY");
   append(table, parallelism_settings(settings), "PARALLELISM AND RECOVERY");
+  append(table, link_settings(settings), "NODES");
   for (Setting& each : schema(settings.edge)) table.push_back(std::move(each));
   append(table, other_settings(settings), "LOG AND SETTINGS");
   return table;
+}
+
+Table node_schema(Settings& settings) {
+  return select(schema(settings), {"tensor-interface", "tls-ca", "tls-certificate", "tls-key", "hang-timeout",
+                                   "threads", "log-level", "config", "show-config"});
 }
 
 Table select(Table table, const std::vector<std::string_view>& names) {
@@ -188,12 +249,49 @@ Table select(Table table, const std::vector<std::string_view>& names) {
   return selected;
 }
 
-void validate(const Settings& s) {
+bool is_loopback(const std::string& host) {
+  return host.starts_with("127.") || host == "::1" || host == "localhost";
+}
+
+void validate_links(const Settings& s) {
+  const int given = !s.tls_ca.empty() + !s.tls_certificate.empty() + !s.tls_key.empty();
+  if (given != 0 && given != 3)
+    throw UsageError("certificates are given in part", "--tls-ca, --tls-certificate, --tls-key",
+                     "give all three or none");
+  // A watch looks every 20 ms, several times within the limit.
+  constexpr Seconds shortest_hang_timeout{0.1};
+  if (s.hang_timeout < shortest_hang_timeout)
+    throw UsageError("too short to tell a hang from a pause", "--hang-timeout", "give 0.1 or more");
+}
+
+namespace {
+
+void validate_parallelism(const Settings& s) {
   for (auto [name, value] : {std::pair{"--tensor-parallel-size", s.tensor_parallel_size},
                              std::pair{"--data-parallel-size", s.data_parallel_size}})
-    if (value != 1)
-      throw UsageError("'" + std::to_string(value) + "' asks for several processes", name,
-                       "this version serves with one process: leave it at 1");
+    if (!std::has_single_bit(std::uint64_t(value)))
+      throw UsageError("'" + std::to_string(value) + "' is not a power of two", name,
+                       "permitted: 1, 2, 4, ... " + std::to_string(most_ranks));
+  const std::int64_t ranks = s.tensor_parallel_size * s.data_parallel_size;
+  if (ranks % s.nodes != 0)
+    throw UsageError(
+        std::to_string(ranks) + " ranks cannot be spread evenly over " + std::to_string(s.nodes) + " nodes",
+        "--nodes", "choose a number of nodes that divides the ranks");
+  if (is_loopback(s.control_host)) return;
+  if (s.tls_ca.empty())
+    throw UsageError("'" + s.control_host + "' is not loopback, and there are no certificates",
+                     "--control-host",
+                     "make them with troupe certs and give --tls-ca, --tls-certificate and --tls-key");
+  if (s.tensor_interface.empty())
+    throw UsageError("'" + s.control_host + "' is not loopback, and tensors have no network",
+                     "--control-host", "give --tensor-interface");
+}
+
+}  // namespace
+
+void validate(const Settings& s) {
+  validate_links(s);
+  validate_parallelism(s);
   if (!std::has_single_bit(std::uint64_t(s.virtual_shards)))
     throw UsageError("'" + std::to_string(s.virtual_shards) + "' is not a power of two", "--virtual-shards",
                      "permitted: 1, 2, 4, ... " + std::to_string(most_ranks));

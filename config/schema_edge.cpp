@@ -40,6 +40,12 @@ Table listening(EdgeSettings& s) {
        .unset = "no key is asked for",
        .secret = true},
       count("io-threads", &s.io_threads, 256, "Threads that serve connections."),
+      {.name = "enable-replica-control",
+       .target = &s.enable_replica_control,
+       .help =
+           "Let clients of the API break parts of the replica at POST /v1/replica/drill, to see it recover, "
+           "and place experts on ranks at POST /v1/replica/placement. For operators and tests: whoever may "
+           "ask for a completion may do this, too."},
   };
 }
 

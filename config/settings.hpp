@@ -18,6 +18,7 @@ struct EdgeSettings {
   std::int64_t port = 8000;  // 0: any free one
   std::vector<std::string> api_key;
   std::int64_t io_threads = 2;
+  bool enable_replica_control = false;
 
   std::int64_t max_connections = 1024;
   ByteSize max_header_bytes{64 << 10};
@@ -64,6 +65,14 @@ struct Settings {
   std::int64_t virtual_shards = 16;
   std::optional<std::int64_t> threads;  // unset: as many as the process may run on
   std::int64_t max_restarts = 5;        // of a worker, with no step between them
+  Seconds hang_timeout{0.4};
+
+  // Nodes and their links
+  std::int64_t nodes = 1;  // mpirun sets its own number
+  std::string control_host = "127.0.0.1";
+  std::int64_t control_port = 0;                 // 0: any free one
+  std::string tensor_interface;                  // empty: loopback
+  std::string tls_ca, tls_certificate, tls_key;  // PEM files; empty: made for the launch
 
   EdgeSettings edge;
 
@@ -77,6 +86,8 @@ struct Settings {
 // The table over `settings`, which it writes to and which must outlive it.
 Table schema(Settings& settings);
 Table schema(EdgeSettings& settings);
+// What a node of another host needs too: its links, threads and log.
+Table node_schema(Settings& settings);
 
 // Rows of a table, in the order of names; CHECKs that each is there.
 Table select(Table table, const std::vector<std::string_view>& names);
@@ -84,5 +95,8 @@ Table select(Table table, const std::vector<std::string_view>& names);
 // Throws UsageError for values that are each permitted but do not go together, or that this version cannot
 // serve.
 void validate(const Settings& settings);
+// Of the links alone.
+void validate_links(const Settings& settings);
+bool is_loopback(const std::string& host);
 
 }  // namespace troupe::config

@@ -91,10 +91,10 @@ struct Expert {
   Weight down;      // [hidden, intermediate of this rank]
 };
 
-// The experts that a rank computes: ids [first, first + experts.size()), each whole (shards.count ==
-// shards.total) or the part that its virtual shards of the intermediate columns cover.
+// The experts that a rank computes, each whole (shards.count == shards.total) or the part that its virtual
+// shards of the intermediate columns cover.
 struct ExpertWeights {
-  int first = 0;
+  std::span<const std::int32_t> place_of;  // [experts of the model]: index in experts; -1: not here
   std::span<const Expert> experts;
   VirtualShards shards;
 };
@@ -165,13 +165,13 @@ class Ops {
   virtual void count_experts(Queue&, const Routing& routing, Tensor load) = 0;
   // Row t*k+s of out = token t for the expert in slot s. tokens: [T, hidden]; out.rows: [>= T*k, hidden].
   virtual void expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) = 0;
-  // out[i] = down_e(silu(gate_e(x_i)) * up_e(x_i)) for each row in use; rows of experts outside local give
-  // zeros.
+  // out[i] = down_e(silu(gate_e(x_i)) * up_e(x_i)) for each row in use; rows of experts that are not here
+  // give zeros.
   virtual void experts(Queue&, const ExpertBatch& batch, const ExpertWeights& local, Tensor out) = 0;
   // out[t] = sum over slots s, in order, of weights[t, s] * rows[t*k+s]: out = w0*r0, then fma(ws, rs, out).
   // rows: [T*k, hidden].
   virtual void weighted_sum(Queue&, const Tensor& rows, const Routing& routing, Tensor out) = 0;
-  // out[i] = x[rows[i]].
+  // out[i] = x[rows[i]], of any one type.
   virtual void gather_rows(Queue&, const Tensor& x, std::span<const std::int32_t> rows, Tensor out) = 0;
   // out[t, r*n + i] = parts[r, t, i], dropping columns past out's width. parts: [ranks, T, n]; out: [T, <=
   // ranks*n].

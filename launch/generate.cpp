@@ -183,7 +183,8 @@ int generate(const Arguments& arguments) {
                   {.max_tokens = limits.max_num_batched_tokens,
                    .max_logit_rows = 1,
                    .max_positions = limits.max_model_len});
-  runtime::ModelExecutor executor(*rank.ops, *rank.decoder, *rank.communicator, 0, blocks, limits.block_size);
+  runtime::ModelExecutor executor(*rank.ops, *rank.decoder, rank.communicators(), 0,
+                                  rank.decoder->make_cache(blocks, limits.block_size));
   runtime::Engine engine(limits, runtime::make_policy("fcfs"), blocks, executor);
   runtime::ChoiceOutput output(text.tokenizer, {.stop = options.stop, .format = {}});
   const SequenceId sequence = submission.sequence;

@@ -1,10 +1,16 @@
 #include "model/logits.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <exception>
+#include <mutex>
+#include <thread>
 
+#include "kernels/cpu/cpu_ops.hpp"
 #include "launch/command_line.hpp"
 #include "launch/single_rank.hpp"
 #include "model/safetensors.hpp"
+#include "transport/local/local.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -19,7 +25,9 @@ constexpr config::Page page{
         "of its "
         "own, and writes the tensor logits, F32 of shape [batch, length, vocabulary], to OUT. For comparison "
         "with "
-        "other implementations. The folder needs no tokenizer.",
+        "other implementations. The folder needs no tokenizer.\n"
+        "\n"
+        "Ranks are threads of this process; the logits are the same bytes for any number of them.",
     .examples = "$ troupe logits /models/deepseek-v3 ids.safetensors logits.safetensors"};
 
 template <class T>
@@ -50,12 +58,70 @@ model::TokenMatrix read_ids(const std::filesystem::path& path) {
   return texts;
 }
 
+// The ranks of a replica as threads: what serving has as processes.
+class ThreadRanks {
+ public:
+  ThreadRanks(const model::Checkpoint& checkpoint, const config::Settings& settings)
+      : checkpoint_(checkpoint),
+        settings_(settings),
+        plan_(sharding(settings, checkpoint)),
+        world_(plan_.ranks()) {
+    for (int group = 0; group < plan_.data_parallel; ++group) groups_.emplace_back(plan_.tensor_parallel);
+  }
+
+  std::vector<float> logits(const model::TokenMatrix& texts) {
+    std::vector<float> of_first;
+    {
+      std::vector<std::jthread> threads;
+      for (int rank = 0; rank < plan_.ranks(); ++rank)
+        threads.emplace_back([&, rank] {
+          auto mine = logits_of_rank(rank, texts);
+          if (rank == 0) of_first = std::move(mine);
+        });
+    }
+    if (failure_) std::rethrow_exception(failure_);
+    return of_first;
+  }
+
+ private:
+  // The first failure is kept, and the other ranks do not wait for this one.
+  std::vector<float> logits_of_rank(int rank, const model::TokenMatrix& texts) {
+    model::ShardingPlan plan = plan_;
+    plan.rank = rank;
+    const auto world = world_.communicator(rank);
+    const auto group = groups_[std::size_t(plan.group())].communicator(plan.group_rank());
+    try {
+      const auto ops = kernels::make_cpu_ops(std::max(1, compute_threads(settings_) / plan.ranks()));
+      const model::DecoderLimits limits{.max_positions = checkpoint_.config().max_position_embeddings};
+      const auto decoder = model::load_decoder(checkpoint_, *ops, plan, limits);
+      kernels::ImmediateQueue queue;
+      return model::logits_of(*decoder, checkpoint_.config(), limits, queue, {*group, *world}, texts);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+      world->abort();
+      group->abort();
+      return {};
+    }
+  }
+
+  const model::Checkpoint& checkpoint_;
+  const config::Settings& settings_;
+  const model::ShardingPlan plan_;
+  const transport::LocalMesh world_;
+  std::vector<transport::LocalMesh> groups_;
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
+
 }  // namespace
 
 int logits(const Arguments& arguments) {
   config::Settings settings;
   std::string ids, out;
-  config::Table table = config::select(config::schema(settings), {"model", "threads", "virtual-shards"});
+  config::Table table =
+      config::select(config::schema(settings), {"model", "tensor-parallel-size", "data-parallel-size",
+                                                "enable-expert-parallel", "threads", "virtual-shards"});
   table.front().required = true;
   table.insert(table.begin() + 1, {{.name = "ids",
                                     .target = &ids,
@@ -76,10 +142,7 @@ int logits(const Arguments& arguments) {
 
   const model::TokenMatrix texts = read_ids(ids);
   const auto checkpoint = model::Checkpoint::open(settings.model);
-  const model::DecoderLimits limits{.max_positions = checkpoint.config().max_position_embeddings};
-  SingleRank rank(checkpoint, settings, limits);
-  const auto values =
-      model::logits_of(*rank.decoder, checkpoint.config(), limits, rank.queue, *rank.communicator, texts);
+  const auto values = ThreadRanks(checkpoint, settings).logits(texts);
   const model::TensorToWrite tensor{
       {"logits", DType::f32, {texts.batch, texts.length, checkpoint.config().vocab_size}},
       std::as_bytes(std::span(values))};

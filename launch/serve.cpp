@@ -3,6 +3,8 @@
 #include "config/read.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
+#include "launch/identity.hpp"
+#include "launch/mpi_serve.hpp"
 #include "launch/server.hpp"
 
 namespace troupe::launch {
@@ -14,16 +16,25 @@ constexpr config::Page page{
     .description =
         "Serves the model of a checkpoint folder, or the demo model, at POST /v1/chat/completions, POST "
         "/v1/completions and GET /v1/models. /health, /livez, /readyz and /startupz tell how the server is, "
-        "/metrics counts what it does, /version names it. Logs are JSON lines on standard error.\n"
+        "/metrics counts what it does, /version names it, /v1/replica shows its ranks. Logs are JSON lines "
+        "on standard error.\n"
         "\n"
         "The port opens when the checkpoint's headers are verified; until the weights are read, requests for "
         "inference are answered with status 503 and Retry-After.\n"
+        "\n"
+        "With more than one rank (-tp times -dp), each is a process of its own, and one that dies or hangs "
+        "is "
+        "started again while requests wait; they go on with the same bytes. Under mpirun each of its "
+        "processes is a "
+        "node; the first one answers clients.\n"
         "\n"
         "SIGINT and SIGTERM stop the server.",
     .examples =
         "$ troupe serve\n"
         "$ troupe serve /models/deepseek-v3 --served-model-name deepseek --kv-cache-memory-bytes 8G\n"
-        "$ TROUPE_API_KEY=secret troupe serve --host 0.0.0.0 --config troupe.toml"};
+        "$ TROUPE_API_KEY=secret troupe serve --host 0.0.0.0 --config troupe.toml\n"
+        "$ troupe serve -tp 2 -dp 2 -ep\n"
+        "$ mpirun -n 2 troupe serve -tp 2 -dp 2 -ep"};
 
 }  // namespace
 
@@ -31,12 +42,16 @@ int serve(const Arguments& arguments) {
   config::Settings settings;
   config::Table table = config::schema(settings);
   if (!read_command_line(page, table, arguments)) return 0;
+  if (under_mpirun()) settings.nodes = mpirun_processes();
   config::validate(settings);
   if (settings.show_config) {
     std::cout << config::show(table);
     return 0;
   }
-  return run_server(settings, checkpoint_or_demo(settings.model));
+  const auto checkpoint = checkpoint_or_demo(settings.model);
+  if (under_mpirun() && settings.nodes > 1) return serve_under_mpirun(settings, checkpoint);
+  return run_server(settings, checkpoint,
+                    {settings.tls_ca.empty() ? make_identity() : read_identity(settings), {}});
 }
 
 }  // namespace troupe::launch

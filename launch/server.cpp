@@ -1,32 +1,29 @@
 #include "launch/server.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "actors/edge/http_server.hpp"
 #include "actors/replica.hpp"
+#include "launch/identity.hpp"
+#include "launch/node_process.hpp"
 #include "launch/single_rank.hpp"
+#include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/kv_size.hpp"
 
 namespace troupe::launch {
 namespace {
 
-constexpr std::chrono::milliseconds failure_poll{200};
-
-// The signals that stop the server are waited for, so no thread may be struck by them.
-sigset_t block_stop_signals() {
-  signal(SIGPIPE, SIG_IGN);  // a client that left is an error of its own write
-  sigset_t stop;
-  sigemptyset(&stop);
-  sigaddset(&stop, SIGINT);
-  sigaddset(&stop, SIGTERM);
-  CHECK(pthread_sigmask(SIG_BLOCK, &stop, nullptr) == 0, "pthread_sigmask");
-  return stop;
+std::chrono::milliseconds in_ms(config::Seconds time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time);
 }
 
+std::int64_t ranks(const config::Settings& settings) {
+  return settings.tensor_parallel_size * settings.data_parallel_size;
+}
+
+// Of each rank.
 runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoint& checkpoint,
                         std::int32_t max_model_len) {
   runtime::KvBudget budget;
@@ -34,8 +31,10 @@ runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoin
   budget.memory_utilization = settings.gpu_memory_utilization;
   const runtime::KvShape shape{model::cache_bytes_per_token(checkpoint.config()),
                                std::int32_t(settings.block_size), max_model_len};
-  auto size = runtime::kv_size(budget, shape, runtime::memory_limit(),
-                               runtime::memory_resident() + checkpoint.total_bytes());
+  // A node's ranks share its memory and hold, together, about its share of the weights.
+  const std::size_t nodes = std::size_t(settings.nodes), ranks_here = std::size_t(ranks(settings)) / nodes;
+  auto size = runtime::kv_size(budget, shape, runtime::memory_limit() / ranks_here,
+                               (runtime::memory_resident() + checkpoint.total_bytes() / nodes) / ranks_here);
   if (!budget.bytes) size = runtime::at_most(size, shape, std::int32_t(settings.max_num_seqs));
   log_event(LogLevel::info, "kv_cache",
             {{"bytes", size.bytes},
@@ -71,12 +70,18 @@ std::shared_ptr<const model::TextModel> load_text(const config::Settings& settin
 
 actors::ReplicaOptions replica_options(const config::Settings& settings,
                                        const std::filesystem::path& folder) {
+  const auto checkpoint = model::Checkpoint::open(folder);
+  log_event(LogLevel::info, "checkpoint_opened",
+            {{"folder", folder.string()}, {"weight_bytes", checkpoint.total_bytes()}});
   actors::ReplicaOptions options;
-  options.checkpoint = std::make_shared<const model::Checkpoint>(model::Checkpoint::open(folder));
-  options.text = load_text(settings, folder, options.checkpoint->config().vocab_size);
+  options.checkpoint = std::filesystem::absolute(folder).string();
+  options.weight_bytes = checkpoint.total_bytes();
+  options.experts = std::int32_t(checkpoint.config().n_routed_experts);
+  options.sharding = sharding(settings, checkpoint);
+  options.text = load_text(settings, folder, checkpoint.config().vocab_size);
   options.parse_reasoning = settings.reasoning_parser != "none";
   options.parse_tool_calls = settings.tool_call_parser != "none";
-  const std::int32_t max_model_len = context_length(settings, options.checkpoint->config());
+  const std::int32_t max_model_len = context_length(settings, checkpoint.config());
   options.info = describe(settings, folder, max_model_len);
   options.policy = settings.scheduling_policy;
   options.scheduler = {.max_num_batched_tokens = std::int32_t(settings.max_num_batched_tokens),
@@ -85,15 +90,11 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
                        .max_waiting = std::int32_t(settings.max_waiting),
                        .block_size = std::int32_t(settings.block_size),
                        .prefix_caching = settings.enable_prefix_caching};
-  options.blocks = plan_kv(settings, *options.checkpoint, max_model_len).blocks;
+  options.blocks = plan_kv(settings, checkpoint, max_model_len).blocks;
   options.threads = compute_threads(settings);
-  options.virtual_shards = int(settings.virtual_shards);
   options.restarts.max_consecutive_restarts = int(settings.max_restarts);
+  options.hang_limit = in_ms(settings.hang_timeout);
   return options;
-}
-
-std::chrono::milliseconds in_ms(config::Seconds time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time);
 }
 
 actors::edge::ConnectionLimits connection_limits(const config::EdgeSettings& settings) {
@@ -133,6 +134,7 @@ actors::edge::EdgeOptions edge_options(const config::EdgeSettings& settings) {
           .port = std::uint16_t(settings.port),
           .io_threads = std::int32_t(settings.io_threads),
           .api_keys = settings.api_key,
+          .replica_control = settings.enable_replica_control,
           .version = TROUPE_VERSION,
           .connection = connection_limits(settings),
           .request = request_limits(settings)};
@@ -141,26 +143,31 @@ actors::edge::EdgeOptions edge_options(const config::EdgeSettings& settings) {
 // Until a signal comes (true), or the model turns out not to load. A replica that fails later stays and says
 // so.
 bool wait_for_the_end(const sigset_t& stop, const actors::Replica& replica) {
-  bool was_ready = false;
-  for (;;) {
-    const timespec poll{0, std::chrono::nanoseconds(failure_poll).count()};
-    if (const int signal = sigtimedwait(&stop, nullptr, &poll); signal > 0) {
-      log_event(LogLevel::info, "stopping", {{"signal", signal}});
-      return true;
-    }
+  for (bool was_ready = false; !stop_signal_came(stop);) {
     was_ready |= replica.ready();
     if (!was_ready && !replica.healthy()) return false;
   }
+  return true;
+}
+
+actors::ReplicaOptions::Processes processes(const config::Settings& settings, const Launch& launch) {
+  return {.nodes = std::int32_t(settings.nodes),
+          .node = node_settings(settings, launch.identity, settings.control_host,
+                                std::uint16_t(settings.control_port)),
+          .door_opened = [&](std::uint16_t port) {
+            log_event(LogLevel::info, "control_listening", {{"host", settings.control_host}, {"port", port}});
+            if (launch.door_opened) launch.door_opened(port);
+          }};
 }
 
 }  // namespace
 
-int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint) {
+int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,
+               const Launch& launch) {
   const sigset_t stop = block_stop_signals();
   set_log_level(parse_log_level(settings.log_level));
   auto options = replica_options(settings, checkpoint);
-  log_event(LogLevel::info, "checkpoint_opened",
-            {{"folder", checkpoint.string()}, {"weight_bytes", options.checkpoint->total_bytes()}});
+  if (ranks(settings) > 1) options.processes = processes(settings, launch);
   const auto replica = std::make_shared<actors::Replica>(std::move(options));
   actors::edge::HttpServer server(edge_options(settings.edge), replica);
   log_event(LogLevel::info, "listening", {{"host", settings.edge.host}, {"port", server.port()}});

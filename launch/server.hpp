@@ -2,13 +2,22 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "config/settings.hpp"
+#include "runtime/worker_order.hpp"
 
 namespace troupe::launch {
 
+// What the first node of several processes has besides the settings.
+struct Launch {
+  runtime::TlsIdentity identity;
+  std::function<void(std::uint16_t port)> door_opened;  // see actors::ReplicaOptions::Processes; may be empty
+};
+
 // Serves until the process is told to stop (SIGINT, SIGTERM); returns the exit code. Throws Error if the
 // checkpoint cannot be served or the address cannot be listened on. Main thread only.
-int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint);
+int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,
+               const Launch& launch);
 
 }  // namespace troupe::launch

@@ -23,6 +23,17 @@ int compute_threads(const config::Settings& settings) {
   return std::max(1, CPU_COUNT(&allowed));
 }
 
+model::ShardingPlan sharding(const config::Settings& settings, const model::Checkpoint& checkpoint) {
+  model::ShardingPlan plan{.tensor_parallel = int(settings.tensor_parallel_size),
+                           .data_parallel = int(settings.data_parallel_size),
+                           .expert_parallel = settings.enable_expert_parallel,
+                           .virtual_shards = int(settings.virtual_shards)};
+  if (const auto possible = model::check_plan(checkpoint.config(), plan); !possible)
+    throw Error(possible.error().message, checkpoint.folder().string(),
+                "choose other --tensor-parallel-size, --data-parallel-size or --virtual-shards");
+  return plan;
+}
+
 std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model) {
   const std::int64_t longest = model.max_position_embeddings;
   if (settings.max_model_len.value_or(longest) > longest)

@@ -12,9 +12,11 @@
 namespace troupe::launch {
 
 struct SingleRank {
-  // Reads all weights. Uses settings' threads and virtual_shards. Throws Error.
+  // Reads all weights. Uses settings' threads and virtual_shards. The checkpoint outlives it. Throws Error.
   SingleRank(const model::Checkpoint& checkpoint, const config::Settings& settings,
              const model::DecoderLimits& limits);
+
+  transport::Communicators communicators() { return {*communicator, *communicator}; }
 
   kernels::ImmediateQueue queue;
   std::unique_ptr<kernels::Ops> ops;
@@ -24,6 +26,9 @@ struct SingleRank {
 
 // --threads, or as many as this process may run on at a time.
 int compute_threads(const config::Settings& settings);
+
+// How the settings cut the model, but for the rank. Throws Error, with the numbers, when it cannot be cut so.
+model::ShardingPlan sharding(const config::Settings& settings, const model::Checkpoint& checkpoint);
 
 // --max-model-len, or as many positions as the model was made for. Throws Error for more than those.
 std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model);

@@ -18,12 +18,16 @@ struct Subcommand {
 
 constexpr std::array subcommands{
     Subcommand{"serve", "answer OpenAI clients over HTTP", serve},
+    Subcommand{"node", "join a replica as one of its nodes", node},
+    Subcommand{"worker", "what nodes start, one process a rank", worker},
     Subcommand{"generate", "continue one prompt, streamed to the terminal", generate},
     Subcommand{"logits", "logits of every position of given token ids", logits},
     Subcommand{"check", "verify a checkpoint and describe it", check},
     Subcommand{"tokenize", "JSON lines of text or token ids to both", tokenize},
     Subcommand{"template", "JSON lines of chats to prompts", render_template},
     Subcommand{"synth", "write a random checkpoint", synth},
+    Subcommand{"status", "how a server's replica is", status},
+    Subcommand{"certs", "make certificates for the hosts of a replica", certs},
     Subcommand{"version", "print the version", version},
 };
 

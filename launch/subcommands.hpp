@@ -10,12 +10,16 @@ namespace troupe::launch {
 using Arguments = std::vector<std::string>;  // behind the subcommand's name
 
 int serve(const Arguments& arguments);
+int node(const Arguments& arguments);
+int worker(const Arguments& arguments);  // what nodes start
 int generate(const Arguments& arguments);
 int logits(const Arguments& arguments);
 int check(const Arguments& arguments);
 int tokenize(const Arguments& arguments);
 int render_template(const Arguments& arguments);
 int synth(const Arguments& arguments);
+int status(const Arguments& arguments);
+int certs(const Arguments& arguments);
 int version(const Arguments& arguments);
 
 // words: the whole command line behind the program's name.

@@ -19,33 +19,52 @@ bool power_of_two(int n) {
   return n > 0 && std::has_single_bit(unsigned(n));
 }
 
-}  // namespace
+std::string ranks_of(std::int64_t count) {
+  return std::to_string(count) + (count == 1 ? " rank" : " ranks");
+}
 
-Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan) {
-  const std::string ranks = std::to_string(plan.ranks) + (plan.ranks == 1 ? " rank" : " ranks");
-  if (!power_of_two(plan.ranks)) return refuse(ranks + ": the number of ranks must be a power of two");
-  if (plan.rank < 0 || plan.rank >= plan.ranks)
-    return refuse("rank " + std::to_string(plan.rank) + " is not among " + ranks);
-  if (!power_of_two(plan.virtual_shards) || plan.virtual_shards > max_virtual_shards)
-    return refuse(std::to_string(plan.virtual_shards) + " virtual shards: must be a power of two, at most " +
-                  std::to_string(max_virtual_shards));
-  if (plan.ranks > plan.virtual_shards)
-    return refuse(ranks + " are more than the " + std::to_string(plan.virtual_shards) + " virtual shards");
-  if (config.num_attention_heads % plan.ranks != 0)
-    return refuse(std::to_string(config.num_attention_heads) +
-                  " attention heads cannot be split evenly over " + ranks);
-  if (plan.expert_parallel && config.n_routed_experts < plan.ranks)
-    return refuse(std::to_string(config.n_routed_experts) + " experts cannot be spread over " + ranks);
-  auto too_narrow = [&](const char* field, std::int64_t columns) {
-    return refuse(ranks + " are more than the " + std::to_string(columns) + " columns of " + field);
+// Each rank that shares a feed-forward layer has a column of it at least.
+Expected<void> check_columns(const ModelConfig& config, const ShardingPlan& plan) {
+  const auto wide_enough = [](const char* field, std::int64_t columns, int ranks) -> Expected<void> {
+    if (columns >= ranks) return {};
+    return refuse(ranks_of(ranks) + " are more than the " + std::to_string(columns) + " columns of " + field);
   };
   std::int64_t moe_layers = 0;
   for (std::int64_t layer = 0; layer < config.num_hidden_layers; ++layer) moe_layers += config.is_moe(layer);
-  if (moe_layers < config.num_hidden_layers && config.intermediate_size < plan.ranks)
-    return too_narrow("intermediate_size", config.intermediate_size);
-  if (moe_layers > 0 && config.moe_intermediate_size < plan.ranks)
-    return too_narrow("moe_intermediate_size", config.moe_intermediate_size);
-  return {};
+  Expected<void> possible;
+  if (moe_layers < config.num_hidden_layers)
+    possible = wide_enough("intermediate_size", config.intermediate_size, plan.tensor_parallel);
+  const std::int64_t expert = config.moe_intermediate_size, shared = expert * config.n_shared_experts;
+  if (possible && moe_layers > 0 && !plan.expert_parallel)
+    possible = wide_enough("moe_intermediate_size", expert, plan.ranks());
+  if (possible && moe_layers > 0 && config.n_shared_experts > 0)
+    possible = wide_enough("the shared experts", shared, plan.tensor_parallel);
+  return possible;
+}
+
+}  // namespace
+
+Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan) {
+  if (!power_of_two(plan.tensor_parallel))
+    return refuse(std::to_string(plan.tensor_parallel) + " tensor-parallel ranks: must be a power of two");
+  if (!power_of_two(plan.data_parallel))
+    return refuse(std::to_string(plan.data_parallel) + " data-parallel groups: must be a power of two");
+  if (!power_of_two(plan.virtual_shards) || plan.virtual_shards > max_virtual_shards)
+    return refuse(std::to_string(plan.virtual_shards) + " virtual shards: must be a power of two, at most " +
+                  std::to_string(max_virtual_shards));
+  const std::int64_t all = std::int64_t{plan.tensor_parallel} * plan.data_parallel;
+  if (all > plan.virtual_shards)
+    return refuse(ranks_of(all) + " are more than the " + std::to_string(plan.virtual_shards) +
+                  " virtual shards");
+  if (plan.rank < 0 || plan.rank >= all)
+    return refuse("rank " + std::to_string(plan.rank) + " is not among " + ranks_of(all));
+  if (config.num_attention_heads % plan.tensor_parallel != 0)
+    return refuse(std::to_string(config.num_attention_heads) +
+                  " attention heads cannot be split evenly over " + ranks_of(plan.tensor_parallel));
+  if (plan.expert_parallel && config.n_routed_experts < all)
+    return refuse(std::to_string(config.n_routed_experts) + " experts cannot be spread over " +
+                  ranks_of(all));
+  return check_columns(config, plan);
 }
 
 std::size_t cache_bytes_per_token(const ModelConfig& config) {
@@ -60,7 +79,7 @@ void KvCache::poison() {
 
 std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops& ops,
                                       const ShardingPlan& plan, const DecoderLimits& limits,
-                                      Progress* progress) {
+                                      Progress* progress, TickBoard* ticks) {
   const std::string& architecture = checkpoint.config().architecture;
   if (architecture != "DeepseekV3ForCausalLM")
     throw Error("no decoder for the architecture " + architecture, checkpoint.folder().string(),
@@ -72,7 +91,7 @@ std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops
     throw Error("sequences of " + std::to_string(limits.max_positions) + " tokens are over the limit, " +
                     std::to_string(max_rope_positions),
                 checkpoint.folder().string(), "set a shorter --max-model-len");
-  return load_deepseek_v3(checkpoint, ops, plan, limits, progress);
+  return load_deepseek_v3(checkpoint, ops, plan, limits, {progress, ticks});
 }
 
 }  // namespace troupe::model

@@ -9,27 +9,41 @@
 
 #include "kernels/ops.hpp"
 #include "model/checkpoint.hpp"
+#include "runtime/base/ticks.hpp"
 #include "transport/communicator.hpp"
 
 namespace troupe::model {
 
-// Which part of the model a rank holds. ranks is a power of two, at most virtual_shards.
+// Which part of the model a rank holds. Attention groups serve sequences of their own; the ranks of a group
+// split heads, dense layers and vocabulary. Routed experts belong to the ranks of all groups together. Both
+// numbers are powers of two, their product is at most virtual_shards.
 struct ShardingPlan {
-  int rank = 0;
-  int ranks = 1;
+  int rank = 0;             // of all: those of a group follow one another
+  int tensor_parallel = 1;  // ranks of an attention group
+  int data_parallel = 1;    // attention groups
   bool expert_parallel =
       false;                // experts whole, spread over ranks; otherwise each expert is split over all ranks
   int virtual_shards = 16;  // V, a power of two: the bytes of a result depend on it, not on ranks
+
+  int ranks() const { return tensor_parallel * data_parallel; }
+  int group() const { return rank / tensor_parallel; }
+  int group_rank() const { return rank % tensor_parallel; }
 };
 
-// Refuses, with the numbers, a plan that the model cannot be cut by (heads not divisible by ranks, more ranks
-// than experts...).
+// Refuses, with the numbers, a plan that the model cannot be cut by (heads not divisible by tensor_parallel,
+// more ranks than experts...).
 Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan);
 
 // Bytes of weights read so far, for /startupz; and a way to end the reading early, with an Error.
 struct Progress {
   std::atomic<std::size_t> done{0}, total{0};
   std::atomic<bool> stop{false};
+};
+
+// Who hears of the reading of weights; each may be null, and outlives it.
+struct LoadObservers {
+  Progress* progress = nullptr;
+  TickBoard* ticks = nullptr;  // activity, bytes, and a tick for each piece
 };
 
 // Bytes of KV storage that a token takes on a rank, all layers: the same on each, since the latent is not
@@ -50,6 +64,9 @@ struct StepInput {
   std::span<const TokenId> tokens;  // [T], rows of all sequences one after the other
   const kernels::StepLayout& layout;
   std::span<const std::int32_t> logit_rows;  // rows whose logits are wanted, ascending
+  // [data_parallel]: T of each group in this step, its own too; the same on all ranks. One group may leave it
+  // empty.
+  std::span<const std::int64_t> group_tokens = {};
 };
 
 class Decoder {
@@ -58,15 +75,22 @@ class Decoder {
 
   virtual KvCache make_cache(std::int64_t blocks, std::int64_t block_size) = 0;
   // Runs one step and stores the cache entries of its tokens. T may be 0: the collectives still run.
-  // Returns logits [logit_rows, vocab_size], f32, the same on every rank; valid until the next call.
-  // max_tokens of load() bounds T; throws Error when a peer fails.
-  virtual kernels::Tensor forward(kernels::Queue&, transport::Communicator&, const StepInput& input,
+  // Returns logits [logit_rows, vocab_size], f32, the same on every rank of the group; valid until the next
+  // call. max_tokens of load() bounds each group's T; throws Error when a peer fails.
+  virtual kernels::Tensor forward(kernels::Queue&, const transport::Communicators&, const StepInput& input,
                                   KvCache& cache) = 0;
 
   // Tokens routed to each expert since load, all layers, by global expert id; empty without experts. Every
   // rank counts all tokens of its group, also for experts of other ranks. Valid while the decoder lives; read
   // after Queue::wait.
   virtual std::span<const std::int64_t> expert_load() const = 0;
+
+  // From the next step on, experts are where the placement says; until the first call, where
+  // ExpertPlacement::spread puts them. Reads those that are new on this rank, all layers, from the
+  // checkpoint, then frees those that left; results stay the same bytes. Between steps only, and with the
+  // same placement on all ranks. Refuses a placement that does not fit, or a plan without expert_parallel.
+  // Throws Error when the checkpoint cannot be read; nothing has changed then.
+  virtual Expected<void> place(const transport::ExpertPlacement& placement) = 0;
 };
 
 struct DecoderLimits {
@@ -75,9 +99,10 @@ struct DecoderLimits {
   std::int64_t max_positions = 4096;  // of a sequence
 };
 
-// Reads this rank's part of the weights into memory of ops (which must outlive the decoder). Throws Error.
+// Reads this rank's part of the weights into memory of ops. The checkpoint, ops and ticks (which steps write
+// their layers to) outlive the decoder. Throws Error.
 std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops& ops,
                                       const ShardingPlan& plan, const DecoderLimits& limits,
-                                      Progress* progress = nullptr);
+                                      Progress* progress = nullptr, TickBoard* ticks = nullptr);
 
 }  // namespace troupe::model

@@ -1,6 +1,7 @@
 #include "model/deepseek_v3.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "model/deepseek_v3_weights.hpp"
@@ -12,72 +13,111 @@ namespace troupe::model {
 using kernels::DType;
 using kernels::Queue;
 using kernels::Tensor;
-using transport::Communicator;
+using transport::Communicators;
+using transport::ExpertPlacement;
 
 namespace {
 
 // The norms inside the attention have upstream's default, whatever rms_norm_eps says.
 constexpr float inner_norm_epsilon = 1e-6f;
 
+// On the board for as long as it lives.
+class Loading {
+ public:
+  explicit Loading(TickBoard* board) : board_(board) {
+    if (board_) board_->enter(Activity::loading);
+  }
+  ~Loading() {
+    if (board_) board_->enter(Activity::idle);
+  }
+  Loading(const Loading&) = delete;
+  Loading& operator=(const Loading&) = delete;
+
+ private:
+  TickBoard* board_;
+};
+
 class DeepseekV3 final : public Decoder {
  public:
   DeepseekV3(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
-             const DecoderLimits& limits, Progress* progress)
-      : config_(checkpoint.config()),
+             const DecoderLimits& limits, const LoadObservers& observers)
+      : checkpoint_(checkpoint),
+        config_(checkpoint.config()),
         plan_(plan),
         limits_(limits),
         ops_(ops),
         storage_(ops),
-        weights_(read_deepseek_v3(checkpoint, plan, storage_, progress)),
-        heads_(config_.num_attention_heads / plan.ranks),
+        placement_(ExpertPlacement::spread(config_.n_routed_experts, plan.ranks())),
+        weights_(read_deepseek_v3(checkpoint, plan, placement_, storage_, observers)),
+        heads_(config_.num_attention_heads / plan.tensor_parallel),
         scale_(softmax_scale(config_)),
         work_(allocate_workspace(config_, plan, limits, weights_, storage_)),
-        expert_load_(storage_.tensor(DType::i64, {config_.n_routed_experts})) {}
+        expert_load_(storage_.tensor(DType::i64, {config_.n_routed_experts})),
+        ticks_(observers.ticks) {}
 
   KvCache make_cache(std::int64_t blocks, std::int64_t block_size) override;
-  Tensor forward(Queue& queue, Communicator& communicator, const StepInput& input, KvCache& cache) override;
+  Tensor forward(Queue& queue, const Communicators& ranks, const StepInput& input, KvCache& cache) override;
   std::span<const std::int64_t> expert_load() const override {
     return {expert_load_.as<std::int64_t>(), std::size_t(expert_load_.elements())};
   }
+  Expected<void> place(const ExpertPlacement& placement) override;
 
  private:
   // What the parts of a step share.
   struct Step {
     Queue& queue;
-    Communicator& communicator;
+    const Communicators& ranks;
     const kernels::StepLayout& layout;
-    Tensor hidden;  // [T, hidden]: the residual stream
+    std::span<const std::int64_t> group_tokens;  // [groups]
+    Tensor hidden;                               // [T, hidden]: the residual stream
+  };
+  // Rows that a feed-forward layer takes at once.
+  struct Chunk {
+    Tensor x, out;                         // [rows of this group, hidden]
+    std::vector<std::int64_t> group_rows;  // [groups]
+
+    std::int64_t rows() const { return x.rows(); }
+    std::int64_t all_rows() const { return std::reduce(group_rows.begin(), group_rows.end()); }
   };
 
   std::int64_t cache_width() const { return config_.kv_lora_rank + config_.qk_rope_head_dim; }
-  void check_step(const Communicator& communicator, const StepInput& input, const KvCache& cache) const;
+  void check_step(const Communicators& ranks, const StepInput& input, const KvCache& cache) const;
   void attention(const Step& step, const LayerWeights& layer, const kernels::LatentCache& cache);
   void store_keys(const Step& step, const AttentionWeights& w, const Tensor& x,
                   const kernels::LatentCache& cache);
   Tensor absorbed_queries(const Step& step, const AttentionWeights& w, const Tensor& x);
   void feed_forward(const Step& step, const LayerWeights& layer);
   void swiglu(const Step& step, const SwiGlu& w, const Tensor& x, Tensor out);
-  void moe(const Step& step, const MoeWeights& w, const Tensor& x, Tensor out);
-  void split_experts(const Step& step, const MoeWeights& w, const Tensor& x, const kernels::Routing& routing,
-                     Tensor out);
-  void spread_experts(const Step& step, const MoeWeights& w, const Tensor& x, const kernels::Routing& routing,
-                      Tensor out);
+  void moe(const Step& step, const MoeWeights& w, const Chunk& chunk);
+  void split_experts(const Step& step, const MoeWeights& w, const Chunk& chunk,
+                     const kernels::Routing& routing);
+  std::pair<Tensor, kernels::Routing> learn_all_tokens(const Step& step, const Chunk& chunk,
+                                                       const kernels::Routing& routing);
+  void spread_experts(const Step& step, const MoeWeights& w, const Chunk& chunk,
+                      const kernels::Routing& routing);
   kernels::ExpertBatch batch_of(std::int64_t rows) const {
     return {work_.waiting.rows.slice(0, rows), work_.waiting.experts.slice(0, rows), work_.waiting.count};
   }
+  // Of a group's rows, those that one of its ranks sees to: rank r has [r * share, (r + 1) * share), if any.
+  std::int64_t share_of(std::int64_t rows) const {
+    return (rows + plan_.tensor_parallel - 1) / plan_.tensor_parallel;
+  }
   Tensor logits(const Step& step, std::span<const std::int32_t> rows);
 
+  const Checkpoint& checkpoint_;
   ModelConfig config_;
   ShardingPlan plan_;
   DecoderLimits limits_;
   kernels::Ops& ops_;
   Storage storage_;
+  ExpertPlacement placement_;
   DeepseekV3Weights weights_;
   std::int64_t heads_;  // H, of this rank
   float scale_;
   DeepseekV3Workspace work_;
-  Tensor expert_load_;                    // [experts] i64
-  std::vector<std::int32_t> token_rows_;  // of everyones
+  Tensor expert_load_;              // [experts] i64
+  std::vector<std::int32_t> rows_;  // of gather_rows
+  TickBoard* ticks_;                // may be null
 };
 
 KvCache DeepseekV3::make_cache(std::int64_t blocks, std::int64_t block_size) {
@@ -93,10 +133,17 @@ KvCache DeepseekV3::make_cache(std::int64_t blocks, std::int64_t block_size) {
   return cache;
 }
 
-void DeepseekV3::check_step(const Communicator& communicator, const StepInput& input,
-                            const KvCache& cache) const {
-  CHECK(communicator.rank() == plan_.rank && communicator.size() == plan_.ranks,
-        "another plan's communicator");
+void DeepseekV3::check_step(const Communicators& ranks, const StepInput& input, const KvCache& cache) const {
+  CHECK(ranks.world.rank() == plan_.rank && ranks.world.size() == plan_.ranks(), "another plan's world");
+  CHECK(ranks.group.rank() == plan_.group_rank() && ranks.group.size() == plan_.tensor_parallel,
+        "another plan's group");
+  if (!input.group_tokens.empty() || plan_.data_parallel > 1) {
+    CHECK(std::int64_t(input.group_tokens.size()) == plan_.data_parallel, "tokens of other groups");
+    CHECK(input.group_tokens[std::size_t(plan_.group())] == input.layout.tokens,
+          "the group's tokens are not those of its layout");
+    for (std::int64_t tokens : input.group_tokens)
+      CHECK(tokens >= 0 && tokens <= limits_.max_tokens, "a group has more tokens than max_tokens");
+  }
   CHECK(cache.layers.size() == weights_.layers.size(), "another model's cache");
   CHECK(input.layout.tokens == std::int64_t(input.tokens.size()), "layout and tokens differ");
   CHECK(input.layout.tokens <= limits_.max_tokens, "more tokens than max_tokens");
@@ -119,15 +166,19 @@ void DeepseekV3::check_step(const Communicator& communicator, const StepInput& i
   CHECK(rows == input.layout.tokens, "sequences do not cover the step");
 }
 
-Tensor DeepseekV3::forward(Queue& queue, Communicator& communicator, const StepInput& input, KvCache& cache) {
-  check_step(communicator, input, cache);
-  const Step step{queue, communicator, input.layout, work_.hidden.slice(0, input.layout.tokens)};
+Tensor DeepseekV3::forward(Queue& queue, const Communicators& ranks, const StepInput& input, KvCache& cache) {
+  check_step(ranks, input, cache);
+  const std::span alone(&input.layout.tokens, 1);
+  const Step step{queue, ranks, input.layout, input.group_tokens.empty() ? alone : input.group_tokens,
+                  work_.hidden.slice(0, input.layout.tokens)};
   ops_.embed(queue, input.tokens, weights_.embedding, weights_.first_token, step.hidden);
-  communicator.all_reduce(queue, step.hidden);  // the other ranks' rows are zero
+  ranks.group.all_reduce(queue, step.hidden);  // the other ranks' rows are zero
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
+    if (ticks_) ticks_->begin_layer(std::int32_t(i));
     attention(step, weights_.layers[i], cache.layers[i]);
     feed_forward(step, weights_.layers[i]);
   }
+  if (ticks_) ticks_->begin_layer(-1);
   return logits(step, input.logit_rows);
 }
 
@@ -144,7 +195,7 @@ void DeepseekV3::attention(const Step& step, const LayerWeights& layer, const ke
   ops_.head_linear(step.queue, context, w.value_up, values);
   const Tensor sum = work_.sum.slice(0, tokens);
   ops_.linear_sharded(step.queue, values.reshape({tokens, heads_ * value}), w.out, w.out_shards, sum);
-  step.communicator.all_reduce(step.queue, sum);
+  step.ranks.group.all_reduce(step.queue, sum);
   ops_.add(step.queue, step.hidden, sum);
 }
 
@@ -184,16 +235,21 @@ void DeepseekV3::feed_forward(const Step& step, const LayerWeights& layer) {
   const std::int64_t tokens = step.layout.tokens;
   const Tensor normed = work_.normed.slice(0, tokens), sum = work_.sum.slice(0, tokens);
   ops_.rms_norm(step.queue, step.hidden, layer.feed_forward_norm, float(config_.rms_norm_eps), normed);
-  std::int64_t first = 0;
-  do {  // once even without a token: other ranks wait in the collectives
-    const std::int64_t count = std::min(feed_forward_tokens, tokens - first);
-    const Tensor x = normed.slice(first, count), out = sum.slice(first, count);
+  const std::int64_t most = std::ranges::max(step.group_tokens);
+  std::int64_t begin = 0;
+  do {  // as often as the group with the most tokens, and once even without one: collectives must match
+    Chunk chunk;
+    for (std::int64_t of_group : step.group_tokens)
+      chunk.group_rows.push_back(std::clamp<std::int64_t>(of_group - begin, 0, feed_forward_tokens));
+    const std::int64_t first = std::min(begin, tokens), count = chunk.group_rows[std::size_t(plan_.group())];
+    chunk.x = normed.slice(first, count);
+    chunk.out = sum.slice(first, count);
     if (const auto* experts = std::get_if<MoeWeights>(&layer.feed_forward))
-      moe(step, *experts, x, out);
+      moe(step, *experts, chunk);
     else
-      swiglu(step, std::get<SwiGlu>(layer.feed_forward), x, out);
-    first += count;
-  } while (first < tokens);
+      swiglu(step, std::get<SwiGlu>(layer.feed_forward), chunk.x, chunk.out);
+    begin += feed_forward_tokens;
+  } while (begin < most);
   ops_.add(step.queue, step.hidden, sum);
 }
 
@@ -204,12 +260,12 @@ void DeepseekV3::swiglu(const Step& step, const SwiGlu& w, const Tensor& x, Tens
   ops_.linear(step.queue, x, w.matrices.up, up);
   ops_.silu_mul(step.queue, gate, up);
   ops_.linear_sharded(step.queue, gate, w.matrices.down, w.shards, out);
-  step.communicator.all_reduce(step.queue, out);
+  step.ranks.group.all_reduce(step.queue, out);
 }
 
-void DeepseekV3::moe(const Step& step, const MoeWeights& w, const Tensor& x, Tensor out) {
-  const Tensor scores = work_.scores.slice(0, x.rows());
-  ops_.linear(step.queue, x, w.router, scores);
+void DeepseekV3::moe(const Step& step, const MoeWeights& w, const Chunk& chunk) {
+  const Tensor scores = work_.scores.slice(0, chunk.rows());
+  ops_.linear(step.queue, chunk.x, w.router, scores);
   const kernels::RoutingRule rule{.scoring = config_.scoring_func,
                                   .experts = int(config_.n_routed_experts),
                                   .groups = int(config_.n_group),
@@ -218,75 +274,118 @@ void DeepseekV3::moe(const Step& step, const MoeWeights& w, const Tensor& x, Ten
                                   .normalise = config_.norm_topk_prob,
                                   .scaling = float(config_.routed_scaling_factor),
                                   .bias = w.bias ? w.bias->as<float>() : nullptr};
-  kernels::Routing routing{work_.routing.experts.slice(0, x.rows()),
-                           work_.routing.weights.slice(0, x.rows())};
+  kernels::Routing routing{work_.routing.experts.slice(0, chunk.rows()),
+                           work_.routing.weights.slice(0, chunk.rows())};
   ops_.route(step.queue, scores, rule, routing);
   ops_.count_experts(step.queue, routing, expert_load_);
   if (plan_.expert_parallel)
-    spread_experts(step, w, x, routing, out);
+    spread_experts(step, w, chunk, routing);
   else
-    split_experts(step, w, x, routing, out);
+    split_experts(step, w, chunk, routing);
   if (!w.shared) return;
-  const Tensor shared = work_.shared.slice(0, x.rows());
-  swiglu(step, *w.shared, x, shared);
-  ops_.add(step.queue, out, shared);
+  const Tensor shared = work_.shared.slice(0, chunk.rows());
+  swiglu(step, *w.shared, chunk.x, shared);
+  ops_.add(step.queue, chunk.out, shared);
 }
 
-// Every rank computes its columns of every expert.
-void DeepseekV3::split_experts(const Step& step, const MoeWeights& w, const Tensor& x,
-                               const kernels::Routing& routing, Tensor out) {
-  const std::int64_t rows = x.rows() * config_.num_experts_per_tok;
+// Every rank computes its columns of every expert, for the tokens of all groups.
+void DeepseekV3::split_experts(const Step& step, const MoeWeights& w, const Chunk& chunk,
+                               const kernels::Routing& routing) {
+  const auto [tokens, choices] =
+      plan_.data_parallel > 1 ? learn_all_tokens(step, chunk, routing) : std::pair(chunk.x, routing);
+  const std::int64_t k = config_.num_experts_per_tok, rows = tokens.rows() * k;
   kernels::ExpertBatch batch = batch_of(rows);
   const Tensor results = work_.results.slice(0, rows);
-  ops_.expand(step.queue, x, routing, batch);
-  ops_.experts(step.queue, batch, {w.first, w.experts, w.shards}, results);
-  step.communicator.all_reduce(step.queue, results);
-  ops_.weighted_sum(step.queue, results, routing, out);
+  ops_.expand(step.queue, tokens, choices, batch);
+  ops_.experts(step.queue, batch, {w.experts.place_of, w.experts.matrices, w.shards}, results);
+  step.ranks.world.all_reduce(step.queue, results);
+  const auto own = chunk.group_rows.begin() + plan_.group();
+  const std::int64_t first = std::reduce(chunk.group_rows.begin(), own);
+  ops_.weighted_sum(step.queue, results.slice(first * k, chunk.rows() * k), routing, chunk.out);
 }
 
-// Every rank sends its share of the tokens to their experts' ranks; then all learn the sums of all.
-void DeepseekV3::spread_experts(const Step& step, const MoeWeights& w, const Tensor& x,
-                                const kernels::Routing& routing, Tensor out) {
-  const std::int64_t tokens = x.rows(), ranks = plan_.ranks, k = config_.num_experts_per_tok;
-  auto begin = [&](std::int64_t rank) { return tokens * rank / ranks; };
-  const std::int64_t first = begin(plan_.rank), count = begin(plan_.rank + 1) - first;
+// The tokens of all groups, group after group, and the experts that they chose (not the weights). Each rank
+// tells its share of its group's.
+std::pair<Tensor, kernels::Routing> DeepseekV3::learn_all_tokens(const Step& step, const Chunk& chunk,
+                                                                 const kernels::Routing& routing) {
+  const std::int64_t ranks = plan_.ranks(), k = config_.num_experts_per_tok, hidden = config_.hidden_size;
+  const std::int64_t share = share_of(std::ranges::max(chunk.group_rows));  // the same on all, so padded
+  const std::int64_t first = std::min(plan_.group_rank() * share, chunk.rows());
+  const std::int64_t count = std::min(share, chunk.rows() - first);
+  rows_.resize(std::size_t(count));
+  std::iota(rows_.begin(), rows_.end(), std::int32_t(first));
+  ops_.gather_rows(step.queue, chunk.x, rows_, work_.mine.slice(0, count));
+  ops_.gather_rows(step.queue, routing.experts, rows_, work_.my_choices.slice(0, count));
+  const Tensor everyones = work_.everyones.reshape({ranks * share, hidden}),
+               everyones_choices = work_.everyones_choices.reshape({ranks * share, k});
+  step.ranks.world.all_gather(step.queue, work_.mine.slice(0, share), everyones);
+  step.ranks.world.all_gather(step.queue, work_.my_choices.slice(0, share), everyones_choices);
+
+  rows_.clear();
+  for (std::int64_t group = 0; group < plan_.data_parallel; ++group)
+    for (std::int64_t i = 0; i < chunk.group_rows[std::size_t(group)]; ++i)
+      rows_.push_back(std::int32_t(group * plan_.tensor_parallel * share + i));
+  const Tensor all = work_.all_tokens.slice(0, chunk.all_rows()),
+               all_choices = work_.all_choices.slice(0, chunk.all_rows());
+  ops_.gather_rows(step.queue, everyones, rows_, all);
+  ops_.gather_rows(step.queue, everyones_choices, rows_, all_choices);
+  return {all, {all_choices, {}}};
+}
+
+// Every rank sends its share of its group's tokens to their experts' ranks; then the group learns all sums.
+void DeepseekV3::spread_experts(const Step& step, const MoeWeights& w, const Chunk& chunk,
+                                const kernels::Routing& routing) {
+  const std::int64_t k = config_.num_experts_per_tok, hidden = config_.hidden_size;
+  const std::int64_t share = share_of(chunk.rows());
+  const std::int64_t first = std::min(plan_.group_rank() * share, chunk.rows());
+  const std::int64_t count = std::min(share, chunk.rows() - first);
   const kernels::Routing routed{routing.experts.slice(first, count), routing.weights.slice(first, count)};
-  kernels::ExpertBatch batch = batch_of(tokens * k);
-  const Tensor results = work_.results.slice(0, tokens * k), returned = work_.returned.slice(0, count * k);
-  step.communicator.dispatch(step.queue, x.slice(first, count), routed, int(config_.n_routed_experts), batch);
-  ops_.experts(step.queue, batch, {w.first, w.experts, w.shards}, results);
-  step.communicator.combine(step.queue, results, returned);
+  kernels::ExpertBatch batch = batch_of(chunk.all_rows() * k);
+  const Tensor results = work_.results.slice(0, chunk.all_rows() * k),
+               returned = work_.returned.slice(0, count * k);
+  step.ranks.world.dispatch(step.queue, chunk.x.slice(first, count), routed, placement_, batch);
+  ops_.experts(step.queue, batch, {w.experts.place_of, w.experts.matrices, w.shards}, results);
+  step.ranks.world.combine(step.queue, results, returned);
   ops_.weighted_sum(step.queue, returned, routed, work_.mine.slice(0, count));
 
-  const std::int64_t share = (tokens + ranks - 1) / ranks, hidden = config_.hidden_size;
-  const Tensor everyones = work_.everyones.reshape({ranks, share, hidden});
-  step.communicator.all_gather(step.queue, work_.mine.slice(0, share), everyones);
-  token_rows_.clear();
-  for (std::int64_t rank = 0; rank < ranks; ++rank)
-    for (std::int64_t i = 0; i < begin(rank + 1) - begin(rank); ++i)
-      token_rows_.push_back(std::int32_t(rank * share + i));
-  ops_.gather_rows(step.queue, everyones.reshape({ranks * share, hidden}), token_rows_, out);
+  const Tensor everyones = work_.everyones.reshape({plan_.tensor_parallel * share, hidden});
+  step.ranks.group.all_gather(step.queue, work_.mine.slice(0, share), everyones);
+  rows_.resize(std::size_t(chunk.rows()));
+  std::iota(rows_.begin(), rows_.end(), 0);  // without the padding at the end
+  ops_.gather_rows(step.queue, everyones, rows_, chunk.out);
 }
 
 Tensor DeepseekV3::logits(const Step& step, std::span<const std::int32_t> rows) {
   const std::int64_t count = std::int64_t(rows.size()), part = weights_.vocab_part;
   const Tensor x = work_.selected.slice(0, count), mine = work_.logits_part.slice(0, count),
                all = work_.logits.slice(0, count);
-  const Tensor parts = work_.logits_parts.reshape({plan_.ranks, count, part});
+  const Tensor parts = work_.logits_parts.reshape({plan_.tensor_parallel, count, part});
   ops_.gather_rows(step.queue, step.hidden, rows, x);
   ops_.rms_norm(step.queue, x, weights_.norm, float(config_.rms_norm_eps), x);
   ops_.linear(step.queue, x, weights_.lm_head, mine);
-  step.communicator.all_gather(step.queue, mine, parts);
+  step.ranks.group.all_gather(step.queue, mine, parts);
   ops_.join_columns(step.queue, parts, all);
   return all;
+}
+
+Expected<void> DeepseekV3::place(const ExpertPlacement& placement) {
+  if (!plan_.expert_parallel)
+    return refuse("every rank has a part of each expert: only expert parallelism places them");
+  if (auto possible = check_placement(placement, config_.n_routed_experts, plan_.ranks()); !possible)
+    return possible;
+  const Loading loading(ticks_);
+  place_experts(checkpoint_, plan_, placement, storage_, {.progress = nullptr, .ticks = ticks_}, weights_);
+  placement_ = placement;
+  return {};
 }
 
 }  // namespace
 
 std::unique_ptr<Decoder> load_deepseek_v3(const Checkpoint& checkpoint, kernels::Ops& ops,
                                           const ShardingPlan& plan, const DecoderLimits& limits,
-                                          Progress* progress) {
-  return std::make_unique<DeepseekV3>(checkpoint, ops, plan, limits, progress);
+                                          const LoadObservers& observers) {
+  const Loading loading(observers.ticks);
+  return std::make_unique<DeepseekV3>(checkpoint, ops, plan, limits, observers);
 }
 
 }  // namespace troupe::model

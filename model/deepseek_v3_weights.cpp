@@ -14,13 +14,18 @@ namespace {
 // Names tensors and cuts them to the plan.
 class Reader {
  public:
-  Reader(const Checkpoint& checkpoint, const ShardingPlan& plan, Storage& storage)
-      : config_(checkpoint.config()), plan_(plan), weights_(checkpoint, storage) {}
+  Reader(const Checkpoint& checkpoint, const ShardingPlan& plan, const transport::ExpertPlacement& placement,
+         Storage& storage, const LoadObservers& observers)
+      : config_(checkpoint.config()),
+        plan_(plan),
+        placement_(placement),
+        ops_(storage.ops()),
+        weights_(checkpoint, storage, observers) {}
 
-  DeepseekV3Weights read(Progress* progress) {
+  DeepseekV3Weights read() {
     DeepseekV3Weights model;
-    const std::int64_t part = (config_.vocab_size + plan_.ranks - 1) / plan_.ranks;
-    const std::int64_t first = std::min(plan_.rank * part, config_.vocab_size);
+    const std::int64_t ranks = plan_.tensor_parallel, part = (config_.vocab_size + ranks - 1) / ranks;
+    const std::int64_t first = std::min(plan_.group_rank() * part, config_.vocab_size);
     const Slice rows{first, std::min(part, config_.vocab_size - first)};
     model.first_token = TokenId(first);
     model.vocab_part = part;
@@ -30,24 +35,47 @@ class Reader {
                         : weights_.matrix("lm_head.weight", rows, all(config_.hidden_size), part);
     model.norm = weights_.vector("model.norm.weight");
     for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i) model.layers.push_back(layer(i));
-    weights_.run(progress);
+    for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i)
+      if (auto* moe = std::get_if<MoeWeights>(&model.layers[std::size_t(i)].feed_forward))
+        moe->experts = experts(i, moe->shards, [](std::int64_t) { return true; });
+    weights_.run();
     return model;
+  }
+
+  void place(DeepseekV3Weights& model) {
+    std::vector<RoutedExperts> arrived(model.layers.size());
+    for (std::size_t i = 0; i < arrived.size(); ++i)
+      if (const auto* moe = std::get_if<MoeWeights>(&model.layers[i].feed_forward))
+        arrived[i] =
+            experts(std::int64_t(i), moe->shards, [&](std::int64_t id) { return !moe->experts.holds(id); });
+    weights_.run();
+    for (std::size_t i = 0; i < arrived.size(); ++i)
+      if (auto* moe = std::get_if<MoeWeights>(&model.layers[i].feed_forward))
+        moe->experts = joined(std::move(moe->experts), std::move(arrived[i]));
   }
 
  private:
   static Slice all(std::int64_t count) { return {0, count}; }
 
-  VirtualShards my_shards(std::int64_t columns) const {
-    const int count = plan_.virtual_shards / plan_.ranks;
-    return {plan_.rank * count, count, plan_.virtual_shards, columns};
+  // The rank's part of a sum that so many ranks share.
+  VirtualShards shards_of(int rank, int ranks, std::int64_t columns) const {
+    const int count = plan_.virtual_shards / ranks;
+    return {rank * count, count, plan_.virtual_shards, columns};
+  }
+  VirtualShards group_shards(std::int64_t columns) const {
+    return shards_of(plan_.group_rank(), plan_.tensor_parallel, columns);
   }
   static Slice columns_of(const VirtualShards& shards) {
     const std::int64_t first = shards.begin(shards.first);
     return {first, shards.begin(shards.first + shards.count) - first};
   }
 
+  static std::string layer_prefix(std::int64_t index) {
+    return "model.layers." + std::to_string(index) + ".";
+  }
+
   LayerWeights layer(std::int64_t index) {
-    const std::string prefix = "model.layers." + std::to_string(index) + ".";
+    const std::string prefix = layer_prefix(index);
     LayerWeights layer;
     layer.attention_norm = weights_.vector(prefix + "input_layernorm.weight");
     layer.feed_forward_norm = weights_.vector(prefix + "post_attention_layernorm.weight");
@@ -63,7 +91,8 @@ class Reader {
     const std::int64_t hidden = config_.hidden_size, nope = config_.qk_nope_head_dim,
                        rope = config_.qk_rope_head_dim, latent = config_.kv_lora_rank,
                        value = config_.v_head_dim;
-    const std::int64_t heads = config_.num_attention_heads / plan_.ranks, first_head = plan_.rank * heads;
+    const std::int64_t heads = config_.num_attention_heads / plan_.tensor_parallel,
+                       first_head = plan_.group_rank() * heads;
     const Slice queries{first_head * (nope + rope), heads * (nope + rope)};
     AttentionWeights w;
     if (config_.q_lora_rank > 0) {
@@ -82,7 +111,7 @@ class Reader {
       w.key_up.push_back(weights_.transposed(prefix + "kv_b_proj.weight", {row, nope}, all(latent)));
       w.value_up.push_back(weights_.matrix(prefix + "kv_b_proj.weight", {row + nope, value}, all(latent)));
     }
-    w.out_shards = my_shards(config_.num_attention_heads * value);
+    w.out_shards = group_shards(config_.num_attention_heads * value);
     w.out = weights_.matrix(prefix + "o_proj.weight", all(hidden), columns_of(w.out_shards));
     return w;
   }
@@ -96,7 +125,7 @@ class Reader {
   }
 
   SwiGlu swiglu(const std::string& prefix, std::int64_t intermediate) {
-    const VirtualShards shards = my_shards(intermediate);
+    const VirtualShards shards = group_shards(intermediate);
     return {expert(prefix, shards), shards};
   }
 
@@ -105,32 +134,69 @@ class Reader {
     MoeWeights w;
     w.router = weights_.matrix(prefix + "gate.weight", all(experts), all(config_.hidden_size));
     if (config_.routing_bias) w.bias = weights_.vector(prefix + "gate.e_score_correction_bias");
-    std::int64_t first = 0, end = experts;
-    if (plan_.expert_parallel) {
-      first = plan_.rank * experts / plan_.ranks;
-      end = (plan_.rank + 1) * experts / plan_.ranks;
-      w.shards = {0, plan_.virtual_shards, plan_.virtual_shards, inner};
-    } else {
-      w.shards = my_shards(inner);
-    }
-    w.first = int(first);
-    for (std::int64_t id = first; id < end; ++id)
-      w.experts.push_back(expert(prefix + "experts." + std::to_string(id) + ".", w.shards));
+    w.shards = plan_.expert_parallel ? VirtualShards{0, plan_.virtual_shards, plan_.virtual_shards, inner}
+                                     : shards_of(plan_.rank, plan_.ranks(), inner);
     if (config_.n_shared_experts > 0)
       w.shared = swiglu(prefix + "shared_experts.", inner * config_.n_shared_experts);
     return w;
   }
 
+  // Without expert parallelism every rank has a part of each.
+  bool belongs_here(std::int64_t id) const {
+    return !plan_.expert_parallel || placement_.holds(plan_.rank, id);
+  }
+
+  // Of the experts that belong here, those that are wanted.
+  template <class Wanted>
+  RoutedExperts experts(std::int64_t layer, const VirtualShards& shards, Wanted wanted) {
+    RoutedExperts result;
+    result.place_of.assign(std::size_t(config_.n_routed_experts), -1);
+    for (std::int64_t id = 0; id < config_.n_routed_experts; ++id) {
+      if (!belongs_here(id) || !wanted(id)) continue;
+      result.place_of[std::size_t(id)] = std::int32_t(result.matrices.size());
+      Storage memory(ops_);
+      weights_.store_in(memory);
+      result.matrices.push_back(
+          expert(layer_prefix(layer) + "mlp.experts." + std::to_string(id) + ".", shards));
+      result.memory.push_back(std::move(memory));
+    }
+    return result;
+  }
+
+  // The experts of both that belong here.
+  RoutedExperts joined(RoutedExperts present, RoutedExperts arrived) const {
+    RoutedExperts result;
+    result.place_of.assign(present.place_of.size(), -1);
+    for (std::int64_t id = 0; id < config_.n_routed_experts; ++id) {
+      if (!belongs_here(id)) continue;
+      RoutedExperts& from = present.holds(id) ? present : arrived;
+      const auto place = std::size_t(from.place_of[std::size_t(id)]);
+      result.place_of[std::size_t(id)] = std::int32_t(result.matrices.size());
+      result.matrices.push_back(from.matrices[place]);
+      result.memory.push_back(std::move(from.memory[place]));
+    }
+    return result;
+  }
+
   const ModelConfig& config_;
   const ShardingPlan& plan_;
+  const transport::ExpertPlacement& placement_;
+  kernels::Ops& ops_;
   WeightReader weights_;
 };
 
 }  // namespace
 
-DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, const ShardingPlan& plan, Storage& storage,
-                                   Progress* progress) {
-  return Reader(checkpoint, plan, storage).read(progress);
+DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, const ShardingPlan& plan,
+                                   const transport::ExpertPlacement& placement, Storage& storage,
+                                   const LoadObservers& observers) {
+  return Reader(checkpoint, plan, placement, storage, observers).read();
+}
+
+void place_experts(const Checkpoint& checkpoint, const ShardingPlan& plan,
+                   const transport::ExpertPlacement& placement, Storage& storage,
+                   const LoadObservers& observers, DeepseekV3Weights& weights) {
+  Reader(checkpoint, plan, placement, storage, observers).place(weights);
 }
 
 }  // namespace troupe::model

@@ -1,4 +1,5 @@
-// One rank's weights of a DeepSeek V3, in the shapes that its graph uses. Plain data; immutable once read.
+// One rank's weights of a DeepSeek V3, in the shapes that its graph uses. Plain data; immutable once read,
+// but for the experts, which may be placed anew.
 #pragma once
 
 #include <optional>
@@ -10,7 +11,7 @@
 
 namespace troupe::model {
 
-// H: heads of this rank.
+// H: heads of this rank, of its group's.
 struct AttentionWeights {
   std::optional<kernels::Weight> q_down;  // [q_lora_rank, hidden]; none: q_up takes the hidden state
   kernels::Tensor q_norm;                 // [q_lora_rank]
@@ -24,18 +25,26 @@ struct AttentionWeights {
   kernels::VirtualShards out_shards;
 };
 
-// down(silu(gate(x)) * up(x)), split over ranks by the intermediate columns.
+// down(silu(gate(x)) * up(x)), split over the ranks of a group by the intermediate columns.
 struct SwiGlu {
   kernels::Expert matrices;
   kernels::VirtualShards shards;
 };
 
+// The routed experts of a layer that are on this rank. Each has memory of its own, so that it can leave.
+struct RoutedExperts {
+  std::vector<std::int32_t> place_of;     // [experts of the model]: index in matrices; -1: not here
+  std::vector<kernels::Expert> matrices;  // by ascending id
+  std::vector<Storage> memory;            // of each
+
+  bool holds(std::int64_t id) const { return place_of[std::size_t(id)] >= 0; }
+};
+
 struct MoeWeights {
-  kernels::Weight router;                // [experts, hidden]
-  std::optional<kernels::Tensor> bias;   // e_score_correction_bias [experts]
-  int first = 0;                         // expert
-  std::vector<kernels::Expert> experts;  // of this rank, from first on
-  kernels::VirtualShards shards;
+  kernels::Weight router;               // [experts, hidden]
+  std::optional<kernels::Tensor> bias;  // e_score_correction_bias [experts]
+  RoutedExperts experts;
+  kernels::VirtualShards shards;  // of each expert's intermediate columns
   std::optional<SwiGlu> shared;
 };
 
@@ -54,8 +63,16 @@ struct DeepseekV3Weights {
   std::vector<LayerWeights> layers;
 };
 
-// Reads this rank's part into storage. Throws Error that names a tensor.
-DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, const ShardingPlan& plan, Storage& storage,
-                                   Progress* progress);
+// Reads this rank's part, with expert parallelism the experts that a placement gives it. All but the experts
+// goes into storage. Throws Error that names a tensor.
+DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, const ShardingPlan& plan,
+                                   const transport::ExpertPlacement& placement, Storage& storage,
+                                   const LoadObservers& observers = {});
+
+// Reads the experts that the placement brings to this rank of an expert-parallel plan, into memory of
+// storage's Ops, then frees those that it takes away. An Error leaves everything as it was.
+void place_experts(const Checkpoint& checkpoint, const ShardingPlan& plan,
+                   const transport::ExpertPlacement& placement, Storage& storage,
+                   const LoadObservers& observers, DeepseekV3Weights& weights);
 
 }  // namespace troupe::model

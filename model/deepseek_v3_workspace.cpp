@@ -47,14 +47,24 @@ void allocate_experts(DeepseekV3Workspace& work, const ModelConfig& c, const Sha
   work.shared = storage.floats({chunk, hidden});
   work.scores = storage.floats({chunk, c.n_routed_experts});
   work.routing = {storage.tensor(DType::i32, {chunk, k}), storage.floats({chunk, k})};
-  work.waiting = {storage.floats({chunk * k, hidden}), storage.tensor(DType::i32, {chunk * k}),
+  const std::int64_t rows = plan.data_parallel * chunk * k;
+  work.waiting = {storage.floats({rows, hidden}), storage.tensor(DType::i32, {rows}),
                   storage.tensor(DType::i32, {1})};
-  work.results = storage.floats({chunk * k, hidden});
-  if (!plan.expert_parallel) return;
-  const std::int64_t share = (chunk + plan.ranks - 1) / plan.ranks;
-  work.returned = storage.floats({share * k, hidden});
-  work.mine = storage.floats({share, hidden});
-  work.everyones = storage.floats({plan.ranks * share, hidden});
+  work.results = storage.floats({rows, hidden});
+  const std::int64_t share = (chunk + plan.tensor_parallel - 1) / plan.tensor_parallel;
+  if (plan.expert_parallel) {
+    work.returned = storage.floats({share * k, hidden});
+    work.mine = storage.floats({share, hidden});
+    work.everyones = storage.floats({plan.tensor_parallel * share, hidden});
+  } else if (plan.data_parallel > 1) {
+    const std::int64_t padded = plan.ranks() * share, tokens = plan.data_parallel * chunk;
+    work.mine = storage.floats({share, hidden});
+    work.my_choices = storage.tensor(DType::i32, {share, k});
+    work.everyones = storage.floats({padded, hidden});
+    work.everyones_choices = storage.tensor(DType::i32, {padded, k});
+    work.all_tokens = storage.floats({tokens, hidden});
+    work.all_choices = storage.tensor(DType::i32, {tokens, k});
+  }
 }
 
 }  // namespace
@@ -63,7 +73,7 @@ DeepseekV3Workspace allocate_workspace(const ModelConfig& config, const Sharding
                                        const DecoderLimits& limits, const DeepseekV3Weights& weights,
                                        Storage& storage) {
   const std::int64_t tokens = limits.max_tokens, rows = limits.max_logit_rows, hidden = config.hidden_size;
-  const std::int64_t heads = config.num_attention_heads / plan.ranks;
+  const std::int64_t heads = config.num_attention_heads / plan.tensor_parallel;
   CHECK(tokens > 0 && rows > 0 && limits.max_positions > 0, "empty decoder limits");
   DeepseekV3Workspace work;
   work.rope = make_rope_table(config, limits.max_positions, storage);
@@ -78,7 +88,7 @@ DeepseekV3Workspace allocate_workspace(const ModelConfig& config, const Sharding
   if (config.n_routed_experts > 0) allocate_experts(work, config, plan, chunk, storage);
   work.selected = storage.floats({rows, hidden});
   work.logits_part = storage.floats({rows, weights.vocab_part});
-  work.logits_parts = storage.floats({plan.ranks * rows * weights.vocab_part});
+  work.logits_parts = storage.floats({plan.tensor_parallel * rows * weights.vocab_part});
   work.logits = storage.floats({rows, config.vocab_size});
   return work;
 }

@@ -9,8 +9,9 @@ namespace troupe::model {
 // not depend on one another, so results are the same for any number.
 constexpr std::int64_t feed_forward_tokens = 512;
 
-// T: max_tokens; C: tokens of a feed-forward chunk; S: max_logit_rows; R: ranks; H: heads of this rank.
-// Buffers called flat are cut to shape by the step, so that the rows of each stand close together.
+// T: max_tokens; C: tokens of a feed-forward chunk; S: max_logit_rows; H: heads of this rank; G: ranks of a
+// group; D: groups; N = G * D: all ranks; P = C / G rounded up: a rank's share of a chunk. Buffers called
+// flat are cut to shape by the step, so that the rows of each stand close together.
 struct DeepseekV3Workspace {
   kernels::RopeTable rope;  // [max_positions, rope / 2]
 
@@ -21,17 +22,21 @@ struct DeepseekV3Workspace {
   kernels::Tensor absorbed;             // flat [T, H, latent + rope]
   kernels::Tensor context, values;      // flat [T, H, latent], [T, H, v]
 
-  kernels::Tensor gate, up;        // flat [C, widest intermediate part]
-  kernels::Tensor shared;          // [C, hidden]
-  kernels::Tensor scores;          // [C, experts]
-  kernels::Routing routing;        // [C, k]
-  kernels::ExpertBatch waiting;    // capacity C * k
-  kernels::Tensor results;         // [C * k, hidden]
-  kernels::Tensor returned, mine;  // [C / R * k, hidden], [C / R, hidden], rounded up
-  kernels::Tensor everyones;       // [R * C / R, hidden]
+  kernels::Tensor gate, up;      // flat [C, widest intermediate part]
+  kernels::Tensor shared;        // [C, hidden]
+  kernels::Tensor scores;        // [C, experts]
+  kernels::Routing routing;      // [C, k]
+  kernels::ExpertBatch waiting;  // capacity D * C * k
+  kernels::Tensor results;       // [D * C * k, hidden]
+  // Whole experts: the shares of the ranks of a group.
+  kernels::Tensor returned;         // [P * k, hidden]
+  kernels::Tensor mine, everyones;  // [P, hidden], flat [G or N, P, hidden]
+  // Split experts, when there are several groups: the tokens of all, padded and then close together.
+  kernels::Tensor my_choices, everyones_choices;  // [P, k], flat [N, P, k] i32: experts
+  kernels::Tensor all_tokens, all_choices;        // [D * C, hidden], [D * C, k] i32
 
   kernels::Tensor selected;                   // [S, hidden]
-  kernels::Tensor logits_part, logits_parts;  // [S, vocabulary / R], flat [R, S, vocabulary / R]
+  kernels::Tensor logits_part, logits_parts;  // [S, vocabulary / G], flat [G, S, vocabulary / G]
   kernels::Tensor logits;                     // [S, vocabulary]
 };
 

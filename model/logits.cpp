@@ -27,7 +27,7 @@ void check_texts(const ModelConfig& config, const DecoderLimits& limits, const T
 }  // namespace
 
 std::vector<float> logits_of(Decoder& decoder, const ModelConfig& config, const DecoderLimits& limits,
-                             kernels::Queue& queue, transport::Communicator& communicator,
+                             kernels::Queue& queue, const transport::Communicators& communicators,
                              const TokenMatrix& texts) {
   check_texts(config, limits, texts);
   std::vector<float> logits(texts.ids.size() * std::size_t(config.vocab_size));
@@ -40,6 +40,9 @@ std::vector<float> logits_of(Decoder& decoder, const ModelConfig& config, const 
   std::vector<std::int32_t> rows(static_cast<std::size_t>(step));
   std::iota(rows.begin(), rows.end(), 0);
 
+  std::vector<std::int64_t> group_tokens(
+      std::size_t(communicators.world.size() / communicators.group.size()));
+
   float* out = logits.data();
   const TokenId* ids = texts.ids.data();
   for (std::int64_t text = 0; text < texts.batch; ++text)
@@ -49,8 +52,9 @@ std::vector<float> logits_of(Decoder& decoder, const ModelConfig& config, const 
           .tokens = count,
           .sequences = {{.first_row = 0, .rows = count, .first_position = first, .blocks = blocks}}};
       const std::span wanted = std::span(rows).first(std::size_t(count));
-      const kernels::Tensor part =
-          decoder.forward(queue, communicator, {{ids, std::size_t(count)}, layout, wanted}, cache);
+      std::ranges::fill(group_tokens, count);
+      const kernels::Tensor part = decoder.forward(
+          queue, communicators, {{ids, std::size_t(count)}, layout, wanted, group_tokens}, cache);
       queue.wait(TimePoint::max());
       std::memcpy(out, part.raw(), part.bytes());
       out += part.elements();

@@ -13,6 +13,8 @@ class Storage {
  public:
   explicit Storage(kernels::Ops& ops) : ops_(&ops) {}
 
+  kernels::Ops& ops() const { return *ops_; }
+
   // Zeroed. Throws Error when the device has no more.
   void* allocate(std::size_t bytes) { return held_.emplace_back(ops_->allocate(bytes)).get(); }
   kernels::Tensor tensor(kernels::DType dtype, std::initializer_list<std::int64_t> shape) {

@@ -16,7 +16,8 @@ using kernels::DType;
 
 namespace {
 
-constexpr unsigned max_load_threads = 8;  // enough to keep a disk busy
+constexpr unsigned max_load_threads = 8;      // enough to keep a disk busy
+constexpr std::size_t job_bytes = 4ul << 20;  // few enough that a slow disk's threads tick often
 
 template <class T>
 T load(const std::byte* at) {
@@ -110,8 +111,22 @@ void* WeightReader::plan_copy(const std::string& name, Slice rows, Slice cols, s
   CHECK(rows.first >= 0 && rows.count >= 0 && rows.first + rows.count <= height, "rows outside the tensor");
   CHECK(cols.first >= 0 && cols.count >= 0 && cols.first + cols.count <= width, "columns outside the tensor");
   const std::size_t element = widen ? sizeof(float) : kernels::size_of(source.dtype);
-  void* target = storage_.allocate(std::size_t(padded_rows * cols.count) * element);
-  jobs_.push_back({name, &source, rows, cols, order, widen, static_cast<std::byte*>(target)});
+  void* target = storage_->allocate(std::size_t(padded_rows * cols.count) * element);
+  if (observers_.ticks) observers_.ticks->piece_done();  // large memory takes its time
+  const std::int64_t row_step = order == Order::turned ? 1 : cols.count,
+                     col_step = order == Order::turned ? rows.count : 1;
+  const std::size_t row_bytes = std::size_t(cols.count) * kernels::size_of(source.dtype);
+  const auto rows_at_once =
+      std::int64_t(std::max<std::size_t>(1, job_bytes / std::max<std::size_t>(1, row_bytes)));
+  for (std::int64_t done = 0; done < rows.count; done += rows_at_once)
+    jobs_.push_back({.name = name,
+                     .source = &source,
+                     .rows = {rows.first + done, std::min(rows_at_once, rows.count - done)},
+                     .cols = cols,
+                     .widen = widen,
+                     .target = static_cast<std::byte*>(target) + std::size_t(done * row_step) * element,
+                     .row_step = row_step,
+                     .col_step = col_step});
   return target;
 }
 
@@ -119,8 +134,6 @@ void WeightReader::copy(const Job& job) const {
   const DType dtype = job.source->dtype;
   const std::size_t size = kernels::size_of(dtype);
   const std::int64_t width = job.source->shape.back(), count = job.cols.count;
-  const bool turned = job.order == Order::turned;
-  const std::int64_t row_step = turned ? 1 : count, col_step = turned ? job.rows.count : 1;
   for (std::int64_t r = 0; r < job.rows.count; ++r) {
     const std::byte* source =
         job.source->bytes.data() + std::size_t((job.rows.first + r) * width + job.cols.first) * size;
@@ -130,36 +143,38 @@ void WeightReader::copy(const Job& job) const {
           checkpoint_.folder().string() + ": " + job.name + ", row " + std::to_string(job.rows.first + r),
           "download or convert the checkpoint again");
     if (job.widen) {
-      float* target = reinterpret_cast<float*>(job.target) + r * row_step;
+      float* target = reinterpret_cast<float*>(job.target) + r * job.row_step;
       for (std::int64_t c = 0; c < count; ++c)
-        target[c * col_step] = to_float(dtype, source + std::size_t(c) * size);
+        target[c * job.col_step] = to_float(dtype, source + std::size_t(c) * size);
       continue;
     }
-    std::byte* target = job.target + std::size_t(r * row_step) * size;
-    if (!turned)
+    std::byte* target = job.target + std::size_t(r * job.row_step) * size;
+    if (job.col_step == 1)
       std::memcpy(target, source, std::size_t(count) * size);
     else if (size == 1)
-      scatter<std::uint8_t>(source, count, target, col_step);
+      scatter<std::uint8_t>(source, count, target, job.col_step);
     else if (size == 2)
-      scatter<std::uint16_t>(source, count, target, col_step);
+      scatter<std::uint16_t>(source, count, target, job.col_step);
     else
-      scatter<std::uint32_t>(source, count, target, col_step);
+      scatter<std::uint32_t>(source, count, target, job.col_step);
   }
 }
 
-void WeightReader::run(Progress* progress) {
+void WeightReader::run() {
+  const auto [progress, ticks] = observers_;
   if (progress) {
     std::size_t total = 0;
     for (const Job& job : jobs_) total += job.source_bytes();
     progress->total = total;
     progress->done = 0;
   }
-  ThreadPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, max_load_threads)));
+  ThreadPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, max_load_threads)), ticks);
   pool.parallel_for(std::int64_t(jobs_.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     for (const Job& job : std::span(jobs_).subspan(std::size_t(begin), std::size_t(end - begin))) {
       if (progress && progress->stop) throw Error("reading was stopped", checkpoint_.folder().string());
       copy(job);
       if (progress) progress->done += job.source_bytes();
+      if (ticks) ticks->loaded_bytes += job.source_bytes();
     }
   });
   jobs_.clear();

@@ -19,8 +19,12 @@ struct Slice {
 
 class WeightReader {
  public:
-  // All three outlive the reader; what it reads lives in storage.
-  WeightReader(const Checkpoint& checkpoint, Storage& storage) : checkpoint_(checkpoint), storage_(storage) {}
+  // All outlive the reader; what it reads lives in storage.
+  WeightReader(const Checkpoint& checkpoint, Storage& storage, const LoadObservers& observers = {})
+      : checkpoint_(checkpoint), storage_(&storage), observers_(observers) {}
+
+  // What is planned from now on lives there.
+  void store_in(Storage& storage) { storage_ = &storage; }
 
   // A part of a matrix; FP8 comes with the scales of the blocks that the part touches. Rows past those of the
   // slice, up to padded_rows, are zero.
@@ -31,17 +35,18 @@ class WeightReader {
   kernels::Tensor vector(const std::string& name);
 
   // Fills everything that was planned. Throws Error that names a tensor with a NaN or an infinity.
-  void run(Progress* progress);
+  void run();
 
  private:
   enum class Order { as_stored, turned };
+  // A piece of a copy: some rows.
   struct Job {
     std::string name;
     const StoredTensor* source;
     Slice rows, cols;
-    Order order;
-    bool widen;  // to F32
-    std::byte* target;
+    bool widen;                       // to F32
+    std::byte* target;                // of the first element
+    std::int64_t row_step, col_step;  // from an element to the next in target
     std::size_t source_bytes() const;
   };
 
@@ -52,7 +57,8 @@ class WeightReader {
   void copy(const Job& job) const;
 
   const Checkpoint& checkpoint_;
-  Storage& storage_;
+  Storage* storage_;
+  LoadObservers observers_;
   std::vector<Job> jobs_;
 };
 

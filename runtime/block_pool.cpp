@@ -1,7 +1,6 @@
 #include "runtime/block_pool.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "runtime/base/error.hpp"
 
@@ -57,24 +56,20 @@ class BlockPool::Victims {
   std::vector<SequenceId> preempted_;
 };
 
-std::size_t BlockPool::HashOfHash::operator()(const BlockHash& hash) const {
-  std::size_t start = 0;
-  std::memcpy(&start, hash.data(), sizeof start);
-  return start;
-}
-
-BlockPool::BlockPool(std::int32_t blocks, std::int32_t block_size, bool prefix_caching)
-    : block_size_(block_size), prefix_caching_(prefix_caching) {
+BlockPool::BlockPool(std::int32_t blocks, std::int32_t block_size, bool prefix_caching,
+                     std::uint64_t generation)
+    : block_size_(block_size), prefix_caching_(prefix_caching), generation_(generation) {
   CHECK(blocks > 0 && block_size > 0);
   blocks_.resize(std::size_t(blocks));
   for (BlockId block = blocks; block-- > 0;) free_.push_back(block);
 }
 
 BlockReply BlockPool::reserve(const BlockRequest& request) {
+  BlockReply reply{request.group, request.generation, {}, {}, usage()};
+  if (request.generation != generation_) return reply;
   ++requests_;
   for (const FilledBlock& filled : request.filled) fill(filled);
   for (SequenceId sequence : request.released) release(sequence);
-  BlockReply reply{request.epoch, {}, {}, {}};
   Victims victims(*this, request);
   for (const BlockWant& want : request.wants)
     if (auto granted = grant(want, victims)) reply.grants.push_back(std::move(*granted));
@@ -102,10 +97,8 @@ void BlockPool::release(SequenceId sequence) {
 std::optional<BlockGrant> BlockPool::grant(const BlockWant& want, Victims& victims) {
   const auto holding = held_.find(want.sequence);
   const bool holds = holding != held_.end();
-  if (!holds && want.computed > 0) {
-    CHECK(std::ranges::count(victims.preempted(), want.sequence), "blocks are wanted behind blocks not held");
-    return std::nullopt;  // preempted by this very request
-  }
+  if (!holds && std::ranges::count(victims.preempted(), want.sequence) > 0) return std::nullopt;
+  CHECK(holds || want.computed == 0, "blocks are wanted behind blocks not held");
   const std::vector<BlockId> prefix = holds ? std::vector<BlockId>{} : cached_prefix(want);
   for (BlockId block : prefix) hold(block);
 
@@ -178,14 +171,15 @@ BlockId BlockPool::take() {
   return id;
 }
 
-void BlockPool::reset() {
+void BlockPool::reset(std::uint64_t generation) {
+  CHECK(generation > generation_, "generations only grow");
+  generation_ = generation;
   held_.clear();
   by_hash_.clear();
   cached_.clear();
   free_.clear();
   std::ranges::fill(blocks_, Block{});
   for (auto block = BlockId(blocks_.size()); block-- > 0;) free_.push_back(block);
-  ++generation_;
 }
 
 PoolUsage BlockPool::usage() const {

@@ -13,14 +13,17 @@ namespace troupe::runtime {
 
 class BlockPool {
  public:
-  BlockPool(std::int32_t blocks, std::int32_t block_size, bool prefix_caching = true);
+  // generation: of the requests that it serves until the first reset.
+  BlockPool(std::int32_t blocks, std::int32_t block_size, bool prefix_caching = true,
+            std::uint64_t generation = 0);
 
   // Always grants the first want if it is also the last in the preemption order and the pool has as many
-  // blocks as that sequence may ever need. CHECKs that a request speaks of blocks which are held; the owner
-  // drops requests of an epoch before the last reset.
+  // blocks as that sequence may ever need. CHECKs that a request speaks of blocks which are held. A request
+  // of another generation speaks of blocks that are void: it changes nothing and is granted nothing.
   BlockReply reserve(const BlockRequest& request);
   // All blocks and hashes are void (the storage behind them is gone); nobody holds anything any more.
-  void reset();
+  // generation: of the requests from now on; it only grows.
+  void reset(std::uint64_t generation);
   PoolUsage usage() const;
   // CHECKs every invariant: each block free, cached or held; counts agree; no hash without a block. For tests
   // and fault drills.
@@ -36,9 +39,6 @@ class BlockPool {
   struct Holding {
     std::vector<BlockId> blocks;   // the sequence's block table
     std::uint64_t granted_in = 0;  // request that last granted it something
-  };
-  struct HashOfHash {
-    std::size_t operator()(const BlockHash& hash) const;
   };
   class Victims;  // who may be preempted in one request
 
@@ -58,11 +58,11 @@ class BlockPool {
   std::vector<Block> blocks_;
   std::vector<BlockId> free_;  // the last one is taken first
   std::list<BlockId> cached_;  // least recently used first
-  std::unordered_map<BlockHash, BlockId, HashOfHash> by_hash_;
+  std::unordered_map<BlockHash, BlockId, HashOfBlockHash> by_hash_;
   std::unordered_map<SequenceId, Holding> held_;
   std::uint64_t requests_ = 0;
   std::uint64_t prefix_queries_ = 0, prefix_hits_ = 0;  // tokens
-  std::uint64_t generation_ = 0;
+  std::uint64_t generation_;
 };
 
 }  // namespace troupe::runtime

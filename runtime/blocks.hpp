@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "runtime/base/ids.hpp"
@@ -11,11 +12,19 @@ namespace troupe::runtime {
 
 // Names a full block by its salt, its arithmetic class and every token up to its end (SHA-256 chain).
 using BlockHash = std::array<std::uint8_t, 32>;
+struct HashOfBlockHash {  // any bytes of it will do
+  std::size_t operator()(const BlockHash& hash) const {
+    std::size_t start = 0;
+    std::memcpy(&start, hash.data(), sizeof start);
+    return start;
+  }
+};
 
 // A wish for room. The pool answers a sequence that holds nothing with the longest cached prefix it has.
 struct BlockWant {
   SequenceId sequence = 0;
-  std::int32_t computed = 0;    // tokens in the cache already; 0 for a sequence that holds no blocks
+  std::int32_t computed = 0;    // tokens in the cache already; 0 for a sequence that holds no blocks, but one
+                                // that holds some may have had its first step interrupted
   std::int32_t new_tokens = 0;  // to be computed in this step, after whatever prefix is found cached
   std::int32_t length = 0;  // tokens known; a cached prefix is at most length - 1, so that one is computed
   std::vector<BlockHash> prefix;  // only if it holds no blocks: hashes of its full blocks from the start
@@ -38,18 +47,19 @@ typename Inspector::result_type inspect(Inspector& f, FilledBlock& x) {
 
 // Applied in this order: filled, released, wants.
 struct BlockRequest {
-  Epoch epoch = 0;
+  GroupId group = 0;
+  std::uint64_t generation = 0;  // of the group's cache; a pool of another one takes and grants nothing
   std::vector<FilledBlock> filled;
   std::vector<SequenceId> released;
   std::vector<BlockWant> wants;  // most urgent first
   // Who gives up blocks, first victim first; holds every sequence with blocks and every wanter. A wanter
   // takes from those before itself here, never from itself, from those behind it, or from one that this
-  // request has granted.
+  // request has granted. Who gave up blocks gets none in the same request.
   std::vector<SequenceId> preemption_order;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, BlockRequest& x) {
-  return f(x.epoch, x.filled, x.released, x.wants, x.preemption_order);
+  return f(x.group, x.generation, x.filled, x.released, x.wants, x.preemption_order);
 }
 
 struct BlockGrant {
@@ -74,14 +84,15 @@ typename Inspector::result_type inspect(Inspector& f, PoolUsage& x) {
 }
 
 struct BlockReply {
-  Epoch epoch = 0;
+  GroupId group = 0;
+  std::uint64_t generation = 0;       // the request's
   std::vector<BlockGrant> grants;     // in the wants' order; a want without one gets nothing in this step
   std::vector<SequenceId> preempted;  // hold no blocks any more
   PoolUsage usage;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, BlockReply& x) {
-  return f(x.epoch, x.grants, x.preempted, x.usage);
+  return f(x.group, x.generation, x.grants, x.preempted, x.usage);
 }
 
 }  // namespace troupe::runtime

@@ -1,5 +1,5 @@
-// The whole engine on one thread: schedule, run, commit. `troupe generate`, benches and tests drive it;
-// serving has the same parts, spread over actors. Not thread-safe.
+// The whole engine of one attention group on one thread: schedule, run, commit. `troupe generate`, benches
+// and tests drive it; serving has the same parts, spread over actors. Not thread-safe.
 #pragma once
 
 #include <memory>

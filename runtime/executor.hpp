@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "model/decoder.hpp"
+#include "runtime/base/ticks.hpp"
 #include "runtime/step.hpp"
 
 namespace troupe::runtime {
@@ -16,19 +17,22 @@ class Executor {
   virtual StepResult execute(const StepPlan& plan) = 0;
 };
 
-// Owns nothing but the KV storage; ops, decoder and communicator outlive it. Used by one compute thread.
+// Shares the KV storage, which another executor may go on with; ops, decoder, communicators and ticks outlive
+// it. Used by one compute thread, whose activity it writes to ticks, if there are any.
 class ModelExecutor final : public Executor {
  public:
-  ModelExecutor(kernels::Ops& ops, model::Decoder& decoder, transport::Communicator& communicator,
-                GroupId group, std::int64_t blocks, std::int64_t block_size);
+  // group: of world.size() / group.size() groups. Groups of a plan that have no part in it have no tokens.
+  ModelExecutor(kernels::Ops& ops, model::Decoder& decoder, const transport::Communicators& communicators,
+                GroupId group, model::KvCache cache, TickBoard* ticks = nullptr);
   StepResult execute(const StepPlan& plan) override;
   model::KvCache& cache() { return cache_; }
 
  private:
   kernels::Ops& ops_;
   model::Decoder& decoder_;
-  transport::Communicator& communicator_;
+  transport::Communicators communicators_;
   GroupId group_;
+  TickBoard* ticks_;
   kernels::ImmediateQueue queue_;
   model::KvCache cache_;
 };

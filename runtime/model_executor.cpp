@@ -40,6 +40,33 @@ Batch batch_of(std::span<const Slice> slices, const model::KvCache& cache) {
   return batch;
 }
 
+// [groups]: how many tokens each of them computes in this step.
+std::vector<std::int64_t> tokens_of_groups(const StepPlan& plan, int groups) {
+  std::vector<std::int64_t> tokens(std::size_t(groups), 0);
+  for (const GroupPlan& part : plan.groups) {
+    CHECK(part.group < GroupId(groups), "a plan for a group that the world does not have");
+    for (const Slice& slice : part.slices)
+      tokens[std::size_t(part.group)] += std::int64_t(slice.tokens.size());
+  }
+  return tokens;
+}
+
+// The step on the board, until it ends in whatever way.
+class StepTicks {
+ public:
+  StepTicks(TickBoard* board, const StepPlan& plan) : board_(board) {
+    if (board_) board_->begin_step(plan.epoch, plan.step);
+  }
+  ~StepTicks() {
+    if (board_) board_->enter(Activity::idle);
+  }
+  StepTicks(const StepTicks&) = delete;
+  StepTicks& operator=(const StepTicks&) = delete;
+
+ private:
+  TickBoard* board_;
+};
+
 SequenceOutput output_of(SequenceId sequence, const kernels::SampledToken& sampled) {
   SequenceOutput output{sequence, sampled.token, sampled.logprob, {}};
   for (const auto& [token, logprob] : sampled.top) output.top.push_back({token, logprob});
@@ -49,23 +76,27 @@ SequenceOutput output_of(SequenceId sequence, const kernels::SampledToken& sampl
 }  // namespace
 
 ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
-                             transport::Communicator& communicator, GroupId group, std::int64_t blocks,
-                             std::int64_t block_size)
+                             const transport::Communicators& communicators, GroupId group,
+                             model::KvCache cache, TickBoard* ticks)
     : ops_(ops),
       decoder_(decoder),
-      communicator_(communicator),
+      communicators_(communicators),
       group_(group),
-      cache_(decoder.make_cache(blocks, block_size)) {}
+      ticks_(ticks),
+      cache_(std::move(cache)) {}
 
 StepResult ModelExecutor::execute(const StepPlan& plan) {
+  const StepTicks ticking(ticks_, plan);
   const TimePoint start = SteadyClock().now();
+  const std::vector<std::int64_t> group_tokens =
+      tokens_of_groups(plan, communicators_.world.size() / communicators_.group.size());
   const auto part = std::ranges::find(plan.groups, group_, &GroupPlan::group);
   const Batch batch =
       batch_of(part == plan.groups.end() ? std::span<const Slice>{} : std::span(part->slices), cache_);
 
   // Without slices too: other groups' ranks wait in the collectives.
-  const kernels::Tensor logits =
-      decoder_.forward(queue_, communicator_, {batch.tokens, batch.layout, batch.logit_rows}, cache_);
+  const kernels::Tensor logits = decoder_.forward(
+      queue_, communicators_, {batch.tokens, batch.layout, batch.logit_rows, group_tokens}, cache_);
   std::vector<kernels::SampledToken> sampled;
   if (!batch.sampling.empty()) ops_.sample(queue_, logits, batch.sampling, sampled);
   queue_.wait(TimePoint::max());

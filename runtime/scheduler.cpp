@@ -1,8 +1,7 @@
 #include "runtime/scheduler.hpp"
 
+#include <algorithm>
 #include <string>
-
-#include "runtime/scheduler_state.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -23,103 +22,140 @@ Expected<void> check_submission(const Submission& submission, std::int32_t max_m
 
 }  // namespace
 
-Scheduler::Scheduler(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> policy, Epoch epoch,
-                     GroupId group)
-    : state_(std::make_unique<State>()) {
-  CHECK(limits.max_num_batched_tokens > 0 && limits.max_num_seqs > 0 && limits.block_size > 0);
-  CHECK(policy != nullptr);
-  state_->limits = limits;
-  state_->policy = std::move(policy);
-  state_->epoch = epoch;
-  state_->group = group;
+Scheduler::Scheduler(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
+                     Epoch epoch)
+    : limits_(limits), epoch_(epoch), results_(std::size_t(groups)) {
+  CHECK(groups > 0);
+  groups_.reserve(std::size_t(groups));
+  for (GroupId group = 0; group < GroupId(groups); ++group)
+    groups_.emplace_back(limits, make_policy(), group, epoch, groups > 1);
 }
 
-Scheduler::~Scheduler() = default;
+GroupScheduler* Scheduler::group_of(SequenceId id) {
+  const auto found = std::ranges::find_if(groups_, [&](const auto& group) { return group.has(id); });
+  return found == groups_.end() ? nullptr : &*found;
+}
 
 Expected<void> Scheduler::submit(Submission submission) {
-  State& state = *state_;
-  const SequenceId id = submission.sequence;
-  CHECK(!state.by_id.contains(id), "a sequence was submitted twice");
-  if (auto checked = check_submission(submission, state.limits.max_model_len); !checked) return checked;
-  const bool back = state.expected_back.erase(id) > 0;
-  if (!back && state.waiting() >= state.limits.max_waiting)
+  CHECK(!group_of(submission.sequence), "a sequence was submitted twice");
+  if (auto checked = check_submission(submission, limits_.max_model_len); !checked) return checked;
+  std::int32_t waiting = 0;
+  for (const GroupScheduler& group : groups_) waiting += group.waiting();
+  if (!submission.resubmitted && waiting >= limits_.max_waiting)
     return refuse(RefusalKind::unavailable,
-                  "the queue is full: " + std::to_string(state.limits.max_waiting) + " sequences wait", {},
+                  "the queue is full: " + std::to_string(limits_.max_waiting) + " sequences wait", {},
                   "queue_full");
-  const std::pair place(submission.arrival, id);
-  Sequence& sequence = state.by_arrival[place];
+  Sequence sequence;
   sequence.submission = std::move(submission);
   sequence.replay_end = sequence.length();
-  state.by_id.emplace(id, &sequence);
+  GroupScheduler& group = group_for(sequence);
+  group.add(std::move(sequence));
   return {};
 }
 
-void Scheduler::cancel(SequenceId id) {
-  state_->expected_back.erase(id);
-  if (Sequence* sequence = state_->find(id)) state_->forget(*sequence);
+// A wrong guess at a prefix costs that it is computed again, and nothing else.
+GroupScheduler& Scheduler::group_for(Sequence& sequence) {
+  if (groups_.size() == 1) return groups_.front();
+  std::span<const BlockHash> hashes;
+  if (limits_.prefix_caching)
+    hashes = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
+  return *std::ranges::min_element(groups_, {}, [&](const GroupScheduler& group) {
+    return std::pair(-std::int64_t(group.known_prefix(hashes)), group.tokens());
+  });
 }
 
-void Scheduler::pause(SequenceId id) {
-  Sequence* sequence = state_->find(id);
-  if (sequence && !std::exchange(sequence->paused, true)) ++state_->paused;
+void Scheduler::cancel(SequenceId sequence) {
+  if (GroupScheduler* group = group_of(sequence)) group->cancel(sequence);
 }
 
-void Scheduler::resume(SequenceId id) {
-  Sequence* sequence = state_->find(id);
-  if (sequence && std::exchange(sequence->paused, false)) --state_->paused;
+void Scheduler::pause(SequenceId sequence) {
+  if (GroupScheduler* group = group_of(sequence)) group->pause(sequence);
 }
 
-std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch) {
-  State& state = *state_;
-  CHECK(epoch > state.epoch, "epochs only grow");
-  state.epoch = epoch;
-  std::vector<SequenceId> forgotten;
-  for (const auto& [place, sequence] : state.by_arrival) forgotten.push_back(place.second);
-  state.by_arrival.clear();
-  state.by_id.clear();
-  state.expected_back.insert(forgotten.begin(), forgotten.end());
-  state.running = state.paused = 0;
-  state.phase = State::Phase::between;
-  state.in_flight.clear();
-  state.filled.clear();
-  state.released.clear();
-  return forgotten;
+void Scheduler::resume(SequenceId sequence) {
+  if (GroupScheduler* group = group_of(sequence)) group->resume(sequence);
+}
+
+std::vector<BlockRequest> Scheduler::propose() {
+  std::vector<BlockRequest> requests;
+  if (phase_ != Phase::between) return requests;
+  for (GroupScheduler& group : groups_)
+    if (auto request = group.propose()) {
+      awaited_.insert(request->group);
+      requests.push_back(std::move(*request));
+    }
+  if (!requests.empty()) phase_ = Phase::asked;
+  return requests;
+}
+
+std::optional<StepPlan> Scheduler::dispose(BlockReply reply) {
+  const GroupId group = reply.group;
+  CHECK(group < groups_.size(), "a reply of a group that the replica has not");
+  if (!groups_[group].dispose(std::move(reply))) return std::nullopt;
+  const bool awaited = phase_ == Phase::asked && awaited_.erase(group) > 0;
+  if (!awaited || !awaited_.empty()) return std::nullopt;
+  return plan();
+}
+
+std::optional<StepPlan> Scheduler::plan() {
+  StepPlan plan{epoch_, steps_ + 1, {}};
+  for (GroupScheduler& group : groups_) plan.groups.push_back(group.plan());
+  if (std::ranges::all_of(plan.groups, [](const GroupPlan& part) { return part.slices.empty(); })) {
+    phase_ = Phase::between;
+    return std::nullopt;
+  }
+  phase_ = Phase::in_flight;
+  steps_ = plan.step;
+  for (const GroupPlan& part : plan.groups) awaited_.insert(part.group);
+  return plan;
+}
+
+std::vector<CommittedToken> Scheduler::commit(StepResult result) {
+  std::vector<CommittedToken> committed;
+  const GroupId group = result.group;
+  if (phase_ != Phase::in_flight || result.epoch != epoch_ || result.step != steps_ ||
+      awaited_.erase(group) == 0)
+    return committed;
+  results_[group] = std::move(result);
+  if (!awaited_.empty()) return committed;
+  phase_ = Phase::between;
+  ++committed_;
+  for (std::size_t i = 0; i < groups_.size(); ++i) groups_[i].commit(std::move(results_[i]), committed);
+  return committed;
+}
+
+std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const GroupId> lost) {
+  CHECK(epoch > epoch_, "epochs only grow");
+  epoch_ = epoch;
+  phase_ = Phase::between;
+  awaited_.clear();
+  for (GroupScheduler& group : groups_) group.void_step();
+  std::vector<GroupScheduler::Place> forgotten;
+  for (GroupId group : lost) std::ranges::copy(groups_.at(group).lose_cache(epoch), back_inserter(forgotten));
+  std::ranges::sort(forgotten);
+  std::vector<SequenceId> sequences;
+  for (const auto& [arrival, sequence] : forgotten) sequences.push_back(sequence);
+  return sequences;
 }
 
 bool Scheduler::idle() const {
-  return std::size_t(state_->paused) == state_->by_id.size();
+  return std::ranges::all_of(groups_, &GroupScheduler::idle);
 }
 
 SchedulerStats Scheduler::stats() const {
-  SchedulerStats stats = state_->stats;
-  stats.running = state_->running;
-  stats.waiting = state_->waiting();
-  return stats;
-}
-
-const SchedulerLimits& Scheduler::limits() const {
-  return state_->limits;
-}
-
-Sequence* Scheduler::State::find(SequenceId id) const {
-  const auto found = by_id.find(id);
-  return found == by_id.end() ? nullptr : found->second;
-}
-
-void Scheduler::State::forget(Sequence& sequence) {
-  const std::pair place(sequence.submission.arrival, sequence.submission.sequence);
-  // While a request is unanswered, the sequence may hold blocks that the scheduler has not heard of.
-  if (sequence.running || phase == Phase::asked) released.push_back(place.second);
-  running -= sequence.running;
-  paused -= sequence.paused;
-  by_id.erase(place.second);
-  by_arrival.erase(place);
-}
-
-void Scheduler::State::preempt(Sequence& sequence) {
-  running -= sequence.running;
-  sequence.lose_blocks();
-  ++stats.preemptions;
+  SchedulerStats sum;
+  sum.steps = committed_;
+  for (const GroupScheduler& group : groups_) {
+    const GroupStats& each = sum.groups.emplace_back(group.stats());
+    sum.running += each.running;
+    sum.waiting += each.waiting;
+    sum.preemptions += each.preemptions;
+    sum.prompt_tokens_computed += each.prompt_tokens_computed;
+    sum.replayed_tokens += each.replayed_tokens;
+    sum.last_step_sequences += each.last_step_sequences;
+    sum.last_step_tokens += each.last_step_tokens;
+  }
+  return sum;
 }
 
 }  // namespace troupe::runtime

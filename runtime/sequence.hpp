@@ -1,4 +1,4 @@
-// What a scheduler knows of one sequence. Owned by its scheduler.
+// What a scheduler knows of one sequence. Owned by its group's scheduler.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 #include "runtime/policies/policy.hpp"
 #include "runtime/prefix_hash.hpp"
-#include "runtime/scheduler.hpp"
+#include "runtime/step.hpp"
 
 namespace troupe::runtime {
 

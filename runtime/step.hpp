@@ -37,11 +37,12 @@ struct Submission {
   std::int32_t priority = 0;      // lower runs earlier under policy `priority`
   std::uint64_t arrival = 0;      // order of birth; kept in replay
   std::string cache_salt;         // separates prefix caches of callers; may be empty
+  bool resubmitted = false;       // it was accepted before a fault, so that no full queue refuses it
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Submission& x) {
   return f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.sampling, x.stop_ids, x.priority,
-           x.arrival, x.cache_salt);
+           x.arrival, x.cache_salt, x.resubmitted);
 }
 
 // Part of a sequence that a step computes.
@@ -116,6 +117,20 @@ struct StepResult {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepResult& x) {
   return f(x.epoch, x.step, x.group, x.outputs, x.times);
+}
+
+enum class FinishReason : std::uint8_t { none, stop, length };
+
+// What a commit yields for one sequence.
+struct CommittedToken {
+  SequenceId sequence = 0;
+  std::uint64_t output_position = 0;
+  SequenceOutput output;
+  FinishReason finish = FinishReason::none;  // not none: the scheduler has forgotten the sequence
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, CommittedToken& x) {
+  return f(x.sequence, x.output_position, x.output, x.finish);
 }
 
 }  // namespace troupe::runtime

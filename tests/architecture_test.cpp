@@ -83,9 +83,9 @@ TEST(Architecture, ModelPartsKeepTheirOrder) {
   }
 }
 
-TEST(Architecture, ActorsDoNotReachForKernelsPastTheWorker) {
+TEST(Architecture, ActorsDoNotReachForKernelsPastTheComputeThread) {
   for (const File& file : sources()) {
-    if (!file.path.starts_with("actors/") || file.path == "actors/worker.cpp") continue;
+    if (!file.path.starts_with("actors/") || file.path == "actors/compute.cpp") continue;
     for (const std::string& include : file.own_includes)
       EXPECT_FALSE(include.starts_with("kernels/")) << file.path;
   }

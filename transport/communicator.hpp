@@ -5,8 +5,17 @@
 #pragma once
 
 #include "kernels/ops.hpp"
+#include "runtime/base/error.hpp"
+#include "transport/expert_placement.hpp"
 
 namespace troupe::transport {
+
+// A collective failed: a peer did, or what lies between, or the epoch was aborted. Not a fault of this rank.
+class PeerError : public Error {
+ public:
+  using Error::Error;
+  explicit PeerError(const Error& error) : Error(error) {}
+};
 
 class Communicator {
  public:
@@ -20,16 +29,22 @@ class Communicator {
   virtual void all_reduce(kernels::Queue&, kernels::Tensor x) = 0;
   // all[r] = mine of rank r; all: [size, ...mine].
   virtual void all_gather(kernels::Queue&, const kernels::Tensor& mine, kernels::Tensor all) = 0;
-  // Sends each token to the rank of each of its experts; rank r owns experts [r*experts/size,
-  // (r+1)*experts/size). tokens: [T, hidden]; out.rows has room for all ranks' T * k rows; experts is the
-  // model's number of experts.
-  virtual void dispatch(kernels::Queue&, const kernels::Tensor& tokens, const kernels::Routing&, int experts,
-                        kernels::ExpertBatch& out) = 0;
+  // Sends each token to a rank of each of its experts, placement.owner(expert, rank(), token), in the order
+  // of source ranks, tokens and slots. tokens: [T, hidden]; out.rows has room for all ranks' T * k rows. The
+  // placement is the same on all ranks, and has passed check_placement for the model and size().
+  virtual void dispatch(kernels::Queue&, const kernels::Tensor& tokens, const kernels::Routing&,
+                        const ExpertPlacement& placement, kernels::ExpertBatch& out) = 0;
   // Brings the experts' results back to where dispatch took the tokens: out[t*k+s] = result for slot s of
   // token t. results: [capacity, hidden], in the rows' order of the last dispatch; out: [T*k, hidden].
   virtual void combine(kernels::Queue&, const kernels::Tensor& results, kernels::Tensor out) = 0;
   // Wakes every waiter of this epoch with an Error; the communicator is of no use afterwards.
   virtual void abort() noexcept = 0;
+};
+
+// What a rank takes part in. With one group both are the same ranks, and may be one communicator.
+struct Communicators {
+  Communicator& group;  // the ranks of its attention group, which share every sequence
+  Communicator& world;  // all ranks: group 0's, then group 1's...
 };
 
 }  // namespace troupe::transport

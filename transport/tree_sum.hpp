@@ -25,9 +25,4 @@ inline void tree_sum(float* parts, std::size_t ranks, std::size_t stride, std::s
   }
 }
 
-// The rank that owns an expert: rank r owns [r * experts / ranks, (r + 1) * experts / ranks).
-inline int owner_of(std::int64_t expert, std::int64_t experts, std::int64_t ranks) {
-  return int(((expert + 1) * ranks - 1) / experts);
-}
-
 }  // namespace troupe::transport

@@ -49,6 +49,7 @@ struct EdgeOptions {
   std::uint16_t port = 8000;       // 0: any free one
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
+  bool replica_control = false;       // operators may order drills and place experts
   std::string version;                // of the program, shown at /version
   ConnectionLimits connection;
   RequestLimits request;

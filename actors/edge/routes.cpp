@@ -14,6 +14,7 @@ struct Entry {
   std::string_view path;
   Endpoint endpoint;
   std::string_view allow;
+  bool replica_control = false;
 };
 constexpr std::array table{
     Entry{"/v1/chat/completions", Endpoint::chat_completions, post_only},
@@ -25,6 +26,9 @@ constexpr std::array table{
     Entry{"/startupz", Endpoint::startupz, read_only},
     Entry{"/metrics", Endpoint::metrics, read_only},
     Entry{"/version", Endpoint::version, read_only},
+    Entry{"/v1/replica", Endpoint::replica, read_only},
+    Entry{"/v1/replica/drill", Endpoint::replica_drill, post_only, true},
+    Entry{"/v1/replica/placement", Endpoint::replica_placement, post_only, true},
 };
 
 // Path of a target, still encoded.
@@ -59,12 +63,12 @@ Expected<std::string> decode(std::string_view encoded) {
 
 }  // namespace
 
-Expected<Resource> find_resource(std::string_view target) {
+Expected<Resource> find_resource(std::string_view target, bool replica_control) {
   auto path = decode(path_of(target));
   if (!path) return tl::unexpected(path.error());
   if (path->size() > 1 && path->ends_with('/')) path->pop_back();
   for (const Entry& entry : table)
-    if (entry.path == *path)
+    if (entry.path == *path && (replica_control || !entry.replica_control))
       return Resource{entry.endpoint, entry.path, entry.allow, path->starts_with("/v1/"), {}};
   if (path->starts_with(model_prefix))
     return Resource{Endpoint::model, "/v1/models/{id}", read_only, true, path->substr(model_prefix.size())};

@@ -19,6 +19,9 @@ enum class Endpoint {
   startupz,
   metrics,
   version,
+  replica,
+  replica_drill,
+  replica_placement,
 };
 
 struct Resource {
@@ -30,7 +33,8 @@ struct Resource {
 };
 
 // target: as it came: a path with or without a query, or a whole URL. 400 when malformed, 404 when unknown.
-Expected<Resource> find_resource(std::string_view target);
+// replica_control: whether there are resources that change the replica.
+Expected<Resource> find_resource(std::string_view target, bool replica_control = false);
 
 bool allows(const Resource& resource, std::string_view method);
 

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "actors/edge/api_key.hpp"
+#include "actors/edge/replica_pages.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "runtime/base/log.hpp"
 
@@ -167,7 +168,7 @@ Expected<void> Session::check_head() {
     return refuse("The body must not be compressed.", "", "unsupported_content_encoding");
   if (request.method() == http::verb::options && request.target() == "*")
     resource_ = Resource{Endpoint::version, "*", "GET, HEAD, POST, OPTIONS", false, {}};
-  else if (auto found = find_resource(view(request.target())); found)
+  else if (auto found = find_resource(view(request.target()), options_.replica_control); found)
     resource_ = std::move(*found);
   else
     return tl::unexpected(found.error());
@@ -197,6 +198,9 @@ net::awaitable<void> Session::answer() {
       co_await reply(options_page(*resource_));
     else if (is_inference(*resource_))
       co_await answer_inference();
+    else if (is_replica_control(resource_->endpoint))
+      co_await reply(
+          control_replica(resource_->endpoint, connection_->request().body(), options_.request, service_));
     else
       co_await reply(status_page(*resource_, service_, options_.version));
   } catch (const std::exception& error) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "actors/edge/replica_pages.hpp"
+
 namespace troupe::actors::edge {
 namespace {
 
@@ -73,11 +75,15 @@ Reply status_page(const Resource& resource, const Service& service, const std::s
       return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = service.metrics_text()};
     case Endpoint::version:
       return json_reply(200, {{"version", version}});
+    case Endpoint::replica:
+      return replica_page(service.replica());
     case Endpoint::chat_completions:
     case Endpoint::completions:
+    case Endpoint::replica_drill:
+    case Endpoint::replica_placement:
       break;
   }
-  CHECK(false, "an inference endpoint has no status page");
+  CHECK(false, "an endpoint that does something has no status page");
   return {};
 }
 

@@ -1,4 +1,5 @@
-// The endpoints that report and compute nothing: models, health, start-up, metrics, version. Any thread.
+// The endpoints that report and change nothing: models, health, start-up, metrics, version, replica. Any
+// thread.
 #pragma once
 
 #include "actors/edge/reply.hpp"
@@ -7,7 +8,7 @@
 
 namespace troupe::actors::edge {
 
-// resource: none of the inference endpoints. version: of the program.
+// resource: neither an inference endpoint nor is_replica_control. version: of the program.
 Reply status_page(const Resource& resource, const Service& service, const std::string& version);
 
 // The refusal that an inference request gets now, if it gets one.

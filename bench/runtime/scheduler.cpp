@@ -33,14 +33,15 @@ void step(benchmark::State& state, std::string_view policy) {
                                .max_num_seqs = sequences,
                                .max_model_len = prompt_tokens + most_outputs,
                                .max_waiting = 2 * sequences};
-  Scheduler scheduler(limits, make_policy(policy), 1);
+  Scheduler scheduler(
+      limits, [&] { return make_policy(policy); }, 1, 0);
   BlockPool pool(sequences * limits.max_model_len / limits.block_size, limits.block_size);
   SequenceId last = 0;
   while (last < SequenceId(2 * sequences)) (void)scheduler.submit(submission_of(++last));
   std::int64_t tokens = 0;
   const auto step = [&] {
-    const auto request = scheduler.propose();
-    const auto plan = scheduler.dispose(pool.reserve(*request));
+    const auto requests = scheduler.propose();
+    const auto plan = scheduler.dispose(pool.reserve(requests.front()));
     for (const CommittedToken& token : scheduler.commit(result_of(*plan)))
       if (token.finish != FinishReason::none) (void)scheduler.submit(submission_of(++last));
     tokens += scheduler.stats().last_step_tokens;

@@ -252,6 +252,7 @@ void attend_by_tile(ThreadPool& pool, const std::vector<AttentionTile>& tiles) {
     for (std::int64_t split = 0; split < tile.splits(); ++split) {
       HWY_DYNAMIC_DISPATCH(attend_to_split)(tile, split, space.split);
       HWY_DYNAMIC_DISPATCH(join_split)(tile, space.split, space.joined);
+      pool.piece_done();  // a tile of a long context takes long
     }
     HWY_DYNAMIC_DISPATCH(finish)(tile, space.joined);
   });

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t alignment = 64;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::size_t piece = 8 * huge_page;  // a few milliseconds' worth of zeros
 
 // threads, once this CPU is known to have the instructions.
 int require_instructions(int threads) {
@@ -33,28 +34,32 @@ int require_instructions(int threads) {
               "lower the KV cache size or use a machine with more memory");
 }
 
-std::shared_ptr<void> map_pages(std::size_t bytes) {
+std::shared_ptr<void> map_pages(ThreadPool& pool, std::size_t bytes) {
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) refuse_memory(bytes);
   std::shared_ptr<void> owned(memory, [bytes](void* pages) { munmap(pages, bytes); });
   // Advice only: without huge pages it is slower, not wrong.
   madvise(memory, bytes, MADV_HUGEPAGE);
-  // Takes the pages now, so that a lack of them is an error here and no death later. Kernels before 5.14 do
-  // not know how.
-  if (madvise(memory, bytes, MADV_POPULATE_WRITE) != 0 && errno == ENOMEM) refuse_memory(bytes);
+  // Takes the pages now, so that a lack of them is an error here and no death later; piece by piece, since
+  // the kernel zeroes them. Kernels before 5.14 do not know how.
+  pool.parallel_for(std::int64_t((bytes + piece - 1) / piece), 1, [&](std::int64_t i, std::int64_t) {
+    const std::size_t begin = std::size_t(i) * piece, size = std::min(piece, bytes - begin);
+    if (madvise(static_cast<std::byte*>(memory) + begin, size, MADV_POPULATE_WRITE) != 0 && errno == ENOMEM)
+      refuse_memory(bytes);
+  });
   return owned;
 }
 
 }  // namespace
 
-CpuOps::CpuOps(int threads) : pool_(require_instructions(threads)) {}
+CpuOps::CpuOps(int threads, TickBoard* ticks) : pool_(require_instructions(threads), ticks) {}
 
-std::unique_ptr<Ops> make_cpu_ops(int threads) {
-  return std::make_unique<CpuOps>(threads);
+std::unique_ptr<Ops> make_cpu_ops(int threads, TickBoard* ticks) {
+  return std::make_unique<CpuOps>(threads, ticks);
 }
 
 std::shared_ptr<void> CpuOps::allocate(std::size_t bytes) {
-  if (bytes >= huge_page) return map_pages(bytes);
+  if (bytes >= huge_page) return map_pages(pool_, bytes);
   const std::size_t rounded = std::max(alignment, (bytes + alignment - 1) / alignment * alignment);
   void* const memory = std::aligned_alloc(alignment, rounded);
   if (memory == nullptr) refuse_memory(bytes);

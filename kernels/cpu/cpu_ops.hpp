@@ -9,8 +9,9 @@ namespace troupe::kernels {
 
 class CpuOps final : public Ops {
  public:
-  // threads: the caller and threads - 1 more. Throws Error on a CPU without the instructions.
-  explicit CpuOps(int threads);
+  // threads: the caller and threads - 1 more. ticks, if not null, outlives it: each piece of work, which
+  // takes a few milliseconds at most, ticks there. Throws Error on a CPU without the instructions.
+  explicit CpuOps(int threads, TickBoard* ticks = nullptr);
 
   std::string_view arithmetic() const override { return "f32x16"; }
   std::shared_ptr<void> allocate(std::size_t bytes) override;
@@ -50,6 +51,6 @@ class CpuOps final : public Ops {
   ThreadPool pool_;
 };
 
-std::unique_ptr<Ops> make_cpu_ops(int threads);
+std::unique_ptr<Ops> make_cpu_ops(int threads, TickBoard* ticks = nullptr);
 
 }  // namespace troupe::kernels

@@ -29,16 +29,18 @@ void CpuOps::rope(Queue&, const Tensor& x, const RopeTable& table, const StepLay
   const auto rotated_part = [&](const Tensor& tensor, std::int64_t head) {
     return tensor.as<float>() + (head + 1) * tensor.shape(2) - rope;
   };
-  std::vector<float> scratch(static_cast<std::size_t>(half));
   for (const SequenceLayout& s : layout.sequences) {
     CHECK(s.first_row + s.rows <= x.rows() && s.first_position + s.rows <= table.cos.rows(),
           "position out of range");
-    for (std::int64_t i = 0; i < s.rows; ++i) {
-      const std::int64_t angle = (s.first_position + i) * half, first_head = (s.first_row + i) * heads;
-      for (std::int64_t head = first_head; head < first_head + heads; ++head)
-        rotate(rotated_part(x, head), table.cos.as<float>() + angle, table.sin.as<float>() + angle, half,
-               scratch.data(), rotated_part(out, head));
-    }
+    each_row(s.rows, heads * rope, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch(static_cast<std::size_t>(half));
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t angle = (s.first_position + i) * half, first_head = (s.first_row + i) * heads;
+        for (std::int64_t head = first_head; head < first_head + heads; ++head)
+          rotate(rotated_part(x, head), table.cos.as<float>() + angle, table.sin.as<float>() + angle, half,
+                 scratch.data(), rotated_part(out, head));
+      }
+    });
   }
 }
 

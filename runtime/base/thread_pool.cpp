@@ -30,7 +30,7 @@ void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, TickBoard* ticks) : ticks_(ticks) {
   CHECK(threads >= 1, "a pool has at least its caller");
   workers_.reserve(std::size_t(threads - 1));
   try {
@@ -58,8 +58,7 @@ void ThreadPool::run(const Loop& loop) {
   CHECK(loop.grain >= 1, "a grain has at least one index");
   if (loop.count <= 0) return;
   if (workers_.empty() || loop.count <= loop.grain) {
-    for (std::int64_t begin = 0; begin < loop.count; begin += loop.grain)
-      loop.call(loop.context, begin, std::min(begin + loop.grain, loop.count));
+    for (std::int64_t begin = 0; begin < loop.count; begin += loop.grain) call(loop, begin);
     return;
   }
   CHECK(busy_.load() == 0, "a task called the pool that runs it");
@@ -73,12 +72,17 @@ void ThreadPool::run(const Loop& loop) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
+void ThreadPool::call(const Loop& loop, std::int64_t begin) {
+  loop.call(loop.context, begin, std::min(begin + loop.grain, loop.count));
+  piece_done();
+}
+
 void ThreadPool::work() {
   while (true) {
     const std::int64_t begin = next_.fetch_add(loop_.grain, std::memory_order_relaxed);
     if (begin >= loop_.count) return;
     try {
-      loop_.call(loop_.context, begin, std::min(begin + loop_.grain, loop_.count));
+      call(loop_, begin);
     } catch (...) {
       const std::lock_guard lock(failure_mutex_);
       if (!failure_) failure_ = std::current_exception();

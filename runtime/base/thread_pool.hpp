@@ -12,17 +12,24 @@
 #include <type_traits>
 #include <vector>
 
+#include "runtime/base/ticks.hpp"
+
 namespace troupe {
 
 class ThreadPool {
  public:
-  // threads: the caller and threads - 1 more. Throws Error when the system refuses a thread.
-  explicit ThreadPool(int threads);
+  // threads: the caller and threads - 1 more. ticks, if not null, outlives the pool: each finished range is a
+  // piece of work. Throws Error when the system refuses a thread.
+  explicit ThreadPool(int threads, TickBoard* ticks = nullptr);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return int(workers_.size()) + 1; }
+  // For a task in the middle of a long range, on any thread.
+  void piece_done() {
+    if (ticks_) ticks_->piece_done();
+  }
 
   // Calls task(begin, end) for ranges that cover [0, count) once, each of at most grain indices, in any order
   // and on any thread. Returns when all are done. The first exception of a task is thrown again here; ranges
@@ -46,10 +53,12 @@ class ThreadPool {
   };
 
   void run(const Loop& loop);
-  void work();            // takes ranges of loop_ until none is left
-  void serve() noexcept;  // a worker's life
+  void call(const Loop& loop, std::int64_t begin);  // of one range
+  void work();                                      // takes ranges of loop_ until none is left
+  void serve() noexcept;                            // a worker's life
   void stop();
 
+  TickBoard* const ticks_;
   std::vector<std::thread> workers_;
   Loop loop_;                                 // written before generation_ is raised
   std::atomic<std::uint32_t> generation_{0};  // raised once a loop, and once more to stop

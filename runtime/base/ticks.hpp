@@ -29,6 +29,22 @@ constexpr const char* to_string(Collective collective) {
   return names[std::size_t(collective)];
 }
 
+// What a TickBoard said at one moment.
+struct Tick {
+  std::uint64_t count = 0;
+  Epoch epoch = 0;
+  StepId step = 0;
+  std::int32_t layer = -1;
+  std::uint32_t collectives = 0;
+  Activity activity = Activity::idle;
+  Collective collective = Collective::none;
+  std::uint64_t loaded_bytes = 0;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, Tick& x) {
+  return f(x.count, x.epoch, x.step, x.layer, x.collectives, x.activity, x.collective, x.loaded_bytes);
+}
+
 // All zero when new. Lies in shared memory as it is.
 struct TickBoard {
   std::atomic<std::uint64_t> count{0};  // grows with each change of the others, and with each piece of work
@@ -39,6 +55,7 @@ struct TickBoard {
   std::atomic<Activity> activity{Activity::idle};
   std::atomic<Collective> collective{Collective::none};  // of activity collective
   std::atomic<std::uint64_t> loaded_bytes{0};            // weights read since the process began
+  std::atomic<bool> loaded{false};                       // all of them are there
 
   void piece_done() { count.fetch_add(1, std::memory_order_relaxed); }  // any thread
   void enter(Activity now) {
@@ -65,6 +82,8 @@ struct TickBoard {
     collective.store(Collective::none, std::memory_order_relaxed);
     enter(Activity::computing);
   }
+
+  Tick read() const { return {count, epoch, step, layer, collectives, activity, collective, loaded_bytes}; }
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::is_standard_layout_v<TickBoard>);
 

@@ -15,7 +15,7 @@ std::map<std::string, PolicyFactory, std::less<>>& registry() {
 }  // namespace
 
 bool register_policy(std::string_view name, PolicyFactory make) {
-  CHECK(registry().emplace(name, make).second, "two batch policies of one name");
+  CHECK(registry().emplace(name, std::move(make)).second, "two batch policies of one name");
   return true;
 }
 

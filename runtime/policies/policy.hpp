@@ -2,6 +2,7 @@
 // policy sees a view and cannot touch the queues, so a wrong proposal wastes a step and breaks nothing.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,7 +23,7 @@ struct SequenceView {
 };
 
 struct SchedulerView {
-  std::span<const SequenceView> sequences;  // in order of arrival; paused ones are left out
+  std::span<const SequenceView> sequences;  // of one group, in order of arrival; paused ones are left out
 };
 
 struct Share {
@@ -42,7 +43,7 @@ class BatchPolicy {
   virtual void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) = 0;
 };
 
-using PolicyFactory = std::unique_ptr<BatchPolicy> (*)();
+using PolicyFactory = std::function<std::unique_ptr<BatchPolicy>()>;
 bool register_policy(std::string_view name, PolicyFactory make);
 std::unique_ptr<BatchPolicy> make_policy(std::string_view name);  // throws Error that lists the known names
 std::vector<std::string> policy_names();                          // sorted

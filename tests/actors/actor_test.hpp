@@ -8,19 +8,18 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "actors/edge_actor.hpp"
+#include "actors/link.hpp"
+#include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
 #include "actors/request.hpp"
 #include "actors/scheduler_actor.hpp"
+#include "runtime/build_id.hpp"
 #include "tests/actors/reader.hpp"
 
 namespace troupe::actors {
 
-struct TestConfig : caf::actor_system_config {
-  TestConfig() {
-    add_messages(*this);
-    set("scheduler.policy", caf::atom("testing"));
-    set("logger.verbosity", caf::atom("quiet"));
-  }
+struct TestConfig : LocalConfig {
+  TestConfig() { set("scheduler.policy", caf::atom("testing")); }
 };
 
 class ActorTest : public ::testing::Test {
@@ -32,16 +31,16 @@ class ActorTest : public ::testing::Test {
     context->text = text_model();
     context->metrics = metrics;
     context->max_model_len = limits_.max_model_len;
-    context->scheduler = system.spawn(scheduler_actor, limits_, policy, metrics);
     edge = system.spawn(edge_actor, metrics);
-    supervisor = system.spawn(replica_supervisor, settings(), context->scheduler);
+    supervisor = system.spawn(replica_supervisor, settings());
+    node = system.spawn(local_node, supervisor,
+                        WorkerOptions{.ticks = &ticks, .progress = &progress, .own_thread = false});
     run();
     ASSERT_EQ(status->state, ReplicaStatus::State::serving);
   }
   void TearDown() override {
     self->send(edge, caf::ok_atom::value);
     self->send(supervisor, caf::ok_atom::value);
-    context->scheduler = SchedulerHandle{};
     run();
   }
   // Drains mailboxes and timeouts: ~actor_system waits for every actor that something still refers to.
@@ -54,23 +53,22 @@ class ActorTest : public ::testing::Test {
     static const auto loaded = std::make_shared<const model::TextModel>(model::TextModel::load(DEMO_MODEL));
     return loaded;
   }
-  static std::shared_ptr<const model::Checkpoint> checkpoint() {
-    static const auto opened = std::make_shared<const model::Checkpoint>(model::Checkpoint::open(DEMO_MODEL));
-    return opened;
-  }
 
   ReplicaSettings settings() {
     ReplicaSettings made;
-    made.worker.checkpoint = checkpoint();
-    made.worker.limits = {limits_.max_num_batched_tokens, limits_.max_num_seqs, limits_.max_model_len};
-    made.worker.blocks = blocks_;
-    made.worker.block_size = limits_.block_size;
-    made.worker.progress = std::make_shared<model::Progress>();
-    made.worker.metrics = metrics;
-    made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, metrics};
+    made.model = {.checkpoint = DEMO_MODEL,
+                  .max_tokens = limits_.max_num_batched_tokens,
+                  .max_logit_rows = limits_.max_num_seqs,
+                  .max_positions = limits_.max_model_len,
+                  .blocks = blocks_,
+                  .block_size = limits_.block_size};
+    made.scheduler = {limits_, policy, 1, 0, metrics};
+    made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, 0, metrics};
+    made.build = runtime::build_id();
     made.own_threads = false;
     made.status = status;
     made.metrics = metrics;
+    made.edge = edge;
     return made;
   }
 
@@ -88,6 +86,11 @@ class ActorTest : public ::testing::Test {
   }
 
   void run() { scheduler.run(); }
+  // Lets time pass until the replica serves again.
+  void recover() {
+    run();
+    while (status->state == ReplicaStatus::State::recovering && scheduler.trigger_timeout()) run();
+  }
   void run_some(int messages) {
     while (messages-- > 0 && scheduler.try_run_once()) {
     }
@@ -99,12 +102,23 @@ class ActorTest : public ::testing::Test {
     return at == std::string::npos ? 0 : std::stod(text.substr(text.find("} ", at) + 2));
   }
 
+  // Of all experts.
+  double expert_load() const {
+    const std::string text = metrics->text();
+    double sum = 0;
+    for (std::size_t at = 0; (at = text.find("\ntroupe_expert_load{", at)) != std::string::npos; ++at)
+      sum += std::stod(text.substr(text.find("} ", at) + 2));
+    return sum;
+  }
+
   runtime::SchedulerLimits limits_;
   std::int32_t blocks_;
   std::string policy = "decode_first";
   std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>("demo");
   std::shared_ptr<ReplicaStatus> status = std::make_shared<ReplicaStatus>();
   std::shared_ptr<RequestContext> context = std::make_shared<RequestContext>();
+  TickBoard ticks;
+  model::Progress progress;
   TestConfig config;
   caf::actor_system system{config};
   caf::scheduler::test_coordinator& scheduler =
@@ -112,6 +126,7 @@ class ActorTest : public ::testing::Test {
   caf::scoped_actor self{system, true};
   EdgeHandle edge;
   ReplicaSupervisorHandle supervisor;
+  NodeHandle node;
 };
 
 }  // namespace troupe::actors

@@ -5,99 +5,262 @@
 namespace troupe::actors {
 namespace {
 
-using SupervisorTest = ActorTest;
+using Kind = Drill::Kind;
 
-std::vector<GenerationRequest> assorted() {
-  auto sampled = chat("Tell me a short story about an owl.", 0.8f);
-  sampled.seed = 11;
-  sampled.n = 2;
-  std::vector<GenerationRequest> requests{chat("Count from 1 to 30."), chat("Solve 17 * 23"), sampled};
-  for (auto& request : requests) request.max_tokens = 80;
-  return requests;
-}
+class SupervisorTest : public ActorTest {
+ protected:
+  static std::vector<GenerationRequest> assorted() {
+    auto sampled = chat("Tell me a short story about an owl.", 0.8f);
+    sampled.seed = 11;
+    sampled.n = 2;
+    std::vector<GenerationRequest> requests{chat("Count from 1 to 30."), chat("Solve 17 * 23"), sampled};
+    for (auto& request : requests) request.max_tokens = 24;
+    return requests;
+  }
+  std::vector<Running> start_assorted() {
+    std::vector<Running> started;
+    for (const auto& request : assorted()) started.push_back(start(request));
+    return started;
+  }
+  static void expect_equal(const Reader& struck, const Reader& calm) {
+    EXPECT_EQ(struck.endings, 1);
+    ASSERT_FALSE(struck.failure);
+    EXPECT_EQ(struck.usage.completion_tokens, calm.usage.completion_tokens);
+    ASSERT_EQ(struck.choices.size(), calm.choices.size());
+    for (const auto& [index, choice] : calm.choices) {
+      EXPECT_EQ(struck.choices.at(index).content, choice.content);
+      EXPECT_EQ(struck.choices.at(index).finish_reason, choice.finish_reason);
+    }
+  }
+  // As the edge tells every request of it.
+  SchedulerHandle current_scheduler() {
+    SchedulerHandle told;
+    const auto listener = system.spawn([&told](RequestHandle::pointer) -> RequestHandle::behavior_type {
+      return {[](const TokenReady&) {},   [](const Refused&) {},
+              [](const Interrupted&) {},  [&told](const SchedulerHandle& scheduler) { told = scheduler; },
+              [](const GiveUp&) {},       [](const Credit&) {},
+              [](const CancelRequest&) {}};
+    });
+    self->send(edge, listener, std::make_shared<TerminalOnce>(std::make_shared<Reader>()));
+    run();
+    self->send_exit(listener, caf::exit_reason::user_shutdown);
+    run();
+    return told;
+  }
+  void strike(Kind kind) { self->send(supervisor, Drill{.kind = kind}); }
+
+  // Streams that a part's death strikes at several moments end as they would have without it.
+  void expect_streams_outlive(Kind kind) {
+    const auto calm = start_assorted();
+    run();
+    int replays = 0;
+    for (int messages = 1; messages < 220; messages += 43) {
+      SCOPED_TRACE("after " + std::to_string(messages) + " messages");
+      const double replayed = metric("replayed_tokens_total");
+      const auto struck = start_assorted();
+      run_some(messages);
+      const Epoch before = status->epoch;
+      strike(kind);
+      recover();
+      EXPECT_EQ(status->epoch, before + 1);
+      EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+      for (std::size_t i = 0; i < calm.size(); ++i) expect_equal(*struck[i].reader, *calm[i].reader);
+      replays += metric("replayed_tokens_total") > replayed;
+      scheduler.advance_time(std::chrono::seconds(1));  // a part that lived so long was healthy
+    }
+    EXPECT_GE(replays, 3) << "the drill must strike streams that have tokens to replay";
+    EXPECT_EQ(metric("kv_cache_generation"), double(status->epoch));
+    EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+    EXPECT_EQ(metric("num_requests_running") + metric("num_requests_waiting"), 0);
+  }
+  void expect_failed(const Running& running) {
+    ASSERT_TRUE(running.reader->failure);
+    EXPECT_EQ(running.reader->failure->kind, RefusalKind::unavailable);
+    EXPECT_EQ(running.reader->failure->code, "replica_failed");
+    EXPECT_EQ(running.reader->endings, 1);
+  }
+};
 
 TEST_F(SupervisorTest, StreamsGoOnWithTheSameBytesAfterTheWorkerDied) {
-  std::vector<Running> calm;
-  for (const auto& request : assorted()) calm.push_back(start(request));
-  run();
-  int replays = 0;
-  for (int messages = 20; messages < 400; messages += 63) {
-    const double replayed = metric("replayed_tokens_total");
-    std::vector<Running> struck;
-    for (const auto& request : assorted()) struck.push_back(start(request));
-    run_some(messages);
-    const Epoch before = status->epoch;
-    self->send(supervisor, CrashWorker{});
-    run();
-    EXPECT_EQ(status->epoch, before + 1);
-    EXPECT_EQ(status->state, ReplicaStatus::State::serving);
-    for (std::size_t i = 0; i < calm.size(); ++i) {
-      EXPECT_EQ(struck[i].reader->endings, 1);
-      ASSERT_FALSE(struck[i].reader->failure);
-      EXPECT_EQ(struck[i].reader->usage.completion_tokens, calm[i].reader->usage.completion_tokens);
-      for (const auto& [index, choice] : calm[i].reader->choices) {
-        EXPECT_EQ(struck[i].reader->choices[index].content, choice.content)
-            << "after " << messages << " messages";
-        EXPECT_EQ(struck[i].reader->choices[index].finish_reason, choice.finish_reason);
-      }
-    }
-    replays += metric("replayed_tokens_total") > replayed;
-  }
-  EXPECT_GE(replays, 3) << "the drill must strike streams that have tokens to replay";
-  EXPECT_GT(metric("kv_cache_generation"), 0);
-  EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+  expect_streams_outlive(Kind::crash_worker);
+  EXPECT_EQ(status->view().ranks[0].restarts, status->restarts);
+  EXPECT_GT(status->restarts, 0u);
 }
 
-TEST_F(SupervisorTest, GivesUpAfterDeathsInARowAndEndsEveryStreamOnce) {
-  auto running = start(chat("Count from 1 to 100."));
+TEST_F(SupervisorTest, StreamsGoOnWithTheSameBytesAfterTheSchedulerDied) {
+  expect_streams_outlive(Kind::crash_scheduler);
+  EXPECT_EQ(status->restarts, 0u) << "the worker keeps its weights";
+}
+
+TEST_F(SupervisorTest, StreamsGoOnWithTheSameBytesAfterABlockManagerDied) {
+  expect_streams_outlive(Kind::crash_block_manager);
+  EXPECT_EQ(status->restarts, 0u);
+}
+
+TEST_F(SupervisorTest, NothingIsReplayedWhenAnExpertShardDied) {
+  const auto calm = start_assorted();
+  run();
+  const Epoch before = status->epoch;
+  const auto struck = start_assorted();
+  for (int i = 0; i < 3; ++i) {
+    run_some(60);
+    strike(Kind::crash_expert_shard);
+  }
+  run();
+  for (std::size_t i = 0; i < calm.size(); ++i) expect_equal(*struck[i].reader, *calm[i].reader);
+  EXPECT_EQ(status->epoch, before);
+  EXPECT_EQ(metric("replayed_tokens_total"), 0);
+  scheduler.trigger_timeouts();
+  run();
+  const double load = expert_load();
+  EXPECT_GT(load, 0) << "its successor reports what was counted before";
+}
+
+TEST_F(SupervisorTest, PartsThatDieTogetherAreBroughtBackTogether) {
+  const auto calm = start_assorted();
+  run();
+  const auto struck = start_assorted();
+  run_some(100);
+  for (const Kind kind : {Kind::crash_block_manager, Kind::crash_worker, Kind::crash_scheduler}) strike(kind);
+  recover();
+  EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+  for (std::size_t i = 0; i < calm.size(); ++i) expect_equal(*struck[i].reader, *calm[i].reader);
+}
+
+TEST_F(SupervisorTest, ARequestThatIsBornWhileTheSchedulerIsReplacedIsServed) {
+  auto request = chat("Count from 1 to 30.");
+  request.max_tokens = 3;
+  const auto calm = start(request);
+  run();
+  // Between any two messages of the replacement.
+  for (int messages = 0; messages < 12; ++messages) {
+    SCOPED_TRACE("after " + std::to_string(messages) + " messages");
+    const Epoch before = status->epoch;
+    strike(Kind::crash_scheduler);
+    run_some(messages);
+    const auto struck = start(request);
+    run();
+    EXPECT_EQ(status->epoch, before + 1);
+    expect_equal(*struck.reader, *calm.reader);
+    scheduler.advance_time(std::chrono::seconds(1));
+  }
+}
+
+TEST_F(SupervisorTest, GivesUpAfterDeathsOfTheWorkerInARowAndEndsEveryStreamOnce) {
+  const auto running = start(chat("Count from 1 to 100."));
   run_some(80);
-  for (int i = 0; i < 100 && status->state != ReplicaStatus::State::failed; ++i) {
-    self->send(supervisor, CrashWorker{});
+  int deaths = 0;
+  while (status->state != ReplicaStatus::State::failed && deaths < 20) {
+    strike(Kind::crash_worker);
+    ++deaths;
     // Once the crash has been seen, let the restart happen, but no step.
-    for (int j = 0; j < 100 && status->state != ReplicaStatus::State::recovering; ++j) run_some(1);
+    for (int i = 0; i < 100 && status->state == ReplicaStatus::State::serving; ++i) run_some(1);
     while (status->state == ReplicaStatus::State::recovering &&
            (scheduler.try_run_once() || scheduler.trigger_timeout())) {
     }
   }
   run();
   EXPECT_EQ(status->state, ReplicaStatus::State::failed);
-  ASSERT_TRUE(running.reader->failure);
-  EXPECT_EQ(running.reader->failure->kind, RefusalKind::unavailable);
-  EXPECT_EQ(running.reader->endings, 1);
-  auto late = start(chat("Hello"));
+  // The first one comes behind committed steps.
+  EXPECT_EQ(deaths, runtime::RestartPolicy::Limits{}.max_consecutive_restarts + 1);
+  expect_failed(running);
+  const auto late = start(chat("Hello"));
   run();
-  ASSERT_TRUE(late.reader->failure);
-  EXPECT_EQ(late.reader->failure->code, "replica_failed");
+  expect_failed(late);
+}
+
+TEST_F(SupervisorTest, GivesUpAfterDeathsOfThePartsInARow) {
+  const int limit = runtime::RestartPolicy::Limits{}.max_consecutive_restarts;
+  for (const Kind kind : {Kind::crash_block_manager, Kind::crash_scheduler}) {
+    const auto running = start(chat("Count from 1 to 100."));
+    for (int i = 0; i < limit; ++i) {
+      strike(kind);
+      run_some(150);
+      EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+    }
+    if (kind == Kind::crash_scheduler) {
+      strike(kind);
+      run();
+      EXPECT_EQ(status->state, ReplicaStatus::State::failed);
+      expect_failed(running);
+    } else {
+      run();
+      EXPECT_FALSE(running.reader->failure);
+    }
+  }
+  const Epoch last = status->epoch;
+  strike(Kind::crash_block_manager);
+  strike(Kind::crash_worker);
+  run();
+  EXPECT_EQ(status->epoch, last) << "it is over";
+}
+
+TEST_F(SupervisorTest, APartThatLivedForAWhileDiesForTheFirstTime) {
+  for (int i = 0; i < 3 * runtime::RestartPolicy::Limits{}.max_consecutive_restarts; ++i) {
+    strike(Kind::crash_scheduler);
+    run();
+    scheduler.advance_time(std::chrono::milliseconds(501));
+  }
+  EXPECT_EQ(status->state, ReplicaStatus::State::serving);
 }
 
 TEST_F(SupervisorTest, ALoadThatFailsIsNeverReadyAndNotRepeated) {
   auto broken = settings();
-  broken.worker.progress->stop = true;  // reading fails each time
+  broken.model.checkpoint = "/no/such/folder";
   broken.status = std::make_shared<ReplicaStatus>();
-  auto lone = system.spawn(scheduler_actor, limits_, policy, metrics);
-  auto unlucky = system.spawn(replica_supervisor, broken, lone);
-  while (scheduler.try_run_once() || scheduler.trigger_timeout())
-    ASSERT_NE(broken.status->state, ReplicaStatus::State::serving);
+  broken.edge = EdgeHandle{};
+  const auto unlucky = system.spawn(replica_supervisor, broken);
+  system.spawn(local_node, unlucky, WorkerOptions{.own_thread = false});
+  while (scheduler.try_run_once()) ASSERT_NE(broken.status->state, ReplicaStatus::State::serving);
   EXPECT_EQ(broken.status->state, ReplicaStatus::State::failed);
   EXPECT_EQ(broken.status->restarts, 0u) << "it would only fail again";
   self->send(unlucky, caf::ok_atom::value);
   run();
 }
 
-TEST_F(SupervisorTest, AWorkerClosesItsDoorToPlansOfAnotherEpoch) {
-  auto lone = system.spawn(worker, settings().worker);
-  auto joined = self->request(lone, caf::infinite, JoinEpoch{5});
+TEST_F(SupervisorTest, WhatOldEpochsSayIsCountedAndChangesNothing) {
+  const auto running = start(chat("Count from 1 to 30."));
+  run_some(80);
+  const Epoch now = status->epoch;
+  double stale = metric("stale_messages_total");
+  const auto expect_stale = [&] {
+    run();
+    EXPECT_EQ(metric("stale_messages_total"), ++stale);
+    EXPECT_EQ(status->epoch, now);
+    EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+  };
+  self->send(supervisor, RankAddress{now - 1, "key", "address"});
+  expect_stale();
+  self->send(supervisor, StepFailed{0, now - 1, "a peer is gone"});
+  expect_stale();
+  const SchedulerHandle current = current_scheduler();
+  self->send(current, runtime::StepResult{now - 1, 1, 0, {}, {}});
+  expect_stale();
+  self->send(current, now - 1, std::vector<KvBlockManagerHandle>{}, std::vector<WorkerHandle>{});
+  expect_stale();
+  self->send(supervisor, WorkerExited{0, 77, "signal 9", {}});
+  expect_stale();
+  self->send(supervisor, WorkerHangs{5, 1, runtime::Hang::stopped, 900, {}});
+  expect_stale();
+  self->send(supervisor, NodeTicks{{{0, 0, 0, 0, {}}}});
+  expect_stale();
+  EXPECT_EQ(running.reader->endings, 1);
+  EXPECT_FALSE(running.reader->failure);
+}
+
+TEST_F(SupervisorTest, AWorkerOfAnEarlierLifeIsSentAway) {
+  const auto late = system.spawn(worker, WorkerOptions{.own_thread = false});
+  self->monitor(late);
+  const Epoch before = status->epoch;
+  self->send(supervisor, WorkerArrived{0, 0, 1234, false, ""}, late);
   run();
-  joined.receive([](const Joined& answer) { EXPECT_EQ(answer.epoch, 5u); }, [](caf::error&) { FAIL(); });
-  runtime::StepPlan plan;
-  plan.epoch = 4;
-  plan.groups.push_back({});
-  auto stale = self->request(lone, caf::infinite, plan);
-  run();
-  stale.receive([](const runtime::StepResult&) { FAIL(); },
-                [](caf::error& error) { EXPECT_EQ(error, caf::sec::invalid_argument); });
+  bool gone = false;
+  self->receive([&](const caf::down_msg& down) { gone = down.source == late.address(); },
+                caf::after(std::chrono::seconds(0)) >> [] {});
+  EXPECT_TRUE(gone);
+  EXPECT_EQ(status->epoch, before);
   EXPECT_EQ(metric("stale_messages_total"), 1);
-  self->send_exit(lone, caf::exit_reason::user_shutdown);
+  EXPECT_NE(status->view().ranks[0].pid, 1234);
 }
 
 }  // namespace

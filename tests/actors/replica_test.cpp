@@ -54,11 +54,11 @@ struct Stream {
 class ReplicaTest : public ::testing::Test {
  protected:
   static ReplicaOptions options() {
-    static const auto checkpoint =
-        std::make_shared<const model::Checkpoint>(model::Checkpoint::open(DEMO_MODEL));
+    static const auto weight_bytes = model::Checkpoint::open(DEMO_MODEL).total_bytes();
     static const auto text = std::make_shared<const model::TextModel>(model::TextModel::load(DEMO_MODEL));
     ReplicaOptions made;
-    made.checkpoint = checkpoint;
+    made.checkpoint = DEMO_MODEL;
+    made.weight_bytes = weight_bytes;
     made.text = text;
     made.info.names = {"demo"};
     made.blocks = 512;
@@ -95,21 +95,26 @@ class ReplicaTest : public ::testing::Test {
   }
 };
 
-TEST_F(ReplicaTest, EightStreamsOutliveCrashesOfTheWorkerWithTheSameBytes) {
+TEST_F(ReplicaTest, EightStreamsOutliveCrashesOfEveryPartWithTheSameBytes) {
+  using Kind = Drill::Kind;
   Replica replica(options());
   wait_until_ready(replica);
   std::vector<Stream> calm, struck;
   for (auto& request : assorted()) calm.push_back(start(replica, request));
   const auto expected = texts(calm);
   for (auto& request : assorted()) struck.push_back(start(replica, request));
-  for (const int deltas : {5, 25}) {
-    const Epoch before = replica.status().epoch;
+  int deltas = 5;
+  for (const Kind kind : {Kind::crash_worker, Kind::crash_scheduler, Kind::crash_block_manager,
+                          Kind::crash_expert_shard, Kind::crash_worker}) {
+    const Epoch before = replica.replica().epoch;
     struck[0].reader->wait_for_deltas(deltas);
-    replica.crash_worker();
-    while (replica.status().epoch == before) std::this_thread::yield();
+    deltas += 7;
+    ASSERT_TRUE(replica.drill({.kind = kind}));
+    if (kind == Kind::crash_expert_shard) continue;  // nothing else comes of it
+    while (replica.replica().epoch == before) std::this_thread::yield();
   }
   EXPECT_EQ(texts(struck), expected);
-  EXPECT_EQ(replica.status().restarts, 2u);
+  EXPECT_EQ(replica.replica().ranks.at(0).restarts, 2u);
 }
 
 TEST_F(ReplicaTest, EndsLiveStreamsWhenItIsDestroyed) {
@@ -136,6 +141,46 @@ TEST_F(ReplicaTest, ShowsItsPhasesDoneWhenItIsReady) {
   for (const StartupPhase& phase : phases) EXPECT_EQ(phase.state, "done");
   EXPECT_EQ(phases[1].done, phases[1].total);
   EXPECT_GT(phases[1].total, 0u);
+}
+
+TEST_F(ReplicaTest, ShowsItsRankAndCrashesItOnOrder) {
+  Replica replica(options());
+  wait_until_ready(replica);
+  ASSERT_EQ(replica.replica().ranks.size(), 1u);
+  auto request = chat("Count from 1 to 100.");
+  request.max_tokens = 4;
+  start(replica, request).reader->wait_for_end();
+  const ReplicaView before = replica.replica();
+  EXPECT_EQ(before.state, "serving");
+  EXPECT_EQ(before.ranks[0].pid, getpid());
+  EXPECT_GE(before.ranks[0].step, 4u);
+  EXPECT_FALSE(before.last_fault);
+  ASSERT_TRUE(replica.drill({.kind = Drill::Kind::crash_worker}));
+  while (replica.replica().epoch == before.epoch || replica.replica().state != "serving")
+    std::this_thread::yield();
+  const ReplicaView after = replica.replica();
+  EXPECT_EQ(after.ranks[0].restarts, 1u);
+  EXPECT_EQ(after.ranks[0].step, 0u);
+}
+
+TEST_F(ReplicaTest, RefusesWhatOneProcessCannotDo) {
+  Replica replica(options());
+  EXPECT_EQ(replica.drill({.kind = Drill::Kind::corrupt_message}).error().param, "kind");
+  EXPECT_EQ(replica.drill({.kind = Drill::Kind::crash_worker, .rank = 1}).error().param, "rank");
+  EXPECT_EQ(replica.drill({.kind = Drill::Kind::crash_worker, .rank = -1}).error().param, "rank");
+  EXPECT_EQ(replica.drill({.kind = Drill::Kind::crash_block_manager, .group = 1}).error().param, "group");
+  EXPECT_EQ(replica.place_expert(0, {0}).error().param, "expert");
+}
+
+TEST_F(ReplicaTest, RefusesPlacementsThatTheRanksCannotHold) {
+  auto parallel = options();
+  parallel.experts = 8;
+  parallel.sharding.expert_parallel = true;
+  Replica replica(parallel);
+  EXPECT_EQ(replica.place_expert(8, {0}).error().param, "expert");
+  EXPECT_EQ(replica.place_expert(-1, {0}).error().param, "expert");
+  for (const std::vector<std::int32_t>& ranks : {std::vector<std::int32_t>{}, {1}, {-1}, {0, 0}})
+    EXPECT_EQ(replica.place_expert(0, ranks).error().param, "ranks");
 }
 
 TEST_F(ReplicaTest, AGenerationThatIsDroppedIsCancelled) {

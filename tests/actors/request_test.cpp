@@ -18,7 +18,21 @@ TEST_F(RequestTest, AnswersAndCountsItsTokens) {
   EXPECT_EQ(running.reader->usage.completion_tokens, metric("generation_tokens_total"));
   EXPECT_EQ(metric("num_requests_running"), 0);
   EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
-  EXPECT_GT(metric("expert_load_total"), 0);
+}
+
+TEST_F(RequestTest, ItsExpertsAreCountedAndReportedTogether) {
+  start(chat("Solve 17 * 23"));
+  run();
+  EXPECT_EQ(expert_load(), 0) << "a report is due later";
+  scheduler.trigger_timeouts();
+  run();
+  const double load = expert_load();
+  EXPECT_GT(load, 0);
+  start(chat("Solve 17 * 23"));
+  run();
+  scheduler.trigger_timeouts();
+  run();
+  EXPECT_GT(expert_load(), load);
 }
 
 TEST_F(RequestTest, StopsAtAStopStringAndDropsWhatCameAfter) {
@@ -164,16 +178,6 @@ TEST_F(RequestTest, ADeadPausedRequestHoldsNothing) {
   run();
   EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
   EXPECT_EQ(metric("num_requests_running") + metric("num_requests_waiting"), 0);
-}
-
-TEST_F(RequestTest, TheSchedulersDeathEndsItsStreamWithOneError) {
-  auto running = start(chat("Count from 1 to 100."));
-  run_some(60);
-  self->send_exit(context->scheduler, caf::exit_reason::kill);
-  run();
-  ASSERT_TRUE(running.reader->failure);
-  EXPECT_EQ(running.reader->failure->code, "replica_failed");
-  EXPECT_EQ(running.reader->endings, 1);
 }
 
 TEST_F(RequestTest, ChoicesTakeTurnsWithScarceCredit) {

@@ -51,6 +51,17 @@ TEST(ThreadPool, WorksAgainAfterItsThreadsFellAsleep) {
   EXPECT_EQ(sum, 2000 * 6);
 }
 
+TEST(ThreadPool, TicksForEachRangeAndWhenATaskSaysSo) {
+  for (const int threads : {1, 3}) {
+    TickBoard board;
+    ThreadPool pool(threads, &board);
+    pool.parallel_for(100, 8, [](std::int64_t, std::int64_t) {});
+    EXPECT_EQ(board.count, 13u);
+    pool.parallel_for(2, 8, [&](std::int64_t, std::int64_t) { pool.piece_done(); });
+    EXPECT_EQ(board.count, 13u + 2u);
+  }
+}
+
 TEST(ThreadPool, HandsOnATasksException) {
   for (const int threads : {1, 3}) {
     ThreadPool pool(threads);

@@ -217,14 +217,61 @@ TEST(Read, CommandsPassOverEachOthersSettings) {
 }
 
 TEST(Validate, WhatDoesNotGoTogether) {
-  EXPECT_THAT(refusal({"-tp", "2"}),
-              AllOf(HasSubstr("--tensor-parallel-size"), HasSubstr("this version serves with one process")));
-  EXPECT_THAT(refusal({"-dp", "2"}), HasSubstr("this version serves with one process"));
-  EXPECT_EQ(refusal({"-tp", "1", "-dp", "1", "-ep"}), "accepted");
+  EXPECT_EQ(refusal({"-tp", "2", "-dp", "4", "-ep"}), "accepted");
+  EXPECT_THAT(refusal({"-tp", "3"}),
+              AllOf(HasSubstr("--tensor-parallel-size"), HasSubstr("'3' is not a power of two")));
+  EXPECT_THAT(refusal({"-dp", "6"}), HasSubstr("--data-parallel-size: '6' is not a power of two"));
   EXPECT_THAT(refusal({"--virtual-shards", "12"}), HasSubstr("not a power of two"));
   EXPECT_THAT(refusal({"--max-num-batched-tokens", "4", "--max-num-seqs", "8"}),
               HasSubstr("fewer than --max-num-seqs, which is 8"));
   EXPECT_THAT(refusal({"--served-model-name", ""}), HasSubstr("a name is empty"));
+}
+
+TEST(Validate, RanksAreSpreadEvenlyOverNodes) {
+  EXPECT_EQ(refusal({"-tp", "4", "--nodes", "4"}), "accepted");
+  EXPECT_THAT(refusal({"-tp", "4", "--nodes", "3"}),
+              AllOf(HasSubstr("--nodes"), HasSubstr("4 ranks cannot be spread evenly over 3 nodes")));
+  EXPECT_THAT(refusal({"--nodes", "2"}), HasSubstr("1 ranks cannot be spread evenly over 2 nodes"));
+}
+
+TEST(Validate, LinksBetweenHostsNeedCertificatesAndANetwork) {
+  const Texts certificates{"--tls-ca", "a", "--tls-certificate", "b", "--tls-key", "c"};
+  const auto with = [&](Texts more) {
+    more.insert(more.end(), certificates.begin(), certificates.end());
+    return refusal(more);
+  };
+  EXPECT_EQ(with({}), "accepted");
+  for (std::size_t missing = 0; missing < 3; ++missing) {
+    Texts some = certificates;
+    some.erase(some.begin() + std::ptrdiff_t(2 * missing), some.begin() + std::ptrdiff_t(2 * missing + 2));
+    EXPECT_THAT(refusal(some), HasSubstr("certificates are given in part"));
+  }
+  for (const char* near : {"127.0.0.1", "127.3.2.1", "::1", "localhost"})
+    EXPECT_EQ(refusal({"--control-host", near}), "accepted") << near;
+  for (const char* far : {"10.0.0.1", "0.0.0.0", "host-1", "::"}) {
+    EXPECT_THAT(refusal({"--control-host", far}),
+                AllOf(HasSubstr("--control-host"), HasSubstr("there are no certificates")));
+    EXPECT_THAT(with({"--control-host", far}), HasSubstr("give --tensor-interface"));
+    EXPECT_EQ(with({"--control-host", far, "--tensor-interface", "eth1"}), "accepted");
+  }
+}
+
+TEST(Validate, AHangIsNotToldBeforeItCouldBeSeen) {
+  EXPECT_THAT(refusal({"--hang-timeout", "0.09"}), HasSubstr("--hang-timeout: too short"));
+  EXPECT_EQ(refusal({"--hang-timeout", "0.1"}), "accepted");
+}
+
+TEST(Read, ANodeHasItsLinksThreadsAndLogAndNothingElse) {
+  Settings settings;
+  Table table = node_schema(settings);
+  const Texts flags{"--tensor-interface", "eth1", "--threads", "3"}, others{"--max-num-seqs", "3"};
+  const Texts environment{"TROUPE_MAX_NUM_SEQS=3", "TROUPE_LOG_LEVEL=error"};
+  EXPECT_TRUE(read(table, {flags, environment}));
+  EXPECT_EQ(settings.tensor_interface, "eth1");
+  EXPECT_EQ(settings.threads, 3);
+  EXPECT_EQ(settings.log_level, "error");
+  EXPECT_EQ(settings.max_num_seqs, 256);
+  EXPECT_THROW(read(table, {others, {}}), UsageError);
 }
 
 TEST(Show, NamesSourcesAndHidesSecrets) {

@@ -287,6 +287,23 @@ TEST_F(HttpServerTest, ApiKeysGuardTheApiAlone) {
   EXPECT_EQ(client.read_response().status, 401);
 }
 
+TEST_F(HttpServerTest, OperatorsControlTheReplicaWhereItIsPermitted) {
+  EXPECT_TRUE(get("/v1/replica").json()["last_fault"].is_null());
+  Client without(port());
+  without.post("/v1/replica/drill", R"({"kind": "crash_worker"})");
+  EXPECT_EQ(without.read_response().status, 404);
+  server.reset();
+  options.replica_control = true;
+  options.api_keys = {"k1"};
+  Client stranger(port()), with(port());
+  stranger.post("/v1/replica/drill", R"({"kind": "crash_worker"})");
+  EXPECT_EQ(stranger.read_response().status, 401);
+  EXPECT_TRUE(service->drills().empty());
+  with.post("/v1/replica/drill", R"({"kind": "crash_worker"})", "Authorization: Bearer k1\r\n");
+  EXPECT_EQ(with.read_response().status, 202);
+  EXPECT_EQ(service->drills().size(), 1u);
+}
+
 TEST_F(HttpServerTest, ContinuesWhenAskedAndOnlyForABodyThatItWants) {
   Client client(port());
   client.send("POST /v1/completions HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");

@@ -38,9 +38,20 @@ TEST(Routes, KnowsItsMethods) {
   EXPECT_FALSE(allows(*health, "POST"));
 }
 
+TEST(Routes, TheReplicaIsChangedOnlyWherePermitted) {
+  EXPECT_EQ(pattern_of("/v1/replica"), "/v1/replica");
+  for (const char* target : {"/v1/replica/drill", "/v1/replica/placement"}) {
+    EXPECT_EQ(pattern_of(target), "404");
+    const auto permitted = find_resource(target, true);
+    ASSERT_TRUE(permitted) << target;
+    EXPECT_TRUE(permitted->needs_key && allows(*permitted, "POST") && !allows(*permitted, "GET")) << target;
+  }
+}
+
 TEST(Routes, OnlyTheApiNeedsAKey) {
   EXPECT_TRUE(find_resource("/v1/models")->needs_key);
   EXPECT_TRUE(find_resource("/v1/models/x")->needs_key);
+  EXPECT_TRUE(find_resource("/v1/replica")->needs_key);
   EXPECT_FALSE(find_resource("/health")->needs_key);
   EXPECT_FALSE(find_resource("/metrics")->needs_key);
 }

@@ -118,6 +118,39 @@ class ScriptedService final : public Service {
   }
   std::string metrics_text() const override { return "troupe_num_requests_running 0\n"; }
 
+  ReplicaView replica() const override {
+    const std::lock_guard lock(mutex_);
+    return view_;
+  }
+  Expected<void> drill(const Drill& drill) override {
+    const std::lock_guard lock(mutex_);
+    if (control_refusal_) return tl::unexpected(*control_refusal_);
+    drills_.push_back(drill);
+    return {};
+  }
+  Expected<void> place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) override {
+    const std::lock_guard lock(mutex_);
+    if (control_refusal_) return tl::unexpected(*control_refusal_);
+    placements_.emplace_back(expert, std::move(ranks));
+    return {};
+  }
+  void show(ReplicaView view) {
+    const std::lock_guard lock(mutex_);
+    view_ = std::move(view);
+  }
+  void refuse_control(Refusal refusal) {
+    const std::lock_guard lock(mutex_);
+    control_refusal_ = std::move(refusal);
+  }
+  std::vector<Drill> drills() const {
+    const std::lock_guard lock(mutex_);
+    return drills_;
+  }
+  std::vector<std::pair<std::int32_t, std::vector<std::int32_t>>> placements() const {
+    const std::lock_guard lock(mutex_);
+    return placements_;
+  }
+
   // The next request that the edge has handed over.
   std::shared_ptr<ScriptedGeneration> next() {
     std::unique_lock lock(mutex_);
@@ -147,8 +180,12 @@ class ScriptedService final : public Service {
   };
 
   ModelInfo model_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable arrived_;
+  ReplicaView view_;
+  std::optional<Refusal> control_refusal_;
+  std::vector<Drill> drills_;
+  std::vector<std::pair<std::int32_t, std::vector<std::int32_t>>> placements_;
   std::deque<std::shared_ptr<ScriptedGeneration>> waiting_;
 };
 

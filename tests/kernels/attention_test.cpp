@@ -143,6 +143,20 @@ TEST(Attention, DecodeOverManySplitsGivesTheBytesOfOneThread) {
   with_every_ops([&](Ops& ops) { EXPECT_EQ(step(ops, cache, {{&s, blocks, last, last + 1}}), expected); });
 }
 
+TEST(Attention, TicksForEachSplitOfALongContext) {
+  const Sequence sequence(40 * attention_split, 1);
+  Cache cache(40 * attention_split / 16, 16);
+  const std::vector<BlockId> blocks = cache.take(sequence.positions());
+  CpuOps silent(1);
+  step(silent, cache, {{&sequence, blocks, 0, sequence.positions() - 1}});
+  for (const int threads : {1, 2}) {
+    TickBoard board;
+    CpuOps ops(threads, &board);
+    step(ops, cache, {{&sequence, blocks, sequence.positions() - 1, sequence.positions()}});
+    EXPECT_GE(board.count, 40u);
+  }
+}
+
 TEST(Attention, NoRowsAreNoWork) {
   CpuOps ops(2);
   const Cache cache(1, 16);

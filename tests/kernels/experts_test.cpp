@@ -37,10 +37,10 @@ struct Layer {
           {.gate = matrices[i].view(), .up = matrices[i + 1].view(), .down = matrices[i + 2].view()});
   }
 
-  ExpertWeights weights(int first, int count) const {
-    return {.first = first,
-            .experts = std::span(views).subspan(std::size_t(first), std::size_t(count)),
-            .shards = shards};
+  // All experts, stored in order of their ids.
+  ExpertWeights weights() const {
+    static const std::vector<std::int32_t> in_order{0, 1, 2, 3, 4, 5};
+    return {.place_of = in_order, .experts = views, .shards = shards};
   }
 };
 
@@ -69,7 +69,7 @@ TEST(Experts, AgreeWithDoubleLoops) {
   CpuOps ops(2);
   const Layer layer(DType::f32);
   const Batch batch(40, 37, 1);
-  const auto out = compute(ops, batch, layer.weights(0, experts));
+  const auto out = compute(ops, batch, layer.weights());
   for (std::int64_t r = 0; r < 37; ++r) {
     const Matrix* const m = &layer.matrices[std::size_t(3 * batch.ids[r])];
     std::vector<double> inner(intermediate);
@@ -97,14 +97,14 @@ TEST(Experts, ARowsBytesDoNotDependOnItsBatch) {
     const Layer layer(type);
     const Batch batch(60, 60, 3);
     CpuOps one(1);
-    const auto expected = compute(one, batch, layer.weights(0, experts));
+    const auto expected = compute(one, batch, layer.weights());
     with_every_ops([&](Ops& ops) {
-      EXPECT_EQ(compute(ops, batch, layer.weights(0, experts)), expected);
+      EXPECT_EQ(compute(ops, batch, layer.weights()), expected);
       for (const std::int64_t r : {0, 13, 59}) {
         Batch alone(1, 1, 0);
         std::copy_n(&batch.rows[r * hidden], hidden, alone.rows.data.begin());
         alone.ids[0] = batch.ids[r];
-        const auto out = compute(ops, alone, layer.weights(0, experts));
+        const auto out = compute(ops, alone, layer.weights());
         EXPECT_EQ(0, std::memcmp(out.data.data(), &expected[r * hidden], hidden * 4));
       }
     });
@@ -115,14 +115,20 @@ TEST(Experts, RowsOfOtherRanksExpertsAndUnusedRowsAreNotComputed) {
   CpuOps ops(2);
   const Layer layer(DType::f8_e4m3);
   const Batch batch(20, 15, 5);
-  const auto all = compute(ops, batch, layer.weights(0, experts));
-  const auto some = compute(ops, batch, layer.weights(2, 3));
+  const auto all = compute(ops, batch, layer.weights());
+  // Any set of experts, in any order.
+  const std::vector<Expert> here{layer.views[4], layer.views[1]};
+  const std::vector<std::int32_t> places{-1, 1, -1, -1, 0, -1}, nowhere(experts, -1);
+  const auto some = compute(ops, batch, {.place_of = places, .experts = here, .shards = layer.shards});
+  int computed = 0;
   for (std::int64_t i = 0; i < 20 * hidden; ++i) {
     const std::int64_t row = i / hidden;
-    const bool local = row < 15 && batch.ids[row] >= 2 && batch.ids[row] < 5;
+    const bool local = row < 15 && (batch.ids[row] == 4 || batch.ids[row] == 1);
+    computed += local;
     ASSERT_EQ(some[i], local ? all[i] : 0.0f);
   }
-  const auto none = compute(ops, batch, {.first = 7, .experts = {}, .shards = layer.shards});
+  ASSERT_GT(computed, 0);
+  const auto none = compute(ops, batch, {.place_of = nowhere, .experts = {}, .shards = layer.shards});
   for (std::int64_t i = 0; i < 20 * hidden; ++i) ASSERT_EQ(none[i], 0.0f);
 }
 
@@ -130,11 +136,11 @@ TEST(Experts, PartsOverRanksAddUpToTheBytesOfOneRank) {
   CpuOps ops(2);
   const Layer layer(DType::f8_e4m3);
   const Batch batch(20, 20, 7);
-  const auto whole = compute(ops, batch, layer.weights(0, experts));
+  const auto whole = compute(ops, batch, layer.weights());
   for (const int ranks : {2, 4}) {
     std::vector<Array<float>> parts;
     for (int rank = 0; rank < ranks; ++rank)
-      parts.push_back(compute(ops, batch, Layer(layer, rank, ranks).weights(0, experts)));
+      parts.push_back(compute(ops, batch, Layer(layer, rank, ranks).weights()));
     for (; parts.size() > 1; parts.erase(parts.begin() + std::ptrdiff_t(parts.size() / 2), parts.end()))
       for (std::size_t i = 0; i < parts.size() / 2; ++i)
         for (std::int64_t k = 0; k < 20 * hidden; ++k) {

@@ -199,6 +199,20 @@ TEST(HeadLinear, MultipliesEachHeadByItsMatrix) {
   });
 }
 
+// A process that computes is told from one that hangs by its ticks, so no piece of work may be long: at most
+// 2^25 multiply-adds, some milliseconds of one core.
+TEST(Ticks, ComeForEachTileOfALargeProduct) {
+  constexpr std::int64_t cols = 18432, rows = 96, tokens = 200;
+  const Matrix w(DType::bf16, rows, cols, 1);
+  const auto x = random_array({tokens, cols}, 2);
+  for (const int threads : {1, 3}) {
+    TickBoard board;
+    CpuOps ops(threads, &board);
+    linear(ops, x, w);
+    EXPECT_GE(board.count, std::uint64_t(rows * cols * tokens) >> 25);
+  }
+}
+
 TEST(Targets, Avx512IsAmongThoseCompared) {
   if (targets_of_this_cpu().size() < 2) GTEST_SKIP() << "this CPU lacks AVX-512, so only AVX2 was tested";
   EXPECT_EQ(targets_of_this_cpu().back(), HWY_AVX3);

@@ -63,8 +63,9 @@ TEST_F(Subcommands, VersionAndHelp) {
   EXPECT_THAT(run("version").out, StartsWith("troupe "));
   EXPECT_EQ(run("--version").out, run("version").out);
   EXPECT_THAT(run("--help").out, HasSubstr("serve"));
-  for (const char* name :
-       {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "version"}) {
+  EXPECT_THAT(run("certs --help").out, HasSubstr("troupe certs HOST... --out FOLDER"));
+  for (const char* name : {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "status",
+                           "certs", "node", "version"}) {
     const Outcome page = run(std::string(name) + " --help");
     EXPECT_EQ(page.code, 0);
     EXPECT_THAT(page.out, StartsWith("NAME\n       troupe-" + std::string(name) + " - "));
@@ -81,12 +82,33 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
   };
   mistake("serv", "serv: unknown subcommand; the nearest known one is serve");
   mistake("serve --prot 1", "the nearest known one is --port");
-  mistake("serve -tp 2", "this version serves with one process");
+  mistake("serve -tp 3", "--tensor-parallel-size: '3' is not a power of two");
+  mistake("serve -tp 2 --nodes 4", "2 ranks cannot be spread evenly over 4 nodes");
+  mistake("node", "--join is missing");
+  for (const char* address : {"a", "a:", ":1", "a:0", "a:65536", "a:b", "a:99999999999999999999"})
+    mistake("node --join " + std::string(address), "is not HOST:PORT");
+  mistake("node --join a:7000", "a node joins with a certificate of the replica");
+  mistake("node --join a:7000 --tls-ca x", "certificates are given in part");
+  mistake("node --join a:7000 --tls-ca x --tls-certificate x --tls-key x", "tensors have no network");
   mistake("generate", "--prompt is missing");
   mistake("generate --prompt x --temperature 3", "--temperature: '3' is out of range");
   mistake("generate --chat --chat-template-kwargs '{' --prompt x", "--chat-template-kwargs: is not JSON");
   mistake("logits a b", "OUT.safetensors is missing");
   mistake("synth --out x", "--config is missing");
+  mistake("status", "URL is missing");
+  for (const char* url :
+       {"127.0.0.1:8000", "http://", "http://:8000", "http://a:", "http://a:0", "http://a:65536",
+        "http://a:b", "http://[::1", "http://u@a", "http://a/?x", "ftp://a", "'http://a /'"})
+    mistake("status " + std::string(url), "is no URL of a server; such as http://127.0.0.1:8000");
+  mistake("status https://a:8000", "asks for TLS");
+  mistake("status http://a:8000 --timeout 0", "--timeout: '0' is out of range");
+  mistake("status http://a:8000 --api-key 'a b'", "--api-key: a key has a space");
+  mistake("certs --out x", "HOST is missing");
+  mistake("certs node-a", "--out is missing");
+  mistake("certs --out x 'node a'", "HOST: 'node a' is neither a host's name nor an IP address");
+  mistake("certs --out x ../x", "HOST: '../x' is neither");
+  mistake("certs --out x ca", "'ca' is the name of the authority's files");
+  mistake("certs --out x node-a --days 0", "--days: '0' is out of range");
   mistake("version --verbose", "--verbose: unknown flag");
   EXPECT_EQ(run("").code, 2);
 }
@@ -261,6 +283,63 @@ TEST_F(Subcommands, CheckFindsWhatIsNoNumber) {
   const Outcome checked = run("check " + copied.string());
   EXPECT_EQ(checked.code, 1);
   EXPECT_THAT(checked.err, HasSubstr("a NaN or an infinity"));
+}
+
+TEST_F(Subcommands, StatusOfNobody) {
+  const Outcome outcome = run("status http://127.0.0.1:1/v1");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("127.0.0.1:1: Connection refused"), HasSubstr("troupe serve")));
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(Subcommands, CertsOfOneAuthorityVerifyAndHostsCanBeAdded) {
+  const std::string certs = (folder_ / "certs").string();
+  EXPECT_EQ(run("certs --out " + certs + " node-a 10.0.0.7").code, 0);
+  EXPECT_EQ(run("certs fd00::7 --days 3 --out " + certs).code, 0);
+  for (const char* host : {"node-a", "10.0.0.7", "fd00::7"}) {
+    const std::string verify = "openssl verify -x509_strict -CAfile " + certs + "/ca.pem " + certs + "/" +
+                               host + ".pem >" + (folder_ / "out").string();
+    EXPECT_EQ(std::system(verify.c_str()), 0) << read_file(folder_ / "out");
+  }
+  using std::filesystem::perms;
+  for (const char* key : {"ca.key", "node-a.key", "fd00::7.key"})
+    EXPECT_EQ(status(folder_ / "certs" / key).permissions(), perms::owner_read | perms::owner_write) << key;
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(certs), {}), 8);
+}
+
+TEST_F(Subcommands, CertsReplaceOnlyWhatTheyAreTold) {
+  const path certs = folder_ / "certs";
+  const std::string command = "certs --out " + certs.string();
+  ASSERT_EQ(run(command + " node-a").code, 0);
+  const std::string authority = read_file(certs / "ca.pem"), host = read_file(certs / "node-a.pem");
+  const Outcome refused = run(command + " node-b node-a");
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("node-a.pem: is there already"), HasSubstr("--force")));
+  EXPECT_FALSE(exists(certs / "node-b.pem"));
+  EXPECT_EQ(run(command + " node-a --force").code, 0);
+  EXPECT_NE(read_file(certs / "node-a.pem"), host);
+  EXPECT_EQ(read_file(certs / "ca.pem"), authority);
+}
+
+TEST_F(Subcommands, CertsSayWhatIsWrongWithTheFolder) {
+  const path certs = folder_ / "certs", others = folder_ / "others";
+  const auto failure = [&](const path& out, const std::string& sentence) {
+    const Outcome outcome = run("certs --out " + out.string() + " node-b");
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(outcome.err, AllOf(StartsWith("troupe: "), HasSubstr(sentence)));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  };
+  ASSERT_EQ(run("certs --out " + certs.string() + " node-a").code, 0);
+  ASSERT_EQ(run("certs --out " + others.string() + " node-a").code, 0);
+  std::filesystem::remove(others / "ca.pem");
+  failure(others, "others/ca.pem: is missing");
+  std::filesystem::copy(certs / "ca.pem", others / "ca.pem");
+  failure(others, "the key does not fit the certificate");
+  std::filesystem::remove(certs / "ca.key");
+  failure(certs, "certs/ca.key: is missing");
+  temporary_.write("file", "");
+  failure(folder_ / "file", "file: cannot be made");
+  failure("/proc", "/proc/ca.key: cannot be written");
 }
 
 }  // namespace

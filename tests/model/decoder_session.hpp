@@ -24,7 +24,7 @@ using Tokens = std::vector<TokenId>;
 using Logits = std::vector<float>;  // rows of the vocabulary, one after the other
 
 struct SessionOptions {
-  int ranks = 1;
+  int tensor_parallel = 1, data_parallel = 1;
   bool over_gloo = false;  // otherwise local
   bool expert_parallel = false;
   int virtual_shards = 16;
@@ -41,8 +41,8 @@ class Session {
     Tokens tokens;
   };
 
-  Session(Decoder& decoder, transport::Communicator& communicator, const SessionOptions& options)
-      : decoder_(decoder), communicator_(communicator) {
+  Session(Decoder& decoder, const transport::Communicators& communicators, const SessionOptions& options)
+      : decoder_(decoder), communicators_(communicators) {
     cache_ = decoder.make_cache(blocks_in_cache(options), options.block_size);
     cache_.poison();
     free_.resize(std::size_t(cache_.blocks));
@@ -51,7 +51,8 @@ class Session {
   }
 
   // Runs the parts' tokens, the next ones of their sequences, in one step. Logits of all of them, in order.
-  Logits step(const std::vector<Part>& parts) {
+  // group_tokens: as in StepInput.
+  Logits step(const std::vector<Part>& parts, std::span<const std::int64_t> group_tokens = {}) {
     Tokens tokens;
     kernels::StepLayout layout;
     for (const Part& part : parts) {
@@ -72,7 +73,8 @@ class Session {
     layout.tokens = std::int64_t(tokens.size());
     std::vector<std::int32_t> rows(tokens.size());
     std::iota(rows.begin(), rows.end(), 0);
-    const kernels::Tensor logits = decoder_.forward(queue_, communicator_, {tokens, layout, rows}, cache_);
+    const kernels::Tensor logits =
+        decoder_.forward(queue_, communicators_, {tokens, layout, rows, group_tokens}, cache_);
     return Logits(logits.as<float>(), logits.as<float>() + logits.elements());
   }
 
@@ -87,7 +89,8 @@ class Session {
     return all;
   }
 
-  std::span<const std::int64_t> expert_load() const { return decoder_.expert_load(); }
+  int group() const { return communicators_.world.rank() / communicators_.group.size(); }
+  Decoder& decoder() { return decoder_; }
 
  private:
   struct Sequence {
@@ -99,7 +102,7 @@ class Session {
   }
 
   Decoder& decoder_;
-  transport::Communicator& communicator_;
+  transport::Communicators communicators_;
   kernels::ImmediateQueue queue_;
   KvCache cache_;
   std::vector<BlockId> free_;
@@ -110,28 +113,72 @@ inline bool same_bytes(const Logits& a, const Logits& b) {
   return std::ranges::equal(std::as_bytes(std::span(a)), std::as_bytes(std::span(b)));
 }
 
-// Loads the checkpoint on every rank and runs drive(session) there; all ranks must return the same bytes.
+// Where the ranks of a test meet: all of them, and those of each group.
+class MeetingPlaces {
+ public:
+  explicit MeetingPlaces(const SessionOptions& options) : over_gloo_(options.over_gloo) {
+    for (int group = 0; group < options.data_parallel; ++group)
+      groups_.push_back(std::make_unique<Place>(options.tensor_parallel));
+    world_ = std::make_unique<Place>(options.tensor_parallel * options.data_parallel);
+  }
+  std::unique_ptr<transport::Communicator> world(int rank) { return join(*world_, rank); }
+  std::unique_ptr<transport::Communicator> group(int group, int rank) {
+    return join(*groups_[std::size_t(group)], rank);
+  }
+
+ private:
+  struct Place {
+    explicit Place(int size) : ranks(size), mesh(size) {}
+    int ranks;
+    transport::LocalMesh mesh;
+    transport::MemoryStore store;
+  };
+  std::unique_ptr<transport::Communicator> join(Place& place, int rank) const {
+    if (!over_gloo_) return place.mesh.communicator(rank);
+    return transport::connect_gloo(transport::gloo_options(rank, place.ranks), place.store);
+  }
+
+  bool over_gloo_;
+  std::unique_ptr<Place> world_;
+  std::vector<std::unique_ptr<Place>> groups_;
+};
+
+// Loads the checkpoint on every rank and runs drive(session) there. The ranks of a group must return the same
+// bytes, which are the group's result.
 template <class Drive>
-Logits on_ranks(const Checkpoint& checkpoint, const SessionOptions& options, Drive drive) {
-  transport::LocalMesh mesh(options.ranks);
-  transport::MemoryStore store;
-  std::vector<Logits> results(static_cast<std::size_t>(options.ranks));
+std::vector<Logits> on_groups(const Checkpoint& checkpoint, const SessionOptions& options, Drive drive) {
+  const ShardingPlan all{.rank = 0,
+                         .tensor_parallel = options.tensor_parallel,
+                         .data_parallel = options.data_parallel,
+                         .expert_parallel = options.expert_parallel,
+                         .virtual_shards = options.virtual_shards};
+  MeetingPlaces places(options);
+  std::vector<Logits> results(std::size_t(all.ranks()));
   {
     std::vector<std::jthread> threads;
-    for (int rank = 0; rank < options.ranks; ++rank)
+    for (int rank = 0; rank < all.ranks(); ++rank)
       threads.emplace_back([&, rank] {
+        ShardingPlan plan = all;
+        plan.rank = rank;
         auto ops = kernels::make_cpu_ops(options.threads);
-        auto communicator = options.over_gloo
-                                ? transport::connect_gloo(transport::gloo_options(rank, options.ranks), store)
-                                : mesh.communicator(rank);
-        const ShardingPlan plan{rank, options.ranks, options.expert_parallel, options.virtual_shards};
+        const auto world = places.world(rank), group = places.group(plan.group(), plan.group_rank());
         auto decoder = load_decoder(checkpoint, *ops, plan, options.limits);
-        Session session(*decoder, *communicator, options);
+        Session session(*decoder, {*group, *world}, options);
         results[std::size_t(rank)] = drive(session);
       });
   }
-  for (const Logits& other : results) EXPECT_TRUE(same_bytes(results.front(), other)) << "ranks differ";
-  return results.front();
+  std::vector<Logits> groups;
+  for (std::size_t rank = 0; rank < results.size(); ++rank) {
+    if (rank % std::size_t(options.tensor_parallel) == 0) groups.push_back(results[rank]);
+    EXPECT_TRUE(same_bytes(groups.back(), results[rank])) << "ranks of a group differ";
+  }
+  return groups;
+}
+
+// The same for one group.
+template <class Drive>
+Logits on_ranks(const Checkpoint& checkpoint, const SessionOptions& options, Drive drive) {
+  return on_groups(checkpoint, options, drive).front();
 }
 
 inline double worst_difference(std::span<const float> a, std::span<const float> b) {

@@ -22,37 +22,57 @@ std::string refusal(const ModelConfig& config, const ShardingPlan& plan) {
 
 TEST(CheckPlan, AcceptsWhatTheModelCanBeCutBy) {
   for (bool expert_parallel : {false, true})
-    for (int ranks : {1, 2, 4})
-      EXPECT_EQ(
-          refusal(small_model(), {.rank = ranks - 1, .ranks = ranks, .expert_parallel = expert_parallel}),
-          "");
+    for (auto [tensor, data] : {std::pair{1, 1}, {2, 1}, {4, 1}, {1, 8}, {2, 4}, {4, 2}})
+      EXPECT_EQ(refusal(small_model(), {.rank = tensor * data - 1,
+                                        .tensor_parallel = tensor,
+                                        .data_parallel = data,
+                                        .expert_parallel = expert_parallel}),
+                "");
   EXPECT_EQ(refusal(small_model(), {.virtual_shards = 256}), "");
 }
 
 TEST(CheckPlan, RefusesWithTheNumbers) {
   const ModelConfig config = small_model();
-  EXPECT_EQ(refusal(config, {.ranks = 3}), "3 ranks: the number of ranks must be a power of two");
-  EXPECT_EQ(refusal(config, {.ranks = 0}), "0 ranks: the number of ranks must be a power of two");
-  EXPECT_EQ(refusal(config, {.rank = 2, .ranks = 2}), "rank 2 is not among 2 ranks");
+  EXPECT_EQ(refusal(config, {.tensor_parallel = 3}), "3 tensor-parallel ranks: must be a power of two");
+  EXPECT_EQ(refusal(config, {.tensor_parallel = 0}), "0 tensor-parallel ranks: must be a power of two");
+  EXPECT_EQ(refusal(config, {.data_parallel = 6}), "6 data-parallel groups: must be a power of two");
+  EXPECT_EQ(refusal(config, {.data_parallel = -1}), "-1 data-parallel groups: must be a power of two");
+  EXPECT_EQ(refusal(config, {.rank = 2, .tensor_parallel = 2}), "rank 2 is not among 2 ranks");
+  EXPECT_EQ(refusal(config, {.rank = 8, .tensor_parallel = 2, .data_parallel = 4}),
+            "rank 8 is not among 8 ranks");
   EXPECT_EQ(refusal(config, {.rank = -1}), "rank -1 is not among 1 rank");
   EXPECT_EQ(refusal(config, {.virtual_shards = 12}),
             "12 virtual shards: must be a power of two, at most 256");
   EXPECT_EQ(refusal(config, {.virtual_shards = 512}),
             "512 virtual shards: must be a power of two, at most 256");
-  EXPECT_EQ(refusal(config, {.ranks = 4, .virtual_shards = 2}), "4 ranks are more than the 2 virtual shards");
-  EXPECT_EQ(refusal(config, {.ranks = 8}), "4 attention heads cannot be split evenly over 8 ranks");
+  EXPECT_EQ(refusal(config, {.tensor_parallel = 4, .data_parallel = 2, .virtual_shards = 4}),
+            "8 ranks are more than the 4 virtual shards");
+  EXPECT_EQ(refusal(config, {.tensor_parallel = 1 << 30, .data_parallel = 1 << 30}),
+            "1152921504606846976 ranks are more than the 16 virtual shards");
+  EXPECT_EQ(refusal(config, {.tensor_parallel = 8}), "4 attention heads cannot be split evenly over 8 ranks");
 }
 
 TEST(CheckPlan, RefusesModelsThatAreTooSmall) {
   ModelConfig config = small_model();
   config.num_attention_heads = 16;
-  EXPECT_EQ(refusal(config, {.ranks = 16, .expert_parallel = true}),
-            "8 experts cannot be spread over 16 ranks");
-  EXPECT_EQ(refusal(config, {.ranks = 16}), "");
+  const auto over = [&](int tensor, int data, bool expert_parallel) {
+    return refusal(config,
+                   {.tensor_parallel = tensor, .data_parallel = data, .expert_parallel = expert_parallel});
+  };
+  EXPECT_EQ(over(16, 1, true), "8 experts cannot be spread over 16 ranks");
+  EXPECT_EQ(over(4, 4, true), "8 experts cannot be spread over 16 ranks");
+  EXPECT_EQ(over(16, 1, false), "");
+  EXPECT_EQ(over(4, 4, false), "");
+  // Routed experts are split over all ranks, or not at all; the rest is split over those of a group.
   config.moe_intermediate_size = 15;
-  EXPECT_EQ(refusal(config, {.ranks = 16}), "16 ranks are more than the 15 columns of moe_intermediate_size");
-  config.intermediate_size = 14;
-  EXPECT_EQ(refusal(config, {.ranks = 16}), "16 ranks are more than the 14 columns of intermediate_size");
+  EXPECT_EQ(over(4, 4, false), "16 ranks are more than the 15 columns of moe_intermediate_size");
+  config.moe_intermediate_size = 3;
+  EXPECT_EQ(over(8, 1, true), "8 ranks are more than the " + std::to_string(3 * config.n_shared_experts) +
+                                  " columns of the shared experts");
+  EXPECT_EQ(over(1, 8, true), "");
+  config.intermediate_size = 6;
+  EXPECT_EQ(over(8, 1, true), "8 ranks are more than the 6 columns of intermediate_size");
+  EXPECT_EQ(over(1, 8, true), "");
 }
 
 class SmallDecoder : public ::testing::Test {
@@ -63,12 +83,14 @@ class SmallDecoder : public ::testing::Test {
       Checkpoint::open(std::filesystem::path(TEST_DATA) / "checkpoints" / "deepseek-v3-bf16");
   std::unique_ptr<kernels::Ops> ops_ = kernels::make_cpu_ops(1);
   std::unique_ptr<transport::Communicator> communicator_ = transport::LocalMesh(1).communicator(0);
+  transport::Communicators communicators_{*communicator_, *communicator_};
   std::unique_ptr<Decoder> decoder_ = load_decoder(checkpoint_, *ops_, {}, limits);
   kernels::ImmediateQueue queue_;
 };
 
 TEST_F(SmallDecoder, RefusesAnImpossiblePlan) {
-  const std::string error = error_of([&] { load_decoder(checkpoint_, *ops_, {.ranks = 8}, limits); });
+  const std::string error =
+      error_of([&] { load_decoder(checkpoint_, *ops_, {.tensor_parallel = 8}, limits); });
   EXPECT_NE(error.find("4 attention heads cannot be split evenly over 8 ranks"), std::string::npos) << error;
 }
 
@@ -99,13 +121,66 @@ TEST_F(SmallDecoder, ReadersOfPoisonedBlocksAreFoundOut) {
         .tokens = std::int64_t(tokens.size()),
         .sequences = {{.rows = std::int64_t(tokens.size()), .first_position = first, .blocks = blocks}}};
     const std::vector<std::int32_t> last{std::int32_t(tokens.size()) - 1};
-    return decoder_->forward(queue_, *communicator_, {tokens, layout, last}, cache).as<float>()[0];
+    return decoder_->forward(queue_, communicators_, {tokens, layout, last}, cache).as<float>()[0];
   };
   EXPECT_TRUE(std::isfinite(logits_at(0, {1, 2, 3})));
   EXPECT_TRUE(std::isfinite(logits_at(3, {4})));
   cache.poison();
   EXPECT_TRUE(std::isnan(logits_at(4, {5})));
   EXPECT_TRUE(std::isfinite(logits_at(0, {1, 2, 3})));  // writes before it reads
+}
+
+TEST_F(SmallDecoder, RefusesPlacementsThatDoNotFit) {
+  const auto refusal = [](Decoder& decoder, const transport::ExpertPlacement& placement) -> std::string {
+    const auto placed = decoder.place(placement);
+    return placed ? "" : placed.error().message;
+  };
+  const std::int64_t experts = checkpoint_.config().n_routed_experts;
+  const auto fitting = transport::ExpertPlacement::spread(experts, 1);
+  EXPECT_EQ(refusal(*decoder_, fitting),
+            "every rank has a part of each expert: only expert parallelism places them");
+  const auto parallel = load_decoder(checkpoint_, *ops_, {.expert_parallel = true}, limits);
+  EXPECT_EQ(refusal(*parallel, fitting), "");
+  EXPECT_EQ(refusal(*parallel, transport::ExpertPlacement::spread(experts, 2)),
+            "expert " + std::to_string(experts / 2) + " is on rank 1, which is not among 1");
+  EXPECT_EQ(refusal(*parallel, transport::ExpertPlacement::spread(experts - 1, 1)),
+            "a placement of " + std::to_string(experts - 1) + " experts, not of " + std::to_string(experts));
+}
+
+TEST_F(SmallDecoder, WritesItsLayersAndLoadingToTheBoard) {
+  TickBoard board;
+  const auto decoder = load_decoder(checkpoint_, *ops_, {}, limits, nullptr, &board);
+  EXPECT_GT(board.loaded_bytes, 0u);
+  EXPECT_EQ(board.activity, Activity::idle);
+  // A communicator that looks at the board when it is called.
+  struct Observer final : transport::Communicator {
+    Observer(transport::Communicator& inner, TickBoard& board) : inner(inner), board(board) {}
+    int rank() const override { return inner.rank(); }
+    int size() const override { return inner.size(); }
+    void all_reduce(kernels::Queue& queue, kernels::Tensor x) override {
+      layers.push_back(board.layer);
+      inner.all_reduce(queue, x);
+    }
+    void all_gather(kernels::Queue& queue, const kernels::Tensor& mine, kernels::Tensor all) override {
+      layers.push_back(board.layer);
+      inner.all_gather(queue, mine, all);
+    }
+    void dispatch(kernels::Queue&, const kernels::Tensor&, const kernels::Routing&,
+                  const transport::ExpertPlacement&, kernels::ExpertBatch&) override {}
+    void combine(kernels::Queue&, const kernels::Tensor&, kernels::Tensor) override {}
+    void abort() noexcept override {}
+    transport::Communicator& inner;
+    TickBoard& board;
+    std::vector<std::int32_t> layers;
+  } observer(*communicator_, board);
+  KvCache cache = decoder->make_cache(1, 4);
+  const std::vector<BlockId> blocks{0};
+  const Tokens tokens{1};
+  const kernels::StepLayout layout{.tokens = 1, .sequences = {{.rows = 1, .blocks = blocks}}};
+  const std::vector<std::int32_t> wanted{0};
+  decoder->forward(queue_, {observer, observer}, {tokens, layout, wanted}, cache);
+  // The embedding, each layer's attention and feed-forward (one has experts and shared ones), the logits.
+  EXPECT_EQ(observer.layers, (std::vector<std::int32_t>{-1, 0, 0, 1, 1, 1, 2, 2, 2, -1}));
 }
 
 TEST_F(SmallDecoder, GivesLogitsOfTheWantedRowsAlone) {
@@ -117,7 +192,7 @@ TEST_F(SmallDecoder, GivesLogitsOfTheWantedRowsAlone) {
       .sequences = {{.first_row = 0, .rows = 5, .first_position = 0, .blocks = first},
                     {.first_row = 5, .rows = 2, .first_position = 0, .blocks = second}}};
   const std::vector<std::int32_t> wanted{1, 4, 6};
-  const kernels::Tensor logits = decoder_->forward(queue_, *communicator_, {tokens, layout, wanted}, cache);
+  const kernels::Tensor logits = decoder_->forward(queue_, communicators_, {tokens, layout, wanted}, cache);
   ASSERT_EQ(logits.shape(0), 3);
   ASSERT_EQ(logits.shape(1), 320);
   const float* rows = logits.as<float>();
@@ -139,16 +214,16 @@ TEST_F(SmallDecoder, CountsTheTokensOfEachExpert) {
   EXPECT_EQ(total(decoder_->expert_load()), 0);
   TokenMatrix text{1, 40, Tokens(40)};
   std::iota(text.ids.begin(), text.ids.end(), 0);
-  logits_of(*decoder_, config, limits, queue_, *communicator_, text);
+  logits_of(*decoder_, config, limits, queue_, communicators_, text);
   const std::span alone = decoder_->expert_load();
   EXPECT_EQ(total(alone), 40 * config.num_experts_per_tok * moe_layers);
   EXPECT_GT(std::ranges::count_if(alone, [](std::int64_t tokens) { return tokens > 0; }),
             config.num_experts_per_tok);
 
   for (bool expert_parallel : {false, true})  // each rank counts the tokens of all
-    on_ranks(checkpoint_, {.ranks = 2, .expert_parallel = expert_parallel}, [&](Session& session) {
+    on_ranks(checkpoint_, {.tensor_parallel = 2, .expert_parallel = expert_parallel}, [&](Session& session) {
       Logits logits = session.text(0, text.ids, 16);
-      EXPECT_TRUE(std::ranges::equal(session.expert_load(), alone)) << expert_parallel;
+      EXPECT_TRUE(std::ranges::equal(session.decoder().expert_load(), alone)) << expert_parallel;
       return logits;
     });
 }
@@ -160,20 +235,20 @@ TEST_F(SmallDecoder, LogitsOfTextsComeInSteps) {
     const auto text = golden.text(i).first(33);
     texts.ids.insert(texts.ids.end(), text.begin(), text.end());
   }
-  const Logits logits = logits_of(*decoder_, checkpoint_.config(), limits, queue_, *communicator_, texts);
+  const Logits logits = logits_of(*decoder_, checkpoint_.config(), limits, queue_, communicators_, texts);
   ASSERT_EQ(logits.size(), 2u * 33 * 320);
   const std::span expected(golden.logits);
   EXPECT_LE(worst_difference(std::span(logits).first(33 * 320), expected.first(33 * 320)), 2e-4);
   EXPECT_LE(worst_difference(std::span(logits).last(33 * 320), expected.subspan(150 * 320, 33 * 320)), 2e-4);
   EXPECT_TRUE(
-      logits_of(*decoder_, checkpoint_.config(), limits, queue_, *communicator_, {0, 33, {}}).empty());
-  EXPECT_TRUE(logits_of(*decoder_, checkpoint_.config(), limits, queue_, *communicator_, {2, 0, {}}).empty());
+      logits_of(*decoder_, checkpoint_.config(), limits, queue_, communicators_, {0, 33, {}}).empty());
+  EXPECT_TRUE(logits_of(*decoder_, checkpoint_.config(), limits, queue_, communicators_, {2, 0, {}}).empty());
 }
 
 TEST_F(SmallDecoder, LogitsRefuseWhatDoesNotFit) {
   const auto refused = [&](const TokenMatrix& texts) {
     return error_of(
-        [&] { logits_of(*decoder_, checkpoint_.config(), limits, queue_, *communicator_, texts); });
+        [&] { logits_of(*decoder_, checkpoint_.config(), limits, queue_, communicators_, texts); });
   };
   EXPECT_NE(refused({1, 65, Tokens(65, 1)}).find("65 tokens are longer than the limit, 64"),
             std::string::npos);

@@ -3,6 +3,42 @@
 
 namespace troupe::model {
 
+// Tokens of each step and group: [steps][groups].
+using Schedule = std::vector<std::vector<std::int64_t>>;
+
+std::size_t tokens_of(const Schedule& schedule, std::size_t group) {
+  std::size_t tokens = 0;
+  for (const auto& step : schedule) tokens += std::size_t(step[group]);
+  return tokens;
+}
+
+// What each group gets for its text; after_step(session, step) runs between the steps.
+template <class TextOf, class AfterStep>
+std::vector<Logits> run_schedule(const Checkpoint& checkpoint, const SessionOptions& options,
+                                 const Schedule& schedule, TextOf text_of, AfterStep after_step) {
+  return on_groups(checkpoint, options, [&](Session& session) {
+    const auto group = std::size_t(session.group());
+    auto next = text_of(group).begin();
+    Logits all;
+    for (std::size_t step = 0; step < schedule.size(); ++step) {
+      const auto tokens = std::span(schedule[step]).first(std::size_t(options.data_parallel));
+      const auto end = next + std::ptrdiff_t(tokens[group]);
+      std::vector<Session::Part> parts;
+      if (next != end) parts.push_back({0, Tokens(next, end)});
+      next = end;
+      const Logits logits = session.step(parts, tokens);
+      all.insert(all.end(), logits.begin(), logits.end());
+      after_step(session, step);
+    }
+    return all;
+  });
+}
+template <class TextOf>
+std::vector<Logits> run_schedule(const Checkpoint& checkpoint, const SessionOptions& options,
+                                 const Schedule& schedule, TextOf text_of) {
+  return run_schedule(checkpoint, options, schedule, text_of, [](Session&, std::size_t) {});
+}
+
 class EqualBytes : public ::testing::TestWithParam<const char*> {
  protected:
   static constexpr std::size_t length = 150;
@@ -11,6 +47,24 @@ class EqualBytes : public ::testing::TestWithParam<const char*> {
 
   Logits run(const SessionOptions& options, std::size_t chunk = length) const {
     return on_ranks(checkpoint_, options, [&](Session& session) { return session.text(0, text_, chunk); });
+  }
+
+  // Each group has a text of its own, of which it computes so many tokens in each step:
+  // schedule[step][group].
+  void expect_equal_groups(const SessionOptions& options, const Schedule& schedule) const {
+    const std::vector<Logits> results =
+        run_schedule(checkpoint_, options, schedule, [&](std::size_t group) { return text_of(group); });
+    for (std::size_t group = 0; group < results.size(); ++group) {
+      const Logits alone = on_ranks(checkpoint_, {}, [&](Session& session) {
+        return session.text(0, text_of(group).first(tokens_of(schedule, group)), length);
+      });
+      EXPECT_TRUE(same_bytes(alone, results[group]))
+          << "group " << group << ", " << options.tensor_parallel << " x " << options.data_parallel
+          << " ranks, expert_parallel " << options.expert_parallel;
+    }
+  }
+  std::span<const TokenId> text_of(std::size_t group) const {
+    return golden_.text(std::int64_t(group % 2)).subspan(group / 2 * 5);
   }
 
   std::filesystem::path folder_;
@@ -24,18 +78,29 @@ TEST_P(EqualBytes, OnAnyNumberOfRanks) {
   EXPECT_LE(worst_difference(whole_, std::span(golden_.logits).first(whole_.size())), 5e-4);
   for (int ranks : {2, 4})
     for (bool expert_parallel : {false, true})
-      EXPECT_TRUE(same_bytes(whole_, run({.ranks = ranks, .expert_parallel = expert_parallel})))
+      EXPECT_TRUE(same_bytes(whole_, run({.tensor_parallel = ranks, .expert_parallel = expert_parallel})))
           << ranks << " ranks, expert_parallel " << expert_parallel;
   EXPECT_TRUE(same_bytes(whole_, run({.expert_parallel = true})));
 }
 
-TEST_P(EqualBytes, OverGloo) {
-  for (int ranks : {2, 4})
+TEST_P(EqualBytes, InEverySplit) {
+  for (auto [tensor, data] : {std::pair{2, 1}, {1, 2}, {4, 1}, {2, 2}, {1, 4}})
     for (bool expert_parallel : {false, true}) {
-      const SessionOptions options{.ranks = ranks, .over_gloo = true, .expert_parallel = expert_parallel};
-      EXPECT_TRUE(same_bytes(whole_, run(options))) << ranks << " ranks, expert_parallel " << expert_parallel;
+      const SessionOptions split{
+          .tensor_parallel = tensor, .data_parallel = data, .expert_parallel = expert_parallel};
+      expect_equal_groups(split, {{40, 3, 0, 9}, {0, 57, 1, 2}, {0, 0, 0, 0}, {60, 0, 5, 0}, {1, 1, 1, 1}});
+    }
+}
+
+TEST_P(EqualBytes, OverGloo) {
+  for (auto [tensor, data] : {std::pair{4, 1}, {2, 2}})
+    for (bool expert_parallel : {false, true}) {
+      const SessionOptions split{.tensor_parallel = tensor,
+                                 .data_parallel = data,
+                                 .over_gloo = true,
+                                 .expert_parallel = expert_parallel};
       // Fewer tokens than ranks leave some of them without any.
-      EXPECT_TRUE(same_bytes(whole_, run(options, 3))) << ranks;
+      expect_equal_groups(split, {{70, 30}, {3, 0}, {0, 3}, {1, 2}, {0, 40}});
     }
 }
 
@@ -46,8 +111,9 @@ TEST_P(EqualBytes, ForEachNumberOfVirtualShards) {
     // At position 52 of the bf16 text two experts tie to within 3e-7, and rounding decides.
     const auto before_tie = [](const Logits& all) { return std::span(all).first(52 * 320); };
     EXPECT_LE(worst_difference(before_tie(whole_), before_tie(one_rank)), 5e-4) << shards;
-    EXPECT_TRUE(same_bytes(one_rank, run({.ranks = 4, .virtual_shards = shards}))) << shards;
-    EXPECT_TRUE(same_bytes(one_rank, run({.ranks = 4, .expert_parallel = true, .virtual_shards = shards})))
+    EXPECT_TRUE(same_bytes(one_rank, run({.tensor_parallel = 4, .virtual_shards = shards}))) << shards;
+    EXPECT_TRUE(
+        same_bytes(one_rank, run({.tensor_parallel = 4, .expert_parallel = true, .virtual_shards = shards})))
         << shards;
   }
 }
@@ -55,7 +121,7 @@ TEST_P(EqualBytes, ForEachNumberOfVirtualShards) {
 TEST_P(EqualBytes, ChunkedOrWhole) {
   for (std::size_t chunk : {1, 3, 7, 16}) EXPECT_TRUE(same_bytes(whole_, run({}, chunk))) << chunk;
   // Fewer tokens than ranks leave some of them without any.
-  EXPECT_TRUE(same_bytes(whole_, run({.ranks = 4, .expert_parallel = true}, 3)));
+  EXPECT_TRUE(same_bytes(whole_, run({.tensor_parallel = 4, .expert_parallel = true}, 3)));
 }
 
 TEST_P(EqualBytes, OnAnyNumberOfThreads) {
@@ -110,11 +176,40 @@ TEST_P(EqualBytes, AloneOrAmongSixteen) {
 
 TEST_P(EqualBytes, AfterAStepWithoutTokens) {
   for (bool expert_parallel : {false, true}) {
-    const SessionOptions options{.ranks = 2, .expert_parallel = expert_parallel};
+    const SessionOptions options{.tensor_parallel = 2, .expert_parallel = expert_parallel};
     EXPECT_TRUE(same_bytes(whole_, on_ranks(checkpoint_, options, [&](Session& session) {
                              EXPECT_TRUE(session.step({}).empty());
                              return session.text(0, text_, length);
                            })));
+  }
+}
+
+TEST_P(EqualBytes, WhereverTheExpertsAre) {
+  const std::int64_t experts = checkpoint_.config().n_routed_experts;
+  for (auto [tensor, data] : {std::pair{4, 1}, {2, 2}}) {
+    using transport::ExpertPlacement;
+    // The second expert is moved, the first one doubled, the last one is everywhere; then rank 1 has nothing.
+    ExpertPlacement mixed = ExpertPlacement::spread(experts, 4), idle = mixed;
+    mixed.holders[1] = {3};
+    mixed.holders[0] = {0, 2};
+    mixed.holders.back() = {0, 1, 2, 3};
+    for (std::size_t id = 0; id < idle.holders.size(); ++id) idle.holders[id] = {id % 2 == 0 ? 0 : 2};
+    const std::vector<ExpertPlacement> placements{mixed, idle, ExpertPlacement::spread(experts, 4)};
+    const SessionOptions options{.tensor_parallel = tensor, .data_parallel = data, .expert_parallel = true};
+    const auto groups = run_schedule(
+        checkpoint_, options, {{30, 2}, {40, 17}, {3, 0}, {2, 20}},
+        [&](std::size_t group) { return text_of(group); },
+        [&](Session& session, std::size_t step) {
+          if (step < placements.size()) {
+            EXPECT_TRUE(session.decoder().place(placements[step]));
+          }
+        });
+    for (std::size_t group = 0; group < groups.size(); ++group) {
+      const Logits alone = on_ranks(checkpoint_, {}, [&](Session& session) {
+        return session.text(0, text_of(group).first(group == 0 ? 75 : 39), length);
+      });
+      EXPECT_TRUE(same_bytes(alone, groups[group])) << tensor << " x " << data << ", group " << group;
+    }
   }
 }
 
@@ -131,7 +226,7 @@ TEST(DemoModelBytes, AreEqualAcrossLongStepsAndEightRanks) {
   Tokens text;
   for (TokenId i = 0; i < 530; ++i) text.push_back((i * 37 + 11) % 1500);
   auto last_rows = [&](int ranks, bool expert_parallel, std::size_t chunk) {
-    SessionOptions options{.ranks = ranks, .expert_parallel = expert_parallel};
+    SessionOptions options{.tensor_parallel = ranks, .expert_parallel = expert_parallel};
     options.limits.max_positions = 1024;
     return on_ranks(checkpoint, options, [&](Session& session) {
       const Logits all = session.text(0, text, chunk);
@@ -141,6 +236,29 @@ TEST(DemoModelBytes, AreEqualAcrossLongStepsAndEightRanks) {
   const Logits whole = last_rows(1, false, 530);
   EXPECT_TRUE(same_bytes(whole, last_rows(8, true, 530)));
   EXPECT_TRUE(same_bytes(whole, last_rows(8, false, 300)));
+}
+
+// A group that needs two chunks of its feed-forward layers beside groups that need one, or none.
+TEST(DemoModelBytes, AreEqualWhenGroupsNeedDifferentNumbersOfChunks) {
+  const Checkpoint checkpoint = Checkpoint::open(DEMO_MODEL);
+  Tokens text;
+  for (TokenId i = 0; i < 530; ++i) text.push_back((i * 31 + 7) % 1500);
+  SessionOptions options;
+  options.limits.max_positions = 1024;
+  const Schedule schedule{{518, 3}, {5, 0}, {0, 514}};
+  const Logits alone = on_ranks(checkpoint, options, [&](Session& session) {
+    return session.text(0, std::span(text).first(523), 523);
+  });
+  for (bool expert_parallel : {false, true})
+    for (int tensor : {1, 2}) {
+      options.tensor_parallel = tensor;
+      options.data_parallel = 2;
+      options.expert_parallel = expert_parallel;
+      const auto groups =
+          run_schedule(checkpoint, options, schedule, [&](std::size_t) { return std::span(text); });
+      EXPECT_TRUE(same_bytes(alone, groups[0])) << tensor << ", expert_parallel " << expert_parallel;
+      EXPECT_TRUE(same_bytes(Logits(alone.begin(), alone.begin() + 517 * 1536), groups[1])) << tensor;
+    }
 }
 
 }  // namespace troupe::model

@@ -22,8 +22,8 @@ TEST_P(Goldens, LogitsAgreeAtEveryPosition) {
   const DecoderLimits limits{.max_tokens = 64, .max_logit_rows = 64, .max_positions = 512};
   auto decoder = load_decoder(checkpoint, *ops, {}, limits);
   kernels::ImmediateQueue queue;
-  const Logits logits = logits_of(*decoder, checkpoint.config(), limits, queue, *communicator,
-                                  {golden.batch, golden.length, golden.ids});
+  const Logits logits = logits_of(*decoder, checkpoint.config(), limits, queue,
+                                  {*communicator, *communicator}, {golden.batch, golden.length, golden.ids});
   ASSERT_EQ(golden.logits.size(), 2u * 150 * 320);
   EXPECT_LE(worst_difference(logits, golden.logits), GetParam().tolerance);
 }

@@ -40,9 +40,9 @@ TEST_P(Variants, AgreeAndAreEqualOnAllRanks) {
   const Logits logits = run({});
   EXPECT_LE(worst_difference(logits, ReferenceModel(checkpoint).logits(text)), 2e-4);
   for (int ranks : {2, 4}) {
-    EXPECT_TRUE(same_bytes(logits, run({.ranks = ranks}))) << ranks;
+    EXPECT_TRUE(same_bytes(logits, run({.tensor_parallel = ranks}))) << ranks;
     if (checkpoint.config().n_routed_experts > 0) {
-      EXPECT_TRUE(same_bytes(logits, run({.ranks = ranks, .expert_parallel = true}))) << ranks;
+      EXPECT_TRUE(same_bytes(logits, run({.tensor_parallel = ranks, .expert_parallel = true}))) << ranks;
     }
   }
 }

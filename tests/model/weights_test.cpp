@@ -16,6 +16,7 @@ namespace troupe::model {
 namespace {
 
 using kernels::DType;
+using transport::ExpertPlacement;
 
 std::filesystem::path reference(const char* name) {
   return std::filesystem::path(TEST_DATA) / "checkpoints" / name;
@@ -54,7 +55,12 @@ class Weights : public ::testing::Test {
 
   std::string loading(const Checkpoint& checkpoint, const ShardingPlan& plan = {}) {
     Storage storage(*ops_);
-    return error_of([&] { read_deepseek_v3(checkpoint, plan, storage, nullptr); });
+    return error_of([&] { read(checkpoint, plan, storage); });
+  }
+  static DeepseekV3Weights read(const Checkpoint& checkpoint, const ShardingPlan& plan, Storage& storage,
+                                const LoadObservers& observers = {}) {
+    const auto placement = ExpertPlacement::spread(checkpoint.config().n_routed_experts, plan.ranks());
+    return read_deepseek_v3(checkpoint, plan, placement, storage, observers);
   }
 
   TemporaryFolder folder_;
@@ -71,7 +77,7 @@ TEST_F(Weights, SlicesOfFp8KeepTheirScales) {
   const kernels::Weight part = reader.matrix(name, rows, cols);
   const kernels::Weight turned = reader.transposed(name, rows, cols);
   const kernels::Weight corner = reader.matrix(name, {130, 62}, {128, 32});  // inside the last block
-  reader.run(nullptr);
+  reader.run();
   ASSERT_EQ(part.rows, 60);
   ASSERT_EQ(part.cols, 37);
   ASSERT_EQ(turned.rows, 37);
@@ -92,7 +98,7 @@ TEST_F(Weights, SlicesOfPlainTypes) {
     WeightReader reader(checkpoint, storage_);
     const kernels::Weight whole = reader.matrix("lm_head.weight", {0, 320}, {0, 64});
     const kernels::Weight turned = reader.transposed("lm_head.weight", {7, 9}, {3, 50});
-    reader.run(nullptr);
+    reader.run();
     EXPECT_EQ(whole.scales, nullptr);
     for (std::int64_t r = 0; r < 9; ++r)
       for (std::int64_t c = 0; c < 50; ++c)
@@ -105,7 +111,7 @@ TEST_F(Weights, PaddedRowsAreZero) {
   WeightReader reader(checkpoint, storage_);
   const kernels::Weight head = reader.matrix("lm_head.weight", {300, 20}, {0, 192}, 25);
   const kernels::Weight fp8 = reader.matrix("model.layers.0.mlp.down_proj.weight", {126, 66}, {0, 160}, 200);
-  reader.run(nullptr);
+  reader.run();
   ASSERT_EQ(head.rows, 25);
   ASSERT_EQ(fp8.rows, 200);
   EXPECT_NE(kernels::dequantise(head, 19, 191), 0);
@@ -126,7 +132,7 @@ TEST_F(Weights, VectorsBecomeF32Exactly) {
                                         "model.layers.0.self_attn.q_a_layernorm.weight", DType::f16, bytes);
   WeightReader reader(checkpoint, storage_);
   const kernels::Tensor vector = reader.vector("model.layers.0.self_attn.q_a_layernorm.weight");
-  reader.run(nullptr);
+  reader.run();
   ASSERT_EQ(vector.elements(), 48);
   const float* values = vector.as<float>();
   EXPECT_EQ(values[0], 1);
@@ -146,7 +152,7 @@ TEST_F(Weights, NanCodesOfFp8AreRefusedByName) {
     }
   Storage storage(*ops_);
   const Checkpoint largest = spoilt("deepseek-v3-fp8", name, 3, std::uint8_t{0xfe});
-  EXPECT_EQ(read_deepseek_v3(largest, {}, storage, nullptr).layers.size(), 3u);  // -448
+  EXPECT_EQ(read(largest, {}, storage).layers.size(), 3u);  // -448
 }
 
 TEST_F(Weights, NanAndInfinityAreRefusedInEveryOtherType) {
@@ -174,8 +180,8 @@ TEST_F(Weights, OnlyThisRanksPartIsRead) {
       spoilt("deepseek-v3-fp8", "model.layers.1.mlp.experts.5.down_proj.weight", 0, std::uint8_t{0x7f});
   Storage storage(*ops_);
   Progress first;
-  read_deepseek_v3(checkpoint, {.rank = 0, .ranks = 2, .expert_parallel = true}, storage, &first);
-  EXPECT_FALSE(loading(checkpoint, {.rank = 1, .ranks = 2, .expert_parallel = true}).empty());
+  read(checkpoint, {.rank = 0, .tensor_parallel = 2, .expert_parallel = true}, storage, {.progress = &first});
+  EXPECT_FALSE(loading(checkpoint, {.rank = 1, .tensor_parallel = 2, .expert_parallel = true}).empty());
   EXPECT_GT(first.total, 0u);
   EXPECT_EQ(first.done, first.total);
   EXPECT_LT(first.total, checkpoint.total_bytes() * 2 / 3);
@@ -184,12 +190,87 @@ TEST_F(Weights, OnlyThisRanksPartIsRead) {
 TEST_F(Weights, ProgressReachesTheBytesOfTheCheckpoint) {
   const Checkpoint checkpoint = Checkpoint::open(DEMO_MODEL);
   Progress progress;
-  const DeepseekV3Weights weights = read_deepseek_v3(checkpoint, {}, storage_, &progress);
+  const DeepseekV3Weights weights = read(checkpoint, {}, storage_, {.progress = &progress});
   EXPECT_EQ(weights.layers.size(), 5u);  // the layer for multi-token prediction stays where it is
   EXPECT_EQ(progress.done, progress.total);
   // The scales of kv_b_proj are read once for each head's part.
   EXPECT_GE(progress.total, checkpoint.total_bytes());
   EXPECT_LT(progress.total, checkpoint.total_bytes() + 4096);
+}
+
+// A tensor of several megabytes is read in pieces, each of which ticks.
+TEST_F(Weights, LargeTensorsComeInPiecesThatTick) {
+  nlohmann::json config = small_config();
+  config["vocab_size"] = 100'000;
+  write_synth(config, folder_.path() / "large", {});
+  const Checkpoint checkpoint = Checkpoint::open(folder_.path() / "large");
+  const StoredTensor& stored = checkpoint.tensor("lm_head.weight");
+  const std::int64_t rows = stored.shape.at(0), cols = stored.shape.at(1);
+  ASSERT_GT(stored.bytes.size(), 4u << 20);
+  TickBoard board;
+  Progress progress;
+  WeightReader reader(checkpoint, storage_, {.progress = &progress, .ticks = &board});
+  const kernels::Weight whole = reader.matrix("lm_head.weight", {0, rows}, {0, cols});
+  const kernels::Weight turned = reader.transposed("lm_head.weight", {0, rows}, {0, cols});
+  const std::uint64_t planned = board.count;
+  reader.run();
+  EXPECT_GE(board.count, planned + 4);
+  EXPECT_EQ(board.loaded_bytes, 2 * stored.bytes.size());
+  EXPECT_EQ(progress.done, 2 * stored.bytes.size());
+  EXPECT_EQ(std::memcmp(whole.data, stored.bytes.data(), stored.bytes.size()), 0);
+  for (std::int64_t r = 0; r < rows; r += 97)
+    ASSERT_EQ(kernels::dequantise(turned, r % cols, r), kernels::dequantise(whole, r, r % cols)) << r;
+}
+
+TEST_F(Weights, ExpertsComeAndLeave) {
+  const std::string name = "model.layers.2.mlp.experts.5.up_proj.weight";
+  const Checkpoint checkpoint = Checkpoint::open(reference("deepseek-v3-fp8"));
+  const ShardingPlan plan{.rank = 0, .tensor_parallel = 2, .expert_parallel = true};
+  const std::int64_t count = checkpoint.config().n_routed_experts;
+  DeepseekV3Weights weights = read(checkpoint, plan, storage_);
+  const auto moe = [&](std::size_t layer) -> const MoeWeights& {
+    return std::get<MoeWeights>(weights.layers[layer].feed_forward);
+  };
+  const auto bytes_of = [](const kernels::Weight& w) {
+    const auto* const first = static_cast<const char*>(w.data);
+    return std::string(first, first + w.rows * w.cols);  // FP8
+  };
+  ASSERT_TRUE(moe(2).experts.holds(0) && moe(2).experts.holds(1) && !moe(2).experts.holds(5));
+  const void* const kept = moe(2).experts.matrices[1].up.data;
+
+  ExpertPlacement moved = ExpertPlacement::spread(count, 2);
+  moved.holders[0] = {1};
+  moved.holders[5] = {0, 1};
+  place_experts(checkpoint, plan, moved, storage_, {}, weights);
+  for (std::size_t layer : {1, 2}) {
+    const RoutedExperts& experts = moe(layer).experts;
+    for (std::int64_t id = 0; id < count; ++id) EXPECT_EQ(experts.holds(id), moved.holds(0, id)) << id;
+    EXPECT_EQ(std::int64_t(experts.memory.size()), count / 2);  // one came, one left with its memory
+    EXPECT_EQ(experts.matrices.size(), experts.memory.size());
+  }
+  EXPECT_EQ(moe(2).experts.matrices[0].up.data, kept);  // stays where it is
+  const kernels::Weight& arrived = moe(2).experts.matrices[std::size_t(moe(2).experts.place_of[5])].up;
+  const std::span<const std::byte> stored = checkpoint.tensor(name).bytes;
+  EXPECT_EQ(bytes_of(arrived), std::string(reinterpret_cast<const char*>(stored.data()), stored.size()));
+}
+
+TEST_F(Weights, AnExpertThatCannotBeReadChangesNothing) {
+  const Checkpoint checkpoint =
+      spoilt("deepseek-v3-fp8", "model.layers.2.mlp.experts.5.up_proj.weight", 0, std::uint8_t{0x7f});
+  const ShardingPlan plan{.rank = 0, .tensor_parallel = 2, .expert_parallel = true};
+  DeepseekV3Weights weights = read(checkpoint, plan, storage_);
+  ExpertPlacement moved = ExpertPlacement::spread(checkpoint.config().n_routed_experts, 2);
+  moved.holders[0] = {1};
+  moved.holders[5] = {0};
+  EXPECT_NE(
+      error_of([&] { place_experts(checkpoint, plan, moved, storage_, {}, weights); }).find("experts.5"),
+      std::string::npos);
+  for (std::size_t layer : {1, 2}) {
+    const RoutedExperts& experts = std::get<MoeWeights>(weights.layers[layer].feed_forward).experts;
+    EXPECT_TRUE(experts.holds(0));
+    EXPECT_FALSE(experts.holds(5));
+    EXPECT_EQ(experts.memory.size(), experts.matrices.size());
+  }
 }
 
 TEST_F(Weights, VocabularyIsCutIntoEqualParts) {
@@ -201,8 +282,7 @@ TEST_F(Weights, VocabularyIsCutIntoEqualParts) {
     write_synth(config, folder, {});
     const Checkpoint checkpoint = Checkpoint::open(folder);
     for (int rank = 0; rank < 4; ++rank) {
-      const DeepseekV3Weights weights =
-          read_deepseek_v3(checkpoint, {.rank = rank, .ranks = 4}, storage_, nullptr);
+      const DeepseekV3Weights weights = read(checkpoint, {.rank = rank, .tensor_parallel = 4}, storage_);
       EXPECT_EQ(weights.first_token, 25 * rank);
       EXPECT_EQ(weights.embedding.rows, 25);
       EXPECT_EQ(weights.lm_head.rows, 25);

@@ -31,7 +31,7 @@ BlockWant first_want(SequenceId id, std::int32_t tokens, std::vector<BlockHash> 
 BlockReply ask(BlockPool& pool, std::vector<BlockWant> wants, std::vector<SequenceId> preemption_order,
                std::vector<SequenceId> released = {}, std::vector<FilledBlock> filled = {}) {
   BlockReply reply = pool.reserve(
-      {1, std::move(filled), std::move(released), std::move(wants), std::move(preemption_order)});
+      {0, 0, std::move(filled), std::move(released), std::move(wants), std::move(preemption_order)});
   pool.check();
   return reply;
 }
@@ -75,6 +75,16 @@ TEST(BlockPool, PreemptsInOrderAndNoMoreThanNeeded) {
   EXPECT_THAT(reply.preempted, ElementsAre(3));  // its two blocks serve both; its own want gets nothing
   ASSERT_EQ(reply.grants.size(), 2u);
   EXPECT_EQ(reply.usage.used, 6);
+}
+
+TEST(BlockPool, GrantsNothingToWhomItHasPreempted) {
+  BlockPool pool(4, block_size);
+  ask(pool, {first_want(1, 8), first_want(2, 8)}, {2, 1});
+  // 2 has computed nothing of what it holds: its step was interrupted.
+  const BlockReply reply = ask(pool, {{1, 8, 1, 9, {}}, {2, 0, 4, 8, {}}}, {2, 1});
+  EXPECT_THAT(reply.preempted, ElementsAre(2));
+  ASSERT_EQ(reply.grants.size(), 1u);
+  EXPECT_EQ(reply.grants[0].sequence, 1u);
 }
 
 TEST(BlockPool, PreemptsNobodyInVain) {
@@ -166,18 +176,31 @@ TEST(BlockPool, ResetVoidsBlocksAndHashes) {
   const auto hashes = chain(2);
   fill_cache(pool, 1, hashes);
   ask(pool, {first_want(2, 9, hashes)}, {2});
-  pool.reset();
+  pool.reset(5);
   pool.check();
   EXPECT_EQ(pool.usage().used, 0);
-  EXPECT_EQ(pool.usage().generation, 1u);
-  EXPECT_EQ(ask(pool, {first_want(3, 9, hashes)}, {3}).grants.at(0).computed, 0);
+  EXPECT_EQ(pool.usage().generation, 5u);
+  EXPECT_EQ(pool.reserve({0, 5, {}, {}, {first_want(3, 9, hashes)}, {3}}).grants.at(0).computed, 0);
+}
+
+TEST(BlockPool, TakesAndGrantsNothingInARequestOfAnotherGeneration) {
+  BlockPool pool(8, block_size, true, 4);
+  ASSERT_EQ(pool.reserve({2, 4, {}, {}, {first_want(1, 5)}, {1}}).grants.size(), 1u);
+  for (std::uint64_t other : {3, 5}) {
+    const BlockReply reply = pool.reserve({2, other, {{7, 0, {}}}, {1}, {first_want(2, 4)}, {2, 1}});
+    EXPECT_EQ(reply.group, 2u);
+    EXPECT_EQ(reply.generation, other);
+    EXPECT_THAT(reply.grants, IsEmpty());
+    EXPECT_EQ(reply.usage.used, 2);
+  }
 }
 
 TEST(BlockPoolDeathTest, NamesBrokenRequests) {
   BlockPool pool(4, block_size);
-  EXPECT_DEATH(pool.reserve({1, {{7, 0, {}}}, {}, {}, {}}), "filled that its sequence does not hold");
-  EXPECT_DEATH(pool.reserve({1, {}, {}, {{7, 3, 1, 4, {}}}, {7}}), "behind blocks not held");
-  EXPECT_DEATH(pool.reserve({1, {}, {}, {first_want(7, 100)}, {}}), "missing from the preemption order");
+  EXPECT_DEATH(pool.reserve({0, 0, {{7, 0, {}}}, {}, {}, {}}), "filled that its sequence does not hold");
+  EXPECT_DEATH(pool.reserve({0, 0, {}, {}, {{7, 3, 1, 4, {}}}, {7}}), "behind blocks not held");
+  EXPECT_DEATH(pool.reserve({0, 0, {}, {}, {first_want(7, 100)}, {}}), "missing from the preemption order");
+  EXPECT_DEATH(pool.reset(0), "generations only grow");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <map>
+#include <thread>
 
 #include "kernels/cpu/cpu_ops.hpp"
 #include "runtime/engine.hpp"
@@ -26,7 +27,8 @@ struct Demo {
       checkpoint, *ops, {}, {.max_tokens = 2048, .max_logit_rows = 16, .max_positions = 256});
 
   ModelExecutor executor(std::int32_t blocks = many_blocks) {
-    return ModelExecutor(*ops, *decoder, *communicator, 0, blocks, block_size);
+    return ModelExecutor(*ops, *decoder, {*communicator, *communicator}, 0,
+                         decoder->make_cache(blocks, block_size));
   }
 };
 
@@ -184,7 +186,7 @@ TEST(ByteEquality, AfterAFaultThatVoidsTheCache) {
     for (SequenceId id : forgotten) ASSERT_TRUE(engine.submit(live[id]));
   }
   EXPECT_GT(engine.stats().replayed_tokens, 0u);
-  EXPECT_EQ(engine.usage().generation, 1u);
+  EXPECT_EQ(engine.usage().generation, 2u);
   EXPECT_EQ(outputs, alone(sixteen()));
 }
 
@@ -227,12 +229,70 @@ TEST(ModelExecutor, GivesTheSameResultForAPlanThatComesTwice) {
 TEST(ModelExecutor, JoinsTheCollectivesOfAStepThatHasNothingForIt) {
   ModelExecutor executor = demo().executor(4);
   EXPECT_TRUE(executor.execute({1, 1, {{0, {}}}}).outputs.empty());
-  const Submission one = request(1, 20);
-  const StepPlan of_another_group{1, 2, {{7, {{1, one.tokens, 0, {0, 1}, true, one.sampling, 0}}}}};
-  EXPECT_TRUE(executor.execute(of_another_group).outputs.empty());
+  EXPECT_TRUE(executor.execute({1, 2, {}}).outputs.empty());
 }
 
-TEST(ModelExecutorDeathTest, RefusesBlocksThatTheCacheDoesNotHave) {
+// Two groups of one rank each: a plan has a part for both, for one or for none.
+TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAPlan) {
+  const Submission one = request(1, 20), two = request(2, 33);
+  const Slice first{1, one.tokens, 0, {0, 1}, true, one.sampling, 0};
+  const Slice second{2, two.tokens, 0, {1, 2, 3}, true, two.sampling, 0};
+  const std::vector<StepPlan> plans{{1, 1, {{0, {first}}, {1, {second}}}},
+                                    {1, 2, {{1, {second}}}},
+                                    {1, 3, {{0, {first}}, {1, {}}}},
+                                    {1, 4, {}}};
+  const auto alone = [&](const Slice& slice) {
+    Bytes bytes;
+    append(bytes, demo().executor(4).execute({1, 1, {{0, {slice}}}}).outputs.at(0));
+    return bytes;
+  };
+  const Bytes expected[] = {alone(first), alone(second)};
+  const transport::LocalMesh world(2);
+  TickBoard boards[2];
+  {
+    std::vector<std::jthread> ranks;
+    for (int rank = 0; rank < 2; ++rank)
+      ranks.emplace_back([&, rank] {
+        const auto ops = kernels::make_cpu_ops(1);
+        const auto alone = transport::LocalMesh(1).communicator(0), all = world.communicator(rank);
+        const auto decoder = model::load_decoder(
+            demo().checkpoint, *ops, {.rank = rank, .data_parallel = 2, .expert_parallel = true},
+            {.max_tokens = 64, .max_logit_rows = 4, .max_positions = 64});
+        ModelExecutor executor(*ops, *decoder, {*alone, *all}, GroupId(rank),
+                               decoder->make_cache(4, block_size), &boards[rank]);
+        for (const StepPlan& plan : plans) {
+          const StepResult result = executor.execute(plan);
+          EXPECT_EQ(result.group, GroupId(rank));
+          const auto part = std::ranges::find(plan.groups, GroupId(rank), &GroupPlan::group);
+          const bool has_work = part != plan.groups.end() && !part->slices.empty();
+          ASSERT_EQ(result.outputs.size(), has_work ? 1u : 0u) << "step " << plan.step << ", rank " << rank;
+          Bytes bytes;
+          if (has_work) append(bytes, result.outputs[0]);
+          EXPECT_EQ(bytes, has_work ? expected[rank] : Bytes{});
+        }
+      });
+  }
+  for (const TickBoard& board : boards) {
+    EXPECT_EQ(board.epoch, 1u);
+    EXPECT_EQ(board.step, 4u);
+    EXPECT_EQ(board.activity, Activity::idle);
+  }
+}
+
+TEST(ModelExecutor, LeavesTheBoardIdleWhenAStepFails) {
+  TickBoard board;
+  const auto lost = transport::LocalMesh(1).communicator(0);
+  ModelExecutor executor(*demo().ops, *demo().decoder, {*lost, *lost}, 0,
+                         demo().decoder->make_cache(4, block_size), &board);
+  lost->abort();
+  const Submission one = request(1, 20);
+  EXPECT_THROW(executor.execute({2, 5, {{0, {{1, one.tokens, 0, {0, 1}, true, one.sampling, 0}}}}}), Error);
+  EXPECT_EQ(board.epoch, 2u);
+  EXPECT_EQ(board.step, 5u);
+  EXPECT_EQ(board.activity, Activity::idle);
+}
+
+TEST(ModelExecutorDeathTest, RefusesBlocksAndGroupsThatAreNotThere) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");  // the kernels have threads of their own
   ModelExecutor executor = demo().executor(4);
   const Submission one = request(1, 20);
@@ -240,6 +300,7 @@ TEST(ModelExecutorDeathTest, RefusesBlocksThatTheCacheDoesNotHave) {
                "a block that the cache does not have");
   EXPECT_DEATH(executor.execute({1, 1, {{0, {{1, one.tokens, 0, {0}, true, one.sampling, 0}}}}}),
                "reaches past its blocks");
+  EXPECT_DEATH(executor.execute({1, 1, {{1, {}}}}), "a group that the world does not have");
 }
 
 }  // namespace

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "runtime/executor.hpp"
-#include "runtime/scheduler.hpp"
 
 namespace troupe::runtime {
 
@@ -27,12 +27,12 @@ constexpr TokenId toy_next(Digest history, const SamplingParams& how, std::uint6
 
 class ToyExecutor final : public Executor {
  public:
-  ToyExecutor(std::int32_t blocks, std::int32_t block_size)
-      : block_size_(block_size), cells_(std::size_t(blocks) * std::size_t(block_size)) {}
+  ToyExecutor(std::int32_t blocks, std::int32_t block_size, GroupId group = 0)
+      : block_size_(block_size), group_(group), cells_(std::size_t(blocks) * std::size_t(block_size)) {}
 
   StepResult execute(const StepPlan& plan) override {
-    StepResult result{plan.epoch, plan.step, plan.groups.front().group, {}, {}};
-    for (const Slice& slice : plan.groups.front().slices) {
+    StepResult result{plan.epoch, plan.step, group_, {}, {}};
+    for (const Slice& slice : slices(plan)) {
       std::int32_t position = slice.first_position;
       Digest digest = position == 0 ? 0 : cell(slice.blocks, position - 1);
       for (TokenId token : slice.tokens) cell(slice.blocks, position++) = digest = toy_digest(digest, token);
@@ -48,10 +48,22 @@ class ToyExecutor final : public Executor {
     const auto block = std::size_t(blocks.at(std::size_t(position / block_size_)));
     return cells_.at(block * std::size_t(block_size_) + std::size_t(position % block_size_));
   }
+  // A step that breaks off leaves anything in the cells that it was to write.
+  void break_off(const StepPlan& plan) {
+    for (const Slice& slice : slices(plan))
+      for (std::size_t i = 0; i < slice.tokens.size(); ++i)
+        cell(slice.blocks, slice.first_position + std::int32_t(i)) = 0xbadc0de;
+  }
   void poison() { std::ranges::fill(cells_, 0xdeadbeef); }
 
  private:
+  std::span<const Slice> slices(const StepPlan& plan) const {
+    const auto part = std::ranges::find(plan.groups, group_, &GroupPlan::group);
+    return part == plan.groups.end() ? std::span<const Slice>{} : std::span(part->slices);
+  }
+
   std::int32_t block_size_;
+  GroupId group_;
   std::vector<Digest> cells_;
 };
 

@@ -26,7 +26,7 @@ INSTANTIATE_TEST_SUITE_P(Gloo, CommunicatorConformance,
                          conformance_name);
 
 // What every rank has after a sum, a gather, and a way to the experts and back.
-std::vector<std::vector<float>> results_of(Communicators ranks) {
+std::vector<std::vector<float>> results_of(Ranks ranks) {
   constexpr std::int64_t hidden = conformance_hidden;
   std::vector<std::vector<float>> results(ranks.size());
   const auto errors = run_ranks(ranks, [&](Communicator& rank) {
@@ -46,7 +46,8 @@ std::vector<std::vector<float>> results_of(Communicators ranks) {
     RoutedTokens tokens = routed_tokens(seed, 5 * rank.rank(), 6, 19);
     OwnedBatch batch(5 * 8 * 7 / 2 * 6);
     rank.dispatch(queue(), view(tokens.rows, tokens.count, hidden),
-                  {view(tokens.experts, tokens.count, 6), {}}, 19, batch.batch);
+                  {view(tokens.experts, tokens.count, 6), {}}, ExpertPlacement::spread(19, rank.size()),
+                  batch.batch);
     keep(batch.rows);
     for (const std::int32_t expert : batch.experts) result.push_back(float(expert));
     std::vector<float> back(tokens.experts.size() * std::size_t(hidden));
@@ -57,9 +58,9 @@ std::vector<std::vector<float>> results_of(Communicators ranks) {
   return results;
 }
 
-Communicators local_ranks(int ranks) {
+Ranks local_ranks(int ranks) {
   const LocalMesh mesh(ranks);
-  Communicators communicators;
+  Ranks communicators;
   for (int rank = 0; rank < ranks; ++rank) communicators.push_back(mesh.communicator(rank));
   return communicators;
 }
@@ -81,7 +82,7 @@ void sum_some(Communicator& rank, std::int64_t count = 4) {
 }
 
 TEST(Gloo, ARankThatLeavesIsAnErrorForWhoNeedsIt) {
-  Communicators ranks = gloo_ranks(4, patience);
+  Ranks ranks = gloo_ranks(4, patience);
   EXPECT_THAT(run_ranks(ranks, [](Communicator& rank) { sum_some(rank); }), Each(""));
   ranks.pop_back();  // rank 3
   const auto errors = run_ranks(ranks, [](Communicator& rank) { sum_some(rank); });
@@ -90,7 +91,7 @@ TEST(Gloo, ARankThatLeavesIsAnErrorForWhoNeedsIt) {
 
 TEST(Gloo, ARankThatLeavesWhileOthersWaitWakesThem) {
   for (const std::int64_t count : {4, 3'000'000}) {  // also in the middle of a message
-    Communicators ranks = gloo_ranks(4, patience);
+    Ranks ranks = gloo_ranks(4, patience);
     const auto errors = run_ranks(ranks, [&](Communicator& rank) {
       if (rank.rank() == 1)
         ranks[1].reset();
@@ -152,7 +153,7 @@ TEST(Gloo, AKilledProcessIsAnErrorAtOnce) {
 // The last messages of a rank that has what it needs arrive, though it leaves at once.
 TEST(Gloo, RanksLeaveWhenTheyAreDone) {
   for (int round = 0; round < 20; ++round) {
-    Communicators ranks = gloo_ranks(4, patience);
+    Ranks ranks = gloo_ranks(4, patience);
     const auto errors = run_ranks(ranks, [&](Communicator& rank) {
       const auto self = std::size_t(rank.rank());
       sum_some(rank, 5000);
@@ -163,7 +164,7 @@ TEST(Gloo, RanksLeaveWhenTheyAreDone) {
 }
 
 TEST(Gloo, RanksInDifferentCollectivesWaitInVain) {
-  Communicators ranks = gloo_ranks(2, std::chrono::milliseconds(50));
+  Ranks ranks = gloo_ranks(2, std::chrono::milliseconds(50));
   const auto errors =
       run_ranks(ranks, [](Communicator& rank) { rank.rank() == 0 ? sum_some(rank, 4) : sum_some(rank, 5); });
   EXPECT_THAT(errors, Each(AnyOf(HasSubstr("rank 0 did not arrive"), HasSubstr("rank 1 did not arrive"))));
@@ -171,7 +172,7 @@ TEST(Gloo, RanksInDifferentCollectivesWaitInVain) {
 
 TEST(Gloo, EpochsFollowEachOther) {
   for (int epoch = 0; epoch < 3; ++epoch) {
-    Communicators ranks = gloo_ranks(4, patience);
+    Ranks ranks = gloo_ranks(4, patience);
     EXPECT_THAT(run_ranks(ranks, [](Communicator& rank) { sum_some(rank); }), Each(""));
     ranks[std::size_t(epoch)]->abort();
     EXPECT_THAT(run_ranks(ranks, [](Communicator& rank) { sum_some(rank); }),

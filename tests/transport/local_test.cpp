@@ -9,9 +9,9 @@ using testing::AnyOf;
 using testing::Each;
 using testing::HasSubstr;
 
-Communicators local_ranks(int ranks, Duration timeout) {
+Ranks local_ranks(int ranks, Duration timeout) {
   const LocalMesh mesh(ranks, timeout);
-  Communicators communicators;
+  Ranks communicators;
   for (int rank = 0; rank < ranks; ++rank) communicators.push_back(mesh.communicator(rank));
   return communicators;
 }
@@ -22,7 +22,7 @@ INSTANTIATE_TEST_SUITE_P(Local, CommunicatorConformance,
                          conformance_name);
 
 TEST(LocalMesh, AnAbortedWaitNamesWhoWasMissing) {
-  Communicators ranks = local_ranks(2, patience);
+  Ranks ranks = local_ranks(2, patience);
   const auto errors = run_ranks(ranks, [&](Communicator& rank) {
     if (rank.rank() == 1) return rank.abort();
     std::vector<float> x(2);
@@ -38,7 +38,7 @@ TEST(LocalMesh, HoldsUpToItsLimit) {
 }
 
 TEST(LocalMesh, TellsRanksInDifferentCollectives) {
-  Communicators ranks = local_ranks(2, patience);
+  Ranks ranks = local_ranks(2, patience);
   const auto errors = run_ranks(ranks, [](Communicator& rank) {
     std::vector<float> x(2), all(4);
     if (rank.rank() == 0) {
@@ -51,7 +51,7 @@ TEST(LocalMesh, TellsRanksInDifferentCollectives) {
 }
 
 TEST(LocalMesh, TellsRanksWithDifferentShapes) {
-  Communicators ranks = local_ranks(2, patience);
+  Ranks ranks = local_ranks(2, patience);
   const auto errors = run_ranks(ranks, [](Communicator& rank) {
     std::vector<float> x(8);
     rank.all_reduce(queue(), view(x, 1, 4 + rank.rank()));
@@ -72,14 +72,17 @@ TEST(LocalMeshDeathTest, ChecksItsUse) {
 TEST(LocalMeshDeathTest, ChecksCapacityAndExperts) {
   const auto rank = LocalMesh(1).communicator(0);
   RoutedTokens tokens = routed_tokens(0, 2, 2, 4);
+  const ExpertPlacement placement = ExpertPlacement::spread(4, 1);
   OwnedBatch small(3);
   const kernels::Routing routing{view(tokens.experts, 2, 2), {}};
-  EXPECT_DEATH(rank->dispatch(queue(), view(tokens.rows, 2, conformance_hidden), routing, 4, small.batch),
-               "capacity");
+  EXPECT_DEATH(
+      rank->dispatch(queue(), view(tokens.rows, 2, conformance_hidden), routing, placement, small.batch),
+      "capacity");
   tokens.experts[1] = 4;
   OwnedBatch large(4);
-  EXPECT_DEATH(rank->dispatch(queue(), view(tokens.rows, 2, conformance_hidden), routing, 4, large.batch),
-               "no expert");
+  EXPECT_DEATH(
+      rank->dispatch(queue(), view(tokens.rows, 2, conformance_hidden), routing, placement, large.batch),
+      "no expert");
 }
 
 }  // namespace

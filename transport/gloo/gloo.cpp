@@ -54,7 +54,8 @@ class GlooCommunicator final : public Communicator {
 
   void all_reduce(Queue&, Tensor x) override;
   void all_gather(Queue&, const Tensor& mine, Tensor all) override;
-  void dispatch(Queue&, const Tensor& tokens, const Routing& routing, int experts, ExpertBatch& out) override;
+  void dispatch(Queue&, const Tensor& tokens, const Routing& routing, const ExpertPlacement& placement,
+                ExpertBatch& out) override;
   void combine(Queue&, const Tensor& results, Tensor out) override;
 
  private:
@@ -68,7 +69,8 @@ class GlooCommunicator final : public Communicator {
   std::size_t self() const { return std::size_t(rank()); }
   void sum_whole(std::span<float> x);
   void sum_slices(std::span<float> x);
-  void choose_visits(std::span<const std::int32_t> experts_of_slots, std::int64_t per_token, int experts);
+  void choose_visits(std::span<const std::int32_t> experts_of_slots, std::int64_t per_token,
+                     const ExpertPlacement& placement);
   void exchange_counts();
   void exchange_rows(const Tensor& tokens);
   void take_rows(ExpertBatch& out) const;
@@ -151,15 +153,16 @@ void GlooCommunicator::all_gather(Queue&, const Tensor& mine, Tensor all) {
   copy_bytes(to + self() * bytes, mine.raw(), bytes);
 }
 
-void GlooCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& routing, int experts,
-                                ExpertBatch& out) {
+void GlooCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& routing,
+                                const ExpertPlacement& placement, ExpertBatch& out) {
   const std::int64_t per_token = routing.experts.shape(1);
   const std::span<const std::int32_t> wanted(routing.experts.as<std::int32_t>(),
                                              std::size_t(tokens.rows() * per_token));
   CHECK(tokens.dtype() == out.rows.dtype() && tokens.row_elements() == out.rows.row_elements(),
         "dispatch into another width");
-  CHECK(std::ranges::all_of(wanted, [&](int e) { return e >= 0 && e < experts; }), "routed to no expert");
-  choose_visits(wanted, per_token, experts);
+  CHECK(std::ranges::all_of(wanted, [&](int e) { return e >= 0 && e < placement.experts(); }),
+        "routed to no expert");
+  choose_visits(wanted, per_token, placement);
   const auto row_bytes = tokens.row_elements() * std::int64_t(kernels::size_of(tokens.dtype()));
   for (RowCounts& counts : counts_out_) counts.row_bytes = row_bytes;
   exchange_counts();
@@ -180,14 +183,14 @@ void GlooCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& rou
 
 // A token that visits several experts of one rank travels there once.
 void GlooCommunicator::choose_visits(std::span<const std::int32_t> experts_of_slots, std::int64_t per_token,
-                                     int experts) {
+                                     const ExpertPlacement& placement) {
   homes_.clear();
   counts_out_.assign(ranks(), {});
   for (auto& visits : visits_) visits.clear();
   for (std::size_t slot = 0; slot < experts_of_slots.size(); ++slot) {
     const std::int32_t expert = experts_of_slots[slot];
-    const int owner = owner_of(expert, experts, size());
     const auto token = std::int32_t(std::int64_t(slot) / per_token);
+    const int owner = placement.owner(expert, rank(), token);
     auto& visits = visits_[std::size_t(owner)];
     RowCounts& counts = counts_out_[std::size_t(owner)];
     if (visits.empty() || visits.back().token != token) ++counts.tokens;

@@ -37,6 +37,9 @@ struct GlooOptions {
   Duration timeout = std::chrono::seconds(30);          // of each wait for the others in a collective
 };
 
+// Throws an Error if this host has no such address or interface (GlooOptions::network).
+void check_network(const std::string& network);
+
 // Connects to all other ranks and returns when all are connected. Throws an Error that names the rank that
 // could not be met in time, or when stop is requested, from any thread (a store's get is not interrupted by
 // it). Ignores SIGPIPE in this process from then on, since Gloo writes to sockets that peers may have closed.

@@ -52,6 +52,13 @@ std::optional<Address> address_of_interface(const std::string& name) {
   return address;
 }
 
+constexpr const char* no_address = "neither an IP address nor a network interface that has one";
+
+std::optional<Address> own_address(const std::string& network) {
+  const auto address = parse_address(network, "0");
+  return address ? address : address_of_interface(network);
+}
+
 // What both sides of a connection send first.
 struct Hello {
   std::array<char, 8> protocol{'t', 'r', 'o', 'u', 'p', 'e', '/', '1'};
@@ -121,9 +128,8 @@ class Meeting {
   }
 
   void listen() {
-    auto address = parse_address(options_.network, "0");
-    if (!address) address = address_of_interface(options_.network);
-    if (!address) fail("neither an IP address nor a network interface that has one");
+    auto address = own_address(options_.network);
+    if (!address) fail(no_address);
     listener_ =
         FileDescriptor(socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!listener_ || bind(listener_.get(), address->get(), address->length) != 0 ||
@@ -243,8 +249,12 @@ class Meeting {
 
 }  // namespace
 
-FileDescriptor::~FileDescriptor() {
-  if (fd_ >= 0) close(fd_);
+void check_network(const std::string& network) {
+  const auto address = own_address(network);
+  if (!address) throw Error(no_address, network, "see `ip address` for what this host has");
+  const FileDescriptor socket(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (bind(socket.get(), address->get(), address->length) != 0)
+    throw Error(std::strerror(errno), network, "see `ip address` for what this host has");
 }
 
 std::vector<FileDescriptor> meet(const GlooOptions& options, AddressStore& store, TimePoint deadline,

@@ -65,7 +65,8 @@ class LocalCommunicator final : public Communicator {
     }
   }
 
-  void dispatch(Queue&, const Tensor& tokens, const Routing& routing, int experts, ExpertBatch& out) override;
+  void dispatch(Queue&, const Tensor& tokens, const Routing& routing, const ExpertPlacement& placement,
+                ExpertBatch& out) override;
   void combine(Queue&, const Tensor& results, Tensor out) override;
   void abort() noexcept override { epoch_->abort(); }
 
@@ -91,15 +92,16 @@ class LocalCommunicator final : public Communicator {
   std::int64_t received_ = 0;  // rows that the last dispatch brought here
 };
 
-void LocalCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& routing, int experts,
-                                 ExpertBatch& out) {
+void LocalCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& routing,
+                                 const ExpertPlacement& placement, ExpertBatch& out) {
   const std::int64_t per_token = routing.experts.shape(1);
   const std::size_t row_bytes = std::size_t(out.rows.row_elements()) * kernels::size_of(out.rows.dtype());
   const std::span<const std::int32_t> wanted(routing.experts.as<std::int32_t>(),
                                              std::size_t(tokens.rows() * per_token));
   CHECK(tokens.dtype() == out.rows.dtype() && tokens.row_elements() == out.rows.row_elements(),
         "dispatch into another width");
-  CHECK(std::ranges::all_of(wanted, [&](int e) { return e >= 0 && e < experts; }), "routed to no expert");
+  CHECK(std::ranges::all_of(wanted, [&](int e) { return e >= 0 && e < placement.experts(); }),
+        "routed to no expert");
 
   homes_.clear();
   received_ = 0;
@@ -112,12 +114,12 @@ void LocalCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& ro
     }
     for (std::size_t row = 0; row < from.experts.size(); ++row) {
       const std::int32_t expert = from.experts[row];
-      const int owner = owner_of(expert, experts, size());
+      const std::size_t token = row / std::size_t(from.per_token);
+      const int owner = placement.owner(expert, source, std::int64_t(token));
       const std::int64_t place = rows_at[std::size_t(owner)]++;
       if (source == rank_) homes_.push_back({owner, place});
       if (owner != rank_) continue;
       CHECK(place < out.rows.rows() && place < out.experts.rows(), "more rows than the batch's capacity");
-      const std::size_t token = row / std::size_t(from.per_token);
       copy(static_cast<std::byte*>(out.rows.raw()) + std::size_t(place) * row_bytes,
            from.data.subspan(token * row_bytes, row_bytes));
       out.experts.as<std::int32_t>()[place] = expert;

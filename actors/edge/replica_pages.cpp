@@ -1,0 +1,135 @@
+#include "actors/edge/replica_pages.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "actors/edge/request_fields.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+constexpr std::int64_t most_ranks = 1024;  // as the settings permit
+constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+Json rank_object(const RankView& rank) {
+  return {{"rank", rank.rank},   {"node", rank.node}, {"pid", rank.pid},
+          {"state", rank.state}, {"step", rank.step}, {"restarts", rank.restarts}};
+}
+
+Json fault_object(const FaultView& fault) {
+  return {{"rank", or_null(fault.rank)},
+          {"kind", fault.kind},
+          {"step", fault.step},
+          {"layer", or_null(fault.layer)},
+          {"collective", or_null(fault.collective)},
+          {"detected_ms", fault.detected_ms},
+          {"recovered_ms", or_null(fault.recovered_ms)}};
+}
+
+struct DrillName {
+  std::string_view name;
+  Drill::Kind kind;
+};
+constexpr std::array drill_names{
+    DrillName{"crash_worker", Drill::Kind::crash_worker},
+    DrillName{"crash_scheduler", Drill::Kind::crash_scheduler},
+    DrillName{"crash_block_manager", Drill::Kind::crash_block_manager},
+    DrillName{"crash_expert_shard", Drill::Kind::crash_expert_shard},
+    DrillName{"corrupt_message", Drill::Kind::corrupt_message},
+};
+
+std::string drill_choices() {
+  std::string text = "Expected one of";
+  const char* separator = " ";
+  for (const DrillName& each : drill_names) {
+    text.append(separator).append("'").append(each.name).append("'");
+    separator = ", ";
+  }
+  return text + ".";
+}
+
+Expected<Drill> read_drill(const Json& body, const RequestLimits& limits) {
+  RequestFields fields(body);
+  Drill drill;
+  const auto kind = fields.text("kind", limits.name_bytes);
+  if (!kind) fields.missing("kind");
+  const auto known = std::ranges::find_if(drill_names, [&](const auto& each) { return each.name == kind; });
+  if (known != drill_names.end())
+    drill.kind = known->kind;
+  else
+    fields.invalid("kind", drill_choices());
+  drill.rank = std::int32_t(fields.integer("rank", 0, most_ranks - 1).value_or(0));
+  drill.group = GroupId(fields.integer("group", 0, most_ranks - 1).value_or(0));
+  if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  return drill;
+}
+
+struct Placement {
+  std::int32_t expert = 0;
+  std::vector<std::int32_t> ranks;
+};
+
+void read_ranks(RequestFields& fields, std::vector<std::int32_t>& ranks) {
+  const Json* array = fields.array("ranks", std::size_t(most_ranks));
+  if (!array) return fields.missing("ranks");
+  if (array->empty()) return fields.invalid("ranks", "An expert needs at least one rank.", "empty_array");
+  for (const Json& each : *array) {
+    if (!each.is_number_integer()) return fields.wrong_type("ranks", "an array of integers");
+    if (!each.is_number_unsigned() || each.get<std::uint64_t>() >= std::uint64_t(most_ranks))
+      return fields.invalid("ranks", "Expected ranks from 0 to " + std::to_string(most_ranks - 1) + ".");
+    const auto rank = each.get<std::int32_t>();
+    if (std::ranges::find(ranks, rank) != ranks.end())
+      return fields.invalid("ranks", "Rank " + std::to_string(rank) + " is there twice.");
+    ranks.push_back(rank);
+  }
+}
+
+Expected<Placement> read_placement(const Json& body) {
+  RequestFields fields(body);
+  Placement placement;
+  const auto expert = fields.integer("expert", 0, int32_max);
+  if (!expert) fields.missing("expert");
+  placement.expert = std::int32_t(expert.value_or(0));
+  read_ranks(fields, placement.ranks);
+  if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  return placement;
+}
+
+Expected<void> order(Endpoint endpoint, const Json& body, const RequestLimits& limits, Service& service) {
+  if (endpoint == Endpoint::replica_drill)
+    return read_drill(body, limits).and_then([&](const Drill& drill) { return service.drill(drill); });
+  return read_placement(body).and_then(
+      [&](const Placement& placement) { return service.place_expert(placement.expert, placement.ranks); });
+}
+
+}  // namespace
+
+Reply replica_page(const ReplicaView& view) {
+  Json ranks = Json::array();
+  for (const RankView& rank : view.ranks) ranks.push_back(rank_object(rank));
+  return json_reply(200, {{"epoch", view.epoch},
+                          {"state", view.state},
+                          {"ranks", std::move(ranks)},
+                          {"last_fault", view.last_fault ? fault_object(*view.last_fault) : Json()}});
+}
+
+bool is_replica_control(Endpoint endpoint) {
+  return endpoint == Endpoint::replica_drill || endpoint == Endpoint::replica_placement;
+}
+
+Reply control_replica(Endpoint endpoint, std::string_view body, const RequestLimits& limits,
+                      Service& service) {
+  CHECK(is_replica_control(endpoint));
+  const Expected<Json> json = parse_body(body, limits);
+  if (!json) return refusal_reply(json.error());
+  const auto ordered = order(endpoint, *json, limits, service);
+  return ordered ? json_reply(202, Json::object()) : refusal_reply(ordered.error());
+}
+
+}  // namespace troupe::actors::edge

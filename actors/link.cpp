@@ -1,0 +1,141 @@
+#include "actors/link.hpp"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "actors/openssl_calls.hpp"
+#include "runtime/base/clock.hpp"
+#include "runtime/base/log.hpp"
+
+namespace troupe::actors {
+namespace {
+
+constexpr std::chrono::milliseconds heartbeat{250}, silence_limit{2000}, between_attempts{50},
+    probe_limit{300};
+
+// For how long a node or worker keeps trying.
+constexpr std::chrono::seconds head_gone{10}, host_gone{600};
+constexpr int silence_seconds = 5;  // of a connection before it is let in after all
+
+std::string path_of(const FileDescriptor& file) {
+  return "/proc/self/fd/" + std::to_string(file.get());
+}
+
+// CAF connects without a time limit, and would hang for minutes where packets vanish. So a plain connection
+// goes first. It sends nothing and ends with a reset, so that the door never hears of it, see wait_for_data.
+enum class Probe { reachable, refused, silent };
+Probe probe(const std::string& host, std::uint16_t port) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) return Probe::silent;
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> address(found, freeaddrinfo);
+  const FileDescriptor tried(socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const linger reset{1, 0};
+  setsockopt(tried.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  if (connect(tried.get(), address->ai_addr, address->ai_addrlen) == 0) return Probe::reachable;
+  int error = errno;
+  pollfd connected{tried.get(), POLLOUT, 0};
+  socklen_t length = sizeof error;
+  if (error == EINPROGRESS && (poll(&connected, 1, int(probe_limit.count())) != 1 ||
+                               getsockopt(tried.get(), SOL_SOCKET, SO_ERROR, &error, &length) != 0))
+    return Probe::silent;
+  return error == 0 ? Probe::reachable : error == ECONNREFUSED ? Probe::refused : Probe::silent;
+}
+
+bool listens_on(int fd, std::uint16_t port) {
+  int listens = 0;
+  sockaddr_storage address{};
+  socklen_t int_length = sizeof listens, address_length = sizeof address;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_length) != 0 || listens == 0) return false;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &address_length) != 0) return false;
+  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port) == port;
+  return ntohs(reinterpret_cast<sockaddr_in6&>(address).sin6_port) == port;
+}
+
+// Lets the kernel keep who connects to the port and says nothing. CAF would keep it for ever; and when such a
+// connection closes while another opens, which gets the same descriptor, CAF forgets the wrong one of them.
+void wait_for_data(std::uint16_t port) {
+  for (const auto& open : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int fd = std::stoi(open.path().filename());
+    if (listens_on(fd, port))
+      setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silence_seconds, sizeof silence_seconds);
+  }
+}
+
+}  // namespace
+
+LocalConfig::LocalConfig() {
+  add_messages(*this);
+  add_message_type<NodeHandle>("troupe::NodeHandle");
+  add_message_type<WorkerHandle>("troupe::WorkerHandle");
+  set("logger.verbosity", caf::atom("quiet"));
+  set("scheduler.policy", caf::atom("sharing"));  // the stealing one polls, and sleeps between
+}
+
+LinkedConfig::LinkedConfig(const runtime::TlsIdentity& identity)
+    : authority_(memory_file("troupe-authority", identity.authority)),
+      certificate_(memory_file("troupe-certificate", identity.certificate)),
+      key_(memory_file("troupe-key", identity.key)) {
+  empty_error_queue_before_openssl_calls();
+  load<caf::io::middleman>();
+  load<caf::openssl::manager>();
+  set("middleman.heartbeat-interval", caf::timespan(heartbeat));
+  set("middleman.connection-timeout", caf::timespan(silence_limit));
+  openssl_cafile = path_of(authority_);
+  openssl_certificate = path_of(certificate_);
+  openssl_key = path_of(key_);
+}
+
+std::uint16_t open_door(caf::actor_system& system, const ReplicaSupervisorHandle& supervisor,
+                        const std::string& host, std::uint16_t port) {
+  const auto opened = caf::openssl::publish(supervisor, port, host.c_str());
+  if (!opened)
+    throw Error("cannot listen for nodes and workers: " + system.render(opened.error()),
+                host + ":" + std::to_string(port), "choose another --control-host or --control-port");
+  wait_for_data(*opened);
+  return *opened;
+}
+
+bool keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
+                 const caf::actor_addr& whole,
+                 const std::function<void(const ReplicaSupervisorHandle&)>& introduce) {
+  caf::scoped_actor self{system};
+  self->monitor(whole);
+  TimePoint last_linked = SteadyClock().now();
+  bool over = false;
+  for (;;) {
+    const Probe head = probe(host, port);
+    // A host that answers for a head that is gone: nobody will listen there again.
+    const Duration patience = head == Probe::refused ? Duration(head_gone) : Duration(host_gone);
+    if (over || SteadyClock().now() - last_linked > patience) return over;
+    auto supervisor =
+        head == Probe::reachable
+            ? caf::openssl::remote_actor<ReplicaSupervisorHandle>(system, host, port)
+            : caf::expected<ReplicaSupervisorHandle>(caf::make_error(caf::sec::cannot_connect_to_node));
+    if (supervisor) {
+      self->monitor(*supervisor);
+      introduce(*supervisor);
+      std::string why;
+      self->receive([&](const caf::down_msg& down) {
+        over = down.source == whole || down.reason == caf::exit_reason::user_shutdown;
+        why = system.render(down.reason);
+      });
+      if (!over)
+        log_event(LogLevel::warning, "link_lost",
+                  {{"pid", getpid()}, {"host", host}, {"port", port}, {"reason", why}});
+      last_linked = SteadyClock().now();
+    } else {
+      self->receive([&](const caf::down_msg& down) { over |= down.source == whole; },
+                    caf::after(between_attempts) >> [] {});
+    }
+  }
+}
+
+}  // namespace troupe::actors

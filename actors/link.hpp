@@ -1,0 +1,40 @@
+// CAF between the processes of a replica: mutual TLS and heartbeats. Only the head listens; nodes and workers
+// connect to its supervisor, and connect again when the link broke.
+#pragma once
+
+#include <caf/io/all.hpp>
+#include <caf/openssl/all.hpp>
+#include <functional>
+
+#include "actors/handles.hpp"
+#include "runtime/base/memory_file.hpp"
+#include "runtime/worker_order.hpp"
+
+namespace troupe::actors {
+
+// Of an actor system without links.
+struct LocalConfig : caf::actor_system_config {
+  LocalConfig();
+};
+
+// Keeps the identity in memory files, where CAF finds it by their paths under /proc.
+class LinkedConfig : public LocalConfig {
+ public:
+  explicit LinkedConfig(const runtime::TlsIdentity& identity);
+
+ private:
+  FileDescriptor authority_, certificate_, key_;
+};
+
+// Opens the door of the replica. port 0: any free one; returns the port. Throws Error.
+std::uint16_t open_door(caf::actor_system& system, const ReplicaSupervisorHandle& supervisor,
+                        const std::string& host, std::uint16_t port);
+
+// Connects to the supervisor and introduces, again and again whenever the link breaks, until `whole` or the
+// replica ends (then it returns true), or the head has been gone for too long (false). Blocks; one call a
+// process.
+bool keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
+                 const caf::actor_addr& whole,
+                 const std::function<void(const ReplicaSupervisorHandle&)>& introduce);
+
+}  // namespace troupe::actors

@@ -1,0 +1,69 @@
+#include "launch/mpi_serve.hpp"
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "launch/identity.hpp"
+#include "launch/node_process.hpp"
+#include "launch/server.hpp"
+#include "transport/mpi/mpi_launch.hpp"
+
+namespace troupe::launch {
+namespace {
+
+using transport::MpiLaunch;
+
+runtime::TlsIdentity identity_of(const config::Settings& settings) {
+  return settings.tls_ca.empty() ? make_identity() : read_identity(settings);
+}
+
+// Tells the others where to join, then leaves MPI. Certificates of hosts stay where they are; those of the
+// launch go with it, which is on one host then.
+int lead(std::optional<MpiLaunch>& mpi, const config::Settings& settings,
+         const std::filesystem::path& checkpoint) {
+  try {
+    Launch launch{identity_of(settings), {}};
+    const std::string shared = settings.tls_ca.empty() ? to_text(launch.identity) : "";
+    launch.door_opened = [&](std::uint16_t port) {
+      mpi->broadcast(nlohmann::json{{"port", port}, {"identity", shared}}.dump());
+      mpi.reset();
+    };
+    return run_server(settings, checkpoint, launch);
+  } catch (...) {
+    if (mpi) mpi->broadcast("");
+    throw;
+  }
+}
+
+int follow(std::optional<MpiLaunch>& mpi, const config::Settings& settings) {
+  const std::string text = mpi->broadcast("");
+  mpi.reset();
+  if (text.empty()) throw Error("the first node could not start; its message says why", "mpirun");
+  const auto told = nlohmann::json::parse(text);
+  const std::string shared = told.at("identity");
+  return run_node(node_settings(settings,
+                                shared.empty() ? read_identity(settings) : launch::identity_of(shared),
+                                settings.control_host, told.at("port")));
+}
+
+}  // namespace
+
+bool under_mpirun() {
+  return MpiLaunch::present();
+}
+
+std::int64_t mpirun_processes() {
+  return std::atoi(std::getenv("OMPI_COMM_WORLD_SIZE"));
+}
+
+int serve_under_mpirun(const config::Settings& settings, const std::filesystem::path& checkpoint) {
+  std::optional<MpiLaunch> mpi(std::in_place);
+  if (!mpi->one_host() && config::is_loopback(settings.control_host))
+    throw Error("the processes are on several hosts, which cannot reach each other's loopback",
+                "--control-host",
+                "give the first host's address, certificates (troupe certs) and --tensor-interface");
+  return mpi->rank() == 0 ? lead(mpi, settings, checkpoint) : follow(mpi, settings);
+}
+
+}  // namespace troupe::launch

@@ -1,0 +1,46 @@
+#include "launch/node_process.hpp"
+
+#include <signal.h>
+
+#include <thread>
+
+#include "actors/link.hpp"
+#include "launch/stop_signals.hpp"
+#include "runtime/base/log.hpp"
+#include "transport/gloo/gloo.hpp"
+
+namespace troupe::launch {
+actors::NodeSettings node_settings(const config::Settings& settings, runtime::TlsIdentity identity,
+                                   const std::string& host, std::uint16_t port) {
+  actors::NodeSettings node;
+  node.order.host = host;
+  node.order.port = port;
+  node.order.network = settings.tensor_interface.empty() ? "127.0.0.1" : settings.tensor_interface;
+  transport::check_network(node.order.network);
+  node.order.log_level = settings.log_level;
+  if (settings.threads) node.threads = int(*settings.threads);
+  node.identity = std::move(identity);
+  node.hang_limit = std::chrono::duration_cast<std::chrono::milliseconds>(settings.hang_timeout);
+  return node;
+}
+
+int run_node(actors::NodeSettings settings) {
+  const sigset_t stop = block_stop_signals();
+  actors::LinkedConfig config(settings.identity);
+  caf::actor_system system{config};
+  const auto here = system.spawn(actors::node, settings);
+  std::jthread stopping([&](const std::stop_token& over) {
+    while (!over.stop_requested())
+      if (stop_signal_came(stop)) return caf::anon_send(here, caf::ok_atom::value);
+  });
+  const bool ended = actors::keep_linked(
+      system, settings.order.host, settings.order.port, here.address(),
+      [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(here, supervisor); });
+  caf::anon_send(here, caf::ok_atom::value);
+  if (!ended)
+    throw Error("the replica's first node cannot be reached",
+                settings.order.host + ":" + std::to_string(settings.order.port), "start the replica again");
+  return 0;
+}
+
+}  // namespace troupe::launch

@@ -1,0 +1,34 @@
+// SIGINT and SIGTERM, waited for instead of striking a thread.
+#pragma once
+
+#include <signal.h>
+
+#include <chrono>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/log.hpp"
+
+namespace troupe::launch {
+
+constexpr std::chrono::milliseconds stop_signal_poll{200};
+
+// Before any thread is started.
+inline sigset_t block_stop_signals() {
+  signal(SIGPIPE, SIG_IGN);  // a peer that left is an error of its own write
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGINT);
+  sigaddset(&stop, SIGTERM);
+  CHECK(pthread_sigmask(SIG_BLOCK, &stop, nullptr) == 0, "pthread_sigmask");
+  return stop;
+}
+
+// Waits for one for a moment.
+inline bool stop_signal_came(const sigset_t& stop) {
+  const timespec poll{0, std::chrono::nanoseconds(stop_signal_poll).count()};
+  const int signal = sigtimedwait(&stop, nullptr, &poll);
+  if (signal > 0) log_event(LogLevel::info, "stopping", {{"signal", signal}});
+  return signal > 0;
+}
+
+}  // namespace troupe::launch

@@ -1,0 +1,56 @@
+// The process of one rank, started by its node; it connects to the replica's supervisor and obeys.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <thread>
+
+#include "actors/link.hpp"
+#include "actors/worker.hpp"
+#include "launch/subcommands.hpp"
+#include "runtime/base/log.hpp"
+
+namespace troupe::launch {
+namespace {
+
+// The pipe has no writer but the node, so its end is the node's.
+void end_with_node() {
+  std::thread([] {
+    char nothing;
+    while (read(runtime::InheritedFiles::node_alive, &nothing, 1) < 0 && errno == EINTR) {
+    }
+    _exit(0);
+  }).detach();
+}
+
+}  // namespace
+
+int worker(const Arguments& arguments) {
+  using runtime::InheritedFiles;
+  if (!arguments.empty()) throw Error("takes no arguments", "troupe worker", "use troupe serve");
+  if (fcntl(InheritedFiles::key, F_GETFD) < 0) runtime::worker_order("");  // says what to use instead
+  signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_NAME, "troupe-worker");
+  const auto order = runtime::worker_order(take_memory_file(InheritedFiles::order));
+  end_with_node();
+  set_log_level(parse_log_level(order.log_level));
+  const FileDescriptor tick_file(InheritedFiles::ticks);
+  const Shared<TickBoard> ticks(tick_file);
+
+  actors::LinkedConfig config({take_memory_file(InheritedFiles::authority),
+                               take_memory_file(InheritedFiles::certificate),
+                               take_memory_file(InheritedFiles::key)});
+  caf::actor_system system{config};
+  const auto rank =
+      system.spawn(actors::worker, actors::WorkerOptions{order.threads, order.network, &*ticks});
+  actors::WorkerArrived arrived{order.rank, order.incarnation, getpid(), false, ""};
+  actors::keep_linked(system, order.host, order.port, rank.address(),
+                      [&](const actors::ReplicaSupervisorHandle& supervisor) {
+                        arrived.loaded = ticks->loaded.load();
+                        caf::anon_send(supervisor, arrived, rank);
+                      });
+  // The compute thread may be anywhere; the process' end is the end of it.
+  _exit(1);
+}
+
+}  // namespace troupe::launch

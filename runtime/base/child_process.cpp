@@ -1,0 +1,103 @@
+#include "runtime/base/child_process.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "runtime/base/error.hpp"
+
+extern char** environ;
+
+namespace troupe {
+namespace {
+
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  for (const std::string& text : texts) all.push_back(const_cast<char*>(text.c_str()));
+  all.push_back(nullptr);
+  return all;
+}
+
+// In the child between fork and exec: only calls that are safe there.
+[[noreturn]] void become(pid_t parent, char* const* arguments, char* const* environment,
+                         std::span<const int> files) {
+  const int end = first_inherited_fd + int(files.size());
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127);  // it died before it could have been noticed
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGINT, SIG_IGN);  // Ctrl-C is for the parent, which ends its children itself
+  // Out of the way of the final places first.
+  int moved[16];
+  for (std::size_t i = 0; i < files.size(); ++i) moved[i] = fcntl(files[i], F_DUPFD, end + 1);
+  for (std::size_t i = 0; i < files.size(); ++i)
+    if (dup2(moved[i], first_inherited_fd + int(i)) < 0) _exit(127);
+  syscall(SYS_close_range, unsigned(end), ~0u, 0u);
+  execve("/proc/self/exe", arguments, environment);
+  _exit(127);
+}
+
+}  // namespace
+
+ChildProcess::ChildProcess(const std::vector<std::string>& arguments,
+                           const std::vector<std::string>& environment, std::span<const int> files) {
+  CHECK(files.size() <= 16, "too many files for a child");
+  const std::vector<char*> words = pointers(arguments), variables = pointers(environment);
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ < 0) throw Error(std::strerror(errno), "starting a process", "raise the limit of processes");
+  if (pid_ == 0) become(parent, words.data(), variables.data(), files);
+  pidfd_ = FileDescriptor(int(syscall(SYS_pidfd_open, pid_, 0)));
+  if (!pidfd_) {
+    const std::string why = std::strerror(errno);
+    ::kill(pid_, SIGKILL);
+    wait();
+    throw Error(why, "watching a process", "Linux 5.3 or later is needed");
+  }
+}
+
+ChildProcess::~ChildProcess() {
+  if (reaped_) return;
+  kill(SIGKILL);
+  wait();
+}
+
+void ChildProcess::kill(int signal) {
+  if (!reaped_) ::kill(pid_, signal);  // not yet waited for, so the id is still its own
+}
+
+bool ChildProcess::ended() {
+  if (!reaped_) reaped_ = waitpid(pid_, &status_, WNOHANG) == pid_;
+  return reaped_;
+}
+
+void ChildProcess::wait() {
+  while (waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
+  }
+  reaped_ = true;
+}
+
+std::string ChildProcess::how() const {
+  if (WIFSIGNALED(status_))
+    return "signal " + std::to_string(WTERMSIG(status_)) + " (" + strsignal(WTERMSIG(status_)) + ")";
+  return "exit code " + std::to_string(WEXITSTATUS(status_));
+}
+
+std::vector<std::string> environment_without(std::span<const char* const> prefixes) {
+  std::vector<std::string> kept;
+  for (char** variable = environ; *variable; ++variable)
+    if (std::ranges::none_of(
+            prefixes, [&](const char* prefix) { return std::string_view(*variable).starts_with(prefix); }))
+      kept.emplace_back(*variable);
+  return kept;
+}
+
+}  // namespace troupe

@@ -1,0 +1,127 @@
+// The scheduler's actor between real block managers and workers that compute with a toy, one message at a
+// time.
+#include "actors/scheduler_actor.hpp"
+
+#include <gtest/gtest.h>
+
+#include <caf/scheduler/test_coordinator.hpp>
+
+#include "actors/kv_block_manager.hpp"
+#include "actors/link.hpp"
+#include "tests/runtime/toy_executor.hpp"
+
+namespace troupe::actors {
+namespace {
+
+struct TestConfig : LocalConfig {
+  TestConfig() { set("scheduler.policy", caf::atom("testing")); }
+};
+
+struct ToyWorkerState {
+  std::unique_ptr<runtime::ToyExecutor> executor;
+};
+WorkerHandle::behavior_type toy_worker(WorkerHandle::stateful_pointer<ToyWorkerState> self, GroupId group) {
+  self->state.executor = std::make_unique<runtime::ToyExecutor>(64, 4, group);
+  return {[](const LoadModel&) { return ModelLoaded{}; },
+          [](const JoinEpoch& order) { return Joined{order.epoch}; },
+          [](const RankAddress&) {},
+          [](const AbortEpochs&) {},
+          [self](const runtime::StepPlan& plan) {
+            self->send(caf::actor_cast<SchedulerHandle>(self->current_sender()),
+                       self->state.executor->execute(plan));
+          },
+          [](const Drill&) {}};
+}
+
+// Submits what it is told of with a scheduler, and keeps the tokens.
+struct Client {
+  std::vector<runtime::Submission> to_submit;
+  std::map<SequenceId, std::vector<TokenId>> tokens;
+  std::set<SequenceId> finished;
+};
+RequestHandle::behavior_type client_actor(RequestHandle::pointer self, Client* client) {
+  return {[client](const TokenReady& ready) {
+            client->tokens[ready.committed.sequence].push_back(ready.committed.output.token);
+            if (ready.committed.finish != runtime::FinishReason::none)
+              client->finished.insert(ready.committed.sequence);
+          },
+          [](const Refused&) { ADD_FAILURE(); },
+          [](const Interrupted&) {},
+          [self, client](const SchedulerHandle& scheduler) {
+            for (auto& each : std::exchange(client->to_submit, {})) self->send(scheduler, Submit{each});
+          },
+          [](const GiveUp&) {},
+          [](const Credit&) {},
+          [](const CancelRequest&) {}};
+}
+
+class SchedulerActorTest : public ::testing::Test {
+ protected:
+  static constexpr GroupId groups = 2;
+
+  void SetUp() override {
+    const runtime::SchedulerLimits limits{
+        .max_num_batched_tokens = 16, .max_num_seqs = 4, .max_model_len = 64, .block_size = 4};
+    scheduler_actor_ =
+        system.spawn(scheduler_actor, SchedulerSettings{limits, "decode_first", groups, 1, metrics});
+    std::vector<KvBlockManagerHandle> blocks;
+    std::vector<WorkerHandle> workers;
+    for (GroupId group = 0; group < groups; ++group) {
+      blocks.push_back(
+          system.spawn(kv_block_manager, KvBlockManagerSettings{64, 4, true, group, 1, metrics}));
+      workers.push_back(system.spawn(toy_worker, group));
+    }
+    client_ = system.spawn(client_actor, &client);
+    self->send(scheduler_actor_, Epoch{1}, blocks, workers);
+    run();
+  }
+  void TearDown() override {
+    self->send_exit(scheduler_actor_, caf::exit_reason::user_shutdown);
+    self->send_exit(client_, caf::exit_reason::user_shutdown);
+    run();
+  }
+  void run(int messages = 1 << 20) {
+    while (messages-- > 0 && coordinator.try_run_once()) {
+    }
+  }
+  SequenceId submit(std::int32_t outputs) {
+    const SequenceId id = ++last_;
+    runtime::Submission submission;
+    submission.sequence = id;
+    submission.tokens = {1, 2, 3, TokenId(id % 40)};
+    submission.prompt_tokens = 4;
+    submission.max_output_tokens = outputs;
+    submission.arrival = id;
+    client.to_submit.push_back(submission);
+    self->send(client_, scheduler_actor_);
+    return id;
+  }
+
+  std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>("toy");
+  Client client;
+  TestConfig config;
+  caf::actor_system system{config};
+  caf::scheduler::test_coordinator& coordinator =
+      dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  caf::scoped_actor self{system, true};
+  SchedulerHandle scheduler_actor_;
+  RequestHandle client_;
+  SequenceId last_ = 0;
+};
+
+// Also while both groups give their last blocks back, and have nothing else to say.
+TEST_F(SchedulerActorTest, NothingThatComesAtAnyMomentIsForgotten) {
+  for (const std::int32_t shorter : {1, 2, 3}) {
+    for (int messages = 0; messages < 100; ++messages) {
+      submit(4);
+      submit(shorter);
+      run(messages);
+      submit(2);
+      run();
+      ASSERT_EQ(client.finished.size(), last_) << "submitted after " << messages << " messages";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace troupe::actors

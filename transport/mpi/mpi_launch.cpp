@@ -1,0 +1,57 @@
+#include "transport/mpi/mpi_launch.hpp"
+
+#define OMPI_SKIP_MPICXX 1
+#include <mpi.h>
+#include <sched.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime/base/error.hpp"
+
+namespace troupe::transport {
+namespace {
+
+void check(int result, const char* call) {
+  if (result != MPI_SUCCESS) throw Error("failed with code " + std::to_string(result), call);
+}
+
+void run_anywhere() {
+  cpu_set_t all;
+  std::memset(&all, 0xff, sizeof all);
+  sched_setaffinity(0, sizeof all, &all);  // the kernel leaves out what this process may not use
+}
+
+}  // namespace
+
+bool MpiLaunch::present() {
+  return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
+}
+
+MpiLaunch::MpiLaunch() {
+  check(MPI_Init(nullptr, nullptr), "MPI_Init");
+  check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
+  check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
+  MPI_Comm host = MPI_COMM_NULL;
+  int on_host = 0;
+  check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host),
+        "MPI_Comm_split_type");
+  check(MPI_Comm_size(host, &on_host), "MPI_Comm_size");
+  check(MPI_Comm_free(&host), "MPI_Comm_free");
+  one_host_ = on_host == size_;
+  run_anywhere();
+}
+
+MpiLaunch::~MpiLaunch() {
+  MPI_Finalize();
+}
+
+std::string MpiLaunch::broadcast(std::string text) const {
+  auto length = static_cast<unsigned long>(text.size());
+  check(MPI_Bcast(&length, 1, MPI_UNSIGNED_LONG, 0, MPI_COMM_WORLD), "MPI_Bcast");
+  text.resize(length);
+  check(MPI_Bcast(text.data(), int(length), MPI_CHAR, 0, MPI_COMM_WORLD), "MPI_Bcast");
+  return text;
+}
+
+}  // namespace troupe::transport

@@ -1,0 +1,32 @@
+// The launch by mpirun: who this process is among those that it started, and the one message that they need
+// of each other. From MPI_Init to MPI_Finalize; afterwards MPI is left alone, since a dead rank would hang
+// the others in it. Main thread only, once a process.
+#pragma once
+
+#include <string>
+
+namespace troupe::transport {
+
+class MpiLaunch {
+ public:
+  // True under mpirun.
+  static bool present();
+
+  // Takes back the CPU affinity that mpirun set, so that workers may run anywhere.
+  MpiLaunch();
+  ~MpiLaunch();  // finalises
+  MpiLaunch(const MpiLaunch&) = delete;
+  MpiLaunch& operator=(const MpiLaunch&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  bool one_host() const { return one_host_; }  // all processes run on one
+  // What rank 0 says; every rank calls it. Waits for rank 0.
+  std::string broadcast(std::string text) const;
+
+ private:
+  int rank_ = 0, size_ = 1;
+  bool one_host_ = true;
+};
+
+}  // namespace troupe::transport
