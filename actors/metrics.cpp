@@ -81,10 +81,11 @@ struct Metrics::Families {
   Counter& generation_tokens =
       counter("generation_tokens_total", "Output tokens, those past a stop left out.");
   Counter& restarts = counter("worker_restarts_total", "Workers started again after a fault.");
-  prometheus::Family<Counter>& faults = prometheus::BuildCounter()
-                                            .Name("troupe_faults_total")
-                                            .Help("Deaths, hangs and cuts that ended an epoch, by kind.")
-                                            .Register(registry);
+  prometheus::Family<Counter>& faults =
+      prometheus::BuildCounter()
+          .Name("troupe_faults_total")
+          .Help("Deaths, hangs and cuts that ended an epoch, by kind, culprit and what it was in.")
+          .Register(registry);
   Histogram& recovery_seconds =
       histogram("recovery_seconds", "From the notice of a fault until serving again.", latency_seconds);
   Counter& stale = counter("stale_messages_total", "Messages of an older epoch, dropped.");
@@ -207,9 +208,11 @@ void Metrics::loaded(int rank, std::uint64_t bytes) {
   labels["rank"] = std::to_string(rank);
   f.loaded_seen[rank].to(bytes, f.loaded.Add(labels));
 }
-void Metrics::fault(const std::string& kind) {
+void Metrics::fault(const std::string& kind, std::optional<int> rank, const std::string& collective) {
   auto labels = families_->labels;
   labels["kind"] = kind;
+  labels["rank"] = rank ? std::to_string(*rank) : "";
+  labels["collective"] = collective;
   families_->faults.Add(labels).Increment();
 }
 void Metrics::recovered(std::chrono::duration<double> since_fault) {

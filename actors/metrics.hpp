@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -37,7 +38,7 @@ class Metrics {
   void epoch(Epoch now);
   void loaded(int rank, std::uint64_t bytes);  // of weights, since the rank's process began
   void worker_restarted();
-  void fault(const std::string& kind);
+  void fault(const std::string& kind, std::optional<int> rank, const std::string& collective);
   void recovered(std::chrono::duration<double> since_fault);
   void stale_message();  // dropped because its epoch is over
 

@@ -177,7 +177,7 @@ void ReplicaSupervisorState::note_fault(std::optional<std::int32_t> rank, const 
              {"layer", tick.layer},
              {"collective", troupe::to_string(tick.collective)},
              {"detected_ms", detected_ms}});
-  settings_.metrics->fault(kind);
+  settings_.metrics->fault(kind, rank, troupe::to_string(tick.collective));
   // Until everything is back, it is one recovery, counted from its first fault.
   if (std::exchange(recovered_, false)) fault_at_ = now();
   fault_ = std::move(fault);

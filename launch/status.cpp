@@ -205,7 +205,9 @@ void print_ranks(std::ostream& out, const ordered_json& ranks) {
 }
 
 std::string in_ms(const ordered_json& milliseconds) {
-  return ordered_json(milliseconds.get<double>()).dump() + " ms";
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1) << milliseconds.get<double>() << " ms";
+  return text.str();
 }
 
 void print_fault(std::ostream& out, const ordered_json& fault) {
