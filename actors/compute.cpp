@@ -29,7 +29,7 @@ class Busy {
 };
 
 ModelLoaded load(ComputeState& state, const LoadModel& order) {
-  // Asked again, because a cut link kept the answer.
+  // Asked again, after a cut link.
   if (state.cache) return {std::string(state.ops->arithmetic())};
   const Busy busy(state.options.ticks, Activity::loading);
   state.ops = kernels::make_cpu_ops(state.options.threads, state.options.ticks);
@@ -38,7 +38,6 @@ ModelLoaded load(ComputeState& state, const LoadModel& order) {
                                       {order.max_tokens, order.max_logit_rows, order.max_positions},
                                       state.options.progress, state.options.ticks);
   state.cache = std::make_unique<model::KvCache>(state.decoder->make_cache(order.blocks, order.block_size));
-  if (state.options.ticks) state.options.ticks->loaded = true;
   state.order = order;
   return {std::string(state.ops->arithmetic())};
 }

@@ -21,7 +21,7 @@ constexpr std::chrono::milliseconds heartbeat{250}, silence_limit{2000}, between
     probe_limit{300};
 
 // For how long a node or worker keeps trying.
-constexpr std::chrono::seconds head_gone{10}, host_gone{600};
+constexpr std::chrono::seconds head_gone{10}, link_refused{30}, host_gone{600};
 constexpr int silence_seconds = 5;  // of a connection before it is let in after all
 
 std::string path_of(const FileDescriptor& file) {
@@ -110,10 +110,14 @@ bool keep_linked(caf::actor_system& system, const std::string& host, std::uint16
   self->monitor(whole);
   TimePoint last_linked = SteadyClock().now();
   bool over = false;
+  std::string last_error;
   for (;;) {
     const Probe head = probe(host, port);
-    // A host that answers for a head that is gone: nobody will listen there again.
-    const Duration patience = head == Probe::refused ? Duration(head_gone) : Duration(host_gone);
+    // A host that answers for a head that is gone: nobody will listen there again. One that listens and makes
+    // no link has another authority, or is stopped.
+    const auto patience = head == Probe::refused  ? head_gone
+                          : head == Probe::silent ? host_gone
+                                                  : link_refused;
     if (over || SteadyClock().now() - last_linked > patience) return over;
     auto supervisor =
         head == Probe::reachable
@@ -132,6 +136,8 @@ bool keep_linked(caf::actor_system& system, const std::string& host, std::uint16
                   {{"pid", getpid()}, {"host", host}, {"port", port}, {"reason", why}});
       last_linked = SteadyClock().now();
     } else {
+      if (const auto why = system.render(supervisor.error()); why != std::exchange(last_error, why))
+        log_event(LogLevel::warning, "no_link", {{"host", host}, {"port", port}, {"error", why}});
       self->receive([&](const caf::down_msg& down) { over |= down.source == whole; },
                     caf::after(between_attempts) >> [] {});
     }

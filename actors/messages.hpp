@@ -198,15 +198,14 @@ struct WorkerArrived {
   std::int32_t rank = 0;
   std::uint64_t incarnation = 0;
   std::int64_t pid = 0;
-  bool loaded = false;     // it has weights already
-  std::string arithmetic;  // once loaded; all ranks of a replica agree on it
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, WorkerArrived& x) {
-  return f(x.rank, x.incarnation, x.pid, x.loaded, x.arithmetic);
+  return f(x.rank, x.incarnation, x.pid);
 }
 
-// ReplicaSupervisor -> Worker: read these weights. The answer comes when that is done.
+// ReplicaSupervisor -> Worker: read these weights, if they are not there yet. The answer comes when that is
+// done.
 struct LoadModel {
   std::string checkpoint;  // folder
   std::int32_t rank = 0, tensor_parallel = 1, data_parallel = 1;
@@ -221,7 +220,7 @@ typename Inspector::result_type inspect(Inspector& f, LoadModel& x) {
            x.max_tokens, x.max_logit_rows, x.max_positions, x.blocks, x.block_size);
 }
 struct ModelLoaded {
-  std::string arithmetic;
+  std::string arithmetic;  // all ranks of a replica agree on it
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, ModelLoaded& x) {

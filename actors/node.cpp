@@ -116,7 +116,7 @@ NodeHandle::behavior_type local_node(LocalSelf self, ReplicaSupervisorHandle sup
         auto& state = self->state;
         state.life = {order.rank, order.incarnation, getpid()};
         state.worker = self->spawn<caf::monitored>(worker, state.options);
-        self->send(state.supervisor, WorkerArrived{order.rank, order.incarnation, state.life.pid, false, ""},
+        self->send(state.supervisor, WorkerArrived{order.rank, order.incarnation, state.life.pid},
                    state.worker);
       },
       [self](const KillWorker& order) {

@@ -83,7 +83,7 @@ ReplicaSettings Replica::supervisor_settings() const {
 
 void Replica::start_node() {
   if (!options_.processes) {
-    system_->spawn(local_node, supervisor_, WorkerOptions{options_.threads, "", &ticks_, &progress_});
+    node_ = system_->spawn(local_node, supervisor_, WorkerOptions{options_.threads, "", &ticks_, &progress_});
     return;
   }
   auto& processes = *options_.processes;
@@ -91,6 +91,7 @@ void Replica::start_node() {
   order.port = open_door(*system_, supervisor_, order.host, order.port);
   if (processes.door_opened) processes.door_opened(order.port);
   const auto here = system_->spawn(node, processes.node);
+  node_ = here;
   caf::anon_send(here, supervisor_);
 }
 
@@ -103,6 +104,7 @@ void Replica::end() {
   progress_.stop = true;
   caf::anon_send(edge_, caf::ok_atom::value);
   caf::anon_send(supervisor_, caf::ok_atom::value);
+  if (node_) caf::anon_send(node_, caf::ok_atom::value);  // the supervisor may not have met it yet
 }
 
 std::unique_ptr<Generation> Replica::generate(GenerationRequest request,

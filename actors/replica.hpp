@@ -67,6 +67,7 @@ class Replica final : public Service {
   std::unique_ptr<caf::actor_system> system_;
   EdgeHandle edge_;
   ReplicaSupervisorHandle supervisor_;
+  NodeHandle node_;
 };
 
 }  // namespace troupe::actors

@@ -30,18 +30,15 @@ ReplicaSupervisorState::Rank* ReplicaSupervisorState::find(std::int32_t rank, st
 
 NodeWelcome ReplicaSupervisorState::node_arrived(const NodeArrived& arrived, const NodeHandle& handle) {
   std::int32_t place = arrived.node;
-  if (place < 0)
-    place = std::int32_t(std::ranges::find_if(nodes_, [](const Node& node) { return !node.handle; }) -
-                         nodes_.begin());
+  for (const NodeHandle& free :
+       {handle, NodeHandle{}})  // its own, if an answer was lost, or one that is missing
+    if (place < 0 || place >= settings_.nodes)
+      place = std::int32_t(std::ranges::find(nodes_, free, &Node::handle) - nodes_.begin());
   if (place >= settings_.nodes) return {-1, "no node of this replica is missing"};
   if (arrived.build != settings_.build)
     return {-1, "it runs build " + arrived.build + " of troupe, and the replica " + settings_.build};
   Node& node = nodes_[std::size_t(place)];
-  if (node.handle && node.handle != handle) {
-    // Its link was cut and it is here again before that was noticed; nobody else can show its certificate.
-    self_->demonitor(node.handle.address());
-    node_lost(place);
-  }
+  if (node.handle && node.handle != handle) return {-1, "another node has taken its place"};
   node.handle = handle;
   self_->monitor(handle);
   log_event(LogLevel::info, "node_arrived", {{"node", place}, {"workers", arrived.workers.size()}});
@@ -61,16 +58,10 @@ NodeWelcome ReplicaSupervisorState::node_arrived(const NodeArrived& arrived, con
   return {place, ""};
 }
 
+// Its workers have links of their own: those that died with it are told by these, others go on.
 void ReplicaSupervisorState::node_lost(std::int32_t index) {
   nodes_[std::size_t(index)].handle = NodeHandle{};
   log_event(LogLevel::warning, "node_lost", {{"node", index}});
-  for (std::int32_t i = index * ranks_of_node(); i < (index + 1) * ranks_of_node(); ++i) {
-    Rank& rank = ranks_[std::size_t(i)];
-    if (rank.worker) self_->demonitor(rank.worker.address());
-    rank.worker = WorkerHandle{};
-    // What is to be killed still is, when the node comes back.
-    if (!rank.gone && rank.state != Rank::State::dead) rank.state = Rank::State::cut_off;
-  }
   if (settings_.status->state == Status::failed) return;
   note_fault(index * ranks_of_node(), "node_lost", {}, 0);
   end_epoch({});
@@ -81,6 +72,7 @@ void ReplicaSupervisorState::start_worker(std::int32_t index) {
   if (!node_of(index)) return;  // when it comes back
   rank.state = Rank::State::starting;
   rank.gone = false;
+  rank.last = {};
   ++rank.incarnation;
   self_->send(node_of(index), StartWorker{index, rank.incarnation, ranks_of_node()});
 }
@@ -93,17 +85,10 @@ void ReplicaSupervisorState::worker_arrived(const WorkerArrived& arrived, const 
     return self_->send_exit(worker, caf::exit_reason::user_shutdown);
   }
   if (rank->worker) cut_off(arrived.rank);  // it is here again before that was noticed
-  const bool served = rank->state == Rank::State::serving || rank->state == Rank::State::joining;
   rank->worker = worker;
   rank->pid = arrived.pid;
   self_->monitor(worker);
-  if (!arrived.loaded) return load(arrived.rank);
-  rank->state = Rank::State::ready;
-  if (served)
-    end_epoch({});
-  else
-    begin_epoch_if_complete();
-  show();
+  load(arrived.rank);  // one that has its weights says so at once
 }
 
 void ReplicaSupervisorState::load(std::int32_t index) {
@@ -164,7 +149,11 @@ void ReplicaSupervisorState::rank_died(std::int32_t index, const std::string& ki
   Rank& rank = ranks_[std::size_t(index)];
   if (rank.state == Rank::State::dead || settings_.status->state == Status::failed) return;
   rank.state = Rank::State::dead;
-  if (rank.worker) self_->demonitor(rank.worker.address());
+  if (rank.worker) {
+    self_->demonitor(rank.worker.address());
+    self_->send_exit(rank.worker,
+                     caf::exit_reason::user_shutdown);  // it may live on a node that was replaced
+  }
   rank.worker = WorkerHandle{};
   note_fault(index, kind, tick, detected_ms);
   end_epoch({group_of(index)});
@@ -260,15 +249,20 @@ void ReplicaSupervisorState::find_blocked_step() {
 
 // A rank that still waits in a collective of an epoch that was aborted will not come out of it.
 void ReplicaSupervisorState::find_blocked_join() {
+  if (now() - joining_since_ < settings_.hang_limit) return;  // what was heard before is about the last epoch
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     const Rank& rank = ranks_[std::size_t(i)];
     const bool stuck = rank.state == Rank::State::joining && rank.last.tick.activity == Activity::collective;
-    if (stuck && rank.last.waited_ms >= double(settings_.hang_limit.count()))
+    const bool fresh = now() - rank.heard < settings_.hang_limit / 2;
+    if (stuck && fresh && rank.last.waited_ms >= double(settings_.hang_limit.count()))
       return worker_hangs({i, rank.incarnation, runtime::Hang::asleep, rank.last.silent_ms, rank.last.tick});
   }
 }
 
 void ReplicaSupervisorState::expert_load(const ExpertLoad& load) {
+  const bool fits =
+      load.rank >= 0 && load.rank < settings_.ranks() && load.tokens.size() == std::size_t(settings_.experts);
+  if (!fits) return settings_.metrics->stale_message();
   settings_.metrics->expert_load(load.rank, load.tokens);
 }
 

@@ -106,6 +106,7 @@ void ReplicaSupervisorState::begin_epoch_if_complete() {
   if (std::ranges::any_of(ranks_, [](const Rank& rank) { return rank.state != Rank::State::ready; })) return;
   if (now() < not_before_) return;  // a message to itself is on the way
   joining_ = true;
+  joining_since_ = now();
   joined_ = 0;
   const JoinEpoch order{epoch_, draw_secret(), experts_};
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
@@ -124,6 +125,7 @@ void ReplicaSupervisorState::begin_epoch_if_complete() {
 }
 
 void ReplicaSupervisorState::joined(std::int32_t rank) {
+  if (settings_.status->state == Status::failed) return;
   ranks_[std::size_t(rank)].state = Rank::State::serving;
   if (++joined_ == ranks_.size()) serve();
 }
@@ -306,6 +308,15 @@ ReplicaSupervisorHandle::behavior_type replica_supervisor(ReplicaSupervisorState
                                                           ReplicaSettings settings) {
   auto& state = self->state;
   self->set_down_handler([&state](const caf::down_msg& down) { state.down(down); });
+  // Without a supervisor the next fault would be the end, and nobody would say so.
+  self->set_exception_handler([](std::exception_ptr& thrown) -> caf::error {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& why) {
+      CHECK(false, why.what());
+    }
+    return caf::none;
+  });
   state.begin(self, std::move(settings));
   return {
       [&state](const NodeArrived& arrived, const NodeHandle& node) {

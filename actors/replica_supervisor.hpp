@@ -166,6 +166,7 @@ class ReplicaSupervisorState {
   Epoch epoch_ = 0;
   bool stopped_ = false;  // the scheduler has let go of the epoch before
   bool joining_ = false;  // the ranks are meeting
+  TimePoint joining_since_{};
   std::size_t joined_ = 0;
   int failed_joins_ = 0;    // in a row
   int stalls_ = 0;          // of all ranks, in a row

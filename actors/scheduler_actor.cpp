@@ -37,6 +37,10 @@ void finish_step(Self self, const std::vector<runtime::CommittedToken>& tokens) 
 void take_result(Self self, const runtime::StepResult& result) {
   auto& state = self->state;
   if (result.epoch != state.epoch) return state.metrics->stale_message();
+  if (!state.scheduler->fits(result)) {
+    log_event(LogLevel::error, "nonsense_result", {{"group", result.group}, {"step", result.step}});
+    return self->quit(caf::make_error(caf::sec::runtime_error, "a worker's result does not fit its step"));
+  }
   const auto steps = state.scheduler->stats().steps;
   const auto tokens = state.scheduler->commit(result);
   if (state.scheduler->stats().steps == steps) return;

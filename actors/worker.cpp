@@ -73,6 +73,7 @@ WorkerHandle::behavior_type worker(Self self, WorkerOptions options) {
   });
   return {
       [self](const LoadModel& order) {
+        if (self->state.link) self->state.link->abort();  // a wait in it would keep the answer back
         self->state.sharding = sharding_of(order);
         return self->delegate(self->state.compute, order);
       },

@@ -15,6 +15,7 @@ constexpr std::chrono::milliseconds stop_signal_poll{200};
 // Before any thread is started.
 inline sigset_t block_stop_signals() {
   signal(SIGPIPE, SIG_IGN);  // a peer that left is an error of its own write
+  signal(SIGCHLD, SIG_DFL);  // a launcher may have left it ignored, and children are waited for here
   sigset_t stop;
   sigemptyset(&stop);
   sigaddset(&stop, SIGINT);

@@ -43,12 +43,10 @@ int worker(const Arguments& arguments) {
   caf::actor_system system{config};
   const auto rank =
       system.spawn(actors::worker, actors::WorkerOptions{order.threads, order.network, &*ticks});
-  actors::WorkerArrived arrived{order.rank, order.incarnation, getpid(), false, ""};
-  actors::keep_linked(system, order.host, order.port, rank.address(),
-                      [&](const actors::ReplicaSupervisorHandle& supervisor) {
-                        arrived.loaded = ticks->loaded.load();
-                        caf::anon_send(supervisor, arrived, rank);
-                      });
+  const actors::WorkerArrived arrived{order.rank, order.incarnation, getpid()};
+  actors::keep_linked(
+      system, order.host, order.port, rank.address(),
+      [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, arrived, rank); });
   // The compute thread may be anywhere; the process' end is the end of it.
   _exit(1);
 }

@@ -23,7 +23,8 @@ struct EpochLinkOptions {
   std::string network;  // IP address or interface, see transport::GlooOptions
   std::string secret;   // the epoch's
   Duration connect_timeout = std::chrono::seconds(3);
-  Duration collective_timeout = std::chrono::seconds(30);
+  Duration collective_timeout =
+      std::chrono::hours(1);   // a last resort: who waits in vain is found by the ticks
   TickBoard* ticks = nullptr;  // outlives the link; may be unset
 };
 

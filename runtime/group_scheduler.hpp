@@ -60,6 +60,8 @@ class GroupScheduler {
   bool dispose(BlockReply reply);
   // What the last reply granted, less what was cancelled since; no slices if there was no reply.
   GroupPlan plan();
+  // Whether a result has one output for each sample of the step in flight, in order.
+  bool fits(const StepResult& result) const;
   // The result of the last plan. CHECKs that it fits.
   void commit(StepResult result, std::vector<CommittedToken>& committed);
 

@@ -150,6 +150,13 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
   CHECK(output == result.outputs.end(), "a step has more outputs than samples");
 }
 
+bool GroupScheduler::fits(const StepResult& result) const {
+  auto output = result.outputs.begin();
+  for (const Part& part : in_flight_)
+    if (part.samples && (output == result.outputs.end() || output++->sequence != part.sequence)) return false;
+  return output == result.outputs.end();
+}
+
 // Only now others may share what the step has filled.
 void GroupScheduler::advance(Sequence& sequence, std::int32_t tokens) {
   const std::int32_t begin = sequence.computed, end = begin + tokens;

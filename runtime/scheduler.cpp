@@ -110,6 +110,12 @@ std::optional<StepPlan> Scheduler::plan() {
   return plan;
 }
 
+bool Scheduler::fits(const StepResult& result) const {
+  const bool awaited = phase_ == Phase::in_flight && result.epoch == epoch_ && result.step == steps_ &&
+                       awaited_.contains(result.group);
+  return !awaited || groups_[result.group].fits(result);
+}
+
 std::vector<CommittedToken> Scheduler::commit(StepResult result) {
   std::vector<CommittedToken> committed;
   const GroupId group = result.group;

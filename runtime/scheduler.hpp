@@ -44,9 +44,11 @@ class Scheduler {
   // another generation is ignored. One that an epoch has overtaken makes no plan; propose may have more to
   // say then.
   std::optional<StepPlan> dispose(BlockReply reply);
-  // Every group answers, also one without work, in any order; the last result advances the sequences of the
-  // step in flight. A result that is not awaited (other epoch or step, or a second one of its group) yields
-  // nothing.
+  // Whether a result has what the step in flight awaits of its group; true for one that is not awaited.
+  bool fits(const StepResult& result) const;
+  // CHECKs that the result fits. Every group answers, also one without work, in any order; the last result
+  // advances the sequences of the step in flight. A result that is not awaited (other epoch or step, or a
+  // second one of its group) yields nothing.
   std::vector<CommittedToken> commit(StepResult result);
 
   // A new epoch after a fault: the step in flight is void for all. The groups in `lost` have lost their

@@ -136,9 +136,10 @@ void WorkerProcesses::begin(const WorkerOrder& order) {
 }
 
 std::unique_ptr<WorkerProcesses::Process> WorkerProcesses::spawn(const WorkerOrder& order) const {
+  FileDescriptor ticks = shared_memory_file("troupe-ticks", sizeof(TickBoard));
+  new (&*Shared<TickBoard>(ticks)) TickBoard;
   return std::make_unique<Process>(WorkerLife{order.rank, order.incarnation}, program_,
-                                   memory_file("troupe-order", to_text(order)),
-                                   shared_memory_file("troupe-ticks", sizeof(TickBoard)), make_pipe(),
+                                   memory_file("troupe-order", to_text(order)), std::move(ticks), make_pipe(),
                                    std::array{authority_.get(), certificate_.get(), key_.get()}, hang_limit_);
 }
 

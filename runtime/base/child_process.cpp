@@ -34,7 +34,9 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  signal(SIGINT, SIG_IGN);  // Ctrl-C is for the parent, which ends its children itself
+  // Ctrl-C, and what ends a service, are for the parent, which ends its children itself when it is done.
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
   // Out of the way of the final places first.
   int moved[16];
   for (std::size_t i = 0; i < files.size(); ++i) moved[i] = fcntl(files[i], F_DUPFD, end + 1);
@@ -71,11 +73,15 @@ ChildProcess::~ChildProcess() {
 }
 
 void ChildProcess::kill(int signal) {
-  if (!reaped_) ::kill(pid_, signal);  // not yet waited for, so the id is still its own
+  if (!reaped_) syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0u);
 }
 
 bool ChildProcess::ended() {
-  if (!reaped_) reaped_ = waitpid(pid_, &status_, WNOHANG) == pid_;
+  // Where SIGCHLD is ignored, the kernel has waited for it.
+  if (!reaped_) {
+    const pid_t ended = waitpid(pid_, &status_, WNOHANG);
+    reaped_ = ended == pid_ || (ended < 0 && errno == ECHILD);
+  }
   return reaped_;
 }
 

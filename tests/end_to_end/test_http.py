@@ -74,7 +74,7 @@ def test_status_of_a_server(server):
     code, table, _ = status_command(server.url)
     assert code == 0
     lines = table.splitlines()
-    assert lines[:3] == ["epoch           1", "state           serving", "last fault      none"]
+    assert lines[:3] == ["epoch           2", "state           serving", "last fault      none"]
     assert lines[4].split() == ["RANK", "NODE", "PID", "STATE", "STEP", "RESTARTS"]
     assert lines[5].split()[:4] == ["0", "0", str(server.process.pid), "serving"]
     for suffix in ["/", "/v1", "/v1/", "/v1/replica"]:
@@ -102,7 +102,7 @@ def test_replica_control_is_for_operators(server):
             code, raw, _ = status_command(controlled.url, "--json", TROUPE_API_KEY="k1")
             replica = json.loads(raw)
             assert (code == 0) == (replica["state"] == "serving")
-            if code == 0 and replica["epoch"] == 2:
+            if code == 0 and replica["epoch"] == 3:
                 break
         assert replica["ranks"][0]["restarts"] == 1
     finally:
