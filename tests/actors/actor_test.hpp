@@ -65,6 +65,7 @@ class ActorTest : public ::testing::Test {
     made.scheduler = {limits_, policy, 1, 0, metrics};
     made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, 0, metrics};
     made.build = runtime::build_id();
+    made.experts = std::int32_t(checkpoint()->config().n_routed_experts);
     made.own_threads = false;
     made.status = status;
     made.metrics = metrics;

@@ -41,7 +41,7 @@ NodeHandle::behavior_type threads_node(ThreadsNode self, ReplicaSupervisorHandle
         mine.incarnation = order.incarnation;
         mine.handle =
             self->spawn<caf::monitored>(worker, WorkerOptions{.ticks = &(*boards)[std::size_t(order.rank)]});
-        self->send(supervisor, WorkerArrived{order.rank, order.incarnation, 0, false, ""}, mine.handle);
+        self->send(supervisor, WorkerArrived{order.rank, order.incarnation, 0}, mine.handle);
       },
       [self](const KillWorker& order) {
         self->send_exit(self->state.workers[std::size_t(order.rank)].handle, caf::exit_reason::kill);

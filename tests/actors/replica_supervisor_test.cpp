@@ -252,7 +252,7 @@ TEST_F(SupervisorTest, AWorkerOfAnEarlierLifeIsSentAway) {
   const auto late = system.spawn(worker, WorkerOptions{.own_thread = false});
   self->monitor(late);
   const Epoch before = status->epoch;
-  self->send(supervisor, WorkerArrived{0, 0, 1234, false, ""}, late);
+  self->send(supervisor, WorkerArrived{0, 0, 1234}, late);
   run();
   bool gone = false;
   self->receive([&](const caf::down_msg& down) { gone = down.source == late.address(); },
