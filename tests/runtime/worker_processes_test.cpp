@@ -236,9 +236,12 @@ TEST(WorkerProcesses, AWorkerThatCannotBeStartedIsToldAsAnExit) {
   watched.wait_for_ticks(1);
   rlimit before{};
   getrlimit(RLIMIT_NOFILE, &before);
-  rlimit none = before;
-  none.rlim_cur = 3;
-  setrlimit(RLIMIT_NOFILE, &none);
+  rlimit few = before;
+  {  // three more, of the five that a start takes
+    const FileDescriptor first(dup(0)), second(dup(0)), third(dup(0));
+    few.rlim_cur = rlim_t(third.get() + 1);
+  }
+  setrlimit(RLIMIT_NOFILE, &few);
   watched.start("idle", 2, 4);
   const auto [seen, how] = watched.wait_for_exit();
   setrlimit(RLIMIT_NOFILE, &before);
