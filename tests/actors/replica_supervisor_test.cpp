@@ -7,6 +7,14 @@ namespace {
 
 using Kind = Drill::Kind;
 
+// A request to which only the scheduler matters.
+RequestHandle::behavior_type scheduler_listener(RequestHandle::pointer, SchedulerHandle* told) {
+  return {[](const TokenReady&) {},   [](const Refused&) {},
+          [](const Interrupted&) {},  [told](const SchedulerHandle& scheduler) { *told = scheduler; },
+          [](const GiveUp&) {},       [](const Credit&) {},
+          [](const CancelRequest&) {}};
+}
+
 class SupervisorTest : public ActorTest {
  protected:
   static std::vector<GenerationRequest> assorted() {
@@ -35,12 +43,7 @@ class SupervisorTest : public ActorTest {
   // As the edge tells every request of it.
   SchedulerHandle current_scheduler() {
     SchedulerHandle told;
-    const auto listener = system.spawn([&told](RequestHandle::pointer) -> RequestHandle::behavior_type {
-      return {[](const TokenReady&) {},   [](const Refused&) {},
-              [](const Interrupted&) {},  [&told](const SchedulerHandle& scheduler) { told = scheduler; },
-              [](const GiveUp&) {},       [](const Credit&) {},
-              [](const CancelRequest&) {}};
-    });
+    const auto listener = system.spawn(scheduler_listener, &told);
     self->send(edge, listener, std::make_shared<TerminalOnce>(std::make_shared<Reader>()));
     run();
     self->send_exit(listener, caf::exit_reason::user_shutdown);
