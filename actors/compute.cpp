@@ -12,26 +12,10 @@ caf::error failure(const std::exception& why) {
   return caf::make_error(caf::sec::runtime_error, std::string(why.what()));
 }
 
-// Says that the thread has nothing to do when it leaves, whatever happened.
-class Busy {
- public:
-  Busy(TickBoard* ticks, Activity with) : ticks_(ticks) {
-    if (ticks_) ticks_->enter(with);
-  }
-  ~Busy() {
-    if (ticks_) ticks_->enter(Activity::idle);
-  }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-
- private:
-  TickBoard* ticks_;
-};
-
 ModelLoaded load(ComputeState& state, const LoadModel& order) {
   // Asked again, after a cut link.
   if (state.cache) return {std::string(state.ops->arithmetic())};
-  const Busy busy(state.options.ticks, Activity::loading);
+  const Doing loading(state.options.ticks, Activity::loading);
   state.ops = kernels::make_cpu_ops(state.options.threads, state.options.ticks);
   state.checkpoint = std::make_shared<const model::Checkpoint>(model::Checkpoint::open(order.checkpoint));
   state.decoder = model::load_decoder(*state.checkpoint, *state.ops, sharding_of(order),
@@ -48,11 +32,10 @@ Joined join(ComputeState& state, const JoinEpoch& order, std::shared_ptr<runtime
   state.executor.reset();
   state.link = std::move(link);
   if (!order.experts.empty()) {
-    const Busy busy(state.options.ticks, Activity::loading);
     if (auto placed = state.decoder->place(transport::ExpertPlacement{order.experts}); !placed)
       throw Error(placed.error().message, "placement of experts");
   }
-  const Busy busy(state.options.ticks, Activity::joining);
+  const Doing joining(state.options.ticks, Activity::joining);
   state.link->connect();
   state.executor = std::make_unique<runtime::ModelExecutor>(
       *state.ops, *state.decoder, state.link->communicators(), GroupId(sharding_of(state.order).group()),

@@ -1,10 +1,9 @@
 #include "actors/node.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 
 #include "runtime/base/log.hpp"
+#include "runtime/base/thread_pool.hpp"
 #include "runtime/build_id.hpp"
 
 namespace troupe::actors {
@@ -13,10 +12,6 @@ namespace {
 using Self = NodeActor::stateful_pointer<NodeState>;
 using LocalSelf = NodeHandle::stateful_pointer<LocalNodeState>;
 using Seen = runtime::WorkerEvents::Seen;
-
-double milliseconds(Duration time) {
-  return std::chrono::duration<double, std::milli>(time).count();
-}
 
 runtime::WorkerEvents events_to(const NodeActor& node) {
   return {.exited =
@@ -38,18 +33,12 @@ runtime::WorkerEvents events_to(const NodeActor& node) {
               }};
 }
 
-int share_of_cpus(int workers) {
-  cpu_set_t allowed;
-  CHECK(sched_getaffinity(0, sizeof allowed, &allowed) == 0, "sched_getaffinity");
-  return std::max(1, CPU_COUNT(&allowed) / std::max(1, workers));
-}
-
 void start(Self self, const StartWorker& order) {
   const auto& settings = self->state.settings;
   runtime::WorkerOrder worker = settings.order;
   worker.rank = order.rank;
   worker.incarnation = order.incarnation;
-  worker.threads = settings.threads.value_or(share_of_cpus(order.ranks_of_node));
+  worker.threads = settings.threads.value_or(std::max(1, usable_cpus() / std::max(1, order.ranks_of_node)));
   self->state.processes->start(worker);
 }
 
@@ -109,8 +98,8 @@ NodeHandle::behavior_type local_node(LocalSelf self, ReplicaSupervisorHandle sup
     self->send(state.supervisor,
                WorkerExited{state.life.rank, state.life.incarnation, self->system().render(down.reason), {}});
   });
-  caf::anon_send(state.supervisor, NodeArrived{0, {}, runtime::build_id()},
-                 NodeHandle(self));  // its place is clear
+  caf::anon_send(state.supervisor, NodeArrived{0, {}, ""},
+                 NodeHandle(self));  // its place and build are clear
   return {
       [self](const StartWorker& order) {
         auto& state = self->state;

@@ -67,9 +67,11 @@ ReplicaSettings Replica::supervisor_settings() const {
                     .max_positions = options_.scheduler.max_model_len,
                     .blocks = options_.blocks,
                     .block_size = options_.scheduler.block_size};
-  settings.nodes = options_.processes ? options_.processes->nodes : 1;
+  if (options_.processes) {
+    settings.nodes = options_.processes->nodes;
+    settings.build = runtime::build_id();
+  }
   settings.experts = options_.experts;
-  settings.build = runtime::build_id();
   settings.scheduler = {options_.scheduler, options_.policy, plan.data_parallel, 0, metrics_};
   settings.blocks = {options_.blocks, options_.scheduler.block_size, options_.scheduler.prefix_caching, 0, 0,
                      metrics_};

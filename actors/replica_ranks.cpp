@@ -47,7 +47,7 @@ NodeWelcome ReplicaSupervisorState::node_arrived(const NodeArrived& arrived, con
     const bool lives = std::ranges::any_of(arrived.workers, [&](const LivingWorker& worker) {
       return worker.rank == i && worker.incarnation == rank.incarnation;
     });
-    if (lives && rank.state == Rank::State::dead) self_->send(handle, KillWorker{i, rank.incarnation});
+    if (lives && rank.state == Rank::State::dead) kill(i);
     if (lives) continue;  // it will come by itself
     if (rank.state == Rank::State::absent)
       start_worker(i);
@@ -123,9 +123,8 @@ void ReplicaSupervisorState::loaded(std::int32_t index, const ModelLoaded& model
 // The first time, it would fail again. Later the checkpoint was good once, so the worker is to blame.
 void ReplicaSupervisorState::load_failed(std::int32_t index, const std::string& why) {
   if (settings_.status->state == Status::loading) return give_up("the model cannot be loaded: " + why);
-  const Rank& rank = ranks_[std::size_t(index)];
   rank_died(index, "load_failed", {}, 0);
-  if (node_of(index)) self_->send(node_of(index), KillWorker{index, rank.incarnation});
+  kill(index);
 }
 
 void ReplicaSupervisorState::worker_exited(const WorkerExited& exited) {
@@ -141,7 +140,12 @@ void ReplicaSupervisorState::worker_hangs(const WorkerHangs& hangs) {
   const Rank* rank = find(hangs.rank, hangs.incarnation);
   if (!rank || rank->gone || settings_.status->state == Status::failed) return;
   rank_died(hangs.rank, runtime::to_string(hangs.hang), hangs.last, hangs.silent_ms);
-  if (node_of(hangs.rank)) self_->send(node_of(hangs.rank), KillWorker{hangs.rank, hangs.incarnation});
+  kill(hangs.rank);
+}
+
+void ReplicaSupervisorState::kill(std::int32_t index) {
+  // A node that is missing is told when it comes back.
+  if (node_of(index)) self_->send(node_of(index), KillWorker{index, ranks_[std::size_t(index)].incarnation});
 }
 
 void ReplicaSupervisorState::rank_died(std::int32_t index, const std::string& kind, const Tick& tick,
@@ -221,6 +225,11 @@ void ReplicaSupervisorState::find_blocked() {
     find_blocked_join();
 }
 
+// What a node said long ago is no evidence: it may be cut off.
+double ReplicaSupervisorState::waited_ms(const Rank& rank) const {
+  return now() - rank.heard > settings_.hang_limit / 2 ? 0 : rank.last.waited_ms;
+}
+
 void ReplicaSupervisorState::find_blocked_step() {
   const double limit = double(settings_.hang_limit.count()) * double(1 << std::min(stalls_, 8));
   std::vector<runtime::RankTick> all;
@@ -230,8 +239,7 @@ void ReplicaSupervisorState::find_blocked_step() {
     const Tick& tick = rank.last.tick;
     const bool idle = tick.activity == Activity::idle;
     if (!idle && (tick.activity != Activity::collective || tick.epoch != epoch_)) return;
-    // What a node said long ago is no evidence: it may be cut off.
-    if (rank.last.waited_ms < limit || now() - rank.heard > settings_.hang_limit / 2) return;
+    if (waited_ms(rank) < limit) return;
     waits |= !idle;
     all.push_back({i, tick});
   }
@@ -253,8 +261,7 @@ void ReplicaSupervisorState::find_blocked_join() {
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     const Rank& rank = ranks_[std::size_t(i)];
     const bool stuck = rank.state == Rank::State::joining && rank.last.tick.activity == Activity::collective;
-    const bool fresh = now() - rank.heard < settings_.hang_limit / 2;
-    if (stuck && fresh && rank.last.waited_ms >= double(settings_.hang_limit.count()))
+    if (stuck && waited_ms(rank) >= double(settings_.hang_limit.count()))
       return worker_hangs({i, rank.incarnation, runtime::Hang::asleep, rank.last.silent_ms, rank.last.tick});
   }
 }

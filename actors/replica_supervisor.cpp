@@ -12,10 +12,6 @@ namespace {
 
 using Status = ReplicaStatus::State;
 
-double milliseconds(Duration time) {
-  return std::chrono::duration<double, std::milli>(time).count();
-}
-
 // Nobody who has not been told can guess it.
 std::string draw_secret() {
   std::random_device device;

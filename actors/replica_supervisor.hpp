@@ -7,9 +7,7 @@
 #pragma once
 
 #include <atomic>
-#include <map>
 #include <mutex>
-#include <set>
 
 #include "actors/handles.hpp"
 #include "actors/kv_block_manager.hpp"
@@ -49,7 +47,7 @@ struct ReplicaSettings {
   LoadModel model;  // but for the rank
   std::int32_t nodes = 1;
   std::int32_t experts = 0;  // of the model
-  std::string build;         // of this program, which all nodes run
+  std::string build;         // of this program, which all nodes run; empty where there are no others
   SchedulerSettings scheduler;
   KvBlockManagerSettings blocks;
   runtime::RestartPolicy::Limits restarts;
@@ -142,6 +140,8 @@ class ReplicaSupervisorState {
   void loaded(std::int32_t rank, const ModelLoaded& model);
   void load_failed(std::int32_t rank, const std::string& why);
   void cut_off(std::int32_t rank);
+  void kill(std::int32_t rank);
+  double waited_ms(const Rank& rank) const;
   void node_lost(std::int32_t node);
   void find_blocked();
   void find_blocked_step();

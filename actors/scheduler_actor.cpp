@@ -41,9 +41,9 @@ void take_result(Self self, const runtime::StepResult& result) {
     log_event(LogLevel::error, "nonsense_result", {{"group", result.group}, {"step", result.step}});
     return self->quit(caf::make_error(caf::sec::runtime_error, "a worker's result does not fit its step"));
   }
-  const auto steps = state.scheduler->stats().steps;
+  const auto steps = state.scheduler->steps_committed();
   const auto tokens = state.scheduler->commit(result);
-  if (state.scheduler->stats().steps == steps) return;
+  if (state.scheduler->steps_committed() == steps) return;
   ++state.steps_in_epoch;
   finish_step(self, tokens);
   state.metrics->scheduler(state.scheduler->stats());

@@ -81,6 +81,8 @@ struct Settings {
 
   std::string config_file;
   bool show_config = false;
+
+  std::int64_t ranks() const { return tensor_parallel_size * data_parallel_size; }
 };
 
 // The table over `settings`, which it writes to and which must outlive it.

@@ -18,7 +18,8 @@ runtime::TlsIdentity read_identity(const config::Settings& settings) {
           read_file(settings.tls_key, max_pem_bytes)};
 }
 
-runtime::TlsIdentity make_identity() {
+runtime::TlsIdentity identity_of_launch(const config::Settings& settings) {
+  if (!settings.tls_ca.empty()) return read_identity(settings);
   const auto authority = CertificateAuthority::make("troupe launch", longest_launch);
   auto issued = authority.issue("localhost");
   return {authority.certificate_pem(), std::move(issued.certificate), std::move(issued.key)};

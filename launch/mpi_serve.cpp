@@ -14,16 +14,12 @@ namespace {
 
 using transport::MpiLaunch;
 
-runtime::TlsIdentity identity_of(const config::Settings& settings) {
-  return settings.tls_ca.empty() ? make_identity() : read_identity(settings);
-}
-
 // Tells the others where to join, then leaves MPI. Certificates of hosts stay where they are; those of the
 // launch go with it, which is on one host then.
 int lead(std::optional<MpiLaunch>& mpi, const config::Settings& settings,
          const std::filesystem::path& checkpoint) {
   try {
-    Launch launch{identity_of(settings), {}};
+    Launch launch{identity_of_launch(settings), {}};
     const std::string shared = settings.tls_ca.empty() ? to_text(launch.identity) : "";
     launch.door_opened = [&](std::uint16_t port) {
       mpi->broadcast(nlohmann::json{{"port", port}, {"identity", shared}}.dump());
@@ -42,8 +38,7 @@ int follow(std::optional<MpiLaunch>& mpi, const config::Settings& settings) {
   if (text.empty()) throw Error("the first node could not start; its message says why", "mpirun");
   const auto told = nlohmann::json::parse(text);
   const std::string shared = told.at("identity");
-  return run_node(node_settings(settings,
-                                shared.empty() ? read_identity(settings) : launch::identity_of(shared),
+  return run_node(node_settings(settings, shared.empty() ? read_identity(settings) : identity_of(shared),
                                 settings.control_host, told.at("port")));
 }
 

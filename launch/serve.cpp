@@ -50,8 +50,9 @@ int serve(const Arguments& arguments) {
   }
   const auto checkpoint = checkpoint_or_demo(settings.model);
   if (under_mpirun() && settings.nodes > 1) return serve_under_mpirun(settings, checkpoint);
-  return run_server(settings, checkpoint,
-                    {settings.tls_ca.empty() ? make_identity() : read_identity(settings), {}});
+  Launch launch;
+  if (settings.ranks() > 1) launch.identity = identity_of_launch(settings);
+  return run_server(settings, checkpoint, launch);
 }
 
 }  // namespace troupe::launch

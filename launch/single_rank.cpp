@@ -1,10 +1,9 @@
 #include "launch/single_rank.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 
 #include "kernels/cpu/cpu_ops.hpp"
+#include "runtime/base/thread_pool.hpp"
 #include "transport/local/local.hpp"
 
 namespace troupe::launch {
@@ -17,10 +16,7 @@ SingleRank::SingleRank(const model::Checkpoint& checkpoint, const config::Settin
           model::load_decoder(checkpoint, *ops, {.virtual_shards = int(settings.virtual_shards)}, limits)) {}
 
 int compute_threads(const config::Settings& settings) {
-  if (settings.threads) return int(*settings.threads);
-  cpu_set_t allowed;
-  CHECK(sched_getaffinity(0, sizeof allowed, &allowed) == 0, "sched_getaffinity");
-  return std::max(1, CPU_COUNT(&allowed));
+  return settings.threads ? int(*settings.threads) : usable_cpus();
 }
 
 model::ShardingPlan sharding(const config::Settings& settings, const model::Checkpoint& checkpoint) {

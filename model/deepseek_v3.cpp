@@ -21,22 +21,6 @@ namespace {
 // The norms inside the attention have upstream's default, whatever rms_norm_eps says.
 constexpr float inner_norm_epsilon = 1e-6f;
 
-// On the board for as long as it lives.
-class Loading {
- public:
-  explicit Loading(TickBoard* board) : board_(board) {
-    if (board_) board_->enter(Activity::loading);
-  }
-  ~Loading() {
-    if (board_) board_->enter(Activity::idle);
-  }
-  Loading(const Loading&) = delete;
-  Loading& operator=(const Loading&) = delete;
-
- private:
-  TickBoard* board_;
-};
-
 class DeepseekV3 final : public Decoder {
  public:
   DeepseekV3(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
@@ -373,7 +357,7 @@ Expected<void> DeepseekV3::place(const ExpertPlacement& placement) {
     return refuse("every rank has a part of each expert: only expert parallelism places them");
   if (auto possible = check_placement(placement, config_.n_routed_experts, plan_.ranks()); !possible)
     return possible;
-  const Loading loading(ticks_);
+  const Doing loading(ticks_, Activity::loading);
   place_experts(checkpoint_, plan_, placement, storage_, {.progress = nullptr, .ticks = ticks_}, weights_);
   placement_ = placement;
   return {};
@@ -384,7 +368,7 @@ Expected<void> DeepseekV3::place(const ExpertPlacement& placement) {
 std::unique_ptr<Decoder> load_deepseek_v3(const Checkpoint& checkpoint, kernels::Ops& ops,
                                           const ShardingPlan& plan, const DecoderLimits& limits,
                                           const LoadObservers& observers) {
-  const Loading loading(observers.ticks);
+  const Doing loading(observers.ticks, Activity::loading);
   return std::make_unique<DeepseekV3>(checkpoint, ops, plan, limits, observers);
 }
 

@@ -51,22 +51,6 @@ std::vector<std::int64_t> tokens_of_groups(const StepPlan& plan, int groups) {
   return tokens;
 }
 
-// The step on the board, until it ends in whatever way.
-class StepTicks {
- public:
-  StepTicks(TickBoard* board, const StepPlan& plan) : board_(board) {
-    if (board_) board_->begin_step(plan.epoch, plan.step);
-  }
-  ~StepTicks() {
-    if (board_) board_->enter(Activity::idle);
-  }
-  StepTicks(const StepTicks&) = delete;
-  StepTicks& operator=(const StepTicks&) = delete;
-
- private:
-  TickBoard* board_;
-};
-
 SequenceOutput output_of(SequenceId sequence, const kernels::SampledToken& sampled) {
   SequenceOutput output{sequence, sampled.token, sampled.logprob, {}};
   for (const auto& [token, logprob] : sampled.top) output.top.push_back({token, logprob});
@@ -86,7 +70,7 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
       cache_(std::move(cache)) {}
 
 StepResult ModelExecutor::execute(const StepPlan& plan) {
-  const StepTicks ticking(ticks_, plan);
+  const Doing stepping(ticks_, plan.epoch, plan.step);
   const TimePoint start = SteadyClock().now();
   const std::vector<std::int64_t> group_tokens =
       tokens_of_groups(plan, communicators_.world.size() / communicators_.group.size());

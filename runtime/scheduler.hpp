@@ -63,6 +63,7 @@ class Scheduler {
   std::int32_t groups() const { return std::int32_t(groups_.size()); }
   bool idle() const;  // no sequence that could run
   SchedulerStats stats() const;
+  std::uint64_t steps_committed() const { return committed_; }
   const SchedulerLimits& limits() const { return limits_; }
 
  private:

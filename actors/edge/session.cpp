@@ -10,6 +10,7 @@
 #include "actors/edge/api_key.hpp"
 #include "actors/edge/replica_pages.hpp"
 #include "actors/edge/status_pages.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors::edge {
@@ -246,12 +247,11 @@ net::awaitable<void> Session::refuse_and_close(Refusal refusal) {
 
 void Session::log_exchange(const char* end) const {
   const bool probe = resource_ && !resource_->needs_key;
-  nlohmann::json line = {
-      {"request_id", exchange_.request_id},
-      {"route", resource_ ? resource_->pattern : "unknown"},
-      {"status", status_},
-      {"end", end},
-      {"ms", std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began_).count()}};
+  nlohmann::json line = {{"request_id", exchange_.request_id},
+                         {"route", resource_ ? resource_->pattern : "unknown"},
+                         {"status", status_},
+                         {"end", end},
+                         {"ms", milliseconds(std::chrono::steady_clock::now() - began_)}};
   if (!generation_id_.empty()) line["generation"] = generation_id_;
   log_event(probe ? LogLevel::debug : LogLevel::info, "http_request", line);
 }

@@ -8,6 +8,10 @@ namespace troupe {
 using TimePoint = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 
+constexpr double milliseconds(Duration time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
 class Clock {
  public:
   virtual ~Clock() = default;

@@ -1,5 +1,7 @@
 #include "runtime/base/thread_pool.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <string>
 #include <system_error>
@@ -29,6 +31,12 @@ void await_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
 }
 
 }  // namespace
+
+int usable_cpus() {
+  cpu_set_t allowed;
+  CHECK(sched_getaffinity(0, sizeof allowed, &allowed) == 0, "sched_getaffinity");
+  return std::max(1, CPU_COUNT(&allowed));
+}
 
 ThreadPool::ThreadPool(int threads, TickBoard* ticks) : ticks_(ticks) {
   CHECK(threads >= 1, "a pool has at least its caller");

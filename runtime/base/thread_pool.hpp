@@ -16,6 +16,9 @@
 
 namespace troupe {
 
+// CPUs that this process may run on at a time; at least 1.
+int usable_cpus();
+
 class ThreadPool {
  public:
   // threads: the caller and threads - 1 more. ticks, if not null, outlives the pool: each finished range is a

@@ -55,7 +55,6 @@ struct TickBoard {
   std::atomic<Activity> activity{Activity::idle};
   std::atomic<Collective> collective{Collective::none};  // of activity collective
   std::atomic<std::uint64_t> loaded_bytes{0};            // weights read since the process began
-  std::atomic<bool> loaded{false};                       // all of them are there
 
   void piece_done() { count.fetch_add(1, std::memory_order_relaxed); }  // any thread
   void enter(Activity now) {
@@ -86,5 +85,25 @@ struct TickBoard {
   Tick read() const { return {count, epoch, step, layer, collectives, activity, collective, loaded_bytes}; }
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::is_standard_layout_v<TickBoard>);
+
+// Something on a board for as long as it lives; afterwards the board says idle, whatever happened. board: may
+// be null, outlives it.
+class Doing {
+ public:
+  Doing(TickBoard* board, Activity what) : board_(board) {
+    if (board_) board_->enter(what);
+  }
+  Doing(TickBoard* board, Epoch epoch, StepId step) : board_(board) {  // a step
+    if (board_) board_->begin_step(epoch, step);
+  }
+  ~Doing() {
+    if (board_) board_->enter(Activity::idle);
+  }
+  Doing(const Doing&) = delete;
+  Doing& operator=(const Doing&) = delete;
+
+ private:
+  TickBoard* board_;
+};
 
 }  // namespace troupe

@@ -14,7 +14,6 @@
 #include "actors/request.hpp"
 #include "actors/scheduler_actor.hpp"
 #include "model/checkpoint.hpp"
-#include "runtime/build_id.hpp"
 #include "tests/actors/reader.hpp"
 
 namespace troupe::actors {
@@ -65,7 +64,6 @@ class ActorTest : public ::testing::Test {
                   .block_size = limits_.block_size};
     made.scheduler = {limits_, policy, 1, 0, metrics};
     made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, 0, metrics};
-    made.build = runtime::build_id();
     made.experts = std::int32_t(model::Checkpoint::open(DEMO_MODEL).config().n_routed_experts);
     made.own_threads = false;
     made.status = status;
