@@ -103,13 +103,13 @@ std::uint16_t open_door(caf::actor_system& system, const ReplicaSupervisorHandle
   return *opened;
 }
 
-bool keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
-                 const caf::actor_addr& whole,
-                 const std::function<void(const ReplicaSupervisorHandle&)>& introduce) {
+caf::error keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
+                       const caf::actor_addr& whole,
+                       const std::function<void(const ReplicaSupervisorHandle&)>& introduce) {
   caf::scoped_actor self{system};
   self->monitor(whole);
   TimePoint last_linked = SteadyClock().now();
-  bool over = false;
+  std::optional<caf::error> over;
   std::string last_error;
   for (;;) {
     const Probe head = probe(host, port);
@@ -118,7 +118,9 @@ bool keep_linked(caf::actor_system& system, const std::string& host, std::uint16
     const auto patience = head == Probe::refused  ? head_gone
                           : head == Probe::silent ? host_gone
                                                   : link_refused;
-    if (over || SteadyClock().now() - last_linked > patience) return over;
+    if (over) return *over;
+    if (SteadyClock().now() - last_linked > patience)
+      return caf::make_error(caf::sec::cannot_connect_to_node);
     auto supervisor =
         head == Probe::reachable
             ? caf::openssl::remote_actor<ReplicaSupervisorHandle>(system, host, port)
@@ -126,20 +128,23 @@ bool keep_linked(caf::actor_system& system, const std::string& host, std::uint16
     if (supervisor) {
       self->monitor(*supervisor);
       introduce(*supervisor);
-      std::string why;
       self->receive([&](const caf::down_msg& down) {
-        over = down.source == whole || down.reason == caf::exit_reason::user_shutdown;
-        why = system.render(down.reason);
+        if (down.source == whole || down.reason == caf::exit_reason::user_shutdown)
+          over = down.reason;
+        else
+          log_event(
+              LogLevel::warning, "link_lost",
+              {{"pid", getpid()}, {"host", host}, {"port", port}, {"reason", system.render(down.reason)}});
       });
-      if (!over)
-        log_event(LogLevel::warning, "link_lost",
-                  {{"pid", getpid()}, {"host", host}, {"port", port}, {"reason", why}});
       last_linked = SteadyClock().now();
     } else {
       if (const auto why = system.render(supervisor.error()); why != std::exchange(last_error, why))
         log_event(LogLevel::warning, "no_link", {{"host", host}, {"port", port}, {"error", why}});
-      self->receive([&](const caf::down_msg& down) { over |= down.source == whole; },
-                    caf::after(between_attempts) >> [] {});
+      self->receive(
+          [&](const caf::down_msg& down) {
+            if (down.source == whole) over = down.reason;
+          },
+          caf::after(between_attempts) >> [] {});
     }
   }
 }

@@ -31,10 +31,10 @@ std::uint16_t open_door(caf::actor_system& system, const ReplicaSupervisorHandle
                         const std::string& host, std::uint16_t port);
 
 // Connects to the supervisor and introduces, again and again whenever the link breaks, until `whole` or the
-// replica ends (then it returns true), or the head has been gone for too long (false). Blocks; one call a
-// process.
-bool keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
-                 const caf::actor_addr& whole,
-                 const std::function<void(const ReplicaSupervisorHandle&)>& introduce);
+// replica ends, for the reason that it returns, or the head has been gone for too long
+// (cannot_connect_to_node). Blocks; one call a process.
+caf::error keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
+                       const caf::actor_addr& whole,
+                       const std::function<void(const ReplicaSupervisorHandle&)>& introduce);
 
 }  // namespace troupe::actors

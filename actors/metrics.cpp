@@ -86,6 +86,8 @@ struct Metrics::Families {
           .Name("troupe_faults_total")
           .Help("Deaths, hangs and cuts that ended an epoch, by kind, culprit and what it was in.")
           .Register(registry);
+  Gauge& fault_step = gauge("last_fault_step", "The step in which the last fault's culprit was.");
+  Gauge& fault_layer = gauge("last_fault_layer", "The layer in which it was; -1: in none.");
   Histogram& recovery_seconds =
       histogram("recovery_seconds", "From the notice of a fault until serving again.", latency_seconds);
   Counter& stale = counter("stale_messages_total", "Messages of an older epoch, dropped.");
@@ -208,12 +210,14 @@ void Metrics::loaded(int rank, std::uint64_t bytes) {
   labels["rank"] = std::to_string(rank);
   f.loaded_seen[rank].to(bytes, f.loaded.Add(labels));
 }
-void Metrics::fault(const std::string& kind, std::optional<int> rank, const std::string& collective) {
+void Metrics::fault(const std::string& kind, std::optional<int> rank, const Tick& last) {
   auto labels = families_->labels;
   labels["kind"] = kind;
   labels["rank"] = rank ? std::to_string(*rank) : "";
-  labels["collective"] = collective;
+  labels["collective"] = to_string(last.collective);
   families_->faults.Add(labels).Increment();
+  families_->fault_step.Set(double(last.step));
+  families_->fault_layer.Set(double(last.layer));
 }
 void Metrics::recovered(std::chrono::duration<double> since_fault) {
   families_->recovery_seconds.Observe(since_fault.count());

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "runtime/base/ticks.hpp"
 #include "runtime/blocks.hpp"
 #include "runtime/scheduler.hpp"
 
@@ -38,7 +39,7 @@ class Metrics {
   void epoch(Epoch now);
   void loaded(int rank, std::uint64_t bytes);  // of weights, since the rank's process began
   void worker_restarted();
-  void fault(const std::string& kind, std::optional<int> rank, const std::string& collective);
+  void fault(const std::string& kind, std::optional<int> rank, const Tick& last);  // of the culprit
   void recovered(std::chrono::duration<double> since_fault);
   void stale_message();  // dropped because its epoch is over
 

@@ -126,12 +126,18 @@ void ReplicaSupervisorState::joined(std::int32_t rank) {
   if (++joined_ == ranks_.size()) serve();
 }
 
-// A rank could not meet another. If one died, its end is told otherwise; if not, they try again.
+// A rank could not meet another, or not have its experts. If one died, its end is told otherwise; if not,
+// they try again, after some failures with the experts where they were.
 void ReplicaSupervisorState::join_failed(std::int32_t rank, const std::string& why) {
   constexpr std::chrono::milliseconds first_pause{50}, longest_pause{5000};
+  constexpr int patience_with_placement = 3;
   log_event(LogLevel::warning, "join_failed", {{"rank", rank}, {"epoch", epoch_}, {"error", why}});
   const auto pause = std::min(longest_pause, first_pause * (1 << std::min(failed_joins_++, 10)));
   not_before_ = now() + pause;
+  if (failed_joins_ >= patience_with_placement && experts_ != served_experts_) {
+    log_event(LogLevel::error, "placement_taken_back", {{"error", why}});
+    experts_ = served_experts_;
+  }
   end_epoch({});
   self_->delayed_send(self_, pause, epoch_);
 }
@@ -144,6 +150,7 @@ void ReplicaSupervisorState::share_address(const RankAddress& address) {
 
 void ReplicaSupervisorState::serve() {
   failed_joins_ = 0;
+  served_experts_ = experts_;
   std::vector<WorkerHandle> workers;
   for (const Rank& rank : ranks_) workers.push_back(rank.worker);
   settings_.status->state = Status::serving;
@@ -175,7 +182,7 @@ void ReplicaSupervisorState::note_fault(std::optional<std::int32_t> rank, const 
              {"layer", tick.layer},
              {"collective", troupe::to_string(tick.collective)},
              {"detected_ms", detected_ms}});
-  settings_.metrics->fault(kind, rank, troupe::to_string(tick.collective));
+  settings_.metrics->fault(kind, rank, tick);
   // Until everything is back, it is one recovery, counted from its first fault.
   if (std::exchange(recovered_, false)) fault_at_ = now();
   fault_ = std::move(fault);
@@ -251,7 +258,8 @@ void ReplicaSupervisorState::give_up(const std::string& why) {
 
 void ReplicaSupervisorState::place(const PlaceExpert& order) {
   if (experts_.empty())
-    experts_ = transport::ExpertPlacement::spread(settings_.experts, settings_.ranks()).holders;
+    experts_ = served_experts_ =
+        transport::ExpertPlacement::spread(settings_.experts, settings_.ranks()).holders;
   experts_[std::size_t(order.expert)] = order.ranks;
   log_event(LogLevel::info, "expert_placed", {{"expert", order.expert}, {"ranks", order.ranks}});
   end_epoch({});

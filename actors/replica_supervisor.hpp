@@ -159,9 +159,10 @@ class ReplicaSupervisorState {
   std::vector<KvBlockManagerHandle> blocks_;  // by group
   std::vector<Rank> ranks_;
   std::vector<Node> nodes_;
-  std::vector<Part> parts_;                         // the scheduler, then the block managers
-  std::vector<std::vector<std::int32_t>> experts_;  // ranks by expert; empty: as they are spread by default
-  std::string arithmetic_;                          // of all ranks
+  std::vector<Part> parts_;  // the scheduler, then the block managers
+  // Ranks by expert, as ordered and as they last served; empty: as they are spread by default.
+  std::vector<std::vector<std::int32_t>> experts_, served_experts_;
+  std::string arithmetic_;  // of all ranks
 
   Epoch epoch_ = 0;
   bool stopped_ = false;  // the scheduler has let go of the epoch before

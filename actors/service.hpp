@@ -113,7 +113,7 @@ struct ModelInfo {
 struct RankView {
   std::int32_t rank = 0, node = 0;
   std::int64_t pid = 0;        // of its process, on its node
-  std::string state;           // "loading", "serving", "recovering" or "failed"
+  std::string state;           // of ReplicaSupervisorState::Rank::State, such as "loading" or "cut_off"
   StepId step = 0;             // the last one begun in this epoch; 0: none
   std::uint64_t restarts = 0;  // since the replica began
 };

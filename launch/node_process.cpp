@@ -10,6 +10,7 @@
 #include "transport/gloo/gloo.hpp"
 
 namespace troupe::launch {
+
 actors::NodeSettings node_settings(const config::Settings& settings, runtime::TlsIdentity identity,
                                    const std::string& host, std::uint16_t port) {
   actors::NodeSettings node;
@@ -25,7 +26,7 @@ actors::NodeSettings node_settings(const config::Settings& settings, runtime::Tl
 }
 
 int run_node(actors::NodeSettings settings) {
-  const sigset_t stop = block_stop_signals();
+  const sigset_t stop = block_stop_signals(false);
   actors::LinkedConfig config(settings.identity);
   caf::actor_system system{config};
   const auto here = system.spawn(actors::node, settings);
@@ -33,13 +34,16 @@ int run_node(actors::NodeSettings settings) {
     while (!over.stop_requested())
       if (stop_signal_came(stop)) return caf::anon_send(here, caf::ok_atom::value);
   });
-  const bool ended = actors::keep_linked(
+  const caf::error end = actors::keep_linked(
       system, settings.order.host, settings.order.port, here.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(here, supervisor); });
   caf::anon_send(here, caf::ok_atom::value);
-  if (!ended)
-    throw Error("the replica's first node cannot be reached",
-                settings.order.host + ":" + std::to_string(settings.order.port), "start the replica again");
+  const std::string replica = settings.order.host + ":" + std::to_string(settings.order.port);
+  if (end == caf::sec::cannot_connect_to_node)
+    throw Error("the replica's first node cannot be reached", replica, "start the replica again");
+  if (end == caf::sec::invalid_argument)
+    throw Error("the replica refuses this node: " + end.context().get_as<std::string>(0), replica,
+                "see `troupe status`, and run the same program as the other nodes");
   return 0;
 }
 

@@ -19,10 +19,6 @@ std::chrono::milliseconds in_ms(config::Seconds time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time);
 }
 
-std::int64_t ranks(const config::Settings& settings) {
-  return settings.tensor_parallel_size * settings.data_parallel_size;
-}
-
 // Of each rank.
 runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoint& checkpoint,
                         std::int32_t max_model_len) {
@@ -32,7 +28,7 @@ runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoin
   const runtime::KvShape shape{model::cache_bytes_per_token(checkpoint.config()),
                                std::int32_t(settings.block_size), max_model_len};
   // A node's ranks share its memory and hold, together, about its share of the weights.
-  const std::size_t nodes = std::size_t(settings.nodes), ranks_here = std::size_t(ranks(settings)) / nodes;
+  const std::size_t nodes = std::size_t(settings.nodes), ranks_here = std::size_t(settings.ranks()) / nodes;
   auto size = runtime::kv_size(budget, shape, runtime::memory_limit() / ranks_here,
                                (runtime::memory_resident() + checkpoint.total_bytes() / nodes) / ranks_here);
   if (!budget.bytes) size = runtime::at_most(size, shape, std::int32_t(settings.max_num_seqs));
@@ -164,10 +160,10 @@ actors::ReplicaOptions::Processes processes(const config::Settings& settings, co
 
 int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,
                const Launch& launch) {
-  const sigset_t stop = block_stop_signals();
+  const sigset_t stop = block_stop_signals(true);
   set_log_level(parse_log_level(settings.log_level));
   auto options = replica_options(settings, checkpoint);
-  if (ranks(settings) > 1) options.processes = processes(settings, launch);
+  if (settings.ranks() > 1) options.processes = processes(settings, launch);
   const auto replica = std::make_shared<actors::Replica>(std::move(options));
   actors::edge::HttpServer server(edge_options(settings.edge), replica);
   log_event(LogLevel::info, "listening", {{"host", settings.edge.host}, {"port", server.port()}});

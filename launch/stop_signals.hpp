@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM, waited for instead of striking a thread.
+// Signals that end a process, waited for instead of striking a thread.
 #pragma once
 
 #include <signal.h>
@@ -12,14 +12,20 @@ namespace troupe::launch {
 
 constexpr std::chrono::milliseconds stop_signal_poll{200};
 
-// Before any thread is started.
-inline sigset_t block_stop_signals() {
+// Before any thread is started. SIGUSR1 is the way to end a replica under mpirun, which passes it on to all
+// nodes: its SIGTERM is followed by SIGKILL at once, and leaves no time to end streams. Only the first node
+// heeds it, the others end with the replica.
+inline sigset_t block_stop_signals(bool first_node) {
   signal(SIGPIPE, SIG_IGN);  // a peer that left is an error of its own write
   signal(SIGCHLD, SIG_DFL);  // a launcher may have left it ignored, and children are waited for here
   sigset_t stop;
   sigemptyset(&stop);
   sigaddset(&stop, SIGINT);
   sigaddset(&stop, SIGTERM);
+  if (first_node)
+    sigaddset(&stop, SIGUSR1);
+  else
+    signal(SIGUSR1, SIG_IGN);
   CHECK(pthread_sigmask(SIG_BLOCK, &stop, nullptr) == 0, "pthread_sigmask");
   return stop;
 }

@@ -34,9 +34,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  // Ctrl-C, and what ends a service, are for the parent, which ends its children itself when it is done.
-  signal(SIGINT, SIG_IGN);
-  signal(SIGTERM, SIG_IGN);
+  // Ctrl-C, and what else ends a service, are for the parent, which ends its children itself when it is done.
+  for (const int stop : {SIGINT, SIGTERM, SIGUSR1}) signal(stop, SIG_IGN);
   // Out of the way of the final places first.
   int moved[16];
   for (std::size_t i = 0; i < files.size(); ++i) moved[i] = fcntl(files[i], F_DUPFD, end + 1);

@@ -28,6 +28,7 @@ struct Script {
   bool cannot_join = false;
   std::string arithmetic = "f32";
   int loads = 0;
+  std::vector<JoinEpoch> joins;
   std::vector<RankAddress> addresses;
 };
 WorkerHandle::behavior_type scripted_worker(WorkerHandle::pointer, Script* script) {
@@ -36,6 +37,7 @@ WorkerHandle::behavior_type scripted_worker(WorkerHandle::pointer, Script* scrip
             return ModelLoaded{script->arithmetic};
           },
           [script](const JoinEpoch& order) -> caf::result<Joined> {
+            script->joins.push_back(order);
             if (script->cannot_join) return caf::make_error(caf::sec::runtime_error, "rank 1 is missing");
             return Joined{order.epoch};
           },
@@ -54,6 +56,7 @@ class RanksTest : public ::testing::Test {
     ReplicaSettings settings;
     settings.model.tensor_parallel = ranks;
     settings.nodes = ranks;
+    settings.experts = 4;
     settings.scheduler = {{}, "decode_first", 1, 0, metrics};
     settings.blocks = {512, 16, true, 0, 0, metrics};
     settings.build = "one";
@@ -114,7 +117,8 @@ class RanksTest : public ::testing::Test {
   static Tick waiting(Epoch epoch, std::uint32_t collectives) {
     Tick tick;
     tick.epoch = epoch;
-    tick.step = 1;
+    tick.step = 7;
+    tick.layer = 3;
     tick.collectives = collectives;
     tick.activity = Activity::collective;
     return tick;
@@ -173,6 +177,28 @@ TEST_F(RanksTest, RanksThatCannotMeetTryAgainAfterEverLongerPauses) {
   pass(std::chrono::milliseconds(1));
   EXPECT_EQ(status->epoch, first + 1);
   EXPECT_EQ(status->state, State::serving);
+}
+
+TEST_F(RanksTest, APlacementThatCannotBeHadIsTakenBack) {
+  using Holders = std::vector<std::vector<std::int32_t>>;
+  self->send(supervisor, PlaceExpert{3, {0, 1}});
+  run();
+  const Holders held{{0}, {0}, {1}, {0, 1}};
+  EXPECT_EQ(scripts[1].joins.back().experts, held);
+  EXPECT_EQ(status->state, State::serving);
+
+  scripts[1].cannot_join = true;
+  self->send(supervisor, PlaceExpert{3, {0}});
+  run();
+  const Holders wanted{{0}, {0}, {1}, {0}};
+  for (const int pause : {50, 100}) {
+    EXPECT_EQ(scripts[1].joins.back().experts, wanted);
+    pass(std::chrono::milliseconds(pause));
+  }
+  scripts[1].cannot_join = false;
+  pass(std::chrono::milliseconds(200));
+  EXPECT_EQ(status->state, State::serving);
+  EXPECT_EQ(scripts[1].joins.back().experts, held);
 }
 
 TEST_F(RanksTest, APauseEndsAlsoWhenAnotherEpochBeganMeanwhile) {
@@ -276,6 +302,10 @@ TEST_F(RanksTest, OfRanksThatAllWaitTheOneBehindIsKilledTheSecondTime) {
   EXPECT_EQ(status->epoch, before + 1);
   EXPECT_EQ(status->state, State::serving) << "they met anew";
   EXPECT_EQ(status->view().last_fault->rank, 1);
+  const std::string page = metrics->text();
+  for (const char* line :
+       {"last_fault_step{model_name=\"demo\"} 7\n", "last_fault_layer{model_name=\"demo\"} 3\n"})
+    EXPECT_NE(page.find(line), page.npos) << line;
   EXPECT_TRUE(orders[1].kills.empty());
   tell_ticks(799, 5, 4);
   EXPECT_TRUE(orders[1].kills.empty());

@@ -20,7 +20,7 @@ class Strike:
     broken: list = dataclasses.field(default_factory=list)
     detection: float | None = None  # from the strike to the log's fault line
     recovery: float | None = None  # from the strike to the log's recovered line
-    gap: float | None = None  # the longest silence that a client saw in a stream
+    silences: list = dataclasses.field(default_factory=list)  # the longest one of each stream that was in flight
     collective: str | None = None  # what the culprit did, as the log says
 
 
@@ -73,30 +73,31 @@ class Campaign:
         fault = FAULTS[kind](replica, draw)
         strike = Strike(number, kind, time.time())
         self.strikes.append(strike)
+        streams.gaps.clear()
+        in_flight = streams.with_output()
         try:
-            strike.broken += self.endure(replica, streams, fault, before)
+            strike.broken += self.endure(replica, streams, in_flight, fault, before)
         except (TimeoutError, OSError, AssertionError) as problem:
             strike.broken.append(f"{type(problem).__name__}: {problem}; the replica: {json.dumps(replica.replica())}")
-        self.measure(strike, fault, replica, streams)
+        self.measure(strike, fault, replica)
+        strike.silences = streams.silences(in_flight, fault.struck)
         self.say(f"{number:4} {kind:22} {'; '.join(strike.broken) or 'ok'}")
 
     @staticmethod
-    def endure(replica, streams, fault, before):
-        """The fault from the strike to the end of its recovery; what is broken then."""
-        in_flight = streams.with_output()
+    def endure(replica, streams, in_flight, fault, before):
+        """The fault from the strike to the end of its recovery, and until all streams go on; what is broken then."""
         fault.now_strike()
         wait_until(fault.done, invariants.RECOVERY_SECONDS, "recovery")
         whole = time.time()
         survivors = in_flight & streams.with_output()
         broken = fault.heal() or []
-        wait_until(lambda: streams.last_event > whole, invariants.RECOVERY_SECONDS, "streams go on")
+        wait_until(lambda: streams.have_gone_on(in_flight, whole), invariants.RECOVERY_SECONDS, "all streams go on")
         return broken + invariants.after_fault(replica, before, fault, survivors)
 
     @staticmethod
-    def measure(strike, fault, replica, streams):
+    def measure(strike, fault, replica):
         line, end = replica.log.find("fault", fault.struck), replica.log.find("recovered", fault.struck)
         if line:
             strike.detection, strike.collective = line["at"] - fault.struck, line.get("collective")
         if end:
             strike.recovery = end["at"] - fault.struck
-        strike.gap = streams.largest_gap(fault.struck, time.time())

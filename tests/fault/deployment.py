@@ -95,11 +95,16 @@ class Log:
             return None
 
     def find(self, name, since=0.0, **fields):
-        """The first event of that name, at that time or later, with those fields."""
-        for event in self.events[::-1] if not since else self.events:
+        """The first event of that name at that time or later, without a time the last one, with those fields."""
+        found = None
+        for event in reversed(self.events):
+            if event["at"] < since - 1:  # lines of several processes are nearly in order
+                break
             if event["event"] == name and event["at"] >= since - 0.001 and all(event.get(k) == v for k, v in fields.items()):
-                return event
-        return None
+                found = event
+                if not since:
+                    break
+        return found
 
     def close(self):
         self.over.set()
@@ -110,14 +115,12 @@ class Deployment:
     """One replica: the server, in this network namespace, and its workers."""
 
     hosts = ["127.0.0.1"]  # who needs certificates; the server is the first
-
-    flags = []
+    command = [BINARY, "serve", *FLAGS]
 
     def start(self):
         self.certificates = self.make_certificates()
         with open(self.log_path, "ab") as log:
-            command = [BINARY, "serve", "--port", "0", *FLAGS, *self.tls(self.hosts[0]), *self.flags]
-            self.process = subprocess.Popen(command, stderr=log)
+            self.process = subprocess.Popen([*self.command, "--port", "0", *self.tls(self.hosts[0])], stderr=log)
         self.log = Log(self.log_path)
         self.pid = self.process.pid
         self.port = self.await_event("listening")["port"]

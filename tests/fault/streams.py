@@ -118,15 +118,14 @@ def first_difference(was, now):
 
 
 class Streams:
-    """Client threads; gaps and failures carry wall times, as log lines do."""
-
-    shortest_gap = 0.03  # seconds; shorter ones are steps
+    """Client threads. All times are wall times, as in log lines. A stream is a pair of its slot and its first event."""
 
     def __init__(self, url, seed, in_flight=10):
         self.client = openai.OpenAI(base_url=url + "/v1", api_key="none", max_retries=0, timeout=30)
         self.model = self.client.models.list().data[0].id
         self.seed, self.in_flight = seed, in_flight
-        self.reference, self.failures, self.gaps = [], [], []
+        self.reference, self.failures = [], []
+        self.gaps = []  # stream, end and length of each silence since they were last cleared
         self.open = {}  # slot: when its request's first and last event came; one that waits for its first is not there
         self.last_event = 0.0
         self.completed = 0
@@ -172,21 +171,28 @@ class Streams:
     def note_event(self, slot):
         now = time.time()
         first, before = self.open.get(slot, (now, now))
-        if now - before > self.shortest_gap:
-            self.gaps.append((before, now))
+        self.gaps.append(((slot, first), now, now - before))
         self.open[slot] = first, now
         self.last_event = now
 
     def with_output(self):
-        """What is in flight and has had an event: pairs of slot and first event."""
+        """What is in flight and has had an event."""
         return {(slot, first) for slot, (first, _) in list(self.open.items())}
 
     def fail(self, number, what):
         self.failures.append((time.time(), f"request {number} of the mix: {what}"))
 
-    def largest_gap(self, begin, end):
-        """Between two events of one stream, somewhere in that time; seconds."""
-        return max((b - a for a, b in list(self.gaps) if a < end and b > begin), default=0.0)
+    def have_gone_on(self, streams, since):
+        """Each has had an event after that, or has ended."""
+        return all(slot not in self.open or self.open[slot] > (first, since) for slot, first in streams)
+
+    def silences(self, streams, since):
+        """The longest silence of each that ended after that; seconds."""
+        longest = dict.fromkeys(streams, 0.0)
+        for stream, end, seconds in list(self.gaps):
+            if end > since and stream in longest:
+                longest[stream] = max(longest[stream], seconds)
+        return list(longest.values())
 
     def finish(self, seconds=60):
         """Lets what is in flight come to its end."""

@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 import invariants
+import mpi_replica
 import two_nodes
 from campaign import Campaign
 from deployment import BINARY
@@ -41,6 +42,14 @@ def test_streams_survive_faults_between_two_nodes():
     if reason := two_nodes.reason_to_skip():
         pytest.skip(reason)
     assert two_nodes.enter([sys.executable, str(SOAK), "--nodes", "2", "--faults", "9", "--seed", "2", "--faults-of", "pull_cable,lose_node,kill"]) == 0
+
+
+def test_streams_survive_faults_under_mpirun():
+    if reason := mpi_replica.reason_to_skip():
+        pytest.skip(reason)
+    campaign = Campaign(seed=3, kinds=["kill", "stop", "lose_node"], deploy=mpi_replica.MpiReplica, say=print)
+    failures = campaign.run(range(6), kept_log="mpirun-fault.log")
+    assert not failures, "\n".join(failures)
 
 
 def test_two_nodes_script():

@@ -60,8 +60,7 @@ class TwoNodes(Deployment):
     """The head in this namespace, the second node in the other."""
 
     hosts = [HEAD, SECOND]
-
-    flags = ["--nodes", "2", "--control-host", HEAD, "--tensor-interface", "cable"]
+    command = [*Deployment.command, "--nodes", "2", "--control-host", HEAD, "--tensor-interface", "cable"]
     node = None
 
     def start(self):

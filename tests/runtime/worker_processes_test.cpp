@@ -31,7 +31,7 @@ bool has_what_it_needs(const WorkerOrder& order) {
 [[noreturn]] void tick_when_told(TickBoard& ticks) {
   sigset_t told;
   sigemptyset(&told);
-  sigaddset(&told, SIGUSR1);
+  sigaddset(&told, SIGUSR2);
   sigprocmask(SIG_BLOCK, &told, nullptr);
   ticks.piece_done();  // ready
   for (int signal = 0;; ticks.piece_done()) sigwait(&told, &signal);
@@ -222,7 +222,7 @@ TEST(WorkerProcesses, SilenceIsThatOfTheLastTick) {
   EXPECT_TRUE(watched.wait_for([&] { return !watched.ticks.empty() && watched.ticks[0].tick.count == 1; }));
   for (std::uint64_t count = 2; count < 8; ++count) {
     EXPECT_TRUE(watched.wait_for([&] { return watched.ticks[0].silence > milliseconds(200); }));
-    kill((*watched).living().at(0).pid, SIGUSR1);
+    kill((*watched).living().at(0).pid, SIGUSR2);
     EXPECT_TRUE(watched.wait_for([&] {
       const auto& seen = watched.ticks[0];
       EXPECT_TRUE(seen.tick.count < count || seen.silence < milliseconds(200)) << "that of the tick before";
