@@ -8,8 +8,8 @@ namespace {
 
 using Self = ComputeHandle::stateful_pointer<ComputeState>;
 
-caf::error failure(const std::exception& why) {
-  return caf::make_error(caf::sec::runtime_error, std::string(why.what()));
+caf::error failure(const std::exception& why, caf::sec kind = caf::sec::runtime_error) {
+  return caf::make_error(kind, std::string(why.what()));
 }
 
 ModelLoaded load(ComputeState& state, const LoadModel& order) {
@@ -26,15 +26,17 @@ ModelLoaded load(ComputeState& state, const LoadModel& order) {
   return {std::string(state.ops->arithmetic())};
 }
 
-// The weights and what the cache holds stay.
-Joined join(ComputeState& state, const JoinEpoch& order, std::shared_ptr<runtime::EpochLink> link) {
+void place(ComputeState& state, const JoinEpoch& order) {
   CHECK(state.decoder != nullptr, "a rank joins an epoch when it has its weights");
   state.executor.reset();
+  if (order.experts.empty()) return;
+  if (auto placed = state.decoder->place(transport::ExpertPlacement{order.experts}); !placed)
+    throw Error(placed.error().message, "placement of experts");
+}
+
+// The weights and what the cache holds stay.
+Joined join(ComputeState& state, const JoinEpoch& order, std::shared_ptr<runtime::EpochLink> link) {
   state.link = std::move(link);
-  if (!order.experts.empty()) {
-    if (auto placed = state.decoder->place(transport::ExpertPlacement{order.experts}); !placed)
-      throw Error(placed.error().message, "placement of experts");
-  }
   const Doing joining(state.options.ticks, Activity::joining);
   state.link->connect();
   state.executor = std::make_unique<runtime::ModelExecutor>(
@@ -47,6 +49,7 @@ void run(Self self, const runtime::StepPlan& plan, const ReplicaSupervisorHandle
          const ExpertShardHandle& experts) {
   auto& state = self->state;
   if (!state.executor || plan.epoch != state.link->epoch()) return;  // of an epoch that is over
+  if (std::exchange(state.loses_next_step, false)) return;
   runtime::StepResult result;
   try {
     result = state.executor->execute(plan);
@@ -60,6 +63,19 @@ void run(Self self, const runtime::StepPlan& plan, const ReplicaSupervisorHandle
   self->send(caf::actor_cast<SchedulerHandle>(self->current_sender()), std::move(result));
   if (const auto load = state.decoder->expert_load(); !load.empty())
     self->send(experts, ExpertLoad{state.order.rank, {load.begin(), load.end()}});
+}
+
+void drill(Self self, Drill::Kind kind) {
+  auto& state = self->state;
+  if (kind == Drill::Kind::lost_step) {
+    state.loses_next_step = true;
+  } else if (kind == Drill::Kind::stuck_kernel) {
+    const Doing computing(state.options.ticks, Activity::computing);
+    for (volatile bool stuck = true; stuck;) continue;
+  } else {
+    if (state.cache) state.cache->poison();
+    self->quit(caf::make_error(caf::sec::runtime_error, "fault drill"));
+  }
 }
 
 }  // namespace
@@ -77,6 +93,11 @@ ComputeHandle::behavior_type compute(Self self, WorkerOptions options) {
       },
       [self](const JoinEpoch& order, const std::shared_ptr<runtime::EpochLink>& link) -> caf::result<Joined> {
         try {
+          place(self->state, order);
+        } catch (const std::exception& why) {
+          return failure(why, no_experts);
+        }
+        try {
           return join(self->state, order, link);
         } catch (const std::exception& why) {
           return failure(why);
@@ -92,10 +113,7 @@ ComputeHandle::behavior_type compute(Self self, WorkerOptions options) {
           self->quit(failure(why));
         }
       },
-      [self](const Drill&) {
-        if (self->state.cache) self->state.cache->poison();
-        self->quit(caf::make_error(caf::sec::runtime_error, "fault drill"));
-      },
+      [self](const Drill& order) { drill(self, order.kind); },
   };
 }
 

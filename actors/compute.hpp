@@ -40,6 +40,7 @@ struct ComputeState {
   std::unique_ptr<model::KvCache> cache;
   std::shared_ptr<runtime::EpochLink> link;
   std::unique_ptr<runtime::ModelExecutor> executor;  // of the link's epoch; none between epochs
+  bool loses_next_step = false;                      // a drill
 };
 
 ComputeHandle::behavior_type compute(ComputeHandle::stateful_pointer<ComputeState> self,

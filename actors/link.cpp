@@ -20,7 +20,8 @@ namespace {
 constexpr std::chrono::milliseconds heartbeat{250}, silence_limit{2000}, between_attempts{50},
     probe_limit{300};
 
-// For how long a node or worker keeps trying.
+// A host that answers for a head that is gone: nobody will listen there again. One that listens and makes no
+// link has another authority, or is stopped.
 constexpr std::chrono::seconds head_gone{10}, link_refused{30}, host_gone{600};
 constexpr int silence_seconds = 5;  // of a connection before it is let in after all
 
@@ -30,7 +31,6 @@ std::string path_of(const FileDescriptor& file) {
 
 // CAF connects without a time limit, and would hang for minutes where packets vanish. So a plain connection
 // goes first. It sends nothing and ends with a reset, so that the door never hears of it, see wait_for_data.
-enum class Probe { reachable, refused, silent };
 Probe probe(const std::string& host, std::uint16_t port) {
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
@@ -71,6 +71,12 @@ void wait_for_data(std::uint16_t port) {
 
 }  // namespace
 
+bool LinkPatience::lasts(Probe head, TimePoint now) {
+  if (std::exchange(last_, head) != head) since_ = now;
+  const auto limit = head == Probe::refused ? head_gone : head == Probe::silent ? host_gone : link_refused;
+  return now - since_ <= limit;
+}
+
 LocalConfig::LocalConfig() {
   add_messages(*this);
   add_message_type<NodeHandle>("troupe::NodeHandle");
@@ -83,7 +89,7 @@ LinkedConfig::LinkedConfig(const runtime::TlsIdentity& identity)
     : authority_(memory_file("troupe-authority", identity.authority)),
       certificate_(memory_file("troupe-certificate", identity.certificate)),
       key_(memory_file("troupe-key", identity.key)) {
-  empty_error_queue_before_openssl_calls();
+  mend_openssl_calls();
   load<caf::io::middleman>();
   load<caf::openssl::manager>();
   set("middleman.heartbeat-interval", caf::timespan(heartbeat));
@@ -108,19 +114,13 @@ caf::error keep_linked(caf::actor_system& system, const std::string& host, std::
                        const std::function<void(const ReplicaSupervisorHandle&)>& introduce) {
   caf::scoped_actor self{system};
   self->monitor(whole);
-  TimePoint last_linked = SteadyClock().now();
+  LinkPatience patience(SteadyClock().now());
   std::optional<caf::error> over;
   std::string last_error;
   for (;;) {
-    const Probe head = probe(host, port);
-    // A host that answers for a head that is gone: nobody will listen there again. One that listens and makes
-    // no link has another authority, or is stopped.
-    const auto patience = head == Probe::refused  ? head_gone
-                          : head == Probe::silent ? host_gone
-                                                  : link_refused;
     if (over) return *over;
-    if (SteadyClock().now() - last_linked > patience)
-      return caf::make_error(caf::sec::cannot_connect_to_node);
+    const Probe head = probe(host, port);
+    if (!patience.lasts(head, SteadyClock().now())) return caf::make_error(caf::sec::cannot_connect_to_node);
     auto supervisor =
         head == Probe::reachable
             ? caf::openssl::remote_actor<ReplicaSupervisorHandle>(system, host, port)
@@ -136,7 +136,7 @@ caf::error keep_linked(caf::actor_system& system, const std::string& host, std::
               LogLevel::warning, "link_lost",
               {{"pid", getpid()}, {"host", host}, {"port", port}, {"reason", system.render(down.reason)}});
       });
-      last_linked = SteadyClock().now();
+      patience.linked(SteadyClock().now());
     } else {
       if (const auto why = system.render(supervisor.error()); why != std::exchange(last_error, why))
         log_event(LogLevel::warning, "no_link", {{"host", host}, {"port", port}, {"error", why}});

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "actors/handles.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/memory_file.hpp"
 #include "runtime/worker_order.hpp"
 
@@ -24,6 +25,23 @@ class LinkedConfig : public LocalConfig {
 
  private:
   FileDescriptor authority_, certificate_, key_;
+};
+
+// What there is at the head's address.
+enum class Probe { reachable, refused, silent };
+
+// How long a node or worker without a link keeps trying: counted from when the head's address began to answer
+// as it does, so that time in which the network was away does not count against a head that is there again.
+class LinkPatience {
+ public:
+  explicit LinkPatience(TimePoint now) : since_(now) {}
+  void linked(TimePoint now) { since_ = now; }
+  // True while it is worth trying on.
+  bool lasts(Probe head, TimePoint now);
+
+ private:
+  Probe last_ = Probe::reachable;
+  TimePoint since_;
 };
 
 // Opens the door of the replica. port 0: any free one; returns the port. Throws Error.

@@ -136,10 +136,11 @@ struct StartWorker {
   std::int32_t rank = 0;
   std::uint64_t incarnation = 0;
   std::int32_t ranks_of_node = 1;  // how many share its CPUs
+  std::int64_t hang_limit_ms = 0;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StartWorker& x) {
-  return f(x.rank, x.incarnation, x.ranks_of_node);
+  return f(x.rank, x.incarnation, x.ranks_of_node, x.hang_limit_ms);
 }
 struct KillWorker {
   std::int32_t rank = 0;
@@ -154,12 +155,13 @@ typename Inspector::result_type inspect(Inspector& f, KillWorker& x) {
 struct WorkerExited {
   std::int32_t rank = 0;
   std::uint64_t incarnation = 0;
-  std::string how;  // "signal 9 (Killed)"
-  Tick last;        // what it was at
+  std::string how;       // "signal 9 (Killed)"
+  double silent_ms = 0;  // since its last tick
+  Tick last;             // what it was at
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, WorkerExited& x) {
-  return f(x.rank, x.incarnation, x.how, x.last);
+  return f(x.rank, x.incarnation, x.how, x.silent_ms, x.last);
 }
 struct WorkerHangs {
   std::int32_t rank = 0;
@@ -226,6 +228,9 @@ template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, ModelLoaded& x) {
   return f(x.arithmetic);
 }
+
+// The answer of a rank that cannot have the experts that an epoch asks of it.
+constexpr caf::sec no_experts = caf::sec::cannot_open_file;
 
 // ReplicaSupervisor -> Worker, with the scheduler: meet the other ranks and serve this epoch. The answer
 // comes when that is done. What the KV storage holds stays.

@@ -16,7 +16,8 @@ using Seen = runtime::WorkerEvents::Seen;
 runtime::WorkerEvents events_to(const NodeActor& node) {
   return {.exited =
               [node](const Seen& seen, const std::string& how) {
-                caf::anon_send(node, WorkerExited{seen.life.rank, seen.life.incarnation, how, seen.tick});
+                caf::anon_send(node, WorkerExited{seen.life.rank, seen.life.incarnation, how,
+                                                  milliseconds(seen.silence), seen.tick});
               },
           .hangs =
               [node](const Seen& seen, runtime::Hang hang) {
@@ -39,6 +40,7 @@ void start(Self self, const StartWorker& order) {
   worker.rank = order.rank;
   worker.incarnation = order.incarnation;
   worker.threads = settings.threads.value_or(std::max(1, usable_cpus() / std::max(1, order.ranks_of_node)));
+  worker.hang_limit_ms = order.hang_limit_ms;
   self->state.processes->start(worker);
 }
 
@@ -66,9 +68,9 @@ void introduce(Self self, const ReplicaSupervisorHandle& supervisor) {
 NodeActor::behavior_type node(Self self, NodeSettings settings) {
   auto& state = self->state;
   state.settings = std::move(settings);
+  state.index = state.settings.place;
   state.processes = std::make_unique<runtime::WorkerProcesses>(std::vector<std::string>{"troupe", "worker"},
-                                                               state.settings.identity,
-                                                               state.settings.hang_limit, events_to(self));
+                                                               state.settings.identity, events_to(self));
   self->set_exit_handler([self](const caf::exit_msg& exit) { self->quit(exit.reason); });
   return {
       [self](const StartWorker& order) { start(self, order); },
@@ -95,8 +97,9 @@ NodeHandle::behavior_type local_node(LocalSelf self, ReplicaSupervisorHandle sup
     auto& state = self->state;
     if (!state.worker || down.source != state.worker.address()) return;
     state.worker = WorkerHandle{};
-    self->send(state.supervisor,
-               WorkerExited{state.life.rank, state.life.incarnation, self->system().render(down.reason), {}});
+    self->send(
+        state.supervisor,
+        WorkerExited{state.life.rank, state.life.incarnation, self->system().render(down.reason), 0, {}});
   });
   caf::anon_send(state.supervisor, NodeArrived{0, {}, ""},
                  NodeHandle(self));  // its place and build are clear

@@ -13,16 +13,16 @@ using NodeActor = NodeHandle::extend<caf::reacts_to<WorkerExited>, caf::reacts_t
                                      caf::reacts_to<NodeTicks>, caf::reacts_to<ReplicaSupervisorHandle>>;
 
 struct NodeSettings {
-  runtime::WorkerOrder order;  // but for rank, incarnation and threads
+  runtime::WorkerOrder order;  // but for rank, incarnation, threads and hang_limit_ms
   std::optional<int> threads;  // of each worker; unset: an equal share of the CPUs
   runtime::TlsIdentity identity;
-  std::chrono::milliseconds hang_limit{400};
+  std::int32_t place = -1;  // in the replica, if it knows it; 0: the head's
 };
 
 struct NodeState {
   static inline const char* name = "node";
   NodeSettings settings;
-  std::int32_t index = -1;  // its place in the replica, once it has one
+  std::int32_t index = -1;  // its place in the replica; -1: not known yet
   ReplicaSupervisorHandle supervisor;
   std::unique_ptr<runtime::WorkerProcesses> processes;
 };

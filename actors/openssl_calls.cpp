@@ -4,7 +4,15 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "actors/handshakes.hpp"
+
 namespace {
+
+// Made, and its thread started, where the first handshake is accepted.
+troupe::actors::Handshakes& handshakes() {
+  static troupe::actors::Handshakes all(troupe::actors::most_handshakes, troupe::actors::handshake_limit);
+  return all;
+}
 
 template <class Function>
 Function* real(const char* name) {
@@ -31,7 +39,19 @@ int SSL_write(SSL* ssl, const void* buffer, int bytes) {
 int SSL_accept(SSL* ssl) {
   static const auto call = real<int(SSL*)>("SSL_accept");
   ERR_clear_error();
-  return call(ssl);
+  const int result = call(ssl);
+  // A peer's handshake ends in failure when its connection is freed.
+  if (result == 1)
+    handshakes().is_over(ssl);
+  else if (SSL_want(ssl) != SSL_NOTHING)
+    handshakes().goes_on(ssl, SSL_get_fd(ssl));
+  return result;
+}
+
+void SSL_free(SSL* ssl) {
+  static const auto call = real<void(SSL*)>("SSL_free");
+  if (ssl && SSL_is_server(ssl)) handshakes().is_over(ssl);
+  call(ssl);
 }
 
 int SSL_connect(SSL* ssl) {
@@ -42,4 +62,4 @@ int SSL_connect(SSL* ssl) {
 
 }  // extern "C"
 
-void troupe::actors::empty_error_queue_before_openssl_calls() {}
+void troupe::actors::mend_openssl_calls() {}

@@ -89,6 +89,7 @@ void Replica::start_node() {
     return;
   }
   auto& processes = *options_.processes;
+  processes.node.place = 0;
   auto& order = processes.node.order;
   order.port = open_door(*system_, supervisor_, order.host, order.port);
   if (processes.door_opened) processes.door_opened(order.port);
@@ -158,8 +159,12 @@ Expected<void> Replica::drill(const Drill& drill) {
     return refuse("there is no rank " + std::to_string(drill.rank), "rank");
   if (drill.group >= GroupId(options_.sharding.data_parallel))
     return refuse("there is no group " + std::to_string(drill.group), "group");
-  if (drill.kind == Drill::Kind::corrupt_message && !options_.processes)
-    return refuse("messages to a rank of the same process cannot be corrupted", "kind");
+  using Kind = Drill::Kind;
+  const bool needs_process = drill.kind == Kind::corrupt_message || drill.kind == Kind::stuck_kernel ||
+                             drill.kind == Kind::lost_step;
+  if (needs_process && !options_.processes)
+    return refuse("this drill is for ranks that are processes of their own, and the server is the only one",
+                  "kind");
   caf::anon_send(supervisor_, drill);
   return {};
 }

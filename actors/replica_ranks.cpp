@@ -12,6 +12,12 @@ using Status = ReplicaStatus::State;
 // A worker whose link broke is given so long to be told dead before its absence ends the epoch.
 constexpr std::chrono::milliseconds grace_of_link{25};
 
+// For a rank to say whether it met the others; its communicators give up earlier.
+constexpr std::chrono::seconds longest_search{10};
+
+// Without a stall for so long, the next one is the first of its kind; likewise a rank's death.
+constexpr std::chrono::seconds calm{10}, healthy_life{60};
+
 }  // namespace
 
 const char* ReplicaSupervisorState::to_string(Rank::State state) {
@@ -30,10 +36,11 @@ ReplicaSupervisorState::Rank* ReplicaSupervisorState::find(std::int32_t rank, st
 
 NodeWelcome ReplicaSupervisorState::node_arrived(const NodeArrived& arrived, const NodeHandle& handle) {
   std::int32_t place = arrived.node;
-  for (const NodeHandle& free :
-       {handle, NodeHandle{}})  // its own, if an answer was lost, or one that is missing
+  // Its own, if an answer was lost, or one that is missing; the first is for the head's.
+  for (const NodeHandle& free : {handle, NodeHandle{}})
     if (place < 0 || place >= settings_.nodes)
-      place = std::int32_t(std::ranges::find(nodes_, free, &Node::handle) - nodes_.begin());
+      place = std::int32_t(std::ranges::find(nodes_.begin() + 1, nodes_.end(), free, &Node::handle) -
+                           nodes_.begin());
   if (place >= settings_.nodes) return {-1, "no node of this replica is missing"};
   if (arrived.build != settings_.build)
     return {-1, "it runs build " + arrived.build + " of troupe, and the replica " + settings_.build};
@@ -52,7 +59,7 @@ NodeWelcome ReplicaSupervisorState::node_arrived(const NodeArrived& arrived, con
     if (rank.state == Rank::State::absent)
       start_worker(i);
     else if (!rank.gone)
-      worker_exited({i, rank.incarnation, "lost with its node", rank.last.tick});
+      worker_exited({i, rank.incarnation, "lost with its node", 0, rank.last.tick});
   }
   restart_dead();
   return {place, ""};
@@ -73,8 +80,11 @@ void ReplicaSupervisorState::start_worker(std::int32_t index) {
   rank.state = Rank::State::starting;
   rank.gone = false;
   rank.last = {};
+  rank.asked_since.reset();
+  rank.ready_since = {};
   ++rank.incarnation;
-  self_->send(node_of(index), StartWorker{index, rank.incarnation, ranks_of_node()});
+  self_->send(node_of(index),
+              StartWorker{index, rank.incarnation, ranks_of_node(), settings_.hang_limit.count()});
 }
 
 void ReplicaSupervisorState::worker_arrived(const WorkerArrived& arrived, const WorkerHandle& worker) {
@@ -116,6 +126,7 @@ void ReplicaSupervisorState::loaded(std::int32_t index, const ModelLoaded& model
     return give_up("rank " + std::to_string(index) + " computes in " + model.arithmetic + ", others in " +
                    arithmetic_);
   rank.state = Rank::State::ready;
+  rank.ready_since = now();
   show();
   begin_epoch_if_complete();
 }
@@ -132,7 +143,9 @@ void ReplicaSupervisorState::worker_exited(const WorkerExited& exited) {
   if (!rank || std::exchange(rank->gone, true)) return;
   log_event(LogLevel::warning, "worker_exited",
             {{"rank", exited.rank}, {"incarnation", exited.incarnation}, {"how", exited.how}});
-  rank_died(exited.rank, "exited", exited.last, 0);
+  // Its last sign of life was a tick, unless it had nothing to do.
+  rank_died(exited.rank, "exited", exited.last,
+            exited.last.activity == Activity::idle ? 0 : exited.silent_ms);
   if (stopped_) restart_dead();
 }
 
@@ -168,7 +181,8 @@ void ReplicaSupervisorState::restart_dead() {
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     Rank& rank = ranks_[std::size_t(i)];
     if (rank.state != Rank::State::dead || !rank.gone || !node_of(i)) continue;
-    const auto delay = rank.policy.on_death(std::exchange(rank.progressed, false));
+    const bool lived = rank.ready_since != TimePoint{} && now() - rank.ready_since > healthy_life;
+    const auto delay = rank.policy.on_death(std::exchange(rank.progressed, false) || lived);
     if (!delay) return give_up("rank " + std::to_string(i) + " died again and again without a step between");
     ++rank.restarts;
     ++settings_.status->restarts;
@@ -177,7 +191,7 @@ void ReplicaSupervisorState::restart_dead() {
     if (delay->count() == 0)
       start_worker(i);
     else
-      self_->delayed_send(self_, *delay, StartWorker{i, rank.incarnation, 0});
+      self_->delayed_send(self_, *delay, StartWorker{i, rank.incarnation});
   }
 }
 
@@ -223,14 +237,19 @@ void ReplicaSupervisorState::find_blocked() {
     find_blocked_step();
   else if (joining_)
     find_blocked_join();
+  find_unanswered();
 }
 
 // What a node said long ago is no evidence: it may be cut off.
+bool ReplicaSupervisorState::heard_lately(const Rank& rank) const {
+  return now() - rank.heard <= settings_.hang_limit / 2;
+}
 double ReplicaSupervisorState::waited_ms(const Rank& rank) const {
-  return now() - rank.heard > settings_.hang_limit / 2 ? 0 : rank.last.waited_ms;
+  return heard_lately(rank) ? rank.last.waited_ms : 0;
 }
 
 void ReplicaSupervisorState::find_blocked_step() {
+  if (now() - stalled_at_ > calm) stalls_ = 0;
   const double limit = double(settings_.hang_limit.count()) * double(1 << std::min(stalls_, 8));
   std::vector<runtime::RankTick> all;
   bool waits = false;
@@ -253,6 +272,7 @@ void ReplicaSupervisorState::find_blocked_step() {
     end_epoch({});
   }
   ++stalls_;
+  stalled_at_ = now();
 }
 
 // A rank that still waits in a collective of an epoch that was aborted will not come out of it.
@@ -262,6 +282,16 @@ void ReplicaSupervisorState::find_blocked_join() {
     const Rank& rank = ranks_[std::size_t(i)];
     const bool stuck = rank.state == Rank::State::joining && rank.last.tick.activity == Activity::collective;
     if (stuck && waited_ms(rank) >= double(settings_.hang_limit.count()))
+      return worker_hangs({i, rank.incarnation, runtime::Hang::asleep, rank.last.silent_ms, rank.last.tick});
+  }
+}
+
+// Something in its process has hung that does not tick.
+void ReplicaSupervisorState::find_unanswered() {
+  for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
+    const Rank& rank = ranks_[std::size_t(i)];
+    if (!rank.worker || !rank.asked_since || now() - *rank.asked_since < longest_search) continue;
+    if (heard_lately(rank) && rank.last.tick.activity != Activity::loading)
       return worker_hangs({i, rank.incarnation, runtime::Hang::asleep, rank.last.silent_ms, rank.last.tick});
   }
 }

@@ -84,10 +84,8 @@ void ReplicaSupervisorState::end_epoch(const std::vector<GroupId>& lost) {
   self_->request(scheduler_, caf::infinite, StopEpoch{epoch_, lost})
       .then(
           [this, epoch = epoch_](const EpochStopped& stopped) {
-            if (stopped.steps_committed > 0) {
-              stalls_ = 0;
+            if (stopped.steps_committed > 0)
               for (Rank& rank : ranks_) rank.progressed = true;
-            }
             if (epoch != epoch_) return;  // the end of another epoch goes on from here
             stopped_ = true;
             restart_dead();
@@ -108,36 +106,44 @@ void ReplicaSupervisorState::begin_epoch_if_complete() {
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     Rank& rank = ranks_[std::size_t(i)];
     rank.state = Rank::State::joining;
+    if (!rank.asked_since) rank.asked_since = now();
     self_->request(rank.worker, caf::infinite, order)
         .then(
-            [this, i](const Joined& answer) {
+            [this, i, incarnation = rank.incarnation](const Joined& answer) {
+              answered(i, incarnation);
               if (answer.epoch == epoch_) joined(i);
             },
-            [this, i, epoch = epoch_](const caf::error& error) {
-              if (epoch == epoch_) join_failed(i, self_->system().render(error));
+            [this, i, incarnation = rank.incarnation, epoch = epoch_](const caf::error& error) {
+              answered(i, incarnation);
+              if (epoch == epoch_) join_failed(i, error);
             });
   }
   show();
 }
 
+void ReplicaSupervisorState::answered(std::int32_t rank, std::uint64_t incarnation) {
+  Rank& who = ranks_[std::size_t(rank)];
+  if (who.incarnation == incarnation) who.asked_since.reset();
+}
+
 void ReplicaSupervisorState::joined(std::int32_t rank) {
-  if (settings_.status->state == Status::failed) return;
+  if (settings_.status->state == Status::failed || !ranks_[std::size_t(rank)].worker) return;
   ranks_[std::size_t(rank)].state = Rank::State::serving;
   if (++joined_ == ranks_.size()) serve();
 }
 
-// A rank could not meet another, or not have its experts. If one died, its end is told otherwise; if not,
-// they try again, after some failures with the experts where they were.
-void ReplicaSupervisorState::join_failed(std::int32_t rank, const std::string& why) {
+// A rank could not have its experts: they stay where they were. Or it could not meet another: if one died,
+// its end is told otherwise; if not, they try again.
+void ReplicaSupervisorState::join_failed(std::int32_t rank, const caf::error& error) {
   constexpr std::chrono::milliseconds first_pause{50}, longest_pause{5000};
-  constexpr int patience_with_placement = 3;
-  log_event(LogLevel::warning, "join_failed", {{"rank", rank}, {"epoch", epoch_}, {"error", why}});
-  const auto pause = std::min(longest_pause, first_pause * (1 << std::min(failed_joins_++, 10)));
-  not_before_ = now() + pause;
-  if (failed_joins_ >= patience_with_placement && experts_ != served_experts_) {
-    log_event(LogLevel::error, "placement_taken_back", {{"error", why}});
+  log_event(LogLevel::warning, "join_failed",
+            {{"rank", rank}, {"epoch", epoch_}, {"error", self_->system().render(error)}});
+  if (error == no_experts && experts_ != served_experts_) {
+    log_event(LogLevel::error, "placement_taken_back", {{"rank", rank}});
     experts_ = served_experts_;
   }
+  const auto pause = std::min(longest_pause, first_pause * (1 << std::min(failed_joins_++, 10)));
+  not_before_ = now() + pause;
   end_epoch({});
   self_->delayed_send(self_, pause, epoch_);
 }
@@ -273,6 +279,8 @@ void ReplicaSupervisorState::drill(const Drill& drill) {
       return self_->send(blocks_.at(drill.group), drill);
     case Drill::Kind::crash_worker:
     case Drill::Kind::crash_expert_shard:
+    case Drill::Kind::stuck_kernel:
+    case Drill::Kind::lost_step:
       return self_->send(ranks_.at(std::size_t(drill.rank)).worker, drill);
     case Drill::Kind::corrupt_message: {
       // Of the right epoch, and nonsense in all else.

@@ -93,6 +93,8 @@ class ReplicaSupervisorState {
     WorkerHandle worker;      // unset while there is no link
     bool gone = true;         // there is no process of this incarnation
     bool progressed = false;  // a step was committed since it last died
+    TimePoint ready_since{};
+    std::optional<TimePoint> asked_since;  // to join, and it has not answered
     std::uint64_t restarts = 0;
     runtime::RestartPolicy policy;
     WorkerTick last;
@@ -122,8 +124,9 @@ class ReplicaSupervisorState {
   void spawn_blocks(GroupId group);
   void end_epoch(const std::vector<GroupId>& lost);
   void begin_epoch_if_complete();
+  void answered(std::int32_t rank, std::uint64_t incarnation);
   void joined(std::int32_t rank);
-  void join_failed(std::int32_t rank, const std::string& why);
+  void join_failed(std::int32_t rank, const caf::error& error);
   void serve();
   void enquire(Enquiry enquiry, std::chrono::milliseconds patience);
   bool part_died(Part& part, const char* name);
@@ -141,11 +144,13 @@ class ReplicaSupervisorState {
   void load_failed(std::int32_t rank, const std::string& why);
   void cut_off(std::int32_t rank);
   void kill(std::int32_t rank);
+  bool heard_lately(const Rank& rank) const;
   double waited_ms(const Rank& rank) const;
   void node_lost(std::int32_t node);
   void find_blocked();
   void find_blocked_step();
   void find_blocked_join();
+  void find_unanswered();
   Rank* find(std::int32_t rank, std::uint64_t incarnation);
   TimePoint now() const { return self_->clock().now(); }
   std::int32_t ranks_of_node() const { return settings_.ranks() / settings_.nodes; }
@@ -169,8 +174,9 @@ class ReplicaSupervisorState {
   bool joining_ = false;  // the ranks are meeting
   TimePoint joining_since_{};
   std::size_t joined_ = 0;
-  int failed_joins_ = 0;    // in a row
-  int stalls_ = 0;          // of all ranks, in a row
+  int failed_joins_ = 0;  // in a row
+  int stalls_ = 0;        // of all ranks, in a row
+  TimePoint stalled_at_{};
   TimePoint not_before_{};  // the next epoch begins
   std::optional<Enquiry> enquiry_;
   std::optional<FaultView> fault_;

@@ -137,7 +137,15 @@ struct ReplicaView {
 
 // A fault that an operator asks for, to see the replica recover.
 struct Drill {
-  enum class Kind { crash_worker, crash_scheduler, crash_block_manager, crash_expert_shard, corrupt_message };
+  enum class Kind {
+    crash_worker,
+    crash_scheduler,
+    crash_block_manager,
+    crash_expert_shard,
+    stuck_kernel,  // the rank computes for ever
+    lost_step,     // the rank does not take part in a step, and the others wait for it
+    corrupt_message,
+  };
   Kind kind = Kind::crash_worker;
   std::int32_t rank = 0;  // of crash_worker, crash_expert_shard and corrupt_message
   GroupId group = 0;      // of crash_block_manager

@@ -236,8 +236,8 @@ Table schema(Settings& settings) {
 }
 
 Table node_schema(Settings& settings) {
-  return select(schema(settings), {"tensor-interface", "tls-ca", "tls-certificate", "tls-key", "hang-timeout",
-                                   "threads", "log-level", "config", "show-config"});
+  return select(schema(settings), {"tensor-interface", "tls-ca", "tls-certificate", "tls-key", "threads",
+                                   "log-level", "config", "show-config"});
 }
 
 Table select(Table table, const std::vector<std::string_view>& names) {

@@ -2,8 +2,10 @@
 
 #include "config/setting.hpp"
 #include "launch/subcommands.hpp"
+#include "runtime/base/file_descriptor.hpp"
 
 int main(int count, char** arguments) {
+  troupe::allow_most_files();
   try {
     return troupe::launch::run_subcommand({arguments + 1, arguments + count});
   } catch (const troupe::config::UsageError& error) {

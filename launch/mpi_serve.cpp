@@ -7,6 +7,7 @@
 #include "launch/identity.hpp"
 #include "launch/node_process.hpp"
 #include "launch/server.hpp"
+#include "launch/stop_signals.hpp"
 #include "transport/mpi/mpi_launch.hpp"
 
 namespace troupe::launch {
@@ -52,8 +53,16 @@ std::int64_t mpirun_processes() {
   return std::atoi(std::getenv("OMPI_COMM_WORLD_SIZE"));
 }
 
+void leave_mpirun() {
+  const MpiLaunch joined;
+}
+
 int serve_under_mpirun(const config::Settings& settings, const std::filesystem::path& checkpoint) {
+  block_stop_signals(true);  // one that comes meanwhile is heeded afterwards
   std::optional<MpiLaunch> mpi(std::in_place);
+  if (settings.control_host == "0.0.0.0" || settings.control_host == "::")
+    throw Error("the other nodes cannot connect to '" + settings.control_host + "'", "--control-host",
+                "give an address of the first host");
   if (!mpi->one_host() && config::is_loopback(settings.control_host))
     throw Error("the processes are on several hosts, which cannot reach each other's loopback",
                 "--control-host",

@@ -10,7 +10,10 @@ namespace troupe::launch {
 bool under_mpirun();
 std::int64_t mpirun_processes();
 
-// Until the replica ends; returns the exit code. Throws Error. Main thread only.
+// For the only process of an mpirun: from here on it may run on all CPUs, and MPI is left alone.
+void leave_mpirun();
+
+// For one of several: until the replica ends; returns the exit code. Throws Error. Main thread only.
 int serve_under_mpirun(const config::Settings& settings, const std::filesystem::path& checkpoint);
 
 }  // namespace troupe::launch

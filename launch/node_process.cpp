@@ -21,12 +21,12 @@ actors::NodeSettings node_settings(const config::Settings& settings, runtime::Tl
   node.order.log_level = settings.log_level;
   if (settings.threads) node.threads = int(*settings.threads);
   node.identity = std::move(identity);
-  node.hang_limit = std::chrono::duration_cast<std::chrono::milliseconds>(settings.hang_timeout);
   return node;
 }
 
 int run_node(actors::NodeSettings settings) {
   const sigset_t stop = block_stop_signals(false);
+  set_log_level(parse_log_level(settings.order.log_level));
   actors::LinkedConfig config(settings.identity);
   caf::actor_system system{config};
   const auto here = system.spawn(actors::node, settings);
@@ -39,12 +39,13 @@ int run_node(actors::NodeSettings settings) {
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(here, supervisor); });
   caf::anon_send(here, caf::ok_atom::value);
   const std::string replica = settings.order.host + ":" + std::to_string(settings.order.port);
+  if (end == caf::exit_reason::user_shutdown) return 0;
   if (end == caf::sec::cannot_connect_to_node)
     throw Error("the replica's first node cannot be reached", replica, "start the replica again");
   if (end == caf::sec::invalid_argument)
     throw Error("the replica refuses this node: " + end.context().get_as<std::string>(0), replica,
                 "see `troupe status`, and run the same program as the other nodes");
-  return 0;
+  throw Error("the node failed: " + system.render(end), replica);
 }
 
 }  // namespace troupe::launch

@@ -50,6 +50,7 @@ int serve(const Arguments& arguments) {
   }
   const auto checkpoint = checkpoint_or_demo(settings.model);
   if (under_mpirun() && settings.nodes > 1) return serve_under_mpirun(settings, checkpoint);
+  if (under_mpirun()) leave_mpirun();
   Launch launch;
   if (settings.ranks() > 1) launch.identity = identity_of_launch(settings);
   return run_server(settings, checkpoint, launch);

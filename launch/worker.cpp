@@ -44,9 +44,10 @@ int worker(const Arguments& arguments) {
   const auto rank =
       system.spawn(actors::worker, actors::WorkerOptions{order.threads, order.network, &*ticks});
   const actors::WorkerArrived arrived{order.rank, order.incarnation, getpid()};
-  actors::keep_linked(
+  const caf::error end = actors::keep_linked(
       system, order.host, order.port, rank.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, arrived, rank); });
+  log_event(LogLevel::info, "worker_ended", {{"rank", order.rank}, {"reason", system.render(end)}});
   // The compute thread may be anywhere; the process' end is the end of it.
   _exit(1);
 }

@@ -17,6 +17,7 @@ struct WorkerOrder {
   int threads = 1;
   std::string network;  // of the collectives: IP address or interface
   std::string log_level = "info";
+  std::int64_t hang_limit_ms = 400;  // what its node watches for
 };
 
 std::string to_text(const WorkerOrder& order);

@@ -52,10 +52,8 @@ struct WorkerProcesses::Process {
   ChildProcess child;
 };
 
-WorkerProcesses::WorkerProcesses(std::vector<std::string> program, TlsIdentity identity, Duration hang_limit,
-                                 WorkerEvents events)
+WorkerProcesses::WorkerProcesses(std::vector<std::string> program, TlsIdentity identity, WorkerEvents events)
     : program_(std::move(program)),
-      hang_limit_(hang_limit),
       events_(std::move(events)),
       authority_(memory_file("troupe-authority", identity.authority)),
       certificate_(memory_file("troupe-certificate", identity.certificate)),
@@ -140,7 +138,8 @@ std::unique_ptr<WorkerProcesses::Process> WorkerProcesses::spawn(const WorkerOrd
   new (&*Shared<TickBoard>(ticks)) TickBoard;
   return std::make_unique<Process>(WorkerLife{order.rank, order.incarnation}, program_,
                                    memory_file("troupe-order", to_text(order)), std::move(ticks), make_pipe(),
-                                   std::array{authority_.get(), certificate_.get(), key_.get()}, hang_limit_);
+                                   std::array{authority_.get(), certificate_.get(), key_.get()},
+                                   std::chrono::milliseconds(order.hang_limit_ms));
 }
 
 void WorkerProcesses::wait_for_news() {

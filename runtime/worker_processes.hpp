@@ -40,8 +40,7 @@ struct WorkerEvents {
 class WorkerProcesses {
  public:
   // program: arguments before which nothing comes, such as {"troupe", "worker"}.
-  WorkerProcesses(std::vector<std::string> program, TlsIdentity identity, Duration hang_limit,
-                  WorkerEvents events);
+  WorkerProcesses(std::vector<std::string> program, TlsIdentity identity, WorkerEvents events);
   ~WorkerProcesses();  // ends all of them
 
   // A process that cannot be started is told as an exit.
@@ -60,7 +59,6 @@ class WorkerProcesses {
   void look();
 
   const std::vector<std::string> program_;
-  const Duration hang_limit_;
   const WorkerEvents events_;
   const FileDescriptor authority_, certificate_, key_;  // memory files
   const FileDescriptor wake_;                           // eventfd

@@ -41,6 +41,8 @@ constexpr std::array drill_names{
     DrillName{"crash_scheduler", Drill::Kind::crash_scheduler},
     DrillName{"crash_block_manager", Drill::Kind::crash_block_manager},
     DrillName{"crash_expert_shard", Drill::Kind::crash_expert_shard},
+    DrillName{"stuck_kernel", Drill::Kind::stuck_kernel},
+    DrillName{"lost_step", Drill::Kind::lost_step},
     DrillName{"corrupt_message", Drill::Kind::corrupt_message},
 };
 

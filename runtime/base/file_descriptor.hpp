@@ -1,6 +1,7 @@
 // Owns an open file, socket or the like. Movable; belongs to one thread at a time.
 #pragma once
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <utility>
@@ -28,5 +29,14 @@ class FileDescriptor {
  private:
   int fd_ = -1;
 };
+
+// This process, and those that it starts, may open as many files as the system lets it. Connections are many,
+// and the customary limit of 1024 is for programs that use select(2).
+inline void allow_most_files() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
 
 }  // namespace troupe

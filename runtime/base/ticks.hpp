@@ -86,24 +86,29 @@ struct TickBoard {
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::is_standard_layout_v<TickBoard>);
 
-// Something on a board for as long as it lives; afterwards the board says idle, whatever happened. board: may
-// be null, outlives it.
+// Something on a board for as long as it lives; afterwards the board says what it said before, whatever
+// happened. board: may be null, outlives it.
 class Doing {
  public:
-  Doing(TickBoard* board, Activity what) : board_(board) {
+  Doing(TickBoard* board, Activity what) : Doing(board) {
     if (board_) board_->enter(what);
   }
-  Doing(TickBoard* board, Epoch epoch, StepId step) : board_(board) {  // a step
+  Doing(TickBoard* board, Epoch epoch, StepId step) : Doing(board) {  // a step
     if (board_) board_->begin_step(epoch, step);
   }
   ~Doing() {
-    if (board_) board_->enter(Activity::idle);
+    if (board_) board_->enter(before_);
   }
   Doing(const Doing&) = delete;
   Doing& operator=(const Doing&) = delete;
 
  private:
+  explicit Doing(TickBoard* board) : board_(board) {
+    if (board_) before_ = board_->activity;
+  }
+
   TickBoard* board_;
+  Activity before_ = Activity::idle;
 };
 
 }  // namespace troupe

@@ -31,7 +31,7 @@ NodeHandle::behavior_type threads_node(ThreadsNode self, ReplicaSupervisorHandle
     for (std::size_t rank = 0; rank < workers.size(); ++rank)
       if (workers[rank].handle && down.source == workers[rank].handle.address()) {
         workers[rank].handle = WorkerHandle{};
-        self->send(supervisor, WorkerExited{std::int32_t(rank), workers[rank].incarnation, "died", {}});
+        self->send(supervisor, WorkerExited{std::int32_t(rank), workers[rank].incarnation, "died", 0, {}});
       }
   });
   caf::anon_send(supervisor, NodeArrived{0, {}, ""}, NodeHandle(self));

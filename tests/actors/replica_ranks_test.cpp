@@ -25,19 +25,23 @@ NodeHandle::behavior_type scripted_node(NodeHandle::pointer self, Orders* orders
 }
 
 struct Script {
-  bool cannot_join = false;
+  bool cannot_join = false, has_no_room = false, is_silent = false;
+  std::vector<caf::typed_response_promise<Joined>> unanswered;
   std::string arithmetic = "f32";
   int loads = 0;
   std::vector<JoinEpoch> joins;
   std::vector<RankAddress> addresses;
 };
-WorkerHandle::behavior_type scripted_worker(WorkerHandle::pointer, Script* script) {
+WorkerHandle::behavior_type scripted_worker(WorkerHandle::pointer self, Script* script) {
   return {[script](const LoadModel&) {
             ++script->loads;
             return ModelLoaded{script->arithmetic};
           },
-          [script](const JoinEpoch& order) -> caf::result<Joined> {
+          [self, script](const JoinEpoch& order) -> caf::result<Joined> {
             script->joins.push_back(order);
+            if (script->is_silent)
+              return script->unanswered.emplace_back(self->make_response_promise<Joined>());
+            if (script->has_no_room) return caf::make_error(no_experts, "no memory");
             if (script->cannot_join) return caf::make_error(caf::sec::runtime_error, "rank 1 is missing");
             return Joined{order.epoch};
           },
@@ -64,7 +68,7 @@ class RanksTest : public ::testing::Test {
     settings.status = status;
     settings.metrics = metrics;
     supervisor = system.spawn(replica_supervisor, settings);
-    for (std::int32_t rank = 0; rank < ranks; ++rank) node_arrives(rank, {}, -1);
+    for (std::int32_t rank = 0; rank < ranks; ++rank) node_arrives(rank, {}, rank == 0 ? 0 : -1);
     for (std::int32_t rank = 0; rank < ranks; ++rank) worker_arrives(rank);
     ASSERT_EQ(status->state, State::serving);
   }
@@ -111,7 +115,7 @@ class RanksTest : public ::testing::Test {
     run();
   }
   void worker_exits(std::int32_t rank) {
-    self->send(supervisor, WorkerExited{rank, life_of(rank), "signal 9 (Killed)", {}});
+    self->send(supervisor, WorkerExited{rank, life_of(rank), "signal 9 (Killed)", 0, {}});
     run();
   }
   static Tick waiting(Epoch epoch, std::uint32_t collectives) {
@@ -187,18 +191,41 @@ TEST_F(RanksTest, APlacementThatCannotBeHadIsTakenBack) {
   EXPECT_EQ(scripts[1].joins.back().experts, held);
   EXPECT_EQ(status->state, State::serving);
 
-  scripts[1].cannot_join = true;
-  self->send(supervisor, PlaceExpert{3, {0}});
+  const Holders wanted{{0}, {0}, {1}, {1}};
+  scripts[1].cannot_join = true;  // for another reason
+  self->send(supervisor, PlaceExpert{3, {1}});
   run();
-  const Holders wanted{{0}, {0}, {1}, {0}};
-  for (const int pause : {50, 100}) {
+  for (int pause = 50; pause <= 400; pause *= 2) {
     EXPECT_EQ(scripts[1].joins.back().experts, wanted);
     pass(std::chrono::milliseconds(pause));
   }
   scripts[1].cannot_join = false;
-  pass(std::chrono::milliseconds(200));
-  EXPECT_EQ(status->state, State::serving);
+  scripts[1].has_no_room = true;
+  pass(std::chrono::milliseconds(800));
+  EXPECT_EQ(scripts[1].joins.back().experts, wanted);
+  scripts[1].has_no_room = false;
+  pass(std::chrono::milliseconds(1600));
   EXPECT_EQ(scripts[1].joins.back().experts, held);
+  EXPECT_EQ(status->state, State::serving);
+}
+
+TEST_F(RanksTest, ARankThatDoesNotSayWhetherItMetTheOthersIsKilled) {
+  scripts[1].is_silent = true;
+  cut(worker_[0]);
+  worker_arrives(0);
+  pass(std::chrono::milliseconds(25));
+  EXPECT_EQ(status->state, State::recovering);
+  pass(std::chrono::milliseconds(9'999));
+  tell_ticks(0, 5, 5);
+  EXPECT_TRUE(orders[1].kills.empty());
+  pass(std::chrono::milliseconds(1));
+  tell_ticks(0, 5, 5);
+  EXPECT_EQ(orders[1].kills.size(), 1u);
+  EXPECT_TRUE(orders[0].kills.empty());
+  scripts[1].is_silent = false;
+  worker_exits(1);
+  worker_arrives(1);
+  EXPECT_EQ(status->state, State::serving);
 }
 
 TEST_F(RanksTest, APauseEndsAlsoWhenAnotherEpochBeganMeanwhile) {
@@ -271,6 +298,12 @@ TEST_F(RanksTest, ANodeThatComesBackEmptyStartsItsWorkersAgain) {
   EXPECT_EQ(status->restarts, 1u);
 }
 
+TEST_F(RanksTest, TheFirstPlaceIsForTheHeadsOwnNode) {
+  cut(node_[0]);
+  EXPECT_LT(node_arrives(1, {}, -1).node, 0);
+  EXPECT_EQ(node_arrives(0, {{0, life_of(0), 100}}, 0).node, 0);
+}
+
 TEST_F(RanksTest, ANodeForWhichThereIsNoPlaceIsRefused) {
   const NodeWelcome answer = node_arrives(1, {}, -1);
   EXPECT_LT(answer.node, 0);
@@ -313,6 +346,18 @@ TEST_F(RanksTest, OfRanksThatAllWaitTheOneBehindIsKilledTheSecondTime) {
   EXPECT_EQ(status->epoch, before + 2);
   EXPECT_EQ(orders[1].kills.size(), 1u);
   EXPECT_TRUE(orders[0].kills.empty());
+}
+
+TEST_F(RanksTest, AStallAfterACalmTimeIsTheFirstAgain) {
+  const Epoch before = status->epoch;
+  tell_ticks(400, 5, 4);
+  EXPECT_EQ(status->epoch, before + 1);
+  pass(std::chrono::milliseconds(10'001));
+  tell_ticks(400, 5, 4);
+  EXPECT_EQ(status->epoch, before + 2);
+  EXPECT_TRUE(orders[1].kills.empty());
+  tell_ticks(800, 5, 4);
+  EXPECT_EQ(orders[1].kills.size(), 1u);
 }
 
 TEST_F(RanksTest, WhatANodeSaidLongAgoIsNoEvidence) {
@@ -387,6 +432,15 @@ TEST_F(RanksTest, RestartsWaitLongerFromDeathToDeath) {
   }
   worker_exits(1);
   EXPECT_EQ(status->state, State::failed) << "the sixth in a row";
+}
+
+TEST_F(RanksTest, ARankThatLivedForAMinuteDiesForTheFirstTime) {
+  for (int deaths = 0; deaths < 20; ++deaths) {
+    worker_exits(1);
+    worker_arrives(1);
+    ASSERT_EQ(status->state, State::serving);
+    pass(std::chrono::milliseconds(60'001));
+  }
 }
 
 }  // namespace

@@ -241,7 +241,7 @@ TEST_F(SupervisorTest, WhatOldEpochsSayIsCountedAndChangesNothing) {
   expect_stale();
   self->send(current, now - 1, std::vector<KvBlockManagerHandle>{}, std::vector<WorkerHandle>{});
   expect_stale();
-  self->send(supervisor, WorkerExited{0, 77, "signal 9", {}});
+  self->send(supervisor, WorkerExited{0, 77, "signal 9", 0, {}});
   expect_stale();
   self->send(supervisor, WorkerHangs{5, 1, runtime::Hang::stopped, 900, {}});
   expect_stale();

@@ -25,6 +25,8 @@ class Strike:
 
 
 class Campaign:
+    fewest_in_flight = 8  # streams with output, when a fault strikes
+
     def __init__(self, seed, kinds, deploy=Deployment, say=lambda text: None):
         self.seed, self.kinds, self.deploy, self.say = seed, kinds, deploy, say
         self.strikes = []
@@ -51,7 +53,6 @@ class Campaign:
         warm = invariants.Snapshot.of(replica)
         self.say(f"{len(streams.reference)} requests answered undisturbed")
         streams.start()
-        wait_until(lambda: len(streams.open) >= 8, 60, "8 streams in flight")
         for number in numbers:
             self.strike(replica, streams, number)
         streams.finish()
@@ -69,6 +70,7 @@ class Campaign:
         kind = self.kind_of(number)
         draw = random.Random(f"{self.seed}/{number}")
         time.sleep(draw.uniform(0.1, 0.5))
+        wait_until(lambda: len(streams.open) >= self.fewest_in_flight, 30, "streams in flight")
         before = invariants.Snapshot.of(replica)
         fault = FAULTS[kind](replica, draw)
         strike = Strike(number, kind, time.time())

@@ -106,6 +106,9 @@ class Log:
                     break
         return found
 
+    def all(self, name, since):
+        return [event for event in self.events if event["event"] == name and event["at"] >= since - 0.001]
+
     def close(self):
         self.over.set()
         self.thread.join()
@@ -114,21 +117,23 @@ class Log:
 class Deployment:
     """One replica: the server, in this network namespace, and its workers."""
 
-    hosts = ["127.0.0.1"]  # who needs certificates; the server is the first
+    hosts = []  # who needs certificates, the server first; none: the server makes its own for the launch
     command = [BINARY, "serve", *FLAGS]
 
     def start(self):
-        self.certificates = self.make_certificates()
+        self.certificates = self.make_certificates("certificates", self.hosts)
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*self.command, "--port", "0", *self.tls(self.hosts[0])], stderr=log)
+            self.process = subprocess.Popen([*self.command, "--port", "0", *(self.tls(self.hosts[0]) if self.hosts else [])], stderr=log)
         self.log = Log(self.log_path)
         self.pid = self.process.pid
         self.port = self.await_event("listening")["port"]
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def make_certificates(self):
-        folder = self.disk.folder / "certificates"
-        subprocess.run([BINARY, "certs", "--out", folder, *self.hosts], check=True, stdout=subprocess.DEVNULL)
+    def make_certificates(self, name, hosts):
+        """A folder of them, with an authority of their own."""
+        folder = self.disk.folder / name
+        if hosts and not folder.exists():
+            subprocess.run([BINARY, "certs", "--out", folder, *hosts], check=True, stdout=subprocess.DEVNULL)
         return folder
 
     def tls(self, host):
@@ -175,6 +180,9 @@ class Deployment:
     def processes(self):
         """Of this replica, besides the server."""
         return [rank["pid"] for rank in self.replica()["ranks"]]
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def resident_bytes(self):
         return int(pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")

@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -23,6 +24,7 @@ HANG_LIMIT_SECONDS = 0.4
 class Fault:
     ends_epoch = True  # None: it may or may not
     is_told = True  # by a fault line in the log and by last_fault
+    is_logged = True  # what it says of the culprit can be read
     memory_matters = False
     nodes = (1, 2)  # on replicas of how many it can happen
 
@@ -31,6 +33,7 @@ class Fault:
         self.before = replica.replica()
         self.ranks = len(self.before["ranks"])
         self.victims = {}
+        self.culprits = None  # ranks of which some are named as at fault, and no others; None: the victims
         self.readers = set()  # ranks that read weights, besides victims
         self.struck = 0.0
         self.choose()
@@ -195,6 +198,7 @@ class FillDisk(Fault):
     """No log line can be written while a worker dies and comes back."""
     kind = "full_disk"
     choose = Fault.kill_one
+    is_logged = False
 
     @staticmethod
     def reason_to_skip():
@@ -211,28 +215,85 @@ class FillDisk(Fault):
         return []
 
 
-class CorruptMessage(Fault):
-    """A plan that makes no sense, to one rank; that rank must not trust it."""
-    kind = "corrupt_message"
+class CrashWorker(Fault):
+    kind = "crash_worker"
     choose = Fault.kill_one
 
     def strike(self):
-        self.replica.drill("corrupt_message", rank=self.rank)
+        self.replica.drill(self.kind, rank=self.rank)
 
 
-class Garbage(Fault):
-    """What strangers can send to the control port: nothing of it may have any effect."""
-    kind = "garbage"
+class CorruptMessage(CrashWorker):
+    """A plan that makes no sense, to one rank; that rank must not trust it."""
+    kind = "corrupt_message"
+
+
+class StickKernel(CrashWorker):
+    """A computation that never ends, while the process is well otherwise."""
+    kind = "stuck_kernel"
+
+
+class LoseStep(CrashWorker):
+    """A rank that leaves out a step, so that the others wait for it; they meet anew, and nobody dies for it."""
+    kind = "lost_step"
+
+    def choose(self):
+        self.rank = self.draw.randrange(self.ranks)
+        self.culprits = {self.rank}
+
+    def strike(self):
+        super().strike()
+        if self.await_line("fault", rank=self.rank)["kind"] != "collective_blocked":
+            self.victims = {self.rank: 1}  # all ranks had waited for each other just before, so now somebody does die
+
+
+class Strangers(Fault):
+    """What strangers can do at the control port: nothing of it may have any effect."""
+    kind = "strangers"
     nodes = (1,)
     ends_epoch = is_told = False
     memory_matters = True
+    held = 300  # connections; the server keeps 64 handshakes, with two descriptors each
+    most_files = 160
 
     def strike(self):
+        self.files = self.replica.open_files()
+        self.broken = [f"a stranger {who} was told {told!r}" for who, told in self.shake_hands()]
+        self.throw_garbage()
+        self.hold_connections()
+
+    def shake_hands(self):
+        """Those that got an answer. With TLS 1.3 a client learns that it was refused when it reads."""
+        folder = self.replica.make_certificates("strangers", ["localhost"])
+        for who, certificate in [("without a certificate", None), ("of another authority", folder / "localhost.pem")]:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if certificate:
+                context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+            try:
+                with context.wrap_socket(socket.create_connection(("127.0.0.1", self.replica.control_port), timeout=5)) as connection:
+                    if told := connection.recv(1):
+                        yield who, told
+            except (ssl.SSLError, ConnectionError):
+                pass
+
+    def hold_connections(self):
+        """Each with a byte of a handshake that never goes on."""
+        held = [self.send(b"\x16") for _ in range(self.held)]
+        wait_until(lambda: sum(map(is_closed, held)) >= self.held - 64, 10, "most connections that say nothing are closed")
+        if (files := self.replica.open_files() - self.files) > self.most_files:
+            self.broken.append(f"strangers hold {files} open files")
+        for connection in held:
+            connection.close()
+
+    def heal(self):
+        return self.broken
+
+    def throw_garbage(self):
         handshake = struct.pack(">BBBBIQQQ", 0, 0, 0, 0, 0xFFFFFFF0, 4, 0, 0)  # CAF's header, which announces 4 GB
         oversized = b"\x16\x03\x03\xff\xff" + bytes(0xFFFF)
         nested = b"\x17\x03\x03\x40\x00" + self.draw.randbytes(0x4000)
         talk = [self.send(data) for data in [self.draw.randbytes(65536), handshake, handshake + bytes(1 << 20), oversized, nested * 20, b""] for _ in range(4)]
-        time.sleep(0.2)
         for connection in talk:
             connection.close()
 
@@ -243,6 +304,16 @@ class Garbage(Fault):
         except OSError:
             pass  # it hung up, as it may
         return connection
+
+
+def is_closed(connection):
+    """By the other side."""
+    try:
+        return connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 class CutLink(Fault):
@@ -264,6 +335,7 @@ class CutLink(Fault):
 
     def choose(self):
         self.rank = self.draw.randrange(self.ranks)
+        self.culprits = {self.rank}
 
     def strike(self):
         pid, door = self.before["ranks"][self.rank]["pid"], self.replica.control_port
@@ -305,14 +377,6 @@ class CrashExpertShard(Fault):
         self.await_line("part_died", part="expert_shard")
 
 
-class CrashWorker(Fault):
-    kind = "crash_worker"
-    choose = Fault.kill_one
-
-    def strike(self):
-        self.replica.drill("crash_worker", rank=self.rank)
-
-
 class PlaceExpert(Fault):
     """Moves an expert, or puts it on several ranks; streams go over to the new place."""
     kind = "place_expert"
@@ -330,7 +394,7 @@ class PullCable(Fault):
     kind = "pull_cable"
     nodes = (2,)
     ends_epoch = None
-    is_told = False
+    is_told = is_logged = False
 
     def choose(self):
         self.seconds = self.draw.choice([0.3, 1.5, 4])
@@ -358,4 +422,4 @@ class LoseNode(Fault):
 
 FAULTS = {each.kind: each for each in [
     KillWorker, KillInCollective, StopWorker, StopBriefly, KillDuringLoad, KillDuringRecovery, KillTwo, HogCpu, FillDisk, CorruptMessage,
-    Garbage, CutLink, CrashScheduler, CrashBlockManager, CrashExpertShard, CrashWorker, PlaceExpert, PullCable, LoseNode]}
+    StickKernel, LoseStep, Strangers, CutLink, CrashScheduler, CrashBlockManager, CrashExpertShard, CrashWorker, PlaceExpert, PullCable, LoseNode]}

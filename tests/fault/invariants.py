@@ -51,6 +51,16 @@ def epoch_moved(before, after, fault):
     return []
 
 
+def culprit_named(replica, fault):
+    """One of those at fault, and nobody else."""
+    if not fault.is_logged:
+        return []
+    culprits = set(fault.victims) if fault.culprits is None else fault.culprits
+    named = {line["rank"] for line in replica.log.all("fault", fault.struck)} - {None}
+    broken = [f"ranks {sorted(named - culprits)} were blamed"] if named - culprits else []
+    return broken + ([f"none of ranks {sorted(culprits)} was blamed"] if culprits and not named & culprits else [])
+
+
 def lost_sequences_replayed(replica, before, fault, survivors):
     """survivors: streams with output before the fault that went on after it. In which group one is, clients cannot see."""
     if not (survivors and fault.loses_all_groups()):
@@ -69,7 +79,7 @@ def memory_is_level(before, after):
 
 def after_fault(replica, before, fault, survivors):
     after = Snapshot.of(replica)
-    broken = only_victims_changed(before, after, fault) + epoch_moved(before, after, fault)
+    broken = only_victims_changed(before, after, fault) + epoch_moved(before, after, fault) + culprit_named(replica, fault)
     broken += lost_sequences_replayed(replica, before, fault, survivors)
     return broken + (memory_is_level(before, after) if fault.memory_matters else [])
 

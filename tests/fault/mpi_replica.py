@@ -30,6 +30,19 @@ class MpiReplica(Deployment):
     def node_process(self, node):
         return next(parent_of(rank["pid"]) for rank in self.replica()["ranks"] if rank["node"] == node)
 
+    def processes(self):
+        return super().processes() + [self.node_process(0), self.node_process(1)]
+
+    def __exit__(self, *_):
+        end(self.joined)
+        super().__exit__()
+
+
+class MpiReplicaWithCertificates(MpiReplica):
+    """Another node can join it."""
+
+    hosts = ["127.0.0.1"]
+
     def start_node(self):
         with open(self.log_path, "ab") as log:
             self.joined = subprocess.Popen([BINARY, "node", "--join", f"127.0.0.1:{self.control_port}", "--threads", "1", *self.tls("127.0.0.1")], stderr=log)
@@ -40,10 +53,3 @@ class MpiReplica(Deployment):
         if self.joined:
             self.joined.wait()
         wait_until(lambda: not any(map(state_of, workers)), 5, "the end of the lost node's workers")
-
-    def processes(self):
-        return super().processes() + [self.node_process(0), self.node_process(1)]
-
-    def __exit__(self, *_):
-        end(self.joined)
-        super().__exit__()

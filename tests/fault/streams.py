@@ -120,7 +120,7 @@ def first_difference(was, now):
 class Streams:
     """Client threads. All times are wall times, as in log lines. A stream is a pair of its slot and its first event."""
 
-    def __init__(self, url, seed, in_flight=10):
+    def __init__(self, url, seed, in_flight=12):
         self.client = openai.OpenAI(base_url=url + "/v1", api_key="none", max_retries=0, timeout=30)
         self.model = self.client.models.list().data[0].id
         self.seed, self.in_flight = seed, in_flight

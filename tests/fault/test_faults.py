@@ -1,8 +1,10 @@
 """A short soak, for CTest: what soak does, with a fixed seed."""
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
+import time
 import warnings
 
 import pytest
@@ -27,10 +29,19 @@ def possible_kinds():
             yield kind
 
 
+def median_detection(campaign, kind):
+    return statistics.median(strike.detection for strike in campaign.strikes if strike.kind == kind)
+
+
 def test_streams_survive_sixty_faults():
     campaign = Campaign(seed=1, kinds=list(possible_kinds()), say=print)
+    began = time.monotonic()
     failures = campaign.run(range(60), kept_log="fault.log")
     assert not failures, "\n".join(failures) + "\nthe server's log is in fault.log; soak --seed 1 --only K repeats fault K"
+    assert time.monotonic() - began < 240
+    assert median_detection(campaign, "kill") < 0.02, "the end of a process is told by the kernel"
+    for hang in ["stop", "stuck_kernel", "lost_step"]:
+        assert median_detection(campaign, hang) < 0.5, hang
 
 
 def test_workers_end_with_their_server():
@@ -47,7 +58,7 @@ def test_streams_survive_faults_between_two_nodes():
 def test_streams_survive_faults_under_mpirun():
     if reason := mpi_replica.reason_to_skip():
         pytest.skip(reason)
-    campaign = Campaign(seed=3, kinds=["kill", "stop", "lose_node"], deploy=mpi_replica.MpiReplica, say=print)
+    campaign = Campaign(seed=3, kinds=["kill", "stop", "lose_node"], deploy=mpi_replica.MpiReplicaWithCertificates, say=print)
     failures = campaign.run(range(6), kept_log="mpirun-fault.log")
     assert not failures, "\n".join(failures)
 

@@ -60,8 +60,9 @@ int work() {
 // Keeps what it is told, and waits for it.
 class Watched {
  public:
-  explicit Watched(Duration hang_limit = std::chrono::hours(1))
-      : processes_(std::in_place, std::vector<std::string>{"test", "worker"}, identity, hang_limit,
+  explicit Watched(milliseconds hang_limit = std::chrono::hours(1))
+      : hang_limit_(hang_limit),
+        processes_(std::in_place, std::vector<std::string>{"test", "worker"}, identity,
                    WorkerEvents{.exited =
                                     [this](const auto& seen, const std::string& how) {
                                       note([&] { exits.emplace_back(seen, how); });
@@ -79,7 +80,7 @@ class Watched {
 
   WorkerProcesses& operator*() { return *processes_; }
   void start(const std::string& what, std::int32_t rank = 0, std::uint64_t incarnation = 1) {
-    processes_->start({rank, incarnation, "host", 7, 3, what, "error"});
+    processes_->start({rank, incarnation, "host", 7, 3, what, "error", hang_limit_.count()});
   }
   void end() { processes_.reset(); }
   template <class Condition>
@@ -121,6 +122,7 @@ class Watched {
     changed_.notify_all();
   }
 
+  const milliseconds hang_limit_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<WorkerProcesses> processes_;

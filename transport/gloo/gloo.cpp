@@ -174,7 +174,10 @@ void GlooCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& rou
                   "dispatch");
     }
     rows += counts.visits;
-    CHECK(rows <= out.rows.rows() && rows <= out.experts.rows(), "more rows than the batch's capacity");
+    if (rows > out.rows.rows() || rows > out.experts.rows())
+      throw Error(
+          "rank " + std::to_string(&counts - counts_in_.data()) + " brings more rows than there is room for",
+          "dispatch");
   }
   exchange_rows(tokens);
   take_rows(out);

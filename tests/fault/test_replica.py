@@ -1,0 +1,92 @@
+"""A replica of several processes, without faults or with a single one."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+import mpi_replica
+from deployment import BINARY, FLAGS, Deployment, wait_until
+from streams import ON, Streams, chat, events
+
+LAYOUTS = [["-tp", "2"], ["-tp", "4", "-ep"], ["-dp", "2"], ["-dp", "4", "-ep"], ["-tp", "2", "-dp", "2"]]
+
+
+def with_layout(layout):
+    """FLAGS, with other ranks."""
+    return [BINARY, "serve", *FLAGS[:FLAGS.index("-tp")], "--threads", "1", "--enable-replica-control", *layout]
+
+
+def answers(layout):
+    class Replica(Deployment):
+        command = with_layout(layout)
+    with Replica() as replica:
+        wait_until(lambda: replica.replica()["state"] == "serving", 60, "serving")
+        streams = Streams(replica.url, seed=1)
+        streams.make_reference()
+        return streams.reference
+
+
+@pytest.fixture(scope="module")
+def answers_of_one_process():
+    return answers([])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=" ".join)
+def test_answers_are_those_of_one_process(layout, answers_of_one_process):
+    """Greedy and seeded, with tool calls and several choices."""
+    assert answers(layout) == answers_of_one_process
+
+
+class Fragile(Deployment):
+    command = [*Deployment.command, "--max-restarts", "0"]
+
+
+def test_past_the_limit_every_stream_ends_with_one_error_and_requests_are_refused():
+    with Fragile() as replica:
+        replica.await_serving()
+        client = Streams(replica.url, seed=1)
+        kind, body = chat("Count from 1 to 100.", extra_body=ON, max_tokens=2000)
+        with client.client.chat.completions.with_streaming_response.create(model=client.model, stream=True, **body) as response:
+            stream = events(response)
+            next(stream)
+            os.kill(replica.replica()["ranks"][3]["pid"], signal.SIGKILL)
+            last = [json.loads(data) if data != "[DONE]" else data for data in stream]
+        errors = [event for event in last if "error" in event]
+        assert last[-1] == "[DONE]" and errors == [last[-2]] and errors[0]["error"]["code"] == "replica_failed", last[-2:]
+        with pytest.raises(Exception) as refused:
+            client.ask(kind, body)
+        assert refused.value.status_code == 503
+        assert replica.replica()["state"] == "failed"
+        page = subprocess.run([BINARY, "status", replica.url], capture_output=True, text=True).stdout
+        assert "failed" in page and "exited" in page and re.search(r"^ *3 .*dead", page, re.M), page
+
+
+def listening_sockets():
+    """Inodes of all that listen in this network namespace."""
+    tables = [pathlib.Path("/proc/net", table).read_text().splitlines()[1:] for table in ("tcp", "tcp6")]
+    return {fields[9] for lines in tables for fields in map(str.split, lines) if fields[3] == "0A"}
+
+
+def sockets_of(pid):
+    links = (os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+    return {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
+
+
+def test_workers_have_nothing_of_mpirun_and_listen_nowhere():
+    """Of a launch without certificates: the nodes get theirs from the first one."""
+    if reason := mpi_replica.reason_to_skip():
+        pytest.skip(reason)
+    with mpi_replica.MpiReplica() as replica:
+        workers = [rank["pid"] for rank in replica.replica()["ranks"]]
+        assert len(set(workers)) == 4 and len({mpi_replica.parent_of(pid) for pid in workers}) == 2
+        assert sockets_of(replica.pid) & listening_sockets(), "the first node listens"
+        for pid in workers:
+            variables = pathlib.Path(f"/proc/{pid}/environ").read_text().split("\0")
+            assert [v for v in variables if v.startswith(("OMPI_", "PMIX_", "PRTE_"))] == []
+            assert os.sched_getaffinity(pid) == os.sched_getaffinity(0)
+            assert not sockets_of(pid) & listening_sockets()
+        assert replica.stop() == 0
