@@ -39,7 +39,8 @@ void start(Self self, const StartWorker& order) {
   runtime::WorkerOrder worker = settings.order;
   worker.rank = order.rank;
   worker.incarnation = order.incarnation;
-  worker.threads = settings.threads.value_or(std::max(1, usable_cpus() / std::max(1, order.ranks_of_node)));
+  worker.threads = settings.threads.value_or(
+      std::max(1, usable_cpus() / (settings.nodes_here * std::max(1, order.ranks_of_node))));
   worker.hang_limit_ms = order.hang_limit_ms;
   self->state.processes->start(worker);
 }

@@ -15,6 +15,7 @@ using NodeActor = NodeHandle::extend<caf::reacts_to<WorkerExited>, caf::reacts_t
 struct NodeSettings {
   runtime::WorkerOrder order;  // but for rank, incarnation, threads and hang_limit_ms
   std::optional<int> threads;  // of each worker; unset: an equal share of the CPUs
+  int nodes_here = 1;          // that share this host's CPUs
   runtime::TlsIdentity identity;
   std::int32_t place = -1;  // in the replica, if it knows it; 0: the head's
 };

@@ -131,6 +131,10 @@ bool Replica::healthy() const {
   return status_->state != ReplicaStatus::State::failed;
 }
 
+bool Replica::failed_to_start() const {
+  return !healthy() && !status_->has_served;
+}
+
 std::vector<StartupPhase> Replica::startup() const {
   const bool loaded = ready();
   const std::uint64_t bytes = options_.processes ? status_->loaded_bytes.load() : progress_.done.load();

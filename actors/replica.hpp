@@ -45,6 +45,7 @@ class Replica final : public Service {
   const ModelInfo& model() const override { return options_.info; }
   bool ready() const override;
   bool healthy() const override;
+  bool failed_to_start() const;  // it has given up, and never served
   std::vector<StartupPhase> startup() const override;
   std::string metrics_text() const override { return metrics_->text(); }
   ReplicaView replica() const override;

@@ -159,6 +159,7 @@ void ReplicaSupervisorState::serve() {
   served_experts_ = experts_;
   std::vector<WorkerHandle> workers;
   for (const Rank& rank : ranks_) workers.push_back(rank.worker);
+  settings_.status->has_served = true;
   settings_.status->state = Status::serving;
   self_->send(scheduler_, epoch_, blocks_, std::move(workers));
   log_event(LogLevel::info, "epoch_began",

@@ -22,6 +22,7 @@ class ReplicaStatus {
  public:
   enum class State { loading, serving, recovering, failed };
   std::atomic<State> state = State::loading;
+  std::atomic<bool> has_served = false;
   std::atomic<Epoch> epoch = 0;
   std::atomic<std::uint64_t> restarts = 0, loaded_bytes = 0;
 

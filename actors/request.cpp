@@ -143,6 +143,11 @@ void take_token(Self self, const TokenReady& ready) {
   const auto& committed = ready.committed;
   Choice* choice = find_running(state, committed.sequence);
   if (!choice) return;  // computed past a stop: dropped, not counted
+  if (committed.finish == runtime::FinishReason::error) {
+    state.sink->fail(
+        {RefusalKind::internal, "The model's output for this request is not a number.", "", "not_a_number"});
+    return leave(self, "error");
+  }
   auto& tokens = choice->submission.tokens;
   CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
         "tokens of a sequence come in order, each once");

@@ -82,6 +82,8 @@ struct Settings {
   std::string config_file;
   bool show_config = false;
 
+  std::int64_t nodes_here = 1;  // no setting: how many nodes of the replica share this host, as mpirun knows
+
   std::int64_t ranks() const { return tensor_parallel_size * data_parallel_size; }
 };
 

@@ -113,7 +113,7 @@ struct SamplingRow {
 };
 
 struct SampledToken {
-  TokenId token = 0;
+  TokenId token = 0;                           // no_token: one of the row's logits is no number
   float logprob = 0;                           // of the untempered distribution; set when logprobs >= 0
   std::vector<std::pair<TokenId, float>> top;  // most likely first, ties by lower id
 };

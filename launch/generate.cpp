@@ -140,6 +140,8 @@ runtime::Submission make_submission(const Options& options, const model::TextMod
 void stream(runtime::Engine& engine, SequenceId sequence, runtime::ChoiceOutput& output) {
   while (!engine.idle()) {
     for (const runtime::CommittedToken& each : engine.step()) {
+      if (each.finish == runtime::FinishReason::error)
+        throw Error("the model's output is not a number", "the prompt", "check the checkpoint");
       const bool ended = each.finish == runtime::FinishReason::stop;
       if (!ended && output.push(each.output.token)) engine.cancel(sequence);
     }

@@ -57,7 +57,7 @@ void leave_mpirun() {
   const MpiLaunch joined;
 }
 
-int serve_under_mpirun(const config::Settings& settings, const std::filesystem::path& checkpoint) {
+int serve_under_mpirun(config::Settings settings, const std::filesystem::path& checkpoint) {
   block_stop_signals(true);  // one that comes meanwhile is heeded afterwards
   std::optional<MpiLaunch> mpi(std::in_place);
   if (settings.control_host == "0.0.0.0" || settings.control_host == "::")
@@ -67,6 +67,7 @@ int serve_under_mpirun(const config::Settings& settings, const std::filesystem::
     throw Error("the processes are on several hosts, which cannot reach each other's loopback",
                 "--control-host",
                 "give the first host's address, certificates (troupe certs) and --tensor-interface");
+  settings.nodes_here = mpi->on_host();
   return mpi->rank() == 0 ? lead(mpi, settings, checkpoint) : follow(mpi, settings);
 }
 

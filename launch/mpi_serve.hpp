@@ -14,6 +14,6 @@ std::int64_t mpirun_processes();
 void leave_mpirun();
 
 // For one of several: until the replica ends; returns the exit code. Throws Error. Main thread only.
-int serve_under_mpirun(const config::Settings& settings, const std::filesystem::path& checkpoint);
+int serve_under_mpirun(config::Settings settings, const std::filesystem::path& checkpoint);
 
 }  // namespace troupe::launch

@@ -27,10 +27,12 @@ runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoin
   budget.memory_utilization = settings.gpu_memory_utilization;
   const runtime::KvShape shape{model::cache_bytes_per_token(checkpoint.config()),
                                std::int32_t(settings.block_size), max_model_len};
-  // A node's ranks share its memory and hold, together, about its share of the weights.
-  const std::size_t nodes = std::size_t(settings.nodes), ranks_here = std::size_t(settings.ranks()) / nodes;
-  auto size = runtime::kv_size(budget, shape, runtime::memory_limit() / ranks_here,
-                               (runtime::memory_resident() + checkpoint.total_bytes() / nodes) / ranks_here);
+  // A host's ranks share its memory and hold, together, about its share of the weights.
+  const std::size_t nodes = std::size_t(settings.nodes), nodes_here = std::size_t(settings.nodes_here),
+                    ranks_here = std::size_t(settings.ranks()) / nodes * nodes_here;
+  auto size = runtime::kv_size(
+      budget, shape, runtime::memory_limit() / ranks_here,
+      (runtime::memory_resident() + checkpoint.total_bytes() / nodes * nodes_here) / ranks_here);
   if (!budget.bytes) size = runtime::at_most(size, shape, std::int32_t(settings.max_num_seqs));
   log_event(LogLevel::info, "kv_cache",
             {{"bytes", size.bytes},
@@ -139,10 +141,8 @@ actors::edge::EdgeOptions edge_options(const config::EdgeSettings& settings) {
 // Until a signal comes (true), or the model turns out not to load. A replica that fails later stays and says
 // so.
 bool wait_for_the_end(const sigset_t& stop, const actors::Replica& replica) {
-  for (bool was_ready = false; !stop_signal_came(stop);) {
-    was_ready |= replica.ready();
-    if (!was_ready && !replica.healthy()) return false;
-  }
+  while (!stop_signal_came(stop))
+    if (replica.failed_to_start()) return false;
   return true;
 }
 

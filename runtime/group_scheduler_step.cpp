@@ -141,7 +141,7 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
     if (sequence) {
       const auto position = std::uint64_t(sequence->outputs());
       const FinishReason finish = sequence->append(output->token, limits_.max_model_len);
-      ++tokens_;
+      tokens_ += finish != FinishReason::error;
       committed.push_back({part.sequence, position, std::move(*output), finish});
       if (finish != FinishReason::none) forget(*sequence);
     }

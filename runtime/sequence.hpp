@@ -46,6 +46,7 @@ struct Sequence {
 
   // The output that a step sampled; says whether it was the last.
   FinishReason append(TokenId token, std::int32_t max_model_len) {
+    if (token == no_token) return FinishReason::error;
     submission.tokens.push_back(token);
     if (std::ranges::count(submission.stop_ids, token)) return FinishReason::stop;
     const bool full = outputs() == submission.max_output_tokens || length() == max_model_len;

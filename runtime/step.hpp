@@ -119,7 +119,7 @@ typename Inspector::result_type inspect(Inspector& f, StepResult& x) {
   return f(x.epoch, x.step, x.group, x.outputs, x.times);
 }
 
-enum class FinishReason : std::uint8_t { none, stop, length };
+enum class FinishReason : std::uint8_t { none, stop, length, error };  // error: there is no_token
 
 // What a commit yields for one sequence.
 struct CommittedToken {

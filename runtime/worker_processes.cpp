@@ -17,7 +17,7 @@
 namespace troupe::runtime {
 namespace {
 
-constexpr std::chrono::milliseconds look_interval{20}, ticks_interval{80};
+constexpr std::chrono::milliseconds look_interval{20}, ticks_interval{40};
 // What mpirun sets for the node's process is none of a worker's business.
 constexpr std::array launcher_variables{"OMPI_", "PMIX_", "PRTE_", "TROUPE_"};
 

@@ -92,15 +92,14 @@ class Ranking {
 // One row of logits. Buffers are a thread's, for row after row.
 class Sampler {
  public:
-  Sampler(const float* logits, std::int64_t vocabulary, std::int64_t row)
-      : logits_(logits), vocabulary_(vocabulary) {
-    if (!HWY_DYNAMIC_DISPATCH(find_highest)(logits, vocabulary, highest_))
-      throw Error("the model gave logits that are no numbers", "row " + std::to_string(row) + " of the step",
-                  "check the checkpoint");
-  }
+  Sampler(const float* logits, std::int64_t vocabulary) : logits_(logits), vocabulary_(vocabulary) {}
 
   SampledToken sample(const SamplingRow& how) {
     SampledToken result;
+    if (!HWY_DYNAMIC_DISPATCH(find_highest)(logits_, vocabulary_, highest_)) {
+      result.token = no_token;
+      return result;
+    }
     result.token = how.temperature == 0 ? most_likely() : draw(how);
     if (how.logprobs >= 0) report(how.logprobs, result);
     return result;
@@ -191,7 +190,7 @@ void CpuOps::sample(Queue&, const Tensor& logits, std::span<const SamplingRow> h
   each_row(logits.rows(), vocabulary, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)
       out[std::size_t(row)] =
-          Sampler(logits.as<float>() + row * vocabulary, vocabulary, row).sample(how[std::size_t(row)]);
+          Sampler(logits.as<float>() + row * vocabulary, vocabulary).sample(how[std::size_t(row)]);
   });
 }
 

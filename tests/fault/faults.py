@@ -243,7 +243,9 @@ class LoseStep(CrashWorker):
 
     def strike(self):
         super().strike()
-        if self.await_line("fault", rank=self.rank)["kind"] != "collective_blocked":
+        line = self.await_line("fault", rank=self.rank)
+        self.struck = line["at"] - line["detected_ms"] / 1000  # it was the next step, when the rank had ticked last
+        if line["kind"] != "collective_blocked":
             self.victims = {self.rank: 1}  # all ranks had waited for each other just before, so now somebody does die
 
 

@@ -3,15 +3,18 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 
+import openai
 import pytest
 
 import mpi_replica
 from deployment import BINARY, FLAGS, Deployment, wait_until
 from streams import ON, Streams, chat, events
 
+DEMO_MODEL = pathlib.Path(__file__).parents[2] / "model/demo"
 LAYOUTS = [["-tp", "2"], ["-tp", "4", "-ep"], ["-dp", "2"], ["-dp", "4", "-ep"], ["-tp", "2", "-dp", "2"]]
 
 
@@ -39,6 +42,35 @@ def answers_of_one_process():
 def test_answers_are_those_of_one_process(layout, answers_of_one_process):
     """Greedy and seeded, with tool calls and several choices."""
     assert answers(layout) == answers_of_one_process
+
+
+def with_overflowing_logit(folder):
+    """A copy of the demo model that knows one token too well: its logit is no number."""
+    shutil.copytree(DEMO_MODEL, folder)
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    header_bytes = int.from_bytes(weights[:8], "little")
+    head = json.loads(weights[8:8 + header_bytes])["lm_head.weight"]
+    begin, end = head["data_offsets"]
+    row_bytes = (end - begin) // head["shape"][0]
+    row = 8 + header_bytes + begin + 300 * row_bytes
+    weights[row:row + row_bytes] = b"\x7f" * row_bytes  # the largest numbers of BF16 and F32
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
+def test_an_output_that_is_no_number_is_an_error_and_no_fault(tmp_path):
+    class Overflowing(Deployment):
+        command = [BINARY, "serve", with_overflowing_logit(tmp_path / "model"), "--served-model-name", "troupe-mini", *FLAGS]
+    with Overflowing() as replica:
+        replica.await_serving()
+        streams = Streams(replica.url, seed=1)
+        for prompt in [[5], [5, 6, 7]]:
+            with pytest.raises(openai.InternalServerError) as failed:
+                streams.client.completions.create(model=streams.model, prompt=prompt, max_tokens=4)
+            assert failed.value.code == "not_a_number"
+        with pytest.raises(openai.InternalServerError, match="not a number"):
+            streams.ask(*chat("Count from 1 to 100."))
+        assert replica.replica()["state"] == "serving" and not replica.replica()["last_fault"]
 
 
 class Fragile(Deployment):

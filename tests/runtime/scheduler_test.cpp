@@ -157,6 +157,24 @@ TEST(Scheduler, StopsAtStopIdsAndAtTheContextLength) {
   EXPECT_EQ(finished[1].output_position, 2u);  // 61 + 3 = 64
 }
 
+TEST(Scheduler, ASequenceWithoutATokenEndsAndHarmsNoOther) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 4, 9)));
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 4, 9)));
+  steps.run();
+  const auto plan = steps.plan();
+  StepResult result = steps.executor.execute(*plan);
+  result.outputs.front().token = no_token;
+  const auto committed = steps.scheduler.commit(result);
+  ASSERT_EQ(committed.size(), 2u);
+  EXPECT_EQ(committed[0].finish, FinishReason::error);
+  EXPECT_EQ(committed[1].finish, FinishReason::none);
+  EXPECT_THAT(steps.shares(), ElementsAre(S(2, 1)));
+  while (!steps.scheduler.idle()) steps.run();
+  steps.run();  // gives back what the last one held
+  EXPECT_EQ(steps.pool.usage().used, 0);
+}
+
 TEST(Scheduler, RunsNoMoreThanMaxNumSeqsAndKeepsTheBudget) {
   Steps steps;
   for (SequenceId id = 1; id <= 6; ++id) ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 2, 3)));

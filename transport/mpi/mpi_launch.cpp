@@ -33,12 +33,10 @@ MpiLaunch::MpiLaunch() {
   check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
   check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
   MPI_Comm host = MPI_COMM_NULL;
-  int on_host = 0;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &host),
         "MPI_Comm_split_type");
-  check(MPI_Comm_size(host, &on_host), "MPI_Comm_size");
+  check(MPI_Comm_size(host, &on_host_), "MPI_Comm_size");
   check(MPI_Comm_free(&host), "MPI_Comm_free");
-  one_host_ = on_host == size_;
   run_anywhere();
 }
 

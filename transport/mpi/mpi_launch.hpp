@@ -20,13 +20,13 @@ class MpiLaunch {
 
   int rank() const { return rank_; }
   int size() const { return size_; }
-  bool one_host() const { return one_host_; }  // all processes run on one
+  int on_host() const { return on_host_; }  // how many run on this host, this one among them
+  bool one_host() const { return on_host_ == size_; }
   // What rank 0 says; every rank calls it. Waits for rank 0.
   std::string broadcast(std::string text) const;
 
  private:
-  int rank_ = 0, size_ = 1;
-  bool one_host_ = true;
+  int rank_ = 0, size_ = 1, on_host_ = 1;
 };
 
 }  // namespace troupe::transport
