@@ -40,11 +40,14 @@ int SSL_accept(SSL* ssl) {
   static const auto call = real<int(SSL*)>("SSL_accept");
   ERR_clear_error();
   const int result = call(ssl);
-  // A peer's handshake ends in failure when its connection is freed.
-  if (result == 1)
-    handshakes().is_over(ssl);
-  else if (SSL_want(ssl) != SSL_NOTHING)
-    handshakes().goes_on(ssl, SSL_get_fd(ssl));
+  switch (SSL_get_error(ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+      handshakes().goes_on(ssl, SSL_get_fd(ssl));
+      break;
+    default:
+      handshakes().is_over(ssl);
+  }
   return result;
 }
 

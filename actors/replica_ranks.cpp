@@ -1,5 +1,6 @@
 // The replica's workers and the nodes that they live on.
 #include <algorithm>
+#include <limits>
 
 #include "actors/replica_supervisor.hpp"
 #include "runtime/base/log.hpp"
@@ -15,7 +16,7 @@ constexpr std::chrono::milliseconds grace_of_link{25};
 // For a rank to say whether it met the others; its communicators give up earlier.
 constexpr std::chrono::seconds longest_search{10};
 
-// Without a stall for so long, the next one is the first of its kind; likewise a rank's death.
+// Without a stall for so long, or so long a life, what happens next happens for the first time.
 constexpr std::chrono::seconds calm{10}, healthy_life{60};
 
 }  // namespace
@@ -80,7 +81,7 @@ void ReplicaSupervisorState::start_worker(std::int32_t index) {
   rank.state = Rank::State::starting;
   rank.gone = false;
   rank.last = {};
-  rank.asked_since.reset();
+  rank.unanswered = 0;
   rank.ready_since = {};
   ++rank.incarnation;
   self_->send(node_of(index),
@@ -207,6 +208,7 @@ void ReplicaSupervisorState::cut_off(std::int32_t index) {
   Rank& rank = ranks_[std::size_t(index)];
   self_->demonitor(rank.worker.address());
   rank.worker = WorkerHandle{};
+  rank.unanswered = 0;  // what it says of an order from before the cut is lost
   const bool served = rank.state == Rank::State::serving || rank.state == Rank::State::joining;
   rank.state = Rank::State::cut_off;
   if (!served || settings_.status->state == Status::failed) return;
@@ -249,10 +251,13 @@ double ReplicaSupervisorState::waited_ms(const Rank& rank) const {
 }
 
 void ReplicaSupervisorState::find_blocked_step() {
-  if (now() - stalled_at_ > calm) stalls_ = 0;
-  const double limit = double(settings_.hang_limit.count()) * double(1 << std::min(stalls_, 8));
+  // After a calm time a stall is the first of its kind; one that is going on is none of it.
+  const auto patience = [this] { return settings_.hang_limit * (1 << std::min(stalls_, 8)); };
+  if (now() - stalled_at_ > std::max<Duration>(calm, 2 * patience())) stalls_ = 0;
+  const double limit = double(patience().count());
   std::vector<runtime::RankTick> all;
   bool waits = false;
+  double still_ms = std::numeric_limits<double>::infinity();  // since anything moved
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     const Rank& rank = ranks_[std::size_t(i)];
     const Tick& tick = rank.last.tick;
@@ -260,15 +265,16 @@ void ReplicaSupervisorState::find_blocked_step() {
     if (!idle && (tick.activity != Activity::collective || tick.epoch != epoch_)) return;
     if (waited_ms(rank) < limit) return;
     waits |= !idle;
+    still_ms = std::min(still_ms, rank.last.silent_ms);
     all.push_back({i, tick});
   }
   if (!waits) return;
   const auto culprit = runtime::find_culprit(all);
   const Rank& rank = ranks_[std::size_t(culprit.value_or(0))];
   if (culprit && stalls_ > 0)
-    worker_hangs({*culprit, rank.incarnation, runtime::Hang::asleep, rank.last.silent_ms, rank.last.tick});
+    worker_hangs({*culprit, rank.incarnation, runtime::Hang::asleep, still_ms, rank.last.tick});
   else {
-    note_fault(culprit, "collective_blocked", rank.last.tick, rank.last.silent_ms);
+    note_fault(culprit, "collective_blocked", rank.last.tick, still_ms);
     end_epoch({});
   }
   ++stalls_;
@@ -286,12 +292,13 @@ void ReplicaSupervisorState::find_blocked_join() {
   }
 }
 
-// Something in its process has hung that does not tick.
+// Something in its process has hung, and its compute thread may not know.
 void ReplicaSupervisorState::find_unanswered() {
+  constexpr double silence_ms = std::chrono::milliseconds(longest_search).count();
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     const Rank& rank = ranks_[std::size_t(i)];
-    if (!rank.worker || !rank.asked_since || now() - *rank.asked_since < longest_search) continue;
-    if (heard_lately(rank) && rank.last.tick.activity != Activity::loading)
+    if (!rank.worker || rank.unanswered == 0 || now() - rank.asked_since < longest_search) continue;
+    if (heard_lately(rank) && rank.last.silent_ms >= silence_ms)
       return worker_hangs({i, rank.incarnation, runtime::Hang::asleep, rank.last.silent_ms, rank.last.tick});
   }
 }

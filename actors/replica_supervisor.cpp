@@ -106,7 +106,7 @@ void ReplicaSupervisorState::begin_epoch_if_complete() {
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     Rank& rank = ranks_[std::size_t(i)];
     rank.state = Rank::State::joining;
-    if (!rank.asked_since) rank.asked_since = now();
+    if (rank.unanswered++ == 0) rank.asked_since = now();
     self_->request(rank.worker, caf::infinite, order)
         .then(
             [this, i, incarnation = rank.incarnation](const Joined& answer) {
@@ -123,7 +123,8 @@ void ReplicaSupervisorState::begin_epoch_if_complete() {
 
 void ReplicaSupervisorState::answered(std::int32_t rank, std::uint64_t incarnation) {
   Rank& who = ranks_[std::size_t(rank)];
-  if (who.incarnation == incarnation) who.asked_since.reset();
+  if (who.incarnation != incarnation || who.unanswered == 0) return;
+  if (--who.unanswered > 0) who.asked_since = now();
 }
 
 void ReplicaSupervisorState::joined(std::int32_t rank) {

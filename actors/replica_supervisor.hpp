@@ -95,7 +95,8 @@ class ReplicaSupervisorState {
     bool gone = true;         // there is no process of this incarnation
     bool progressed = false;  // a step was committed since it last died
     TimePoint ready_since{};
-    std::optional<TimePoint> asked_since;  // to join, and it has not answered
+    int unanswered = 0;  // orders to join
+    TimePoint asked_since{};
     std::uint64_t restarts = 0;
     runtime::RestartPolicy policy;
     WorkerTick last;

@@ -58,8 +58,10 @@ void leave_mpirun() {
 }
 
 int serve_under_mpirun(config::Settings settings, const std::filesystem::path& checkpoint) {
-  block_stop_signals(true);  // one that comes meanwhile is heeded afterwards
   std::optional<MpiLaunch> mpi(std::in_place);
+  // One that comes before the server listens is heeded then. The others may be ended while they wait for the
+  // first.
+  if (mpi->rank() == 0) block_stop_signals(true);
   if (settings.control_host == "0.0.0.0" || settings.control_host == "::")
     throw Error("the other nodes cannot connect to '" + settings.control_host + "'", "--control-host",
                 "give an address of the first host");

@@ -143,6 +143,8 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
       const FinishReason finish = sequence->append(output->token, limits_.max_model_len);
       tokens_ += finish != FinishReason::error;
       committed.push_back({part.sequence, position, std::move(*output), finish});
+      if (finish == FinishReason::error)  // nobody shall share what led to it
+        std::erase_if(filled_, [&](const auto& block) { return block.sequence == part.sequence; });
       if (finish != FinishReason::none) forget(*sequence);
     }
     ++output;

@@ -215,11 +215,19 @@ TEST_F(RanksTest, ARankThatDoesNotSayWhetherItMetTheOthersIsKilled) {
   worker_arrives(0);
   pass(std::chrono::milliseconds(25));
   EXPECT_EQ(status->state, State::recovering);
+  Tick searching;
+  searching.activity = Activity::joining;
+  const auto tell_silence = [&](double silent_ms) {
+    self->send(supervisor, NodeTicks{{{1, life_of(1), silent_ms, 0, searching}}});
+    run();
+  };
   pass(std::chrono::milliseconds(9'999));
-  tell_ticks(0, 5, 5);
+  tell_silence(9'999);
   EXPECT_TRUE(orders[1].kills.empty());
   pass(std::chrono::milliseconds(1));
-  tell_ticks(0, 5, 5);
+  tell_silence(40);
+  EXPECT_TRUE(orders[1].kills.empty()) << "it has just begun";
+  tell_silence(10'000);
   EXPECT_EQ(orders[1].kills.size(), 1u);
   EXPECT_TRUE(orders[0].kills.empty());
   scripts[1].is_silent = false;
@@ -298,6 +306,21 @@ TEST_F(RanksTest, ANodeThatComesBackEmptyStartsItsWorkersAgain) {
   EXPECT_EQ(status->restarts, 1u);
 }
 
+TEST_F(RanksTest, AnOrderFromBeforeACutNeedsNoAnswer) {
+  scripts[1].is_silent = true;
+  cut(worker_[0]);
+  worker_arrives(0);
+  pass(std::chrono::milliseconds(25));
+  cut(worker_[1]);
+  scripts[1].is_silent = false;
+  pass(std::chrono::milliseconds(20'000));
+  worker_arrives(1);
+  EXPECT_EQ(status->state, State::serving);
+  self->send(supervisor, NodeTicks{{{1, life_of(1), 30'000, 0, {}}}});
+  run();
+  EXPECT_TRUE(orders[1].kills.empty());
+}
+
 TEST_F(RanksTest, TheFirstPlaceIsForTheHeadsOwnNode) {
   cut(node_[0]);
   EXPECT_LT(node_arrives(1, {}, -1).node, 0);
@@ -358,6 +381,18 @@ TEST_F(RanksTest, AStallAfterACalmTimeIsTheFirstAgain) {
   EXPECT_TRUE(orders[1].kills.empty());
   tell_ticks(800, 5, 4);
   EXPECT_EQ(orders[1].kills.size(), 1u);
+}
+
+TEST_F(RanksTest, AStallThatIsGoingOnIsNoCalmTime) {
+  const Epoch before = status->epoch;
+  Epoch stalled = before;
+  for (int limit = 400; limit <= 12'800; limit *= 2) {
+    tell_ticks(limit, 5, 5);
+    EXPECT_EQ(status->epoch, ++stalled) << limit;
+    pass(std::chrono::milliseconds(2 * limit));
+    tell_ticks(2 * limit - 1, 5, 5);
+    EXPECT_EQ(status->epoch, stalled) << limit;
+  }
 }
 
 TEST_F(RanksTest, WhatANodeSaidLongAgoIsNoEvidence) {
