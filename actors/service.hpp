@@ -147,7 +147,7 @@ struct Drill {
     corrupt_message,
   };
   Kind kind = Kind::crash_worker;
-  std::int32_t rank = 0;  // of crash_worker, crash_expert_shard and corrupt_message
+  std::int32_t rank = 0;  // of all that name no other part
   GroupId group = 0;      // of crash_block_manager
 };
 

@@ -15,7 +15,7 @@ struct Launch {
   std::function<void(std::uint16_t port)> door_opened;  // see actors::ReplicaOptions::Processes; may be empty
 };
 
-// Serves until the process is told to stop (SIGINT, SIGTERM); returns the exit code. Throws Error if the
+// Serves until the process is told to stop (see stop_signals.hpp); returns the exit code. Throws Error if the
 // checkpoint cannot be served or the address cannot be listened on. Main thread only.
 int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,
                const Launch& launch);

@@ -4,9 +4,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <optional>
 #include <vector>
-
-#include "actors/openssl_calls.hpp"
 
 namespace troupe::actors {
 namespace {

@@ -127,8 +127,6 @@ class Streams:
         self.reference, self.failures = [], []
         self.gaps = []  # stream, end and length of each silence since they were last cleared
         self.open = {}  # slot: when its request's first and last event came; one that waits for its first is not there
-        self.last_event = 0.0
-        self.completed = 0
         self.over = threading.Event()
         self.threads = []
 
@@ -166,14 +164,12 @@ class Streams:
             self.fail(number, f"{type(problem).__module__}.{type(problem).__name__}: {problem}")
         finally:
             self.open.pop(slot, None)
-            self.completed += 1
 
     def note_event(self, slot):
         now = time.time()
         first, before = self.open.get(slot, (now, now))
         self.gaps.append(((slot, first), now, now - before))
         self.open[slot] = first, now
-        self.last_event = now
 
     def with_output(self):
         """What is in flight and has had an event."""

@@ -11,7 +11,7 @@ import openai
 import pytest
 
 import mpi_replica
-from deployment import BINARY, FLAGS, Deployment, wait_until
+from deployment import BINARY, FLAGS, Deployment
 from streams import ON, Streams, chat, events
 
 DEMO_MODEL = pathlib.Path(__file__).parents[2] / "model/demo"
@@ -27,7 +27,7 @@ def answers(layout):
     class Replica(Deployment):
         command = with_layout(layout)
     with Replica() as replica:
-        wait_until(lambda: replica.replica()["state"] == "serving", 60, "serving")
+        replica.await_serving()
         streams = Streams(replica.url, seed=1)
         streams.make_reference()
         return streams.reference
@@ -103,9 +103,16 @@ def listening_sockets():
     return {fields[9] for lines in tables for fields in map(str.split, lines) if fields[3] == "0A"}
 
 
+def target(link):
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:  # it was closed after it was listed
+        return ""
+
+
 def sockets_of(pid):
-    links = (os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir())
-    return {match[1] for link in links if (match := re.fullmatch(r"socket:\[(\d+)\]", link))}
+    targets = map(target, pathlib.Path(f"/proc/{pid}/fd").iterdir())
+    return {match[1] for each in targets if (match := re.fullmatch(r"socket:\[(\d+)\]", each))}
 
 
 def test_workers_have_nothing_of_mpirun_and_listen_nowhere():
