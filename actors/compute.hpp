@@ -3,8 +3,8 @@
 #pragma once
 
 #include "actors/handles.hpp"
-#include "runtime/epoch_link.hpp"
-#include "runtime/executor.hpp"
+#include "runtime/execution/epoch_link.hpp"
+#include "runtime/execution/model_executor.hpp"
 
 namespace troupe::actors {
 

@@ -3,7 +3,7 @@
 
 #include "actors/handles.hpp"
 #include "actors/metrics.hpp"
-#include "runtime/block_pool.hpp"
+#include "runtime/scheduling/block_pool.hpp"
 
 namespace troupe::actors {
 

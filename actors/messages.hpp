@@ -1,5 +1,5 @@
 // Every message between actors, in the order of a request's life; then those of supervision. Steps and blocks
-// speak in the types of runtime/step.hpp and runtime/blocks.hpp.
+// speak in the types of runtime/scheduling/step.hpp and blocks.hpp.
 #pragma once
 
 #include <caf/all.hpp>
@@ -8,8 +8,8 @@
 #include "actors/service.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/ticks.hpp"
-#include "runtime/hang_watch.hpp"
-#include "runtime/scheduler.hpp"
+#include "runtime/recovery/hang_watch.hpp"
+#include "runtime/scheduling/scheduler.hpp"
 
 namespace troupe::actors {
 

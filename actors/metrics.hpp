@@ -9,8 +9,8 @@
 #include <string>
 
 #include "runtime/base/ticks.hpp"
-#include "runtime/blocks.hpp"
-#include "runtime/scheduler.hpp"
+#include "runtime/scheduling/blocks.hpp"
+#include "runtime/scheduling/scheduler.hpp"
 
 namespace troupe::actors {
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "runtime/base/build_id.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/thread_pool.hpp"
-#include "runtime/build_id.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -70,8 +70,8 @@ NodeActor::behavior_type node(Self self, NodeSettings settings) {
   auto& state = self->state;
   state.settings = std::move(settings);
   state.index = state.settings.place;
-  state.processes = std::make_unique<runtime::WorkerProcesses>(std::vector<std::string>{"troupe", "worker"},
-                                                               state.settings.identity, events_to(self));
+  state.processes = std::make_unique<runtime::WorkerProcesses>(
+      std::vector<std::string>{"troupe", "worker"}, state.settings.identity.memory_files(), events_to(self));
   self->set_exit_handler([self](const caf::exit_msg& exit) { self->quit(exit.reason); });
   return {
       [self](const StartWorker& order) { start(self, order); },

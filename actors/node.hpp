@@ -2,8 +2,9 @@
 // all, an actor of this process.
 #pragma once
 
+#include "actors/link/identity.hpp"
 #include "actors/worker.hpp"
-#include "runtime/worker_processes.hpp"
+#include "runtime/recovery/worker_processes.hpp"
 
 namespace troupe::actors {
 
@@ -16,7 +17,7 @@ struct NodeSettings {
   runtime::WorkerOrder order;  // but for rank, incarnation, threads and hang_limit_ms
   std::optional<int> threads;  // of each worker; unset: an equal share of the CPUs
   int nodes_here = 1;          // that share this host's CPUs
-  runtime::TlsIdentity identity;
+  TlsIdentity identity;
   std::int32_t place = -1;  // in the replica, if it knows it; 0: the head's
 };
 

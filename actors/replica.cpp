@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "actors/link.hpp"
-#include "runtime/build_id.hpp"
+#include "actors/link/link.hpp"
+#include "runtime/base/build_id.hpp"
 
 namespace troupe::actors {
 namespace {

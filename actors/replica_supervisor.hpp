@@ -13,7 +13,7 @@
 #include "actors/kv_block_manager.hpp"
 #include "actors/scheduler_actor.hpp"
 #include "actors/service.hpp"
-#include "runtime/restart_policy.hpp"
+#include "runtime/recovery/restart_policy.hpp"
 
 namespace troupe::actors {
 

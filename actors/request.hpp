@@ -10,7 +10,7 @@
 #include "actors/service.hpp"
 #include "model/text_model.hpp"
 #include "runtime/base/clock.hpp"
-#include "runtime/choice_output.hpp"
+#include "runtime/generation/choice_output.hpp"
 
 namespace troupe::actors {
 

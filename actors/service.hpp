@@ -11,7 +11,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/ids.hpp"
-#include "runtime/step.hpp"
+#include "runtime/scheduling/step.hpp"
 
 namespace troupe::actors {
 

@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "bench/memory_read.hpp"
-#include "runtime/engine.hpp"
-#include "runtime/policies/policy.hpp"
+#include "runtime/execution/engine.hpp"
+#include "runtime/execution/model_executor.hpp"
+#include "runtime/scheduling/policies/policy.hpp"
 #include "transport/local/local.hpp"
 
 namespace troupe::bench {

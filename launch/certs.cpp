@@ -6,7 +6,7 @@
 #include <iostream>
 #include <system_error>
 
-#include "launch/certificate_authority.hpp"
+#include "actors/link/certificate_authority.hpp"
 #include "launch/command_line.hpp"
 #include "runtime/base/file.hpp"
 
@@ -74,7 +74,7 @@ path key_file(const path& folder, std::string_view name) {
 
 void check_hosts(const Options& options) {
   for (const std::string& host : options.hosts) {
-    if (!is_host(host))
+    if (!actors::is_host(host))
       throw config::UsageError("'" + host + "' is neither a host's name nor an IP address", "HOST");
     if (host == authority_name)
       throw config::UsageError("'" + host + "' is the name of the authority's files", "HOST",
@@ -101,21 +101,22 @@ void write_file(const path& file, const std::string& text, mode_t mode) {
   if (rename(partial.c_str(), file.c_str()) != 0) fail(errno);
 }
 
-void write_credentials(const path& folder, std::string_view name, const Credentials& credentials) {
+void write_credentials(const path& folder, std::string_view name, const actors::Credentials& credentials) {
   write_file(key_file(folder, name), credentials.key, 0600);
   write_file(certificate_file(folder, name), credentials.certificate, 0644);
   std::cout << certificate_file(folder, name).string() << "\n" << key_file(folder, name).string() << "\n";
 }
 
-CertificateAuthority authority(const path& folder, std::chrono::days validity) {
+actors::CertificateAuthority authority(const path& folder, std::chrono::days validity) {
   const path certificate = certificate_file(folder, authority_name), key = key_file(folder, authority_name);
   if (exists(certificate) != exists(key))
     throw Error("is missing", (exists(key) ? certificate : key).string(),
                 "bring it back, or choose another --out for a new authority");
   if (exists(key))
-    return CertificateAuthority::load({read_file(certificate, max_pem_bytes), read_file(key, max_pem_bytes)},
-                                      certificate.string() + ", " + key.string());
-  auto made = CertificateAuthority::make("troupe", validity * authority_lifetimes);
+    return actors::CertificateAuthority::load(
+        {read_file(certificate, max_pem_bytes), read_file(key, max_pem_bytes)},
+        certificate.string() + ", " + key.string());
+  auto made = actors::CertificateAuthority::make("troupe", validity * authority_lifetimes);
   write_credentials(folder, authority_name, made.credentials());
   return made;
 }
@@ -131,7 +132,7 @@ int certs(const Arguments& arguments) {
   std::filesystem::create_directories(options.out, failure);
   if (failure) throw Error("cannot be made: " + failure.message(), options.out, "choose another --out");
   const std::chrono::days validity(options.days);
-  const CertificateAuthority signer = authority(options.out, validity);
+  const actors::CertificateAuthority signer = authority(options.out, validity);
   for (const std::string& host : options.hosts)
     write_credentials(options.out, host, signer.issue(host, validity));
   return 0;

@@ -5,8 +5,9 @@
 #include "launch/demo_model.hpp"
 #include "launch/single_rank.hpp"
 #include "model/text_model.hpp"
-#include "runtime/choice_output.hpp"
-#include "runtime/engine.hpp"
+#include "runtime/execution/engine.hpp"
+#include "runtime/execution/model_executor.hpp"
+#include "runtime/generation/choice_output.hpp"
 
 namespace troupe::launch {
 namespace {

@@ -4,14 +4,14 @@
 
 #include <thread>
 
-#include "actors/link.hpp"
+#include "actors/link/link.hpp"
 #include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
 #include "transport/gloo/gloo.hpp"
 
 namespace troupe::launch {
 
-actors::NodeSettings node_settings(const config::Settings& settings, runtime::TlsIdentity identity,
+actors::NodeSettings node_settings(const config::Settings& settings, actors::TlsIdentity identity,
                                    const std::string& host, std::uint16_t port) {
   actors::NodeSettings node;
   node.order.host = host;

@@ -10,7 +10,7 @@
 #include "launch/single_rank.hpp"
 #include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
-#include "runtime/kv_size.hpp"
+#include "runtime/execution/kv_size.hpp"
 
 namespace troupe::launch {
 namespace {

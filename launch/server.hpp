@@ -4,14 +4,14 @@
 #include <filesystem>
 #include <functional>
 
+#include "actors/link/identity.hpp"
 #include "config/settings.hpp"
-#include "runtime/worker_order.hpp"
 
 namespace troupe::launch {
 
 // What the first node of several processes has besides the settings.
 struct Launch {
-  runtime::TlsIdentity identity;
+  actors::TlsIdentity identity;
   std::function<void(std::uint16_t port)> door_opened;  // see actors::ReplicaOptions::Processes; may be empty
 };
 

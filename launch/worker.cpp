@@ -5,10 +5,11 @@
 
 #include <thread>
 
-#include "actors/link.hpp"
+#include "actors/link/link.hpp"
 #include "actors/worker.hpp"
 #include "launch/subcommands.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/recovery/worker_order.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -28,7 +29,8 @@ void end_with_node() {
 int worker(const Arguments& arguments) {
   using runtime::InheritedFiles;
   if (!arguments.empty()) throw Error("takes no arguments", "troupe worker", "use troupe serve");
-  if (fcntl(InheritedFiles::key, F_GETFD) < 0) runtime::worker_order("");  // says what to use instead
+  if (fcntl(InheritedFiles::first_shared + actors::TlsIdentity::files - 1, F_GETFD) < 0)
+    runtime::worker_order("");  // says what to use instead
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_NAME, "troupe-worker");
   const auto order = runtime::worker_order(take_memory_file(InheritedFiles::order));
@@ -37,9 +39,7 @@ int worker(const Arguments& arguments) {
   const FileDescriptor tick_file(InheritedFiles::ticks);
   const Shared<TickBoard> ticks(tick_file);
 
-  actors::LinkedConfig config({take_memory_file(InheritedFiles::authority),
-                               take_memory_file(InheritedFiles::certificate),
-                               take_memory_file(InheritedFiles::key)});
+  actors::LinkedConfig config(actors::TlsIdentity::take(InheritedFiles::first_shared));
   caf::actor_system system{config};
   const auto rank =
       system.spawn(actors::worker, actors::WorkerOptions{order.threads, order.network, &*ticks});

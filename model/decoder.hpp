@@ -9,30 +9,12 @@
 
 #include "kernels/ops.hpp"
 #include "model/checkpoint.hpp"
+#include "model/decoder_limits.hpp"
+#include "model/sharding.hpp"
 #include "runtime/base/ticks.hpp"
 #include "transport/communicator.hpp"
 
 namespace troupe::model {
-
-// Which part of the model a rank holds. Attention groups serve sequences of their own; the ranks of a group
-// split heads, dense layers and vocabulary. Routed experts belong to the ranks of all groups together. Both
-// numbers are powers of two, their product is at most virtual_shards.
-struct ShardingPlan {
-  int rank = 0;             // of all: those of a group follow one another
-  int tensor_parallel = 1;  // ranks of an attention group
-  int data_parallel = 1;    // attention groups
-  bool expert_parallel =
-      false;                // experts whole, spread over ranks; otherwise each expert is split over all ranks
-  int virtual_shards = 16;  // V, a power of two: the bytes of a result depend on it, not on ranks
-
-  int ranks() const { return tensor_parallel * data_parallel; }
-  int group() const { return rank / tensor_parallel; }
-  int group_rank() const { return rank % tensor_parallel; }
-};
-
-// Refuses, with the numbers, a plan that the model cannot be cut by (heads not divisible by tensor_parallel,
-// more ranks than experts...).
-Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan);
 
 // Bytes of weights read so far, for /startupz; and a way to end the reading early, with an Error.
 struct Progress {
@@ -91,12 +73,6 @@ class Decoder {
   // same placement on all ranks. Refuses a placement that does not fit, or a plan without expert_parallel.
   // Throws Error when the checkpoint cannot be read; nothing has changed then.
   virtual Expected<void> place(const transport::ExpertPlacement& placement) = 0;
-};
-
-struct DecoderLimits {
-  std::int64_t max_tokens = 2048;     // of a step
-  std::int64_t max_logit_rows = 256;  // of a step
-  std::int64_t max_positions = 4096;  // of a sequence
 };
 
 // Reads this rank's part of the weights into memory of ops. The checkpoint, ops and ticks (which steps write

@@ -14,9 +14,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A room may include from itself and from those before it.
-const std::vector<std::string> rooms{"runtime/base", "config",  "kernels", "transport",
-                                     "model",        "runtime", "actors",  "launch"};
+// A room may include from itself and from those before it, but for those that it shall know nothing of.
+struct Room {
+  std::string path;
+  std::vector<std::string> strangers = {};
+};
+const std::vector<Room> rooms{
+    {"runtime/base"},
+    {"config"},
+    {"kernels", {"config"}},
+    {"transport", {"config"}},
+    {"model", {"config"}},
+    {"runtime/scheduling", {"config", "kernels", "transport", "model"}},
+    {"runtime/execution", {"config"}},
+    {"runtime/recovery",
+     {"config", "kernels", "transport", "model", "runtime/scheduling", "runtime/execution"}},
+    {"runtime/generation", {"config", "kernels", "transport", "runtime/recovery"}},
+    {"actors"},
+    {"launch"},
+};
 
 struct File {
   std::string path;  // from the project's root
@@ -53,8 +69,8 @@ int room_of(const std::string& path) {
   int room = -1;
   std::size_t longest = 0;
   for (std::size_t i = 0; i < rooms.size(); ++i)
-    if (path.starts_with(rooms[i] + "/") && rooms[i].size() > longest)
-      room = int(i), longest = rooms[i].size();
+    if (path.starts_with(rooms[i].path + "/") && rooms[i].path.size() > longest)
+      room = int(i), longest = rooms[i].path.size();
   return room;
 }
 
@@ -66,6 +82,28 @@ TEST(Architecture, RoomsIncludeOnlyRoomsAboveThem) {
                                      << ": write paths from the project's root";
       EXPECT_LE(room_of(include), room_of(file.path)) << file.path << " includes " << include;
     }
+}
+
+TEST(Architecture, RoomsKnowNothingOfStrangers) {
+  for (const File& file : sources())
+    for (const std::string& include : file.own_includes)
+      for (const std::string& stranger : rooms[std::size_t(room_of(file.path))].strangers)
+        EXPECT_FALSE(include.starts_with(stranger + "/")) << file.path << " includes " << include;
+}
+
+// Whoever drives an executor, a simulator too, needs no model for that.
+TEST(Architecture, AnExecutorIsKnownByStepsAlone) {
+  EXPECT_EQ(read(fs::path(SOURCE_DIR) / "runtime/execution/executor.hpp").own_includes,
+            std::vector<std::string>{"runtime/scheduling/step.hpp"});
+}
+
+// A test stands where its subject does: tests/<folder>/<subject>_test.cpp.
+TEST(Architecture, TestsMirrorRooms) {
+  for (const auto& entry : fs::recursive_directory_iterator(fs::path(SOURCE_DIR) / "tests")) {
+    const fs::path folder = fs::relative(entry.path().parent_path(), fs::path(SOURCE_DIR) / "tests");
+    if (!entry.path().string().ends_with("_test.cpp") || folder == ".") continue;
+    EXPECT_TRUE(fs::is_directory(fs::path(SOURCE_DIR) / folder)) << entry.path();
+  }
 }
 
 TEST(Architecture, ModelPartsKeepTheirOrder) {

@@ -8,7 +8,7 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "actors/edge_actor.hpp"
-#include "actors/link.hpp"
+#include "actors/link/link.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
 #include "actors/request.hpp"

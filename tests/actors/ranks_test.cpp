@@ -4,7 +4,7 @@
 #include <condition_variable>
 
 #include "actors/edge_actor.hpp"
-#include "actors/link.hpp"
+#include "actors/link/link.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
 #include "tests/actors/reader.hpp"
@@ -92,7 +92,7 @@ class WaitingReader final : public GenerationSink {
 // tensor-parallel and data-parallel size, expert-parallel.
 using Plan = std::tuple<int, int, bool>;
 
-class RanksTest : public ::testing::TestWithParam<Plan> {
+class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
  protected:
   void SetUp() override {
     context->text = std::make_shared<const model::TextModel>(model::TextModel::load(DEMO_MODEL));
@@ -183,7 +183,7 @@ std::vector<std::string>& texts_of_first_plan() {
   return texts;
 }
 
-TEST_P(RanksTest, ADeadRankCostsItsGroupAReplayAndNobodyAnythingElse) {
+TEST_P(ThreadRanksTest, ADeadRankCostsItsGroupAReplayAndNobodyAnythingElse) {
   const auto calm = texts(start_all());
   if (texts_of_first_plan().empty()) texts_of_first_plan() = calm;
   EXPECT_EQ(calm, texts_of_first_plan());
@@ -218,7 +218,7 @@ TEST_P(RanksTest, ADeadRankCostsItsGroupAReplayAndNobodyAnythingElse) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Plans, RanksTest,
+INSTANTIATE_TEST_SUITE_P(Plans, ThreadRanksTest,
                          ::testing::Values(Plan{1, 1, false}, Plan{2, 1, false}, Plan{1, 2, true},
                                            Plan{2, 2, false}, Plan{2, 2, true}),
                          [](const auto& plan) {

@@ -4,7 +4,7 @@
 
 #include <caf/scheduler/test_coordinator.hpp>
 
-#include "actors/link.hpp"
+#include "actors/link/link.hpp"
 #include "actors/replica_supervisor.hpp"
 
 namespace troupe::actors {

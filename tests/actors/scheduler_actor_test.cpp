@@ -7,8 +7,8 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "actors/kv_block_manager.hpp"
-#include "actors/link.hpp"
-#include "tests/runtime/toy_executor.hpp"
+#include "actors/link/link.hpp"
+#include "tests/runtime/execution/toy_executor.hpp"
 
 namespace troupe::actors {
 namespace {

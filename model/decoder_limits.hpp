@@ -1,0 +1,18 @@
+// The sizes that a decoder's working memory is made for. Plain values; any thread.
+#pragma once
+
+#include <cstdint>
+
+namespace troupe::model {
+
+struct DecoderLimits {
+  std::int64_t max_tokens = 2048;     // of a step
+  std::int64_t max_logit_rows = 256;  // of a step
+  std::int64_t max_positions = 4096;  // of a sequence
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, DecoderLimits& x) {
+  return f(x.max_tokens, x.max_logit_rows, x.max_positions);
+}
+
+}  // namespace troupe::model

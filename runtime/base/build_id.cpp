@@ -1,0 +1,35 @@
+#include "runtime/base/build_id.hpp"
+
+#include <openssl/sha.h>
+
+#include <array>
+#include <cstdio>
+
+#include "runtime/base/file.hpp"
+
+namespace troupe::runtime {
+namespace {
+
+constexpr std::size_t max_program_bytes = std::size_t{1} << 30, digits = 16;
+
+std::string compute() {
+  const std::string program = read_file("/proc/self/exe", max_program_bytes);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> hash;
+  SHA256(reinterpret_cast<const unsigned char*>(program.data()), program.size(), hash.data());
+  std::string text;
+  for (std::size_t i = 0; i < digits / 2; ++i) {
+    char byte[3];
+    std::snprintf(byte, sizeof byte, "%02x", hash[i]);
+    text += byte;
+  }
+  return text;
+}
+
+}  // namespace
+
+const std::string& build_id() {
+  static const std::string id = compute();
+  return id;
+}
+
+}  // namespace troupe::runtime

@@ -1,0 +1,29 @@
+#include "runtime/execution/engine.hpp"
+
+namespace troupe::runtime {
+
+Engine::Engine(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> policy, std::int32_t blocks,
+               Executor& executor)
+    : scheduler_(
+          limits, [&] { return std::move(policy); }, 1, epoch_),
+      pool_(blocks, limits.block_size, limits.prefix_caching, scheduler_.generation(0)),
+      executor_(executor) {
+  CHECK(std::int64_t(blocks) * limits.block_size >= limits.max_model_len,
+        "the KV blocks do not hold one sequence of max_model_len");
+}
+
+std::vector<CommittedToken> Engine::step() {
+  for (const BlockRequest& request : scheduler_.propose())
+    if (const auto plan = scheduler_.dispose(pool_.reserve(request)))
+      return scheduler_.commit(executor_.execute(*plan));
+  return {};
+}
+
+std::vector<SequenceId> Engine::start_epoch() {
+  const GroupId lost = 0;
+  auto forgotten = scheduler_.start_epoch(++epoch_, {&lost, 1});
+  pool_.reset(scheduler_.generation(lost));
+  return forgotten;
+}
+
+}  // namespace troupe::runtime

@@ -1,0 +1,35 @@
+#include "runtime/generation/choice_output.hpp"
+
+namespace troupe::runtime {
+
+ChoiceOutput::ChoiceOutput(const model::Tokenizer& tokenizer, ChoiceOutputOptions options)
+    : tokenizer_(tokenizer),
+      options_(std::move(options)),
+      decoder_(tokenizer, false),
+      stop_(options_.stop, options_.include_stop),
+      parser_(options_.format) {}
+
+// Special tokens are dropped here and not in the decoder, since the parser needs those that are markers.
+bool ChoiceOutput::shown(TokenId token) const {
+  if (!options_.skip_special_tokens || !tokenizer_.is_special(token)) return true;
+  return options_.format.tool_calls && model::OutputParser::is_marker(tokenizer_.token_bytes(token));
+}
+
+bool ChoiceOutput::push(TokenId token) {
+  if (!shown(token)) return false;
+  parser_.push(stop_.push(decoder_.push(token)), ready_);
+  if (stop_.matched()) parser_.finish(ready_);
+  return stop_.matched();
+}
+
+void ChoiceOutput::finish() {
+  parser_.push(stop_.push(decoder_.finish()), ready_);
+  parser_.push(stop_.finish(), ready_);
+  parser_.finish(ready_);
+}
+
+model::ParsedOutput ChoiceOutput::take() {
+  return std::exchange(ready_, {});
+}
+
+}  // namespace troupe::runtime

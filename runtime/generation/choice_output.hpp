@@ -1,0 +1,41 @@
+// The text side of one choice: tokens in, whole characters out, through the stream decoder, the stop strings
+// and the output parser. One owner; the tokenizer outlives it.
+#pragma once
+
+#include "model/output_parser.hpp"
+#include "model/tokenizer/stream_decoder.hpp"
+#include "runtime/generation/stop_strings.hpp"
+
+namespace troupe::runtime {
+
+struct ChoiceOutputOptions {
+  std::vector<std::string> stop{};
+  bool include_stop = false;  // the stop string stays in the text
+  bool skip_special_tokens = true;
+  model::OutputFormat format{};
+};
+
+class ChoiceOutput {
+ public:
+  ChoiceOutput(const model::Tokenizer& tokenizer, ChoiceOutputOptions options);
+
+  // True if a stop string came to its end with this token: nothing may follow.
+  bool push(TokenId token);
+  void finish();  // the sequence ended for another reason: what waited is text
+
+  model::ParsedOutput take();  // what became certain since the last call
+  const std::string& matched_stop() const { return stop_.match(); }  // empty: none
+  bool called_tools() const { return parser_.finished_calls() > 0; }
+
+ private:
+  bool shown(TokenId token) const;
+
+  const model::Tokenizer& tokenizer_;
+  ChoiceOutputOptions options_;
+  model::StreamDecoder decoder_;
+  StopStrings stop_;
+  model::OutputParser parser_;
+  model::ParsedOutput ready_;
+};
+
+}  // namespace troupe::runtime

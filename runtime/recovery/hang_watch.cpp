@@ -1,0 +1,99 @@
+#include "runtime/recovery/hang_watch.hpp"
+
+#include <time.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <tuple>
+
+namespace troupe::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+using State = ProcessSample::State;
+
+// The letter behind the name of "123 (name) S ..."; the name may hold anything.
+char state_letter(const fs::path& stat) {
+  std::ifstream in(stat);
+  std::string line;
+  std::getline(in, line);
+  const std::size_t name_end = line.rfind(") ");
+  return name_end == std::string::npos || name_end + 2 >= line.size() ? ' ' : line[name_end + 2];
+}
+
+std::optional<State> state_of_threads(pid_t pid) {
+  State state = State::sleeping;
+  std::error_code gone;
+  for (const auto& thread : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", gone)) {
+    const char letter = state_letter(thread.path() / "stat");
+    if (letter == 'R') return State::runnable;
+    if (letter == 'D') state = State::disk;
+    if (letter == 'T' && state == State::sleeping) state = State::stopped;
+  }
+  return gone ? std::nullopt : std::optional(state);
+}
+
+}  // namespace
+
+std::optional<ProcessSample> sample_process(pid_t pid) {
+  clockid_t clock{};
+  timespec used{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return std::nullopt;
+  const auto state = state_of_threads(pid);
+  if (!state) return std::nullopt;
+  return ProcessSample{*state, std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec)};
+}
+
+bool HangWatch::begin(TimePoint now, const Tick& tick) {
+  const bool moved = !last_ || last_->count != tick.count;
+  if (moved) {
+    last_ = tick;
+    moved_ = looked_ = now;
+    sampled_.reset();
+    held_against_ = waited_ = {};
+  }
+  return moved;
+}
+
+std::optional<Hang> HangWatch::look(TimePoint now, const Tick& tick,
+                                    const std::function<std::optional<ProcessSample>()>& sample) {
+  const Duration pause = tick.activity == Activity::idle ? limit_ / 4 : sampled_ ? Duration{} : limit_ / 8;
+  if (begin(now, tick) || now - looked_ < pause) return std::nullopt;
+  const auto seen = sample();
+  if (!seen) return std::nullopt;  // its end is told otherwise
+  // One look does not vouch for a long time: the watch itself may have got no CPU.
+  const Duration since = std::min(now - looked_, limit_ / 4);
+  const Duration used = sampled_ ? seen->cpu - sampled_->cpu : since;
+  sampled_ = seen;
+  looked_ = now;
+  const bool owes = tick.activity == Activity::loading || tick.activity == Activity::computing;
+  if (seen->state == State::stopped)
+    held_against_ += since;
+  else if (owes && seen->state == State::runnable)
+    held_against_ += std::min(since, used);
+  else if (owes && seen->state == State::sleeping)
+    held_against_ += since;
+  else if (seen->state == State::sleeping)
+    waited_ += since;
+  if (held_against_ < limit_) return std::nullopt;
+  held_against_ = {};
+  if (seen->state == State::stopped) return Hang::stopped;
+  return seen->state == State::runnable ? Hang::busy : Hang::asleep;
+}
+
+std::optional<std::int32_t> find_culprit(std::span<const RankTick> ranks) {
+  const auto place = [](const RankTick& each) {
+    return std::tuple(each.tick.epoch, each.tick.step, each.tick.collectives,
+                      each.tick.activity == Activity::collective);
+  };
+  if (ranks.size() < 2) return std::nullopt;
+  const auto [behind, ahead] = std::ranges::minmax_element(ranks, {}, place);
+  const auto lowest = place(*behind);
+  if (lowest == place(*ahead)) return std::nullopt;
+  // Several may be behind equally: then they wait for each other, and any of them will do.
+  return behind->rank;
+}
+
+}  // namespace troupe::runtime

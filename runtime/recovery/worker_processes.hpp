@@ -1,0 +1,76 @@
+// The worker processes of one node: starts, watches and ends them. A thread of its own is their parent,
+// notices an exit at once (pidfd) and looks at their ticks several times within the limit for hangs.
+// Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime/base/memory_file.hpp"
+#include "runtime/recovery/hang_watch.hpp"
+#include "runtime/recovery/worker_order.hpp"
+
+namespace troupe::runtime {
+
+struct WorkerLife {
+  std::int32_t rank = 0;
+  std::uint64_t incarnation = 0;
+  friend bool operator==(const WorkerLife&, const WorkerLife&) = default;
+};
+
+// Called from the watching thread.
+struct WorkerEvents {
+  struct Seen {
+    WorkerLife life;
+    pid_t pid = 0;
+    Duration silence{};  // since its last tick
+    Duration waited{};   // of it: asleep in a wait for other ranks, or without orders
+    Tick tick;
+  };
+  std::function<void(const Seen&, const std::string& how)> exited;
+  std::function<void(const Seen&, Hang)> hangs;  // it is not ended yet; told again after each further limit
+  std::function<void(const std::vector<Seen>&)> ticks;
+};
+
+class WorkerProcesses {
+ public:
+  // program: arguments before which nothing comes, such as {"troupe", "worker"}. shared: files that every worker
+  // inherits.
+  WorkerProcesses(std::vector<std::string> program, std::vector<FileDescriptor> shared, WorkerEvents events);
+  ~WorkerProcesses();  // ends all of them
+
+  // A process that cannot be started is told as an exit.
+  void start(const WorkerOrder& order);
+  void kill(WorkerLife life);  // SIGKILL; another life of the rank is left alone
+  std::vector<WorkerEvents::Seen> living() const;
+
+ private:
+  struct Process;
+
+  void run();
+  bool obey();
+  void begin(const WorkerOrder& order);
+  std::unique_ptr<Process> spawn(const WorkerOrder& order) const;
+  void wait_for_news();
+  void look();
+
+  const std::vector<std::string> program_;
+  const WorkerEvents events_;
+  const std::vector<FileDescriptor> shared_;
+  const FileDescriptor wake_;  // eventfd
+
+  mutable std::mutex mutex_;
+  std::vector<WorkerOrder> ordered_;
+  std::vector<WorkerLife> condemned_;
+  std::map<std::int32_t, std::unique_ptr<Process>> by_rank_;  // changed by the watching thread alone
+  bool stopping_ = false;
+  TimePoint last_ticks_{};
+  std::thread thread_;
+};
+
+}  // namespace troupe::runtime

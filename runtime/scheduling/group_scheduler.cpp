@@ -1,0 +1,75 @@
+#include "runtime/scheduling/group_scheduler.hpp"
+
+namespace troupe::runtime {
+
+GroupScheduler::GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> policy,
+                               GroupId group, std::uint64_t generation, bool remembers_prefixes)
+    : limits_(limits),
+      policy_(std::move(policy)),
+      group_(group),
+      generation_(generation),
+      remembers_prefixes_(remembers_prefixes) {
+  CHECK(limits.max_num_batched_tokens > 0 && limits.max_num_seqs > 0 && limits.block_size > 0);
+  CHECK(policy_ != nullptr);
+}
+
+void GroupScheduler::add(Sequence sequence) {
+  const Place place(sequence.submission.arrival, sequence.submission.sequence);
+  tokens_ += sequence.length();
+  const auto added = by_arrival_.emplace(place, std::move(sequence)).first;
+  by_id_.emplace(place.second, &added->second);
+}
+
+Sequence* GroupScheduler::find(SequenceId id) const {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
+void GroupScheduler::forget(Sequence& sequence) {
+  const Place place(sequence.submission.arrival, sequence.submission.sequence);
+  // While a request is unanswered, the sequence may hold blocks that the scheduler has not heard of.
+  if (sequence.running || asked_) released_.push_back(place.second);
+  running_ -= sequence.running;
+  paused_ -= sequence.paused;
+  tokens_ -= sequence.length();
+  by_id_.erase(place.second);
+  by_arrival_.erase(place);
+}
+
+void GroupScheduler::preempt(Sequence& sequence) {
+  running_ -= sequence.running;
+  sequence.lose_blocks();
+  ++stats_.preemptions;
+}
+
+void GroupScheduler::void_step() {
+  void_ = asked_;
+  grants_.clear();
+  in_flight_.clear();
+}
+
+std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t generation) {
+  CHECK(generation > generation_, "generations only grow");
+  generation_ = generation;
+  void_step();
+  asked_ = void_ = false;  // an answer of the old generation is nobody's
+  std::vector<Place> lost;
+  for (const auto& [place, sequence] : by_arrival_) lost.push_back(place);
+  by_arrival_.clear();
+  by_id_.clear();
+  running_ = paused_ = 0;
+  tokens_ = 0;
+  filled_.clear();
+  released_.clear();
+  known_.clear();
+  return lost;
+}
+
+GroupStats GroupScheduler::stats() const {
+  GroupStats stats = stats_;
+  stats.running = running_;
+  stats.waiting = waiting();
+  return stats;
+}
+
+}  // namespace troupe::runtime

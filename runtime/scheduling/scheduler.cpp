@@ -1,0 +1,167 @@
+#include "runtime/scheduling/scheduler.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace troupe::runtime {
+namespace {
+
+Expected<void> check_submission(const Submission& submission, std::int32_t max_model_len) {
+  const auto length = std::int64_t(submission.tokens.size());
+  if (submission.prompt_tokens < 1 || submission.prompt_tokens > length)
+    return refuse("the prompt must hold at least one token");
+  if (length - submission.prompt_tokens >= submission.max_output_tokens)
+    return refuse("at least one token must be asked for, got " + std::to_string(submission.max_output_tokens),
+                  "max_tokens");
+  if (length >= max_model_len)
+    return refuse("the context length is " + std::to_string(max_model_len) +
+                      " tokens, one of which is for output; the prompt has " + std::to_string(length),
+                  {}, "context_length_exceeded");
+  return {};
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
+                     Epoch epoch)
+    : limits_(limits), epoch_(epoch), results_(std::size_t(groups)) {
+  CHECK(groups > 0);
+  groups_.reserve(std::size_t(groups));
+  for (GroupId group = 0; group < GroupId(groups); ++group)
+    groups_.emplace_back(limits, make_policy(), group, epoch, groups > 1);
+}
+
+GroupScheduler* Scheduler::group_of(SequenceId id) {
+  const auto found = std::ranges::find_if(groups_, [&](const auto& group) { return group.has(id); });
+  return found == groups_.end() ? nullptr : &*found;
+}
+
+Expected<void> Scheduler::submit(Submission submission) {
+  CHECK(!group_of(submission.sequence), "a sequence was submitted twice");
+  if (auto checked = check_submission(submission, limits_.max_model_len); !checked) return checked;
+  std::int32_t waiting = 0;
+  for (const GroupScheduler& group : groups_) waiting += group.waiting();
+  if (!submission.resubmitted && waiting >= limits_.max_waiting)
+    return refuse(RefusalKind::unavailable,
+                  "the queue is full: " + std::to_string(limits_.max_waiting) + " sequences wait", {},
+                  "queue_full");
+  Sequence sequence;
+  sequence.submission = std::move(submission);
+  sequence.replay_end = sequence.length();
+  GroupScheduler& group = group_for(sequence);
+  group.add(std::move(sequence));
+  return {};
+}
+
+// A wrong guess at a prefix costs that it is computed again, and nothing else.
+GroupScheduler& Scheduler::group_for(Sequence& sequence) {
+  if (groups_.size() == 1) return groups_.front();
+  std::span<const BlockHash> hashes;
+  if (limits_.prefix_caching)
+    hashes = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
+  return *std::ranges::min_element(groups_, {}, [&](const GroupScheduler& group) {
+    return std::pair(-std::int64_t(group.known_prefix(hashes)), group.tokens());
+  });
+}
+
+void Scheduler::cancel(SequenceId sequence) {
+  if (GroupScheduler* group = group_of(sequence)) group->cancel(sequence);
+}
+
+void Scheduler::pause(SequenceId sequence) {
+  if (GroupScheduler* group = group_of(sequence)) group->pause(sequence);
+}
+
+void Scheduler::resume(SequenceId sequence) {
+  if (GroupScheduler* group = group_of(sequence)) group->resume(sequence);
+}
+
+std::vector<BlockRequest> Scheduler::propose() {
+  std::vector<BlockRequest> requests;
+  if (phase_ != Phase::between) return requests;
+  for (GroupScheduler& group : groups_)
+    if (auto request = group.propose()) {
+      awaited_.insert(request->group);
+      requests.push_back(std::move(*request));
+    }
+  if (!requests.empty()) phase_ = Phase::asked;
+  return requests;
+}
+
+std::optional<StepPlan> Scheduler::dispose(BlockReply reply) {
+  const GroupId group = reply.group;
+  CHECK(group < groups_.size(), "a reply of a group that the replica has not");
+  if (!groups_[group].dispose(std::move(reply))) return std::nullopt;
+  const bool awaited = phase_ == Phase::asked && awaited_.erase(group) > 0;
+  if (!awaited || !awaited_.empty()) return std::nullopt;
+  return plan();
+}
+
+std::optional<StepPlan> Scheduler::plan() {
+  StepPlan plan{epoch_, steps_ + 1, {}};
+  for (GroupScheduler& group : groups_) plan.groups.push_back(group.plan());
+  if (std::ranges::all_of(plan.groups, [](const GroupPlan& part) { return part.slices.empty(); })) {
+    phase_ = Phase::between;
+    return std::nullopt;
+  }
+  phase_ = Phase::in_flight;
+  steps_ = plan.step;
+  for (const GroupPlan& part : plan.groups) awaited_.insert(part.group);
+  return plan;
+}
+
+bool Scheduler::fits(const StepResult& result) const {
+  const bool awaited = phase_ == Phase::in_flight && result.epoch == epoch_ && result.step == steps_ &&
+                       awaited_.contains(result.group);
+  return !awaited || groups_[result.group].fits(result);
+}
+
+std::vector<CommittedToken> Scheduler::commit(StepResult result) {
+  std::vector<CommittedToken> committed;
+  const GroupId group = result.group;
+  if (phase_ != Phase::in_flight || result.epoch != epoch_ || result.step != steps_ ||
+      awaited_.erase(group) == 0)
+    return committed;
+  results_[group] = std::move(result);
+  if (!awaited_.empty()) return committed;
+  phase_ = Phase::between;
+  ++committed_;
+  for (std::size_t i = 0; i < groups_.size(); ++i) groups_[i].commit(std::move(results_[i]), committed);
+  return committed;
+}
+
+std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const GroupId> lost) {
+  CHECK(epoch > epoch_, "epochs only grow");
+  epoch_ = epoch;
+  phase_ = Phase::between;
+  awaited_.clear();
+  for (GroupScheduler& group : groups_) group.void_step();
+  std::vector<GroupScheduler::Place> forgotten;
+  for (GroupId group : lost) std::ranges::copy(groups_.at(group).lose_cache(epoch), back_inserter(forgotten));
+  std::ranges::sort(forgotten);
+  std::vector<SequenceId> sequences;
+  for (const auto& [arrival, sequence] : forgotten) sequences.push_back(sequence);
+  return sequences;
+}
+
+bool Scheduler::idle() const {
+  return std::ranges::all_of(groups_, &GroupScheduler::idle);
+}
+
+SchedulerStats Scheduler::stats() const {
+  SchedulerStats sum;
+  sum.steps = committed_;
+  for (const GroupScheduler& group : groups_) {
+    const GroupStats& each = sum.groups.emplace_back(group.stats());
+    sum.running += each.running;
+    sum.waiting += each.waiting;
+    sum.preemptions += each.preemptions;
+    sum.prompt_tokens_computed += each.prompt_tokens_computed;
+    sum.replayed_tokens += each.replayed_tokens;
+    sum.last_step_sequences += each.last_step_sequences;
+    sum.last_step_tokens += each.last_step_tokens;
+  }
+  return sum;
+}
+
+}  // namespace troupe::runtime

@@ -1,0 +1,63 @@
+// What a scheduler knows of one sequence. Owned by its group's scheduler.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include "runtime/scheduling/policies/policy.hpp"
+#include "runtime/scheduling/prefix_hash.hpp"
+#include "runtime/scheduling/step.hpp"
+
+namespace troupe::runtime {
+
+struct Sequence {
+  Submission submission;      // its tokens grow with each output
+  std::int32_t computed = 0;  // tokens in the cache
+  bool running = false;       // holds blocks
+  bool paused = false;
+  std::int32_t replay_end = 0;    // output tokens before this position were produced once already
+  std::vector<BlockHash> hashes;  // of full blocks from the start, as far as they were needed
+  std::uint64_t ranked_in = 0;    // the last proposal that named it
+
+  std::int32_t length() const { return std::int32_t(submission.tokens.size()); }
+  std::int32_t outputs() const { return length() - submission.prompt_tokens; }
+  std::int32_t pending() const { return length() - computed; }
+
+  SequenceView view() const {
+    return {submission.sequence, pending(),         pending() == 1 && outputs() > 0, running,
+            submission.priority, submission.arrival};
+  }
+
+  // Its tokens stay, to be computed again.
+  void lose_blocks() {
+    replay_end = std::max(replay_end, computed);
+    computed = 0;
+    running = false;
+  }
+
+  // Hashes of the first `blocks` blocks, which its tokens fill.
+  std::span<const BlockHash> hashes_of(std::int32_t blocks, std::int32_t block_size) {
+    if (blocks > 0 && hashes.empty())
+      hashes.push_back(hash_after(prefix_root(submission.cache_salt), block_size));
+    while (std::int32_t(hashes.size()) < blocks) hashes.push_back(hash_after(hashes.back(), block_size));
+    return std::span(hashes).first(std::size_t(blocks));
+  }
+
+  // The output that a step sampled; says whether it was the last.
+  FinishReason append(TokenId token, std::int32_t max_model_len) {
+    if (token == no_token) return FinishReason::error;
+    submission.tokens.push_back(token);
+    if (std::ranges::count(submission.stop_ids, token)) return FinishReason::stop;
+    const bool full = outputs() == submission.max_output_tokens || length() == max_model_len;
+    return full ? FinishReason::length : FinishReason::none;
+  }
+
+ private:
+  BlockHash hash_after(const BlockHash& parent, std::int32_t block_size) const {
+    const auto block = std::span(submission.tokens).subspan(hashes.size() * std::size_t(block_size));
+    return prefix_hash(parent, ArithmeticClass::decode, block.first(std::size_t(block_size)));
+  }
+};
+
+}  // namespace troupe::runtime

@@ -1,0 +1,199 @@
+#include "actors/edge/answer.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "actors/edge/event_stream.hpp"
+#include "tests/actors/edge/client.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+const AnswerIdentity identity{"id-1", "demo", 1700000000};
+constexpr const char* chat_head =
+    R"({"id":"id-1","object":"chat.completion.chunk","created":1700000000,"model":"demo","choices":[)";
+
+Delta text(std::string content, std::int32_t choice = 0) {
+  Delta delta;
+  delta.choice = choice;
+  delta.content = std::move(content);
+  return delta;
+}
+Delta finish(std::string reason, std::int32_t choice = 0) {
+  Delta delta;
+  delta.choice = choice;
+  delta.finish_reason = std::move(reason);
+  return delta;
+}
+Delta thought(std::string reasoning) {
+  Delta delta;
+  delta.reasoning = std::move(reasoning);
+  return delta;
+}
+Delta call(ToolCallDelta part) {
+  Delta delta;
+  delta.tool_calls = {std::move(part)};
+  return delta;
+}
+// What a chunk says of its only choice.
+std::string choice_in(const std::optional<Json>& chunk) {
+  return chunk ? (*chunk)["choices"].at(0).dump() : "nothing";
+}
+
+TEST(ChatAnswer, FirstChunkOfEachChoiceHasTheRole) {
+  const auto answer = make_chat_answer(identity, 2, true);
+  EXPECT_EQ(
+      answer->chunk(text("a"))->dump(),
+      std::string(chat_head) +
+          R"({"index":0,"delta":{"role":"assistant","content":"a"},"logprobs":null,"finish_reason":null}]})");
+  EXPECT_EQ(
+      choice_in(answer->chunk(thought("t"))),
+      R"({"index":0,"delta":{"reasoning_content":"t","reasoning":"t"},"logprobs":null,"finish_reason":null})");
+  EXPECT_EQ(
+      choice_in(answer->chunk(finish("length", 1))),
+      R"({"index":1,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":"length","stop_reason":null})");
+  EXPECT_EQ(choice_in(answer->chunk(finish("stop"))),
+            R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":null})");
+}
+
+TEST(ChatAnswer, AnEmptyDeltaIsNoChunkOnceTheChoiceHasBegun) {
+  const auto answer = make_chat_answer(identity, 1, true);
+  EXPECT_NE(choice_in(answer->chunk(text(""))), "nothing");
+  EXPECT_EQ(choice_in(answer->chunk(text(""))), "nothing");
+}
+
+TEST(ChatAnswer, StreamsToolCalls) {
+  const auto answer = make_chat_answer(identity, 1, true);
+  answer->chunk(text("x"));
+  EXPECT_EQ(
+      (*answer->chunk(call({0, "c1", "f", ""})))["choices"][0]["delta"].dump(),
+      R"({"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":""}}]})");
+  EXPECT_EQ((*answer->chunk(call({0, "", "", "{}"})))["choices"][0]["delta"].dump(),
+            R"({"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]})");
+}
+
+TEST(ChatAnswer, WholeIsMadeOfTheSameDeltas) {
+  const auto answer = make_chat_answer(identity, 2, true);
+  answer->collect(thought("th"));
+  answer->collect(thought("ink"));
+  answer->collect(text("a", 1));
+  answer->collect(call({0, "c1", "f", "{"}));
+  answer->collect(call({0, "", "", "}"}));
+  answer->collect(call({1, "c2", "g", "[]"}));
+  answer->collect(text("b", 1));
+  Delta last = finish("stop", 1);
+  last.stop_reason = "END";
+  answer->collect(last);
+  answer->collect(finish("tool_calls"));
+  EXPECT_EQ(
+      answer->whole({10, 5, 8}).dump(),
+      R"({"id":"id-1","object":"chat.completion","created":1700000000,"model":"demo","choices":[)"
+      R"({"index":0,"message":{"role":"assistant","content":null,"refusal":null,"reasoning_content":"think","reasoning":"think",)"
+      R"("tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},)"
+      R"({"id":"c2","type":"function","function":{"name":"g","arguments":"[]"}}]},)"
+      R"("logprobs":null,"finish_reason":"tool_calls","stop_reason":null},)"
+      R"({"index":1,"message":{"role":"assistant","content":"ab","refusal":null,"reasoning_content":null,"reasoning":null},)"
+      R"("logprobs":null,"finish_reason":"stop","stop_reason":"END"}],)"
+      R"("usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":8}}})");
+}
+
+TEST(ChatAnswer, DropsThoughtsThatAreNotWanted) {
+  const auto answer = make_chat_answer(identity, 1, false);
+  answer->chunk(text("x"));
+  EXPECT_EQ(choice_in(answer->chunk(thought("t"))), "nothing");
+  answer->collect(thought("t"));
+  answer->collect(finish("stop"));
+  EXPECT_TRUE(answer->whole({})["choices"][0]["message"]["reasoning"].is_null());
+}
+
+Delta with_logprobs() {
+  Delta delta = text("\xE2\x82\xAC");
+  delta.logprobs = {{{5, "\xE2\x82", -0.5f}, {{5, "\xE2\x82", -0.5f}, {6, "a", -INFINITY}}},
+                    {{7, "\xAC", -0.25f}, {}}};
+  return delta;
+}
+
+TEST(ChatAnswer, LogprobsKeepTheBytesOfPartsOfCharacters) {
+  const auto answer = make_chat_answer(identity, 1, true);
+  const std::string expected =
+      R"({"content":[{"token":"bytes:\\xe2\\x82","logprob":-0.5,"bytes":[226,130],"top_logprobs":[)"
+      R"({"token":"bytes:\\xe2\\x82","logprob":-0.5,"bytes":[226,130]},{"token":"a","logprob":-9999.0,"bytes":[97]}]},)"
+      R"({"token":"bytes:\\xac","logprob":-0.25,"bytes":[172],"top_logprobs":[]}],"refusal":null})";
+  EXPECT_EQ((*answer->chunk(with_logprobs()))["choices"][0]["logprobs"].dump(), expected);
+  answer->collect(with_logprobs());
+  EXPECT_EQ(answer->whole({})["choices"][0]["logprobs"].dump(), expected);
+}
+
+TEST(CompletionAnswer, ChunksAndWhole) {
+  const auto answer = make_completion_answer(identity, 2);
+  EXPECT_EQ(answer->chunk(text("hi", 1))->dump(),
+            R"({"id":"id-1","object":"text_completion","created":1700000000,"model":"demo","choices":[)"
+            R"({"index":1,"text":"hi","logprobs":null,"finish_reason":null,"stop_reason":null}]})");
+  EXPECT_EQ(choice_in(answer->chunk(text(""))), "nothing");
+  answer->collect(text("x"));
+  answer->collect(text("y"));
+  answer->collect(finish("length"));
+  answer->collect(finish("stop", 1));
+  EXPECT_EQ(
+      answer->whole({1, 2, 0}).dump(),
+      R"({"id":"id-1","object":"text_completion","created":1700000000,"model":"demo","choices":[)"
+      R"({"index":0,"text":"xy","logprobs":null,"finish_reason":"length","stop_reason":null},)"
+      R"({"index":1,"text":"","logprobs":null,"finish_reason":"stop","stop_reason":null}],)"
+      R"("usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0}}})");
+}
+
+TEST(CompletionAnswer, OffsetsCountCharactersOverAllChunks) {
+  const auto answer = make_completion_answer(identity, 1);
+  EXPECT_EQ(
+      (*answer->chunk(with_logprobs()))["choices"][0]["logprobs"].dump(),
+      R"({"tokens":["bytes:\\xe2\\x82","bytes:\\xac"],"token_logprobs":[-0.5,-0.25],)"
+      R"("top_logprobs":[{"bytes:\\xe2\\x82":-0.5,"a":-9999.0},{"bytes:\\xac":-0.25}],"text_offset":[0,1]})");
+  Delta next = text("bc");
+  next.logprobs = {{{8, "b", -1}, {}}, {{9, "c", -1}, {}}};
+  EXPECT_EQ((*answer->chunk(next))["choices"][0]["logprobs"]["text_offset"].dump(), "[1,2]");
+}
+
+TEST(EventStream, EndsEachChoiceThenUsageThenDone) {
+  const auto answer = make_chat_answer(identity, 2, true);
+  EventStream stream(*answer, 2, true);
+  std::string out;
+  stream.delta(text("a"), out);
+  stream.delta(finish("stop", 1), out);
+  stream.delta(finish("stop"), out);
+  stream.end({3, 2, 1}, out);
+  const auto events = events_of(out);
+  ASSERT_EQ(events.size(), 5u);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Json::parse(events[i]).at("usage").is_null());
+  EXPECT_EQ(events[3], std::string(chat_head) +
+                           R"(],"usage":{"prompt_tokens":3,"completion_tokens":2,)"
+                           R"("total_tokens":5,"prompt_tokens_details":{"cached_tokens":1}}})");
+  EXPECT_EQ(events[4], "[DONE]");
+}
+
+TEST(EventStream, AFailureIsOneErrorThenDone) {
+  const auto answer = make_completion_answer(identity, 1);
+  EventStream stream(*answer, 1, true);
+  std::string out;
+  stream.delta(text("a"), out);
+  stream.failure({RefusalKind::internal, "broken", "", "x"}, out);
+  const auto events = events_of(out);
+  ASSERT_EQ(events.size(), 3u);
+  EXPECT_EQ(events[1], R"({"error":{"message":"broken","type":"server_error","param":null,"code":"x"}})");
+  EXPECT_EQ(events[2], "[DONE]");
+}
+
+TEST(EventStreamDeathTest, EndsOnce) {
+  const auto answer = make_completion_answer(identity, 1);
+  EventStream stream(*answer, 1, false);
+  std::string out;
+  EXPECT_DEATH(stream.end({}, out), "every choice has ended");
+  stream.delta(finish("stop"), out);
+  EXPECT_DEATH(stream.delta(finish("stop"), out), "a choice ends once");
+  stream.end({}, out);
+  EXPECT_DEATH(stream.end({}, out), "a stream ends once");
+  EXPECT_EQ(events_of(out).size(), 2u);
+}
+
+}  // namespace
+}  // namespace troupe::actors::edge

@@ -1,0 +1,402 @@
+#include "actors/edge/http_server.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "tests/actors/edge/client.hpp"
+#include "tests/actors/edge/scripted_service.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct HttpServerTest : testing::Test {
+  std::shared_ptr<ScriptedService> service = std::make_shared<ScriptedService>();
+  EdgeOptions options;
+  std::unique_ptr<HttpServer> server;
+
+  HttpServerTest() {
+    options.port = 0;
+    options.version = "1.2.3";
+    options.connection.linger_timeout = milliseconds(500);
+  }
+  std::uint16_t port() {
+    if (!server) server = std::make_unique<HttpServer>(options, service);
+    return server->port();
+  }
+  Response get(std::string_view target) {
+    Client client(port());
+    client.get(target);
+    return client.read_response();
+  }
+  // Sends what is no proper request; the server answers and then closes.
+  Response refused(std::string_view bytes, bool half_close = false) {
+    Client client(port());
+    client.send(bytes);
+    if (half_close) client.half_close();
+    Response response = client.read_response();
+    EXPECT_EQ(response.headers["Connection"], "close");
+    EXPECT_TRUE(client.at_end());
+    return response;
+  }
+};
+
+std::string code_of(const Response& response) {
+  return response.json()["error"]["code"].get<std::string>();
+}
+
+TEST_F(HttpServerTest, ListsModels) {
+  Response list = get("/v1/models?limit=1");
+  EXPECT_EQ(list.status, 200);
+  EXPECT_EQ(list.headers["Content-Type"], "application/json");
+  EXPECT_EQ(list.json()["object"], "list");
+  EXPECT_EQ(list.json()["data"][0]["id"], "demo");
+  EXPECT_EQ(list.json()["data"][0]["max_model_len"], 2048);
+  EXPECT_EQ(list.json()["data"][1]["id"], "org/demo two");
+  EXPECT_EQ(get("/v1/models/org%2Fdemo%20two").json()["id"], "org/demo two");
+  EXPECT_EQ(get("/v1/models/other").status, 404);
+  EXPECT_EQ(code_of(get("/v1/models/other")), "model_not_found");
+}
+
+TEST_F(HttpServerTest, ReportsHealthAndVersion) {
+  EXPECT_EQ(get("/version").json()["version"], "1.2.3");
+  Response metrics = get("/metrics");
+  EXPECT_EQ(metrics.body, "troupe_num_requests_running 0\n");
+  EXPECT_EQ(metrics.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8");
+  for (const char* path : {"/health", "/livez", "/readyz", "/startupz"})
+    EXPECT_EQ(get(path).status, 200) << path;
+}
+
+TEST_F(HttpServerTest, InferenceWaitsUntilTheModelIsReady) {
+  service->is_ready = false;
+  EXPECT_EQ(get("/livez").status, 200);
+  for (const char* path : {"/health", "/readyz", "/startupz"}) EXPECT_EQ(get(path).status, 503) << path;
+  const auto startup = get("/startupz").json();
+  EXPECT_EQ(startup["status"], "starting");
+  EXPECT_EQ(startup["phases"][0].dump(), R"({"name":"opening_checkpoint","state":"done"})");
+  EXPECT_EQ(startup["phases"][1]["progress"], 0.25);
+  EXPECT_EQ(get("/v1/models").status, 200);
+  Client client(port());
+  client.post("/v1/completions", "{}");
+  Response response = client.read_response();
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.headers["Retry-After"], "5");
+  EXPECT_EQ(response.json()["error"]["type"], "overloaded_error");
+  EXPECT_EQ(code_of(response), "model_loading");
+}
+
+TEST_F(HttpServerTest, AModelThatGaveUpIsNotAlive) {
+  service->is_healthy = false;
+  EXPECT_EQ(get("/livez").status, 503);
+  EXPECT_EQ(get("/health").json()["status"], "failed");
+  EXPECT_EQ(get("/startupz").json()["status"], "failed");
+  Client client(port());
+  client.post("/v1/completions", "{}");
+  EXPECT_EQ(code_of(client.read_response()), "model_failed");
+}
+
+TEST_F(HttpServerTest, UnknownRouteAndWrongMethod) {
+  EXPECT_EQ(get("/nothing").status, 404);
+  EXPECT_EQ(get("/nothing").json()["error"]["type"], "not_found_error");
+  EXPECT_EQ(get("/%zz").status, 400);
+  Response wrong = get("/v1/chat/completions");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.headers["Allow"], "POST, OPTIONS");
+  Client client(port());
+  client.send("BREW /health HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 405);
+  client.post("/health", "");
+  wrong = client.read_response();
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.headers["Allow"], "GET, HEAD, OPTIONS");
+}
+
+TEST_F(HttpServerTest, HeadAndOptionsHaveNoBody) {
+  Client client(port());
+  client.send("HEAD /version HTTP/1.1\r\n\r\n");
+  Response head = client.read_response(false);
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.headers["Content-Length"], "19");
+  client.send("OPTIONS /v1/completions HTTP/1.1\r\n\r\n");
+  Response choices = client.read_response();
+  EXPECT_EQ(choices.status, 204);
+  EXPECT_EQ(choices.headers["Allow"], "POST, OPTIONS");
+  EXPECT_EQ(choices.headers.count("Content-Length"), 0u);
+  client.send("OPTIONS * HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 204);
+  client.get("/version");
+  EXPECT_EQ(client.read_response().body, R"({"version":"1.2.3"})");
+}
+
+TEST_F(HttpServerTest, RequestIdIsEchoedOrMade) {
+  Client client(port());
+  client.send("GET /version HTTP/1.1\r\nX-Request-Id: abc-1\r\n\r\n");
+  EXPECT_EQ(client.read_response().headers["X-Request-Id"], "abc-1");
+  client.send("GET /version HTTP/1.1\r\nX-Request-Id: " + std::string(129, 'a') + "\r\n\r\n");
+  EXPECT_EQ(client.read_response().headers["X-Request-Id"].size(), 32u);
+  client.send("GET /version HTTP/1.1\r\nX-Request-Id: a b\r\n\r\n");
+  EXPECT_EQ(client.read_response().headers["X-Request-Id"].size(), 32u);
+}
+
+TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
+  Client client(port());
+  client.send(
+      "GET /version HTTP/1.1\r\n\r\nGET /nothing HTTP/1.1\r\n\r\nGET /health HTTP/1.1\r\nConnection: "
+      "close\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 200);
+  EXPECT_EQ(client.read_response().status, 404);
+  Response last = client.read_response();
+  EXPECT_EQ(last.status, 200);
+  EXPECT_EQ(last.headers["Connection"], "close");
+  EXPECT_TRUE(client.at_end());
+}
+
+TEST_F(HttpServerTest, Http10ClosesUnlessAskedNotTo) {
+  Client client(port());
+  client.send("GET /version HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(client.read_response().headers["Connection"], "keep-alive");
+  client.send("GET /version HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 200);
+  EXPECT_TRUE(client.at_end());
+}
+
+TEST_F(HttpServerTest, AHalfClosedClientStillGetsItsAnswer) {
+  Client client(port());
+  client.get("/version");
+  client.half_close();
+  EXPECT_EQ(client.read_response().status, 200);
+  EXPECT_TRUE(client.at_end());
+}
+
+TEST_F(HttpServerTest, GarbageIsRefused) {
+  EXPECT_EQ(refused("\x16\x03\x01\x02\x01garbage\r\n\r\n").status, 400);
+  EXPECT_EQ(refused("GET / HTTP/9.9\r\n\r\n").status, 400);
+  EXPECT_EQ(refused("GET /version HTTP/1.1\r\nbad header\r\n\r\n").status, 400);
+  EXPECT_EQ(refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status, 400);
+  EXPECT_EQ(code_of(refused("GET /ver", true)), "incomplete_request");
+}
+
+TEST_F(HttpServerTest, AmbiguousLengthsAreRefused) {
+  EXPECT_EQ(
+      refused("POST /v1/completions HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}").status,
+      400);
+  EXPECT_EQ(
+      refused("POST /v1/completions HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}")
+          .status,
+      400);
+  EXPECT_EQ(refused("POST /v1/completions HTTP/1.1\r\nContent-Length: -1\r\n\r\n").status, 400);
+  EXPECT_EQ(refused("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").status, 400);
+  EXPECT_EQ(refused("POST /v1/completions HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx")
+                .status,
+            400);
+}
+
+TEST_F(HttpServerTest, ABodyThatEndsEarlyIsRefused) {
+  EXPECT_EQ(code_of(refused("POST /v1/completions HTTP/1.1\r\nContent-Length: 9\r\n\r\n{}", true)),
+            "incomplete_request");
+}
+
+TEST_F(HttpServerTest, LargeBodiesAre413) {
+  options.connection.body_bytes = 1000;
+  Response response =
+      refused("POST /v1/completions HTTP/1.1\r\nContent-Length: 1001\r\n\r\n" + std::string(1001, ' '));
+  EXPECT_EQ(response.status, 413);
+  EXPECT_EQ(response.json()["error"]["type"], "invalid_request_error");
+  response = refused("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" +
+                     std::string(1001, ' ') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(response.status, 413);
+  Client client(port());
+  client.post("/v1/completions", std::string(1000, ' '));
+  EXPECT_EQ(code_of(client.read_response()), "invalid_json");  // it fits
+}
+
+TEST_F(HttpServerTest, ABodyFarOverTheLimitStillGetsItsAnswer) {
+  options.connection.body_bytes = 1000;
+  Client client(port());
+  client.post("/v1/completions", std::string(8 << 20, ' '));
+  EXPECT_EQ(client.read_response().status, 413);
+}
+
+TEST_F(HttpServerTest, LargeOrManyHeadersAre431) {
+  options.connection.header_bytes = 1000;
+  options.connection.headers = 3;
+  EXPECT_EQ(code_of(refused("GET /version HTTP/1.1\r\nA: " + std::string(1000, 'a') + "\r\n\r\n")),
+            "headers_too_large");
+  EXPECT_EQ(refused("GET /" + std::string(2000, 'a')).status, 431);
+  Client client(port());
+  client.send("GET /version HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n");
+  Response response = client.read_response();
+  EXPECT_EQ(response.status, 431);
+  EXPECT_EQ(code_of(response), "too_many_headers");
+  client.send("GET /version HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 200);
+}
+
+TEST_F(HttpServerTest, SlowHeadersAre408) {
+  options.connection.header_timeout = milliseconds(50);
+  Response response = refused("GET /version HT");
+  EXPECT_EQ(response.status, 408);
+  EXPECT_EQ(response.json()["error"]["type"], "timeout_error");
+}
+
+TEST_F(HttpServerTest, SlowBodiesAre408) {
+  options.connection.body_timeout = milliseconds(50);
+  EXPECT_EQ(refused("POST /v1/completions HTTP/1.1\r\nContent-Length: 9\r\n\r\n{").status, 408);
+}
+
+TEST_F(HttpServerTest, SilentConnectionsAreClosedWithoutAWord) {
+  options.connection.header_timeout = options.connection.idle_timeout = milliseconds(50);
+  Client fresh(port());
+  EXPECT_TRUE(fresh.at_end());
+  Client used(port());
+  used.get("/version");
+  EXPECT_EQ(used.read_response().status, 200);
+  EXPECT_TRUE(used.at_end());
+}
+
+TEST_F(HttpServerTest, TooManyConnectionsAre503) {
+  options.connection.connections = 1;
+  Client first(port());
+  first.get("/version");
+  EXPECT_EQ(first.read_response().status, 200);
+  {
+    Client second(port());
+    Response response = second.read_response();
+    EXPECT_EQ(response.status, 503);
+    EXPECT_EQ(code_of(response), "too_many_connections");
+    EXPECT_EQ(response.headers["Retry-After"], "5");
+    EXPECT_TRUE(second.at_end());
+  }
+  first.get("/version");
+  EXPECT_EQ(first.read_response().status, 200);
+}
+
+TEST_F(HttpServerTest, ApiKeysGuardTheApiAlone) {
+  options.api_keys = {"k1", "k2"};
+  EXPECT_EQ(get("/health").status, 200);
+  Response response = get("/v1/models");
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(response.headers["WWW-Authenticate"], "Bearer");
+  EXPECT_EQ(response.json()["error"]["type"], "authentication_error");
+  EXPECT_EQ(code_of(response), "invalid_api_key");
+  Client client(port());
+  client.send("GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k2\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 200);
+  client.post("/v1/completions", "{}", "Authorization: Bearer k3\r\n");
+  EXPECT_EQ(client.read_response().status, 401);
+}
+
+TEST_F(HttpServerTest, OperatorsControlTheReplicaWhereItIsPermitted) {
+  EXPECT_TRUE(get("/v1/replica").json()["last_fault"].is_null());
+  Client without(port());
+  without.post("/v1/replica/drill", R"({"kind": "crash_worker"})");
+  EXPECT_EQ(without.read_response().status, 404);
+  server.reset();
+  options.replica_control = true;
+  options.api_keys = {"k1"};
+  Client stranger(port()), with(port());
+  stranger.post("/v1/replica/drill", R"({"kind": "crash_worker"})");
+  EXPECT_EQ(stranger.read_response().status, 401);
+  EXPECT_TRUE(service->drills().empty());
+  with.post("/v1/replica/drill", R"({"kind": "crash_worker"})", "Authorization: Bearer k1\r\n");
+  EXPECT_EQ(with.read_response().status, 202);
+  EXPECT_EQ(service->drills().size(), 1u);
+}
+
+TEST_F(HttpServerTest, ContinuesWhenAskedAndOnlyForABodyThatItWants) {
+  Client client(port());
+  client.send("POST /v1/completions HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send("{}");
+  EXPECT_EQ(code_of(client.read_response()), "missing_required_parameter");
+  client.send("POST /nothing HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 404);
+  EXPECT_TRUE(client.at_end());
+}
+
+TEST_F(HttpServerTest, ChunkedBodiesAreRead) {
+  Client client(port());
+  client.send(
+      "POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\n{\r\n1\r\n}\r\n0\r\nT: "
+      "1\r\n\r\n");
+  EXPECT_EQ(code_of(client.read_response()), "missing_required_parameter");
+  client.get("/version");
+  EXPECT_EQ(client.read_response().status, 200);
+}
+
+TEST_F(HttpServerTest, BadJsonIs400AndTheConnectionLivesOn) {
+  Client client(port());
+  for (const char* body : {"", "{", "[1]", "\xff"}) {
+    client.post("/v1/chat/completions", body);
+    Response response = client.read_response();
+    EXPECT_EQ(response.status, 400);
+    EXPECT_EQ(code_of(response), "invalid_json");
+  }
+}
+
+TEST_F(HttpServerTest, ContentTypeDoesNotMatter) {
+  Client client(port());
+  client.post("/v1/completions", "{}", "Content-Type: text/plain\r\n");
+  EXPECT_EQ(code_of(client.read_response()), "missing_required_parameter");
+}
+
+TEST_F(HttpServerTest, AServiceThatThrowsIsA500) {
+  service->throws = true;
+  Client client(port());
+  client.post("/v1/completions", R"({"model": "demo", "prompt": "x"})");
+  Response response = client.read_response();
+  EXPECT_EQ(response.status, 500);
+  EXPECT_EQ(response.json()["error"]["type"], "server_error");
+  EXPECT_TRUE(client.at_end());
+}
+
+TEST_F(HttpServerTest, RequestsMayComeByteByByte) {
+  Client client(port());
+  for (const char byte : std::string("GET /version HTTP/1.1\r\n\r\n")) client.send(std::string(1, byte));
+  EXPECT_EQ(client.read_response().status, 200);
+}
+
+TEST_F(HttpServerTest, APortInUseIsAnError) {
+  EdgeOptions same = options;
+  same.port = port();
+  try {
+    HttpServer second(same, service);
+    FAIL() << "it listens, too";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("127.0.0.1:" + std::to_string(same.port)), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("--port"), std::string::npos);
+  }
+  same.host = "no.such.host.invalid";
+  EXPECT_THROW(HttpServer(same, service), Error);
+}
+
+TEST_F(HttpServerTest, StopClosesIdleConnectionsAndIsIdempotent) {
+  Client idle(port()), used(port());
+  used.get("/version");
+  EXPECT_EQ(used.read_response().status, 200);
+  server->stop();
+  server->stop();
+  EXPECT_TRUE(idle.at_end());
+  EXPECT_TRUE(used.at_end());
+  EXPECT_THROW(Client{server->port()}, std::runtime_error);
+}
+
+TEST_F(HttpServerTest, AnyBytesAreAnsweredOrClosedAndTheServerLivesOn) {
+  options.connection.idle_timeout = milliseconds(200);
+  port();
+  rc::check([&] {
+    const auto prefix = *rc::gen::element<std::string>(
+        "", "GET ", "GET /version HTTP/1.1\r\n", "POST /v1/completions HTTP/1.1\r\n",
+        "POST /v1/completions HTTP/1.1\r\nContent-Length: 5\r\n\r\n");
+    Client client(port());
+    client.send(prefix + *rc::gen::arbitrary<std::string>());
+    client.half_close();
+    const std::string answer = client.read_to_end();
+    RC_ASSERT(answer.empty() || answer.starts_with("HTTP/1."));
+  });
+  EXPECT_EQ(get("/version").status, 200);
+}
+
+}  // namespace
+}  // namespace troupe::actors::edge

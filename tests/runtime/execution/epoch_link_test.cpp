@@ -1,0 +1,186 @@
+#include "runtime/execution/epoch_link.hpp"
+
+#include <future>
+#include <latch>
+#include <thread>
+
+#include "tests/error_of.hpp"
+
+namespace troupe::runtime {
+namespace {
+
+using testing::HasSubstr;
+using transport::PeerError;
+
+constexpr std::chrono::seconds patience{60};
+
+// The ranks of an epoch as threads of this process; what one publishes, all hear.
+class Ranks {
+ public:
+  explicit Ranks(model::ShardingPlan plan, Epoch epoch = 4, const std::string& secret = "a secret",
+                 Duration connect_timeout = patience) {
+    boards_ = std::vector<TickBoard>(std::size_t(plan.ranks()));
+    for (plan.rank = 0; plan.rank < plan.ranks(); ++plan.rank) {
+      EpochLinkOptions options{.epoch = epoch,
+                               .sharding = plan,
+                               .network = "127.0.0.1",
+                               .secret = secret,
+                               .connect_timeout = connect_timeout,
+                               .collective_timeout = patience,
+                               .ticks = &boards_[std::size_t(plan.rank)]};
+      links_.push_back(std::make_unique<EpochLink>(
+          options, [this](const std::string& key, const std::string& address) { publish(key, address); }));
+    }
+  }
+
+  EpochLink& operator[](int rank) { return *links_[std::size_t(rank)]; }
+  TickBoard& board(int rank) { return boards_[std::size_t(rank)]; }
+  int count() const { return int(links_.size()); }
+
+  // Calls `run` for every rank on a thread of its own; returns what they throw.
+  template <class Run>
+  std::vector<std::string> each(Run run) {
+    std::vector<std::string> errors(links_.size());
+    std::vector<std::jthread> threads;
+    for (int rank = 0; rank < count(); ++rank)
+      threads.emplace_back([&, rank] { errors[std::size_t(rank)] = error_of([&] { run(rank); }); });
+    threads.clear();
+    return errors;
+  }
+  void connect() {
+    EXPECT_THAT(each([&](int rank) { (*this)[rank].connect(); }), testing::Each("no error"));
+  }
+  std::function<void(const std::string& key, const std::string& address)> also_tell;
+  std::promise<void> published;  // the first time
+
+ private:
+  void publish(const std::string& key, const std::string& address) {
+    for (const auto& link : links_) link->address_arrived(key, address);
+    if (also_tell) also_tell(key, address);
+    if (!told_.test_and_set()) published.set_value();
+  }
+
+  std::vector<TickBoard> boards_;
+  std::vector<std::unique_ptr<EpochLink>> links_;
+  std::atomic_flag told_ = ATOMIC_FLAG_INIT;
+};
+
+float sum(transport::Communicator& ranks, float mine) {
+  kernels::ImmediateQueue queue;
+  ranks.all_reduce(queue, kernels::Tensor(&mine, kernels::DType::f32, {1, 1}));
+  return mine;
+}
+
+void wait_until_in_collective(const TickBoard& board) {
+  while (board.activity != Activity::collective) std::this_thread::yield();
+}
+
+TEST(EpochLink, JoinsAWorldAndItsGroups) {
+  Ranks ranks({.tensor_parallel = 2, .data_parallel = 2});
+  ranks.connect();
+  std::vector<float> world(4), group(4);
+  EXPECT_THAT(ranks.each([&](int rank) {
+    const auto communicators = ranks[rank].communicators();
+    EXPECT_EQ(communicators.world.rank(), rank);
+    EXPECT_EQ(communicators.world.size(), 4);
+    EXPECT_EQ(communicators.group.rank(), rank % 2);
+    EXPECT_EQ(communicators.group.size(), 2);
+    world[std::size_t(rank)] = sum(communicators.world, float(1 << rank));
+    group[std::size_t(rank)] = sum(communicators.group, float(1 << rank));
+  }),
+              testing::Each("no error"));
+  EXPECT_EQ(world, (std::vector<float>{15, 15, 15, 15}));
+  EXPECT_EQ(group, (std::vector<float>{3, 3, 12, 12}));
+  for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(ranks.board(rank).collectives, 2u);
+}
+
+TEST(EpochLink, TheWorldIsTheOnlyGroupOrEachRankIsOne) {
+  Ranks tensor({.tensor_parallel = 2, .data_parallel = 1});
+  tensor.connect();
+  EXPECT_EQ(&tensor[0].communicators().group, &tensor[0].communicators().world);
+  Ranks data({.tensor_parallel = 1, .data_parallel = 2});
+  data.connect();
+  EXPECT_EQ(data[1].communicators().group.size(), 1);
+  EXPECT_EQ(data[1].communicators().world.size(), 2);
+}
+
+TEST(EpochLink, OneRankNeedsNobody) {
+  EpochLink alone({.epoch = 3, .sharding = {}, .network = "", .secret = "", .ticks = nullptr},
+                  [](const std::string&, const std::string&) { ADD_FAILURE() << "whom would it tell?"; });
+  alone.connect();
+  EXPECT_EQ(alone.epoch(), 3u);
+  EXPECT_EQ(sum(alone.communicators().world, 2), 2);
+  alone.abort();
+  EXPECT_THROW(sum(alone.communicators().world, 2), PeerError) << "also without ticks";
+}
+
+TEST(EpochLink, AMissingRankIsNamedInTime) {
+  Ranks ranks({.tensor_parallel = 2, .data_parallel = 1}, 4, "a secret", std::chrono::milliseconds(30));
+  EXPECT_THAT(error_of([&] { ranks[0].connect(); }), HasSubstr("rank 1"));
+}
+
+TEST(EpochLink, AbortWakesARankThatWaitsForOthersToCome) {
+  for (const int waiting : {0, 1}) {  // one of them calls, the other is called
+    Ranks ranks({.tensor_parallel = 2, .data_parallel = 1});
+    std::jthread aborting([&] {
+      ranks.published.get_future().wait();
+      ranks[waiting].abort();
+    });
+    const TimePoint start = SteadyClock().now();
+    EXPECT_NE(error_of([&] { ranks[waiting].connect(); }), "no error");
+    EXPECT_LT(SteadyClock().now() - start, patience / 2);
+  }
+}
+
+TEST(EpochLink, AbortBeforeConnectIsNotForgotten) {
+  for (const int size : {1, 2}) {
+    Ranks ranks({.tensor_parallel = size, .data_parallel = 1});
+    ranks[0].abort();
+    EXPECT_NE(error_of([&] { ranks[0].connect(); }), "no error");
+  }
+}
+
+TEST(EpochLink, AbortWakesACollectiveAndItsPeersFail) {
+  for (const bool in_group : {false, true}) {
+    Ranks ranks({.tensor_parallel = 2, .data_parallel = 2});
+    ranks.connect();
+    std::promise<void> woken;
+    std::jthread waiting([&] {
+      const auto communicators = ranks[0].communicators();
+      EXPECT_THROW(sum(in_group ? communicators.group : communicators.world, 1), PeerError);
+      woken.set_value();
+    });
+    wait_until_in_collective(ranks.board(0));
+    ranks[0].abort();
+    EXPECT_EQ(woken.get_future().wait_for(patience / 2), std::future_status::ready);
+    const auto peer = ranks[1].communicators();
+    EXPECT_THROW(sum(in_group ? peer.group : peer.world, 1), PeerError);
+    EXPECT_THROW(sum(ranks[0].communicators().group, 1), PeerError) << "it is over for good";
+  }
+}
+
+TEST(EpochLink, AbortOfAConnectedRankEndsItsGroupOfOne) {
+  Ranks ranks({.tensor_parallel = 1, .data_parallel = 2});
+  ranks.connect();
+  ranks[0].abort();
+  EXPECT_THROW(sum(ranks[0].communicators().group, 1), PeerError);
+  EXPECT_THROW(sum(ranks[0].communicators().world, 1), PeerError);
+  EXPECT_EQ(sum(ranks[1].communicators().group, 1), 1) << "another's own is not concerned";
+}
+
+TEST(EpochLink, AddressesOfAnotherEpochLeadNowhere) {
+  Ranks before({.tensor_parallel = 2, .data_parallel = 1}, 4, "an old secret"),
+      after({.tensor_parallel = 2, .data_parallel = 1}, 5, "a new secret");
+  before.also_tell = [&](const std::string& key, const std::string& address) {
+    for (int rank = 0; rank < 2; ++rank) after[rank].address_arrived(key, address);
+  };
+  before.connect();
+  after.connect();
+  std::vector<float> sums(2);
+  after.each(
+      [&](int rank) { sums[std::size_t(rank)] = sum(after[rank].communicators().world, float(rank + 1)); });
+  EXPECT_EQ(sums, (std::vector<float>{3, 3}));
+}
+
+}  // namespace
+}  // namespace troupe::runtime

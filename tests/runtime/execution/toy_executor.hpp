@@ -1,0 +1,95 @@
+// A language model made of a hash: the next token depends on every token before it, on the seed and on the
+// output position, and is computed from what the KV cells hold. A wrong position, a stale block or a wrongly
+// shared one therefore changes the output.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include "runtime/execution/executor.hpp"
+
+namespace troupe::runtime {
+
+using Digest = std::uint64_t;
+
+constexpr Digest toy_mix(Digest x) {  // the finaliser of splitmix64
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+constexpr Digest toy_digest(Digest before, TokenId token) {
+  return toy_mix(before + 0x9e3779b97f4a7c15u * Digest(token + 1));
+}
+constexpr TokenId toy_next(Digest history, const SamplingParams& how, std::uint64_t output_position) {
+  return TokenId(toy_mix(history ^ toy_mix(how.seed + output_position)) % 50);
+}
+
+class ToyExecutor final : public Executor {
+ public:
+  ToyExecutor(std::int32_t blocks, std::int32_t block_size, GroupId group = 0)
+      : block_size_(block_size), group_(group), cells_(std::size_t(blocks) * std::size_t(block_size)) {}
+
+  StepResult execute(const StepPlan& plan) override {
+    StepResult result{plan.epoch, plan.step, group_, {}, {}};
+    for (const Slice& slice : slices(plan)) {
+      std::int32_t position = slice.first_position;
+      Digest digest = position == 0 ? 0 : cell(slice.blocks, position - 1);
+      for (TokenId token : slice.tokens) cell(slice.blocks, position++) = digest = toy_digest(digest, token);
+      if (slice.samples)
+        result.outputs.push_back(
+            {slice.sequence, toy_next(digest, slice.sampling, slice.output_position), 0, {}});
+    }
+    return result;
+  }
+
+  // What the KV storage holds for a position: the digest of every token up to it.
+  Digest& cell(const std::vector<BlockId>& blocks, std::int32_t position) {
+    const auto block = std::size_t(blocks.at(std::size_t(position / block_size_)));
+    return cells_.at(block * std::size_t(block_size_) + std::size_t(position % block_size_));
+  }
+  // A step that breaks off leaves anything in the cells that it was to write.
+  void break_off(const StepPlan& plan) {
+    for (const Slice& slice : slices(plan))
+      for (std::size_t i = 0; i < slice.tokens.size(); ++i)
+        cell(slice.blocks, slice.first_position + std::int32_t(i)) = 0xbadc0de;
+  }
+  void poison() { std::ranges::fill(cells_, 0xdeadbeef); }
+
+ private:
+  std::span<const Slice> slices(const StepPlan& plan) const {
+    const auto part = std::ranges::find(plan.groups, group_, &GroupPlan::group);
+    return part == plan.groups.end() ? std::span<const Slice>{} : std::span(part->slices);
+  }
+
+  std::int32_t block_size_;
+  GroupId group_;
+  std::vector<Digest> cells_;
+};
+
+struct ToyOutput {
+  std::vector<TokenId> tokens;
+  FinishReason finish = FinishReason::none;
+  bool operator==(const ToyOutput&) const = default;
+};
+
+// What a sequence gets when it has the engine for itself.
+inline ToyOutput toy_output(const Submission& submission, std::int32_t max_model_len) {
+  ToyOutput output;
+  Digest digest = 0;
+  auto length = std::int32_t(submission.tokens.size());
+  for (TokenId token : submission.tokens) digest = toy_digest(digest, token);
+  while (output.finish == FinishReason::none) {
+    const TokenId token = toy_next(digest, submission.sampling, output.tokens.size());
+    output.tokens.push_back(token);
+    digest = toy_digest(digest, token);
+    ++length;
+    if (std::ranges::count(submission.stop_ids, token))
+      output.finish = FinishReason::stop;
+    else if (std::int32_t(output.tokens.size()) == submission.max_output_tokens || length == max_model_len)
+      output.finish = FinishReason::length;
+  }
+  return output;
+}
+
+}  // namespace troupe::runtime

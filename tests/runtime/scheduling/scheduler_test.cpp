@@ -1,0 +1,587 @@
+#include "runtime/scheduling/scheduler.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "runtime/execution/engine.hpp"
+#include "runtime/scheduling/block_pool.hpp"
+#include "tests/runtime/execution/toy_executor.hpp"
+
+namespace troupe::runtime {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+SchedulerLimits small_limits() {
+  SchedulerLimits limits;
+  limits.max_num_batched_tokens = 16;
+  limits.max_num_seqs = 4;
+  limits.max_model_len = 64;
+  limits.max_waiting = 8;
+  limits.block_size = 4;
+  return limits;
+}
+
+Submission submission_of(SequenceId id, std::int32_t prompt, std::int32_t outputs, TokenId first = 0) {
+  Submission submission;
+  submission.sequence = submission.arrival = id;
+  submission.prompt_tokens = prompt;
+  submission.max_output_tokens = outputs;
+  for (std::int32_t i = 0; i < prompt; ++i) submission.tokens.push_back(first + i);
+  return submission;
+}
+
+// One step at a time, with all that is said in it in sight.
+struct Steps {
+  explicit Steps(const SchedulerLimits& limits = small_limits(), std::int32_t blocks = 64,
+                 std::string_view policy = "fcfs")
+      : scheduler(
+            limits, [&] { return make_policy(policy); }, 1, 0),
+        pool(blocks, limits.block_size, limits.prefix_caching),
+        executor(blocks, limits.block_size) {}
+
+  std::optional<StepPlan> plan() {
+    auto requests = scheduler.propose();
+    if (requests.empty()) return std::nullopt;
+    request = std::move(requests.front());
+    reply = pool.reserve(request);
+    pool.check();
+    return scheduler.dispose(reply);
+  }
+  std::vector<CommittedToken> run() {
+    const auto planned = plan();
+    return planned ? scheduler.commit(executor.execute(*planned)) : std::vector<CommittedToken>{};
+  }
+  // Sequences and tokens of the next step, which is run.
+  std::vector<std::pair<SequenceId, int>> shares() {
+    std::vector<std::pair<SequenceId, int>> shares;
+    const auto planned = plan();
+    if (!planned) return shares;
+    for (const Slice& slice : planned->groups[0].slices)
+      shares.emplace_back(slice.sequence, int(slice.tokens.size()));
+    scheduler.commit(executor.execute(*planned));
+    return shares;
+  }
+
+  // The storage is lost.
+  std::vector<SequenceId> start_epoch() {
+    const GroupId lost = 0;
+    auto forgotten = scheduler.start_epoch(++epoch, {&lost, 1});
+    pool.reset(scheduler.generation(lost));
+    return forgotten;
+  }
+
+  Epoch epoch = 0;
+  Scheduler scheduler;
+  BlockPool pool;
+  ToyExecutor executor;
+  BlockRequest request;
+  BlockReply reply;
+};
+
+using S = std::pair<SequenceId, int>;
+
+TEST(Scheduler, ComputesAPromptInChunksAndThenDecodes) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 36, 2)));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 16}));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 16}));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 4}));
+  const auto last = steps.run();
+  ASSERT_EQ(last.size(), 1u);
+  EXPECT_EQ(last[0].output_position, 1u);
+  EXPECT_EQ(last[0].finish, FinishReason::length);
+  EXPECT_EQ(steps.scheduler.stats().prompt_tokens_computed, 36u);
+  EXPECT_EQ(steps.scheduler.stats().steps, 4u);
+  EXPECT_TRUE(steps.scheduler.idle());
+  EXPECT_FALSE(steps.plan());  // but the pool hears of the release
+  EXPECT_THAT(steps.request.released, ElementsAre(1));
+  EXPECT_EQ(steps.reply.usage.used, 0);
+  EXPECT_THAT(steps.scheduler.propose(), IsEmpty());
+}
+
+TEST(Scheduler, RefusesWhatCannotBeServed) {
+  Steps steps;
+  const auto refusal = [&](Submission submission) {
+    return steps.scheduler.submit(std::move(submission)).error();
+  };
+  EXPECT_EQ(refusal(submission_of(1, 0, 1)).message, "the prompt must hold at least one token");
+  EXPECT_EQ(refusal(submission_of(1, 4, 0)).param, "max_tokens");
+  EXPECT_TRUE(steps.scheduler.submit(submission_of(1, 63, 9)));
+  EXPECT_EQ(refusal(submission_of(2, 64, 1)).code, "context_length_exceeded");
+  EXPECT_EQ(refusal(submission_of(2, 64, 1)).message,
+            "the context length is 64 tokens, one of which is for output; the prompt has 64");
+}
+
+Submission again(Submission submission) {
+  submission.resubmitted = true;
+  return submission;
+}
+
+TEST(Scheduler, RefusesWhenTheQueueIsFullButNeverAReplay) {
+  Steps steps;
+  for (SequenceId id = 1; id <= 4; ++id) ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 4, 9)));
+  steps.run();
+  for (SequenceId id = 5; id <= 12; ++id) ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 4, 9)));
+  EXPECT_EQ(steps.scheduler.submit(submission_of(13, 4, 9)).error().kind, RefusalKind::unavailable);
+  EXPECT_EQ(steps.scheduler.stats().running, 4);
+  EXPECT_EQ(steps.scheduler.stats().waiting, 8);
+  EXPECT_EQ(steps.start_epoch().size(), 12u);
+  for (SequenceId id = 1; id <= 12; ++id) EXPECT_TRUE(steps.scheduler.submit(again(submission_of(id, 4, 9))));
+  EXPECT_FALSE(steps.scheduler.submit(submission_of(14, 4, 9)));
+}
+
+TEST(SchedulerDeathTest, ASequenceIsSubmittedOnce) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 4, 9)));
+  EXPECT_DEATH((void)steps.scheduler.submit(submission_of(1, 4, 9)), "submitted twice");
+}
+
+TEST(Scheduler, StopsAtStopIdsAndAtTheContextLength) {
+  Steps steps;
+  Submission stopping = submission_of(1, 4, 9);
+  stopping.stop_ids = {toy_output(stopping, 64).tokens.at(2)};
+  ASSERT_TRUE(steps.scheduler.submit(stopping));
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 61, 9)));
+  std::vector<CommittedToken> finished;
+  while (!steps.scheduler.idle())
+    for (const CommittedToken& token : steps.run())
+      if (token.finish != FinishReason::none) finished.push_back(token);
+  ASSERT_EQ(finished.size(), 2u);
+  EXPECT_EQ(finished[0].finish, FinishReason::stop);
+  EXPECT_EQ(finished[0].output_position, toy_output(stopping, 64).tokens.size() - 1);
+  EXPECT_EQ(finished[1].finish, FinishReason::length);
+  EXPECT_EQ(finished[1].output_position, 2u);  // 61 + 3 = 64
+}
+
+TEST(Scheduler, ASequenceWithoutATokenEndsAndHarmsNoOther) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 4, 9)));
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 4, 9)));
+  steps.run();
+  const auto plan = steps.plan();
+  StepResult result = steps.executor.execute(*plan);
+  result.outputs.front().token = no_token;
+  const auto committed = steps.scheduler.commit(result);
+  ASSERT_EQ(committed.size(), 2u);
+  EXPECT_EQ(committed[0].finish, FinishReason::error);
+  EXPECT_EQ(committed[1].finish, FinishReason::none);
+  EXPECT_THAT(steps.shares(), ElementsAre(S(2, 1)));
+  while (!steps.scheduler.idle()) steps.run();
+  steps.run();  // gives back what the last one held
+  EXPECT_EQ(steps.pool.usage().used, 0);
+}
+
+TEST(Scheduler, RunsNoMoreThanMaxNumSeqsAndKeepsTheBudget) {
+  Steps steps;
+  for (SequenceId id = 1; id <= 6; ++id) ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 2, 3)));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 2}, S{2, 2}, S{3, 2}, S{4, 2}));
+  EXPECT_EQ(steps.scheduler.stats().last_step_sequences, 4);
+  EXPECT_EQ(steps.scheduler.stats().last_step_tokens, 8);
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{2, 1}, S{3, 1}, S{4, 1}));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{2, 1}, S{3, 1}, S{4, 1}));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{5, 2}, S{6, 2}));
+}
+
+TEST(Scheduler, APausedSequenceKeepsNobodyFromRunning) {
+  Steps steps;
+  for (SequenceId id = 1; id <= 5; ++id) ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 2, 9)));
+  steps.run();
+  steps.scheduler.pause(2);
+  steps.scheduler.pause(3);
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{4, 1}, S{5, 2}));  // 3 lost its seat to 5
+  EXPECT_THAT(steps.request.released, ElementsAre(3));
+  EXPECT_EQ(steps.scheduler.stats().preemptions, 1u);
+  steps.scheduler.resume(2);
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{2, 1}, S{4, 1}, S{5, 1}));
+  for (SequenceId id : {1, 2, 4, 5}) steps.scheduler.pause(id);
+  steps.scheduler.pause(3);  // as it is already
+  EXPECT_TRUE(steps.scheduler.idle());
+  steps.scheduler.resume(3);
+  EXPECT_FALSE(steps.scheduler.idle());
+  EXPECT_THAT(steps.shares(), ElementsAre(S{3, 3}));
+}
+
+TEST(Scheduler, APausedSequenceIsTheFirstToLoseItsBlocks) {
+  Steps steps(small_limits(), 16);
+  for (SequenceId id = 1; id <= 3; ++id)
+    ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 16, 9, TokenId(100 * id))));
+  for (int i = 0; i < 3; ++i) steps.run();  // with the decodes five, five and four blocks
+  steps.scheduler.pause(1);
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(4, 16, 9, 400)));
+  steps.run();
+  while (steps.reply.preempted.empty() && !steps.scheduler.idle()) steps.run();
+  EXPECT_THAT(steps.reply.preempted, ElementsAre(1));
+}
+
+TEST(Scheduler, ACancelledSequenceIsForgottenAtOnceAndItsBlocksFollowTheStep) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 4, 9)));
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 4, 9)));
+  const auto plan = steps.plan();
+  ASSERT_TRUE(plan);
+  steps.scheduler.cancel(1);
+  steps.scheduler.cancel(77);
+  EXPECT_THAT(steps.scheduler.propose(), IsEmpty()) << "a second step was planned while one is in flight";
+  const auto committed = steps.scheduler.commit(steps.executor.execute(*plan));
+  ASSERT_EQ(committed.size(), 1u);
+  EXPECT_EQ(committed[0].sequence, 2u);
+  EXPECT_THAT(steps.shares(), ElementsAre(S{2, 1}));
+  EXPECT_THAT(steps.request.released, ElementsAre(1));
+  EXPECT_EQ(steps.pool.usage().used, 2);
+}
+
+TEST(Scheduler, ASequenceThatIsCancelledWhileThePoolDecidesGivesItsGrantBack) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 4, 9)));
+  const auto requests = steps.scheduler.propose();
+  ASSERT_EQ(requests.size(), 1u);
+  steps.scheduler.cancel(1);
+  EXPECT_FALSE(steps.scheduler.dispose(steps.pool.reserve(requests[0])));
+  EXPECT_EQ(steps.pool.usage().used, 1);
+  EXPECT_FALSE(steps.plan());
+  EXPECT_EQ(steps.pool.usage().used, 0);
+}
+
+TEST(Scheduler, PreemptsByRecomputeAndKeepsThePlaceInTheQueue) {
+  SchedulerLimits limits = small_limits();
+  limits.prefix_caching = false;
+  Steps steps(limits, 16);
+  const Submission first = submission_of(1, 20, 20), second = submission_of(2, 20, 20);
+  ASSERT_TRUE(steps.scheduler.submit(first));
+  ASSERT_TRUE(steps.scheduler.submit(second));
+  std::map<SequenceId, std::vector<TokenId>> outputs;
+  while (!steps.scheduler.idle())
+    for (const CommittedToken& token : steps.run()) outputs[token.sequence].push_back(token.output.token);
+  EXPECT_EQ(outputs[1], toy_output(first, 64).tokens);
+  EXPECT_EQ(outputs[2], toy_output(second, 64).tokens);
+  EXPECT_GT(steps.scheduler.stats().preemptions, 0u);
+  EXPECT_GT(steps.scheduler.stats().replayed_tokens, 0u);
+  EXPECT_GT(steps.scheduler.stats().prompt_tokens_computed, 40u);
+}
+
+TEST(Scheduler, SharesABlockOnlyOnceTheStepThatFilledItHasCommitted) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 9, 9)));
+  const auto plan = steps.plan();
+  EXPECT_THAT(steps.request.filled, IsEmpty());
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 9, 9)));
+  steps.scheduler.commit(steps.executor.execute(*plan));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{2, 1}));  // eight of nine tokens were cached
+  EXPECT_EQ(steps.request.filled.size(), 2u);
+  EXPECT_EQ(steps.reply.usage.prefix_hits, 8u);
+}
+
+TEST(Scheduler, SaltsSeparateCaches) {
+  Steps steps;
+  Submission salted = submission_of(2, 9, 9);
+  salted.cache_salt = "other";
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 9, 9)));
+  steps.run();
+  ASSERT_TRUE(steps.scheduler.submit(salted));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{2, 9}));
+}
+
+TEST(Scheduler, UrgentSequencesTakeSeatsAndBlocksFromTheOthers) {
+  SchedulerLimits limits = small_limits();
+  limits.max_num_seqs = 2;
+  Steps steps(limits, 16, "priority");
+  for (SequenceId id = 1; id <= 3; ++id) {
+    Submission submission = submission_of(id, 2, 9);
+    submission.priority = id == 3 ? 0 : 1;
+    if (id == 3) steps.run();
+    ASSERT_TRUE(steps.scheduler.submit(submission));
+  }
+  EXPECT_THAT(steps.shares(), ElementsAre(S{3, 2}, S{1, 1}));
+  EXPECT_EQ(steps.scheduler.stats().preemptions, 1u);
+}
+
+TEST(Scheduler, ANewEpochVoidsTheStepInFlightAndReturnsEverySequence) {
+  Steps steps;
+  Submission first = submission_of(1, 8, 6);
+  const ToyOutput alone = toy_output(first, 64);
+  ASSERT_TRUE(steps.scheduler.submit(first));
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 4, 6)));
+  first.tokens.push_back(steps.run().at(0).output.token);
+  const auto plan = steps.plan();
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(steps.start_epoch(), ElementsAre(1, 2));
+  EXPECT_THAT(steps.scheduler.commit(steps.executor.execute(*plan)), IsEmpty());
+  EXPECT_TRUE(steps.scheduler.idle());
+  ASSERT_TRUE(steps.scheduler.submit(again(first)));
+  EXPECT_FALSE(steps.scheduler.dispose(steps.reply)) << "a reply of the old generation was taken";
+  const auto replayed = steps.run();
+  ASSERT_EQ(replayed.size(), 1u);
+  EXPECT_EQ(replayed[0].output_position, 1u);
+  EXPECT_EQ(replayed[0].output.token, alone.tokens[1]);
+  EXPECT_EQ(steps.scheduler.stats().replayed_tokens, 1u);
+}
+
+// Several groups, and a say in when each of them answers.
+struct Replica {
+  explicit Replica(std::int32_t groups, const SchedulerLimits& limits = small_limits())
+      : scheduler(
+            limits, [] { return make_policy("fcfs"); }, groups, 0) {
+    for (GroupId group = 0; group < GroupId(groups); ++group) {
+      pools.emplace_back(64, limits.block_size, limits.prefix_caching);
+      executors.emplace_back(64, limits.block_size, group);
+    }
+  }
+
+  void submit(const Submission& submission) { ASSERT_TRUE(scheduler.submit(submission)); }
+  std::vector<BlockReply> ask() {
+    std::vector<BlockReply> replies;
+    for (const BlockRequest& request : scheduler.propose())
+      replies.push_back(pools.at(request.group).reserve(request));
+    return replies;
+  }
+  std::optional<StepPlan> plan() {
+    std::optional<StepPlan> planned;
+    for (const BlockReply& reply : ask()) planned = scheduler.dispose(reply);
+    return planned;
+  }
+  // Who is in which group's part of the next step, which is run.
+  std::vector<std::vector<SequenceId>> run() {
+    std::vector<std::vector<SequenceId>> parts;
+    const auto planned = plan();
+    if (!planned) return parts;
+    for (const GroupPlan& group : planned->groups) {
+      auto& part = parts.emplace_back();
+      for (const Slice& slice : group.slices) part.push_back(slice.sequence);
+    }
+    commit(*planned);
+    return parts;
+  }
+  void commit(const StepPlan& planned) {
+    for (ToyExecutor& executor : executors)
+      for (const CommittedToken& token : scheduler.commit(executor.execute(planned)))
+        outputs[token.sequence].push_back(token.output.token);
+  }
+  std::vector<SequenceId> start_epoch(std::vector<GroupId> lost) {
+    auto forgotten = scheduler.start_epoch(++epoch, lost);
+    for (GroupId group : lost) {
+      pools[group].reset(scheduler.generation(group));
+      executors[group].poison();
+    }
+    return forgotten;
+  }
+
+  Epoch epoch = 0;
+  Scheduler scheduler;
+  std::vector<BlockPool> pools;
+  std::vector<ToyExecutor> executors;
+  std::map<SequenceId, std::vector<TokenId>> outputs;
+};
+
+TEST(SchedulerGroups, GiveASequenceToTheGroupWithTheFewestTokens) {
+  Replica replica(2);
+  for (SequenceId id = 1; id <= 5; ++id)
+    replica.submit(submission_of(id, id == 1 ? 10 : 4, 9, TokenId(100 * id)));
+  EXPECT_THAT(replica.run(), ElementsAre(ElementsAre(1, 5), ElementsAre(2, 3, 4)));
+  const SchedulerStats stats = replica.scheduler.stats();
+  EXPECT_EQ(stats.running, 5);
+  ASSERT_EQ(stats.groups.size(), 2u);
+  EXPECT_EQ(stats.groups[1].running, 3);
+  EXPECT_EQ(stats.groups[1].last_step_tokens, 12);
+  EXPECT_EQ(stats.last_step_tokens, 26);
+}
+
+TEST(SchedulerGroups, GiveASequenceToTheGroupThatKnowsItsPrefix) {
+  Replica replica(3);
+  replica.submit(submission_of(1, 9, 9, 100));
+  replica.submit(submission_of(2, 13, 9, 200));
+  replica.run();
+  replica.submit(submission_of(3, 13, 9, 200));
+  replica.submit(submission_of(4, 13, 9, 100));
+  replica.submit(submission_of(5, 13, 9, 300));
+  EXPECT_THAT(replica.run(), ElementsAre(ElementsAre(1, 4), ElementsAre(2, 3), ElementsAre(5)));
+  EXPECT_EQ(replica.pools[0].usage().prefix_hits, 8u);
+  replica.start_epoch({1});
+  replica.submit(submission_of(6, 30, 9, 200));  // nobody knows it any more
+  replica.submit(submission_of(7, 30, 9, 200));
+  EXPECT_THAT(replica.run(), ElementsAre(ElementsAre(1, 4), ElementsAre(6), ElementsAre(5, 7)));
+}
+
+TEST(SchedulerGroups, HaveOneQueueLimitAndSeatsAndTokensEach) {
+  Replica replica(2);
+  for (SequenceId id = 1; id <= 8; ++id) replica.submit(submission_of(id, 4, 9, TokenId(100 * id)));
+  EXPECT_FALSE(replica.scheduler.submit(submission_of(9, 4, 9)));
+  EXPECT_TRUE(replica.scheduler.submit(again(submission_of(10, 4, 9))));
+  EXPECT_THAT(replica.run(), ElementsAre(ElementsAre(1, 3, 5, 7), ElementsAre(2, 4, 6, 8)));
+}
+
+TEST(SchedulerGroups, AnswerInAnyOrderAndAllHaveAPart) {
+  Replica replica(3);
+  replica.submit(submission_of(1, 4, 2, 100));
+  replica.submit(submission_of(2, 4, 2, 200));
+  const auto replies = replica.ask();
+  ASSERT_EQ(replies.size(), 2u);
+  EXPECT_FALSE(replica.scheduler.dispose(replies[1]));
+  EXPECT_FALSE(replica.scheduler.dispose(replies[1]));
+  const auto plan = replica.scheduler.dispose(replies[0]);
+  ASSERT_TRUE(plan);
+  ASSERT_EQ(plan->groups.size(), 3u);
+  for (GroupId group = 0; group < 3; ++group) EXPECT_EQ(plan->groups[group].group, group);
+  EXPECT_THAT(plan->groups[2].slices, IsEmpty());
+  const auto result = [&](GroupId group) { return replica.executors[group].execute(*plan); };
+  EXPECT_THAT(replica.scheduler.commit(result(2)), IsEmpty());
+  EXPECT_THAT(replica.scheduler.commit(result(1)), IsEmpty());
+  EXPECT_THAT(replica.scheduler.commit(result(1)), IsEmpty());
+  EXPECT_THAT(replica.scheduler.propose(), IsEmpty()) << "a step was asked for while one is in flight";
+  const auto committed = replica.scheduler.commit(result(0));
+  ASSERT_EQ(committed.size(), 2u);
+  EXPECT_EQ(committed[0].sequence, 1u);
+  EXPECT_EQ(committed[1].sequence, 2u);
+  EXPECT_THAT(replica.scheduler.commit(result(0)), IsEmpty());
+}
+
+TEST(SchedulerGroups, ASequenceThatIsCancelledBeforeTheLastReplyIsNotInThePlan) {
+  Replica replica(2);
+  replica.submit(submission_of(1, 4, 2, 100));
+  replica.submit(submission_of(2, 4, 2, 200));
+  const auto replies = replica.ask();
+  EXPECT_FALSE(replica.scheduler.dispose(replies.at(0)));
+  replica.scheduler.cancel(1);
+  const auto plan = replica.scheduler.dispose(replies.at(1));
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plan->groups[0].slices, IsEmpty());
+  replica.commit(*plan);
+  replica.run();
+  EXPECT_EQ(replica.pools[0].usage().used, 0);
+}
+
+// Sequence 1 in group 0, which survives; 2 and 3 in group 1, which does not.
+struct Fault : ::testing::Test {
+  Fault() {
+    for (const Submission& each : submissions) replica.submit(each);
+    replica.run();
+    replica.run();
+  }
+  void finish() {
+    EXPECT_THAT(replica.start_epoch({1}), ElementsAre(2, 3));
+    for (SequenceId id : {2, 3}) {
+      Submission back = again(submissions[id - 1]);
+      const auto& outputs = replica.outputs[id];
+      back.tokens.insert(back.tokens.end(), outputs.begin(), outputs.end());
+      replica.submit(back);
+    }
+    for (const BlockReply& reply : late) EXPECT_FALSE(replica.scheduler.dispose(reply));
+    for (const StepResult& result : stale) EXPECT_THAT(replica.scheduler.commit(result), IsEmpty());
+    while (!replica.scheduler.idle()) replica.run();
+    for (const Submission& each : submissions)
+      EXPECT_EQ(replica.outputs[each.sequence], toy_output(each, 64).tokens);
+    replica.run();
+    for (const BlockPool& pool : replica.pools) EXPECT_EQ(pool.usage().used, 0);
+    // Nothing of the survivor was computed twice: of the others, prompts and two outputs each.
+    EXPECT_EQ(replica.scheduler.stats().groups[0].prompt_tokens_computed, 20u);
+    EXPECT_EQ(replica.scheduler.stats().groups[0].replayed_tokens, 0u);
+    EXPECT_EQ(replica.scheduler.stats().groups[1].replayed_tokens, 4u);
+  }
+
+  const std::vector<Submission> submissions{submission_of(1, 20, 6, 100), submission_of(2, 4, 6, 200),
+                                            submission_of(3, 4, 6, 300)};
+  Replica replica{2};
+  std::vector<BlockReply> late;
+  std::vector<StepResult> stale;
+};
+
+TEST_F(Fault, BetweenSteps) {
+  finish();
+}
+
+TEST_F(Fault, WhileNobodyHasBeenGrantedAnything) {
+  late = replica.ask();
+  ASSERT_EQ(late.size(), 2u);
+  finish();
+}
+
+TEST_F(Fault, WhileOnlyTheSurvivorKnowsItsGrants) {
+  late = replica.ask();
+  EXPECT_FALSE(replica.scheduler.dispose(late[0]));
+  late.erase(late.begin());
+  finish();
+}
+
+TEST_F(Fault, WhileOnlyTheLostGroupKnowsItsGrants) {
+  late = replica.ask();
+  EXPECT_FALSE(replica.scheduler.dispose(late[1]));
+  late.pop_back();
+  finish();
+}
+
+TEST_F(Fault, WhileAStepIsInFlight) {
+  const auto plan = replica.plan();
+  ASSERT_TRUE(plan);
+  for (ToyExecutor& executor : replica.executors) stale.push_back(executor.execute(*plan));
+  finish();
+}
+
+TEST_F(Fault, WhileTheLastResultIsAwaited) {
+  const auto plan = replica.plan();
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(replica.scheduler.commit(replica.executors[0].execute(*plan)), IsEmpty());
+  stale.push_back(replica.executors[1].execute(*plan));
+  finish();
+}
+
+TEST(SchedulerGroups, AGroupWhoseReplyIsLateProposesNothingUntilItHasCome) {
+  Replica replica(2);
+  replica.submit(submission_of(1, 9, 2, 100));
+  replica.submit(submission_of(2, 9, 2, 200));
+  const auto late = replica.ask();
+  EXPECT_THAT(replica.start_epoch({}), IsEmpty());
+  EXPECT_THAT(replica.scheduler.propose(), IsEmpty());
+  EXPECT_FALSE(replica.scheduler.dispose(late[1]));
+  const auto replies = replica.ask();
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_EQ(replica.scheduler.stats().running, 1);
+  EXPECT_FALSE(replica.scheduler.dispose(late[0]));
+  EXPECT_EQ(replica.scheduler.stats().running, 2);
+  const auto plan = replica.scheduler.dispose(replies[0]);
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plan->groups[0].slices, IsEmpty());
+  replica.commit(*plan);
+  EXPECT_THAT(replica.run(), ElementsAre(ElementsAre(1), ElementsAre(2)));
+}
+
+TEST(SchedulerGroups, ALateReplyIsNoResult) {
+  Replica replica(2);
+  replica.submit(submission_of(1, 9, 2, 100));
+  replica.submit(submission_of(2, 9, 2, 200));
+  const auto late = replica.ask();
+  replica.start_epoch({});
+  EXPECT_FALSE(replica.scheduler.dispose(late[1]));
+  const auto plan = replica.plan();
+  ASSERT_TRUE(plan);
+  EXPECT_FALSE(replica.scheduler.dispose(late[0]));
+  EXPECT_THAT(replica.scheduler.commit(replica.executors[1].execute(*plan)), IsEmpty());
+  EXPECT_EQ(replica.scheduler.commit(replica.executors[0].execute(*plan)).size(), 1u);
+}
+
+TEST(SchedulerGroups, GenerationsAreTheEpochsOfTheirCaches) {
+  Scheduler scheduler(
+      small_limits(), [] { return make_policy("fcfs"); }, 2, 7);
+  scheduler.start_epoch(9, {});
+  scheduler.start_epoch(12, std::vector<GroupId>{1});
+  EXPECT_EQ(scheduler.generation(0), 7u);
+  EXPECT_EQ(scheduler.generation(1), 12u);
+}
+
+TEST(Engine, SchedulesRunsAndCommits) {
+  ToyExecutor executor(32, 4);
+  Engine engine(small_limits(), make_policy("decode_first"), 32, executor);
+  std::map<SequenceId, std::vector<TokenId>> outputs;
+  for (SequenceId id = 1; id <= 6; ++id) ASSERT_TRUE(engine.submit(submission_of(id, 20, 8, TokenId(id))));
+  while (!engine.idle())
+    for (const CommittedToken& token : engine.step()) outputs[token.sequence].push_back(token.output.token);
+  for (SequenceId id = 1; id <= 6; ++id)
+    EXPECT_EQ(outputs[id], toy_output(submission_of(id, 20, 8, TokenId(id)), 64).tokens);
+  engine.step();
+  EXPECT_EQ(engine.usage().used, 0);
+}
+
+}  // namespace
+}  // namespace troupe::runtime

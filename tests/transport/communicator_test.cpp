@@ -1,0 +1,139 @@
+// What every Communicator must do; backends join with INSTANTIATE_TEST_SUITE_P.
+#include "tests/transport/conformance.hpp"
+
+namespace troupe::transport {
+TEST_P(CommunicatorConformance, KnowsRankAndSize) {
+  const Ranks ranks = make();
+  for (int rank = 0; rank < size(); ++rank) {
+    EXPECT_EQ(ranks[std::size_t(rank)]->rank(), rank);
+    EXPECT_EQ(ranks[std::size_t(rank)]->size(), size());
+  }
+}
+
+TEST_P(CommunicatorConformance, AllReduceSumsAlongTheTree) {
+  for (const std::int64_t rows : {0, 1, 7, 300}) {
+    const std::int64_t cols = 11;
+    const auto count = std::size_t(rows * cols);
+    std::vector<std::vector<float>> inputs;
+    for (int rank = 0; rank < size(); ++rank) inputs.push_back(rough_values(unsigned(rank), count));
+    std::vector<std::vector<float>> sums = inputs;
+    run([&](Communicator& ranks) {
+      ranks.all_reduce(queue(), view(sums[std::size_t(ranks.rank())], rows, cols));
+    });
+    std::vector<float> expected(count);
+    for (std::size_t i = 0; i < count; ++i) expected[i] = tree_sum_of(inputs, 0, inputs.size(), i);
+    const auto same_bits = [](float a, float b) {
+      return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+    };
+    for (const auto& sum : sums) EXPECT_TRUE(std::ranges::equal(sum, expected, same_bits));
+  }
+}
+
+TEST_P(CommunicatorConformance, AllGatherKeepsRanksInOrder) {
+  for (const std::int64_t rows : {0, 1, 5}) {
+    const std::int64_t cols = 3;
+    run([&](Communicator& ranks) {
+      std::vector<float> mine = rough_values(unsigned(ranks.rank()), std::size_t(rows * cols));
+      std::vector<float> all(std::size_t(size() * rows * cols), -1);
+      ranks.all_gather(queue(), view(mine, rows, cols),
+                       {all.data(), kernels::DType::f32, {size(), rows, cols}});
+      std::vector<float> expected;
+      for (int rank = 0; rank < size(); ++rank) {
+        for (const float value : rough_values(unsigned(rank), mine.size())) expected.push_back(value);
+      }
+      EXPECT_EQ(all, expected);
+    });
+  }
+}
+
+TEST_P(CommunicatorConformance, DispatchAndCombineMoveEveryRow) {
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    std::mt19937 random(seed);
+    const int experts = size() + int(random() % 13);  // also numbers that ranks do not divide
+    const auto per_token = std::int64_t(1 + random() % std::min(4u, unsigned(experts)));
+    std::vector<RoutedTokens> sources;
+    for (int rank = 0; rank < size(); ++rank) {
+      sources.push_back(
+          routed_tokens(100 * seed + unsigned(rank), std::int64_t(random() % 9), per_token, experts));
+    }
+    ExpertPlacement placement = ExpertPlacement::spread(experts, size());
+    run([&](Communicator& ranks) { exchange_tokens(ranks, sources, placement); });
+    // The first expert is moved to the last rank, the last one is on all; then everything is on rank 0.
+    placement.holders.front() = {size() - 1};
+    placement.holders.back().clear();
+    for (int rank = 0; rank < size(); ++rank) placement.holders.back().push_back(rank);
+    run([&](Communicator& ranks) { exchange_tokens(ranks, sources, placement); });
+    for (auto& holders : placement.holders) holders = {0};
+    run([&](Communicator& ranks) { exchange_tokens(ranks, sources, placement); });
+  }
+}
+
+TEST_P(CommunicatorConformance, RanksWithoutTokensTakePart) {
+  std::vector<RoutedTokens> none(std::size_t(size()), routed_tokens(0, 0, 2, 16));
+  run([&](Communicator& ranks) { exchange_tokens(ranks, none, ExpertPlacement::spread(16, size())); });
+  none.back() = routed_tokens(1, 6, 2, 16);  // only the last one has some
+  run([&](Communicator& ranks) { exchange_tokens(ranks, none, ExpertPlacement::spread(16, size())); });
+}
+
+TEST_P(CommunicatorConformance, CollectivesFollowEachOther) {
+  std::vector<RoutedTokens> sources;
+  for (int rank = 0; rank < size(); ++rank) sources.push_back(routed_tokens(unsigned(rank), rank + 1, 2, 16));
+  run([&](Communicator& ranks) {
+    for (int round = 0; round < 100; ++round) {
+      std::vector<float> x(std::size_t(1 + round), float(ranks.rank() + round));
+      ranks.all_reduce(queue(), view(x, 1, 1 + round));
+      const float expected = float(size() * round + size() * (size() - 1) / 2);
+      EXPECT_THAT(x, testing::Each(expected));
+      exchange_tokens(ranks, sources, ExpertPlacement::spread(16, size()));
+    }
+  });
+}
+
+TEST_P(CommunicatorConformance, AbortWakesEveryWaiter) {
+  Ranks ranks = make();
+  const auto errors = run_ranks(ranks, [&](Communicator& rank) {
+    if (rank.rank() == size() - 1) {
+      rank.abort();  // from any thread; it may come before or after the others begin to wait
+    } else {
+      std::vector<float> x(4);
+      rank.all_reduce(queue(), view(x, 1, 4));
+    }
+  });
+  for (std::size_t rank = 0; rank + 1 < errors.size(); ++rank) {
+    EXPECT_THAT(errors[rank], testing::HasSubstr("all_reduce")) << rank;
+    EXPECT_THAT(errors[rank], testing::HasSubstr("aborted")) << rank;
+  }
+}
+
+TEST_P(CommunicatorConformance, NothingWorksAfterAbort) {
+  Ranks ranks = make();
+  ranks.front()->abort();
+  ranks.front()->abort();
+  const auto errors = run_ranks(ranks, [](Communicator& rank) {
+    std::vector<float> x(4);
+    rank.all_reduce(queue(), view(x, 1, 4));
+  });
+  EXPECT_THAT(errors, testing::Each(testing::HasSubstr("aborted")));
+}
+
+TEST_P(CommunicatorConformance, AMissingRankIsNamedAfterTheDeadline) {
+  if (size() == 1) return;  // misses nobody
+  Ranks ranks = make(std::chrono::milliseconds(50));
+  const int missing = size() / 2;
+  const auto errors = run_ranks(ranks, [&](Communicator& rank) {
+    if (rank.rank() == missing) return;
+    std::vector<float> mine(2), all(2 * std::size_t(size()));
+    rank.all_gather(queue(), view(mine, 1, 2), view(all, size(), 2));
+  });
+  for (int rank = 0; rank < size(); ++rank) {
+    if (rank == missing) continue;
+    EXPECT_THAT(errors[std::size_t(rank)], testing::HasSubstr("all_gather")) << rank;
+    EXPECT_THAT(errors[std::size_t(rank)],
+                testing::HasSubstr("rank " + std::to_string(missing) + " did not arrive"))
+        << rank;
+  }
+  std::vector<float> late(4);  // the epoch is over for the one who comes late, too
+  EXPECT_THROW(ranks[std::size_t(missing)]->all_reduce(queue(), view(late, 1, 4)), Error);
+}
+
+}  // namespace troupe::transport
