@@ -1,9 +1,9 @@
 // The replica, as its first node sees it: owns the actor system and shows it to the HTTP edge as a Service.
 #pragma once
 
-#include "actors/edge_actor.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
+#include "actors/request_supervisor.hpp"
 #include "actors/service.hpp"
 
 namespace troupe::actors {
@@ -48,7 +48,7 @@ class Replica final : public Service {
   bool failed_to_start() const;  // it has given up, and never served
   std::vector<StartupPhase> startup() const override;
   std::string metrics_text() const override { return metrics_->text(); }
-  ReplicaView replica() const override;
+  runtime::ReplicaView replica() const override;
   Expected<void> drill(const Drill& drill) override;
   Expected<void> place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) override;
 
@@ -57,6 +57,7 @@ class Replica final : public Service {
   void start_node();
   void end();  // of all actors, soon
   StepId step_in(Epoch epoch) const;
+  std::uint64_t loaded_bytes() const;
 
   ReplicaOptions options_;
   TickBoard ticks_;  // of the rank in this process, as is:
@@ -66,7 +67,7 @@ class Replica final : public Service {
   std::shared_ptr<RequestContext> context_ = std::make_shared<RequestContext>();
   std::unique_ptr<caf::actor_system_config> config_;
   std::unique_ptr<caf::actor_system> system_;
-  EdgeHandle edge_;
+  RequestSupervisorHandle requests_;
   ReplicaSupervisorHandle supervisor_;
   NodeHandle node_;
 };

@@ -33,12 +33,13 @@ int run_node(actors::NodeSettings settings) {
   const auto here = system.spawn(actors::node, settings);
   std::jthread stopping([&](const std::stop_token& over) {
     while (!over.stop_requested())
-      if (stop_signal_came(stop)) return caf::anon_send(here, caf::ok_atom::value);
+      if (stop_signal_came(stop)) return caf::anon_send(here, actors::End{});
   });
-  const caf::error end = actors::keep_linked(
-      system, settings.order.host, settings.order.port, here.address(),
-      [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(here, supervisor); });
-  caf::anon_send(here, caf::ok_atom::value);
+  const caf::error end = actors::keep_linked(system, settings.order.host, settings.order.port, here.address(),
+                                             [&](const actors::ReplicaSupervisorHandle& supervisor) {
+                                               caf::anon_send(here, actors::SupervisorFound{supervisor});
+                                             });
+  caf::anon_send(here, actors::End{});
   const std::string replica = settings.order.host + ":" + std::to_string(settings.order.port);
   if (end == caf::exit_reason::user_shutdown) return 0;
   if (end == caf::sec::cannot_connect_to_node)

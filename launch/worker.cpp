@@ -41,13 +41,14 @@ int worker(const Arguments& arguments) {
 
   actors::LinkedConfig config(actors::TlsIdentity::take(InheritedFiles::first_shared));
   caf::actor_system system{config};
+  const actors::WorkerOptions options{order.threads, order.network, &*ticks};
   const auto rank =
-      system.spawn(actors::worker, actors::WorkerOptions{order.threads, order.network, &*ticks});
-  const actors::WorkerArrived arrived{order.rank, order.incarnation, getpid()};
+      system.spawn(actors::worker, options, system.spawn<caf::detached>(actors::compute, options));
+  const actors::WorkerIntroduced introduction{{order.life, getpid()}, rank};
   const caf::error end = actors::keep_linked(
       system, order.host, order.port, rank.address(),
-      [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, arrived, rank); });
-  log_event(LogLevel::info, "worker_ended", {{"rank", order.rank}, {"reason", system.render(end)}});
+      [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, introduction); });
+  log_event(LogLevel::info, "worker_ended", {{"rank", order.life.rank}, {"reason", system.render(end)}});
   // The compute thread may be anywhere; the process' end is the end of it.
   _exit(1);
 }

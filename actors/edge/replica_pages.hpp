@@ -10,7 +10,7 @@
 
 namespace troupe::actors::edge {
 
-Reply replica_page(const ReplicaView& view);
+Reply replica_page(const runtime::ReplicaView& view);
 
 bool is_replica_control(Endpoint endpoint);
 
