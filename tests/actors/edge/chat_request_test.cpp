@@ -2,6 +2,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "actors/edge/api_request.hpp"
+#include "actors/edge/reply.hpp"
 
 namespace troupe::actors::edge {
 namespace {
@@ -22,7 +23,7 @@ Expected<ApiRequest> parse(const char* changes, const RequestLimits& limits = {}
 std::string verdict(const Expected<ApiRequest>& request) {
   if (request) return "ok";
   const Refusal& refusal = request.error();
-  return std::to_string(int(refusal.kind)) + " " + refusal.param + " " + refusal.code;
+  return std::to_string(http_status(refusal.kind)) + " " + refusal.param + " " + refusal.code;
 }
 std::string verdict(const char* changes, const RequestLimits& limits = {}) {
   return verdict(parse(changes, limits));
