@@ -13,7 +13,6 @@ namespace troupe::launch {
 namespace {
 
 using ::testing::EndsWith;
-using ::testing::HasSubstr;
 
 // Another value than it has, as text. Every setting has one.
 std::string other_than(const config::Setting& setting) {
@@ -55,7 +54,6 @@ std::string entry_of(const config::Setting& setting, const std::string& page) {
 }
 
 using Defaults = ProgramTest;
-using SchedulingPolicy = ProgramTest;
 
 TEST_F(Defaults, ShowConfigShowsWhatTheStructsHold) {
   const Outcome shown = run("serve --show-config");
@@ -87,41 +85,6 @@ TEST_F(Defaults, TheManualNamesThem) {
     if (value.empty() || each.flag_only) continue;
     EXPECT_THAT(entry_of(each, page), EndsWith(" Default: " + value + ".")) << each.name;
   }
-}
-
-TEST_F(SchedulingPolicy, IsOneOfTheRegistrys) {
-  const std::vector<std::string> names = runtime::policy_names();
-  ASSERT_GE(names.size(), 3u);
-  std::string all;
-  for (const std::string& each : names) all += (all.empty() ? "" : ", ") + each;
-  config::Settings settings;
-  const config::Table table = config::select(config::schema(settings), {"scheduling-policy"});
-  EXPECT_THAT(entry_of(table.front(), run("serve --help").out), HasSubstr(" One of " + all + "."));
-  for (const std::string& each : names)
-    EXPECT_EQ(run("serve --show-config --scheduling-policy " + each).code, 0) << each;
-  EXPECT_THAT(run("serve --scheduling-policy lifo").err,
-              HasSubstr("'lifo' is unknown; permitted: " + names.front()));
-}
-
-TEST_F(SchedulingPolicy, ANewlyRegisteredOneMayBeGiven) {
-  struct Nobody final : runtime::BatchPolicy {
-    std::string_view name() const override { return "nobody"; }
-    void propose(const runtime::SchedulerView&, std::int32_t, runtime::Proposal&) override {}
-  };
-  const auto accepted = [] {
-    config::Settings settings;
-    config::Table table =
-        config::select(config::schema(settings, runtime::policy_names()), {"scheduling-policy"});
-    try {
-      config::assign({&table.front(), {"nobody"}, "--scheduling-policy"});
-    } catch (const config::UsageError&) {
-      return false;
-    }
-    return runtime::make_policy(settings.scheduling_policy)->name() == "nobody";
-  };
-  EXPECT_FALSE(accepted());
-  ASSERT_TRUE(runtime::register_policy("nobody", [] { return std::make_unique<Nobody>(); }));
-  EXPECT_TRUE(accepted());
 }
 
 }  // namespace

@@ -271,7 +271,7 @@ TEST_F(DeliveryTest, RequestsSentAheadWaitForTheirTurn) {
   second->finish(0);
   second->end({});
   EXPECT_EQ(client.read_response().status, 200);
-  EXPECT_EQ(client.read_response().json()["version"], "");
+  EXPECT_EQ(client.read_response().json()["version"], "1.2.3");
 }
 
 TEST_F(DeliveryTest, ReadingAheadIsBoundedAndLosesNothing) {
