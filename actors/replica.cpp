@@ -36,17 +36,18 @@ std::unique_ptr<caf::actor_system_config> make_config(const ReplicaOptions& opti
 
 }  // namespace
 
-Replica::Replica(ReplicaOptions options)
-    : options_(std::move(options)),
+Replica::Replica(const config::Settings& settings, ReplicaOptions options)
+    : deployment_(settings),
+      options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
       config_(make_config(options_)),
       system_(std::make_unique<caf::actor_system>(*config_)) {
   context_->text = options_.text;
   context_->metrics = metrics_;
-  context_->parse_reasoning = options_.parse_reasoning;
-  context_->parse_tool_calls = options_.parse_tool_calls;
-  context_->max_choices = std::size_t(options_.scheduler.max_waiting);
-  context_->max_model_len = options_.scheduler.max_model_len;
+  context_->parse_reasoning = deployment_.reasoning_parser != "none";
+  context_->parse_tool_calls = deployment_.tool_call_parser != "none";
+  context_->max_choices = std::size_t(deployment_.scheduler.max_waiting);
+  context_->max_model_len = options_.info.max_model_len;
   requests_ = system_->spawn(request_supervisor, metrics_);
   supervisor_ = system_->spawn(replica_supervisor, supervisor_settings());
   try {
@@ -59,28 +60,28 @@ Replica::Replica(ReplicaOptions options)
 
 ReplicaSettings Replica::supervisor_settings() const {
   const auto& plan = options_.sharding;
+  runtime::SchedulerLimits limits = deployment_.scheduler;
+  limits.max_model_len = options_.info.max_model_len;
   ReplicaSettings settings;
   settings.membership = {
       .tensor_parallel = plan.tensor_parallel,
       .data_parallel = plan.data_parallel,
       .build = {},
       .spread_experts = transport::ExpertPlacement::spread(options_.experts, plan.ranks()).holders,
-      .restarts = options_.restarts,
-      .hang_limit = options_.hang_limit};
+      .restarts = {.max_consecutive_restarts = deployment_.max_restarts},
+      .hang_limit = deployment_.hang_timeout};
   if (options_.processes) {
-    settings.membership.nodes = options_.processes->nodes;
+    settings.membership.nodes = deployment_.nodes;
     settings.membership.build = build_id();
   }
-  settings.model = {.life = {},
-                    .checkpoint = options_.checkpoint,
-                    .sharding = plan,
-                    .limits = {.max_tokens = options_.scheduler.max_num_batched_tokens,
-                               .max_logit_rows = options_.scheduler.max_num_seqs,
-                               .max_positions = options_.scheduler.max_model_len},
-                    .cache = {options_.blocks, options_.scheduler.block_size}};
-  settings.scheduler = {options_.scheduler, options_.policy, plan.data_parallel, 0, metrics_};
-  settings.blocks = {options_.blocks, options_.scheduler.block_size, options_.scheduler.prefix_caching, 0, 0,
-                     metrics_};
+  settings.model = {
+      .life = {},
+      .checkpoint = options_.checkpoint,
+      .sharding = plan,
+      .limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len},
+      .cache = {options_.blocks, limits.block_size}};
+  settings.scheduler = {limits, deployment_.scheduling_policy, plan.data_parallel, 0, metrics_};
+  settings.blocks = {options_.blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics_};
   settings.status = status_;
   settings.metrics = metrics_;
   settings.requests = requests_;
@@ -89,7 +90,7 @@ ReplicaSettings Replica::supervisor_settings() const {
 
 void Replica::start_node() {
   if (!options_.processes) {
-    const WorkerOptions options{options_.threads, "", &ticks_, &progress_};
+    const WorkerOptions options{deployment_.compute_threads(), "", &ticks_, &progress_};
     node_ = system_->spawn(local_node, supervisor_, [options](caf::actor_system& system) {
       return system.spawn(worker, options, system.spawn<caf::detached>(compute, options));
     });

@@ -5,27 +5,22 @@
 #include "actors/replica_supervisor.hpp"
 #include "actors/request_supervisor.hpp"
 #include "actors/service.hpp"
+#include "config/settings.hpp"
 
 namespace troupe::actors {
 
+// What a replica needs besides the settings: the model that it serves, and where.
 struct ReplicaOptions {
   std::string checkpoint;  // folder
   std::uint64_t weight_bytes = 0;
   std::int32_t experts = 0;  // of the model
   std::shared_ptr<const model::TextModel> text;
   ModelInfo info;
-  std::string policy = "decode_first";
-  runtime::SchedulerLimits scheduler;
-  std::int32_t blocks = 0;                               // of each attention group
-  model::ShardingPlan sharding;                          // but for the rank
-  bool parse_reasoning = true, parse_tool_calls = true;  // where the tokenizer has the markers
-  runtime::RestartPolicy::Limits restarts;
-  std::chrono::milliseconds hang_limit{400};
-  int threads = 1;  // of a rank in this process
+  std::int32_t blocks = 0;       // of each attention group
+  model::ShardingPlan sharding;  // but for the rank
 
   // Workers as processes, on this node and others. Unset: one rank, in this process.
   struct Processes {
-    std::int32_t nodes = 1;
     NodeSettings node;  // order.host and order.port: where to listen; port 0: any free one
     // Called with the port once the door is open, before the first worker starts.
     std::function<void(std::uint16_t port)> door_opened;
@@ -35,9 +30,9 @@ struct ReplicaOptions {
 
 class Replica final : public Service {
  public:
-  // Starts all actors; weights are read behind the caller's back, see ready(). Throws Error when the door of
-  // the replica cannot be opened.
-  explicit Replica(ReplicaOptions options);
+  // Starts all actors; weights are read behind the caller's back, see ready(). settings: outlive this. Throws
+  // Error when the door of the replica cannot be opened.
+  Replica(const config::Settings& settings, ReplicaOptions options);
   ~Replica() override;  // ends every stream, waits for all actors
 
   std::unique_ptr<Generation> generate(GenerationRequest request,
@@ -59,6 +54,7 @@ class Replica final : public Service {
   StepId step_in(Epoch epoch) const;
   std::uint64_t loaded_bytes() const;
 
+  const config::Settings& deployment_;
   ReplicaOptions options_;
   TickBoard ticks_;  // of the rank in this process, as is:
   model::Progress progress_;

@@ -19,8 +19,8 @@ actors::NodeSettings node_settings(const config::Settings& settings, actors::Tls
   node.order.network = settings.tensor_interface.empty() ? "127.0.0.1" : settings.tensor_interface;
   transport::check_network(node.order.network);
   node.order.log_level = settings.log_level;
-  node.nodes_here = int(settings.nodes_here);
-  if (settings.threads) node.threads = int(*settings.threads);
+  node.nodes_here = settings.nodes_here;
+  node.threads = settings.threads;
   node.identity = std::move(identity);
   return node;
 }

@@ -58,7 +58,7 @@ std::string drill_choices() {
   return text + ".";
 }
 
-Expected<Drill> read_drill(const Json& body, const RequestLimits& limits) {
+Expected<Drill> read_drill(const Json& body, const config::RequestLimits& limits) {
   RequestFields fields(body);
   Drill drill;
   const auto kind = fields.text("kind", limits.name_bytes);
@@ -105,7 +105,8 @@ Expected<Placement> read_placement(const Json& body) {
   return placement;
 }
 
-Expected<void> order(Endpoint endpoint, const Json& body, const RequestLimits& limits, Service& service) {
+Expected<void> order(Endpoint endpoint, const Json& body, const config::RequestLimits& limits,
+                     Service& service) {
   if (endpoint == Endpoint::replica_drill)
     return read_drill(body, limits).and_then([&](const Drill& drill) { return service.drill(drill); });
   return read_placement(body).and_then(
@@ -127,7 +128,7 @@ bool is_replica_control(Endpoint endpoint) {
   return endpoint == Endpoint::replica_drill || endpoint == Endpoint::replica_placement;
 }
 
-Reply control_replica(Endpoint endpoint, std::string_view body, const RequestLimits& limits,
+Reply control_replica(Endpoint endpoint, std::string_view body, const config::RequestLimits& limits,
                       Service& service) {
   CHECK(is_replica_control(endpoint));
   const Expected<Json> json = parse_body(body, limits);

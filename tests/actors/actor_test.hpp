@@ -24,7 +24,7 @@ struct TestConfig : LocalConfig {
 
 class ActorTest : public ::testing::Test {
  protected:
-  explicit ActorTest(runtime::SchedulerLimits limits = {}, std::int32_t blocks = 512)
+  explicit ActorTest(runtime::SchedulerLimits limits = {.max_model_len = 4096}, std::int32_t blocks = 512)
       : limits_(limits), blocks_(blocks) {}
 
   void SetUp() override {
