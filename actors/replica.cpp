@@ -74,12 +74,11 @@ ReplicaSettings Replica::supervisor_settings() const {
     settings.membership.nodes = deployment_.nodes;
     settings.membership.build = build_id();
   }
-  settings.model = {
-      .life = {},
-      .checkpoint = options_.checkpoint,
-      .sharding = plan,
-      .limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len},
-      .cache = {options_.blocks, limits.block_size}};
+  settings.model = {.life = {},
+                    .checkpoint = options_.checkpoint,
+                    .sharding = plan,
+                    .limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len},
+                    .cache = {options_.blocks, limits.block_size}};
   settings.scheduler = {limits, deployment_.scheduling_policy, plan.data_parallel, 0, metrics_};
   settings.blocks = {options_.blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics_};
   settings.status = status_;

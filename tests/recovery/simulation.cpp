@@ -50,7 +50,6 @@ class Life {
     world_.blocks = random_.between(16, 40);
     world_.peers_notice = random_.one_in(2);
     world_.links.disturbed = random_.one_in(2) ? random_.between(20, 200) : 0;
-
   }
 
   void add_node(std::int32_t place) {
