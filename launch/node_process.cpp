@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
 #include "transport/gloo/gloo.hpp"
@@ -35,7 +36,7 @@ int run_node(actors::NodeSettings settings) {
     while (!over.stop_requested())
       if (stop_signal_came(stop)) return caf::anon_send(here, caf::ok_atom::value);
   });
-  const caf::error end = actors::keep_linked(
+  const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, settings.order.host, settings.order.port, here.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(here, supervisor); });
   caf::anon_send(here, caf::ok_atom::value);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "actors/worker.hpp"
 #include "launch/subcommands.hpp"
 #include "runtime/base/log.hpp"
@@ -44,7 +45,7 @@ int worker(const Arguments& arguments) {
   const auto rank =
       system.spawn(actors::worker, actors::WorkerOptions{order.threads, order.network, &*ticks});
   const actors::WorkerArrived arrived{order.rank, order.incarnation, getpid()};
-  const caf::error end = actors::keep_linked(
+  const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, order.host, order.port, rank.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, arrived, rank); });
   log_event(LogLevel::info, "worker_ended", {{"rank", order.rank}, {"reason", system.render(end)}});

@@ -4,8 +4,8 @@
 
 #include <caf/scheduler/test_coordinator.hpp>
 
-#include "actors/link/link.hpp"
 #include "actors/replica_supervisor.hpp"
+#include "actors/system_config.hpp"
 
 namespace troupe::actors {
 namespace {
