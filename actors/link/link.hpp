@@ -33,12 +33,16 @@ class LinkPatience {
   TimePoint since_;
 };
 
-using Interface = std::set<std::string>;  // CAF's names of the messages that an actor takes
+// CAF's names of the messages that an actor takes.
+using Interface = std::set<std::string>;
 
-std::uint16_t open_door(caf::actor_system& system, const caf::strong_actor_ptr& actor, Interface interface,
-                        const std::string& host, std::uint16_t port);
+// Connects once. Where packets vanish, it blocks for minutes.
 caf::expected<caf::strong_actor_ptr> link_to(caf::actor_system& system, const Interface& interface,
                                              const std::string& host, std::uint16_t port);
+
+// As the templates below, for a handle that was stripped of its type.
+std::uint16_t open_door(caf::actor_system& system, const caf::strong_actor_ptr& actor, Interface interface,
+                        const std::string& host, std::uint16_t port);
 caf::error keep_linked(caf::actor_system& system, const Interface& interface, const std::string& host,
                        std::uint16_t port, const caf::actor_addr& whole,
                        const std::function<void(const caf::strong_actor_ptr&)>& introduce);

@@ -19,8 +19,8 @@ struct LinkLimits {
   // that we have closed; and their time for that. The oldest gives way.
   std::size_t most_handshakes = 64;
   Duration handshake_limit = std::chrono::seconds(5);
-  // Bytes of one message. The longest one tells a rank that lost its memory of all sequences at once, 4 bytes
-  // a token.
+  // Bytes of one message. The longest one tells a rank that lost its memory of all its sequences at once, 4
+  // bytes a token; no cache holds 64 million tokens.
   std::size_t most_payload = std::size_t(256) << 20;
 };
 
