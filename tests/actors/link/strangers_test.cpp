@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <fstream>
+#include <thread>
 
 #include "actors/link/certificate_authority.hpp"
 #include "actors/link/link.hpp"
@@ -223,6 +224,24 @@ TEST(Strangers, AConnectionThatFailsCostsNoOtherOneItsLink) {
       EXPECT_TRUE(node->hears("well"));
       EXPECT_FALSE(node->lost());
     }
+  }
+}
+
+// A closed connection's descriptor is soon another's, before CAF has forgotten the first one.
+TEST(Strangers, ALinkThatBeginsWhileOtherConnectionsFailIsNotTakenForOneOfThem) {
+  const Head head(identity());
+  const std::jthread strangers([&](const std::stop_token& over) {
+    while (!over.stop_requested()) {
+      std::vector<Caller> callers;
+      for (int i = 0; i < 8; ++i) callers.emplace_back(head.port);
+      for (const Caller& each : callers) each.say("GET / HTTP/1.1\r\n\r\n");
+      for (const Caller& each : callers) EXPECT_TRUE(each.cut_off(patience_ms));
+    }
+  });
+  for (int i = 0; i < 40; ++i) {
+    Node node(identity(), head);
+    EXPECT_TRUE(node.hears("well"));
+    EXPECT_FALSE(node.lost());
   }
 }
 
