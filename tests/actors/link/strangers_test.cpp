@@ -227,8 +227,8 @@ TEST(Strangers, AConnectionThatFailsCostsNoOtherOneItsLink) {
   }
 }
 
-// A closed connection's descriptor is soon another's, before CAF has forgotten the first one.
-TEST(Strangers, ALinkThatBeginsWhileOtherConnectionsFailIsNotTakenForOneOfThem) {
+// One thread serves all connections, OpenSSL keeps errors by thread, and descriptors are used again at once.
+TEST(Strangers, ALinkBeginsWhileOtherConnectionsFail) {
   const Head head(identity());
   const std::jthread strangers([&](const std::stop_token& over) {
     while (!over.stop_requested()) {
