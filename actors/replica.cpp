@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "runtime/base/build_id.hpp"
 #include "transport/expert_placement.hpp"
 

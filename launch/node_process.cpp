@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
 #include "transport/gloo/gloo.hpp"
@@ -35,10 +36,11 @@ int run_node(actors::NodeSettings settings) {
     while (!over.stop_requested())
       if (stop_signal_came(stop)) return caf::anon_send(here, actors::End{});
   });
-  const caf::error end = actors::keep_linked(system, settings.order.host, settings.order.port, here.address(),
-                                             [&](const actors::ReplicaSupervisorHandle& supervisor) {
-                                               caf::anon_send(here, actors::SupervisorFound{supervisor});
-                                             });
+  const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
+      system, settings.order.host, settings.order.port, here.address(),
+      [&](const actors::ReplicaSupervisorHandle& supervisor) {
+        caf::anon_send(here, actors::SupervisorFound{supervisor});
+      });
   caf::anon_send(here, actors::End{});
   const std::string replica = settings.order.host + ":" + std::to_string(settings.order.port);
   if (end == caf::exit_reason::user_shutdown) return 0;

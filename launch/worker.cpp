@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "actors/worker.hpp"
 #include "launch/subcommands.hpp"
 #include "runtime/base/log.hpp"
@@ -45,7 +46,7 @@ int worker(const Arguments& arguments) {
   const auto rank =
       system.spawn(actors::worker, options, system.spawn<caf::detached>(actors::compute, options));
   const actors::WorkerIntroduced introduction{{order.life, getpid()}, rank};
-  const caf::error end = actors::keep_linked(
+  const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, order.host, order.port, rank.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, introduction); });
   log_event(LogLevel::info, "worker_ended", {{"rank", order.life.rank}, {"reason", system.render(end)}});

@@ -30,6 +30,9 @@ const std::vector<Room> rooms{
     {"runtime/recovery",
      {"config", "kernels", "transport", "model", "runtime/scheduling", "runtime/execution"}},
     {"runtime/generation", {"config", "kernels", "transport", "runtime/recovery"}},
+    {"actors/link",
+     {"config", "kernels", "transport", "model", "runtime/scheduling", "runtime/execution",
+      "runtime/recovery", "runtime/generation"}},
     {"actors"},
     {"launch"},
 };

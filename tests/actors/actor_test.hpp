@@ -8,11 +8,11 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "actors/edge_actor.hpp"
-#include "actors/link/link.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
 #include "actors/request.hpp"
 #include "actors/scheduler_actor.hpp"
+#include "actors/system_config.hpp"
 #include "model/checkpoint.hpp"
 #include "tests/actors/reader.hpp"
 
