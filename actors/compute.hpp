@@ -16,6 +16,7 @@ struct WorkerOptions {
   model::Progress* progress = nullptr;
   bool own_thread = true;  // for the compute actor; false: it shares the actor system's, as the test
                            // coordinator needs
+  runtime::RanksOfHost host = {};  // with whom it shares memory
 };
 
 inline model::ShardingPlan sharding_of(const LoadModel& order) {

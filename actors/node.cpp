@@ -5,6 +5,7 @@
 #include "runtime/base/build_id.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/thread_pool.hpp"
+#include "transport/host/host_memory.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -39,8 +40,10 @@ void start(Self self, const StartWorker& order) {
   runtime::WorkerOrder worker = settings.order;
   worker.rank = order.rank;
   worker.incarnation = order.incarnation;
-  worker.threads = settings.threads.value_or(
-      std::max(1, usable_cpus() / (settings.nodes_here * std::max(1, order.ranks_of_node))));
+  worker.ranks_of_node = std::max(1, order.ranks_of_node);
+  worker.threads =
+      settings.threads.value_or(std::max(1, usable_cpus() / (settings.nodes_here * worker.ranks_of_node)));
+  worker.spin = worker.threads * worker.ranks_of_node * settings.nodes_here <= usable_cpus();
   worker.hang_limit_ms = order.hang_limit_ms;
   self->state.processes->start(worker);
 }
@@ -70,8 +73,10 @@ NodeActor::behavior_type node(Self self, NodeSettings settings) {
   auto& state = self->state;
   state.settings = std::move(settings);
   state.index = state.settings.place;
-  state.processes = std::make_unique<runtime::WorkerProcesses>(
-      std::vector<std::string>{"troupe", "worker"}, state.settings.identity.memory_files(), events_to(self));
+  std::vector<FileDescriptor> shared = state.settings.identity.memory_files();
+  shared.push_back(transport::host_memory_file());
+  state.processes = std::make_unique<runtime::WorkerProcesses>(std::vector<std::string>{"troupe", "worker"},
+                                                               std::move(shared), events_to(self));
   self->set_exit_handler([self](const caf::exit_msg& exit) { self->quit(exit.reason); });
   return {
       [self](const StartWorker& order) { start(self, order); },

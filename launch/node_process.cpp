@@ -7,7 +7,7 @@
 #include "actors/link/link.hpp"
 #include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
-#include "transport/gloo/gloo.hpp"
+#include "transport/host/rendezvous.hpp"
 
 namespace troupe::launch {
 

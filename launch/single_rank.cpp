@@ -4,14 +4,14 @@
 
 #include "kernels/cpu/cpu_ops.hpp"
 #include "runtime/base/thread_pool.hpp"
-#include "transport/local/local.hpp"
+#include "transport/host/threads_mesh.hpp"
 
 namespace troupe::launch {
 
 SingleRank::SingleRank(const model::Checkpoint& checkpoint, const config::Settings& settings,
                        const model::DecoderLimits& limits)
     : ops(kernels::make_cpu_ops(compute_threads(settings))),
-      communicator(transport::LocalMesh(1).communicator(0)),
+      communicator(transport::ThreadsMesh(1).communicator(0)),
       decoder(
           model::load_decoder(checkpoint, *ops, {.virtual_shards = int(settings.virtual_shards)}, limits)) {}
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "actors/link/link.hpp"
@@ -29,8 +30,8 @@ void end_with_node() {
 int worker(const Arguments& arguments) {
   using runtime::InheritedFiles;
   if (!arguments.empty()) throw Error("takes no arguments", "troupe worker", "use troupe serve");
-  if (fcntl(InheritedFiles::first_shared + actors::TlsIdentity::files - 1, F_GETFD) < 0)
-    runtime::worker_order("");  // says what to use instead
+  constexpr int host_memory = InheritedFiles::first_shared + actors::TlsIdentity::files;
+  if (fcntl(host_memory, F_GETFD) < 0) runtime::worker_order("");  // says what to use instead
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_NAME, "troupe-worker");
   const auto order = runtime::worker_order(take_memory_file(InheritedFiles::order));
@@ -38,11 +39,15 @@ int worker(const Arguments& arguments) {
   set_log_level(parse_log_level(order.log_level));
   const FileDescriptor tick_file(InheritedFiles::ticks);
   const Shared<TickBoard> ticks(tick_file);
+  const FileDescriptor tensors_file(host_memory);
+  const Shared<transport::HostMemory> tensors(tensors_file);
 
   actors::LinkedConfig config(actors::TlsIdentity::take(InheritedFiles::first_shared));
   caf::actor_system system{config};
-  const auto rank =
-      system.spawn(actors::worker, actors::WorkerOptions{order.threads, order.network, &*ticks});
+  actors::WorkerOptions options{order.threads, order.network, &*ticks};
+  options.host = {&*tensors, order.rank / order.ranks_of_node * order.ranks_of_node,
+                  std::min(order.ranks_of_node, transport::max_ranks_of_host), order.spin};
+  const auto rank = system.spawn(actors::worker, options);
   const actors::WorkerArrived arrived{order.rank, order.incarnation, getpid()};
   const caf::error end = actors::keep_linked(
       system, order.host, order.port, rank.address(),

@@ -18,6 +18,8 @@ struct WorkerOrder {
   std::string network;  // of the collectives: IP address or interface
   std::string log_level = "info";
   std::int64_t hang_limit_ms = 400;  // what its node watches for
+  std::int32_t ranks_of_node = 1;    // that share memory: an aligned run of so many, this one among them
+  bool spin = false;                 // the host has a CPU for each thread of its ranks
 };
 
 std::string to_text(const WorkerOrder& order);
