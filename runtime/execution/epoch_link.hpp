@@ -29,9 +29,9 @@ struct RanksOfHost {
 struct EpochLinkOptions {
   Epoch epoch = 0;
   model::ShardingPlan sharding;
-  std::string network;  // IP address or interface, see transport::TcpOptions
-  std::string secret;   // the epoch's
-  RanksOfHost host;     // those on this rank's host, if its node gave them memory
+  std::string network;    // IP address or interface, see transport::TcpOptions
+  std::string secret;     // the epoch's
+  RanksOfHost host = {};  // those on this rank's host, if its node gave them memory
   Duration connect_timeout = std::chrono::seconds(3);
   Duration collective_timeout =
       std::chrono::hours(1);   // a last resort: who waits in vain is found by the ticks

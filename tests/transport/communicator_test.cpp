@@ -105,6 +105,18 @@ TEST_P(CommunicatorConformance, AbortWakesEveryWaiter) {
   }
 }
 
+// Its messages came, but so did the news.
+TEST_P(CommunicatorConformance, WhoComesLateLearnsThatAnotherGaveUp) {
+  if (size() == 1) return;  // waits for nobody
+  Ranks ranks = make(std::chrono::milliseconds(50));
+  const auto first = run_ranks(ranks, [&](Communicator& rank) {
+    if (rank.rank() == 0) sum_some(rank);
+  });
+  EXPECT_THAT(first[0], testing::HasSubstr("rank 1 did not arrive in time"));
+  const auto errors = run_ranks(ranks, [&](Communicator& rank) { sum_some(rank); });
+  EXPECT_THAT(errors, testing::Each(testing::HasSubstr("rank 1 did not arrive in time")));
+}
+
 TEST_P(CommunicatorConformance, NothingWorksAfterAbort) {
   Ranks ranks = make();
   ranks.front()->abort();

@@ -15,7 +15,9 @@
 namespace troupe::transport {
 namespace {
 
-constexpr int spins_before_sleep = 2000;  // 20 to 80 microseconds, by how long a CPU pauses
+// What a sleep and a wake-up cost: a rank that looks for so long before it sleeps loses no more than it could
+// have saved.
+constexpr std::chrono::microseconds looks_before_sleep{30};
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -56,7 +58,7 @@ class SharedMemoryMesh final : public Mesh {
       : Mesh(options.rank, options.size, options.timeout),
         boxes_(options.memory->boxes[std::size_t(options.communicator)].data() + options.first_place),
         epoch_(std::hash<std::string>()(options.secret) | 1),  // not that of memory which is new
-        spins_(options.spins ? spins_before_sleep : 0) {}
+        looks_(options.spins ? looks_before_sleep : Duration::zero()) {}
   ~SharedMemoryMesh() override { leave(); }
 
   std::size_t cheap_bytes() const override { return 64 << 10; }
@@ -108,7 +110,7 @@ class SharedMemoryMesh final : public Mesh {
 
   Box* const boxes_;  // by rank
   const std::uint64_t epoch_;
-  const int spins_;
+  const Duration looks_;  // for others, before it sleeps
   bool all_arrived_ = false;
   std::uint64_t round_ = 0;  // slots that this rank has filled
   // Of the exchange that runs:
@@ -208,7 +210,9 @@ std::uint64_t SharedMemoryMesh::missing(Here here) const {
 
 template <class Here>
 void SharedMemoryMesh::wait_for_all(TimePoint deadline, Here here) {
-  for (int i = 0; i < spins_ && missing(here) != 0; ++i) pause_cpu();
+  if (looks_ > Duration::zero())
+    for (const TimePoint end = SteadyClock().now() + looks_; missing(here) != 0 && SteadyClock().now() < end;)
+      pause_cpu();
   while (missing(here) != 0) {
     const std::uint32_t heard = mine().bell;
     mine().awaited = missing(here);
@@ -222,6 +226,7 @@ void SharedMemoryMesh::wait_for_all(TimePoint deadline, Here here) {
     if (late != 0) fail_for_missing(std::countr_zero(late));
   }
   mine().awaited = 0;
+  check_peers(0);
 }
 
 void SharedMemoryMesh::check_peers(std::uint64_t missing) {

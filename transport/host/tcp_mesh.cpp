@@ -126,10 +126,8 @@ void TcpMesh::swap_messages(Message message, std::span<const Bytes> out, const R
       const short events = polled_[std::size_t(r)].revents;
       if (events == 0) continue;
       Peer& peer = peers_[std::size_t(r)];
-      if (!peer.all_received())
-        receive_from(r, message, room);
-      else if ((events & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
-        hung_up(r);
+      if (!peer.all_received()) receive_from(r, message, room);
+      if (peer.all_received() && (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0) hung_up(r);
       if (!peer.all_sent()) send_to(r);
     }
   }
@@ -145,7 +143,7 @@ void TcpMesh::wait_for_news(TimePoint deadline) {
   for (std::size_t r = 0; r < peers_.size(); ++r) {
     const Peer& peer = peers_[r];
     // Of a peer whose message has come only its end matters: its next message may be there already.
-    const int events = (peer.all_sent() ? 0 : POLLOUT) | (peer.all_received() ? POLLRDHUP : POLLIN);
+    const int events = (peer.all_sent() ? 0 : POLLOUT) | (peer.all_received() ? 0 : POLLIN) | POLLRDHUP;
     polled_[r] = {peer.done() && peer.last_word ? -1 : peer.socket.get(), short(events), 0};
   }
   polled_.back() = {woken_.get(), POLLIN, 0};

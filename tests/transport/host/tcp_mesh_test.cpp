@@ -9,6 +9,7 @@
 #include "tests/error_of.hpp"
 #include "tests/transport/conformance.hpp"
 #include "tests/transport/host/tcp_ranks.hpp"
+#include "transport/host/rendezvous.hpp"
 
 namespace troupe::transport {
 namespace {
@@ -60,6 +61,49 @@ TEST(TcpMesh, AKilledProcessIsAnErrorAtOnce) {
     EXPECT_EQ(error, "rank 0 of 2, all_reduce: lost the connection to rank 1");
     EXPECT_LT(taken, std::chrono::seconds(5));  // milliseconds, but for a machine that is busy
     EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  }
+}
+
+// All have shown the secret, but one is not ready yet.
+TEST(TcpMesh, AnAbortWakesARankThatGreets) {
+  MemoryStore store;
+  std::vector<FileDescriptor> connections;
+  std::stop_source stop;
+  std::jthread peer([&] {
+    connections = meet(tcp_options(1, 2), store, SteadyClock().now() + patience, {});
+    stop.request_stop();
+  });
+  EXPECT_EQ(error_of([&] { tcp_mesh(tcp_options(0, 2), store, stop.get_token()); }),
+            "rank 0 of 2, connect: the epoch was aborted by rank 0");
+}
+
+// What a peer with the secret sends is an Error at worst.
+TEST(TcpMesh, DoesNotTrustItsPeers) {
+  struct Frame {
+    std::uint32_t message = 0, reserved = 0;
+    std::uint64_t bytes = 0;
+  };
+  const auto greeting = std::uint32_t(Message::greeting), sum = std::uint32_t(Message::whole_partials),
+             farewell = std::uint32_t(Message::farewell);
+  const std::vector<std::pair<std::vector<Frame>, std::string>> lies{
+      {{{greeting, 0, 5}}, "connect: rank 1 greets in another way"},
+      {{{77, 0, 0}}, "connect: rank 1 is in no collective that is known"},
+      {{{greeting}, {sum, 0, 5}}, "all_reduce: rank 1 brings a tensor of another size"},
+      {{{greeting}, {sum, 0, ~0ull}}, "all_reduce: rank 1 brings a message without end"},
+      {{{greeting}, {farewell, 0, ~0ull}, {0x0a0a0a0a, 0x0a0a0a0a, ~0ull}}, "all_reduce: ????????"},
+      {{{greeting}, {farewell, 0, 0}}, "all_reduce: lost the connection to rank 1"},
+      {{{greeting}, {sum, 0, 16}}, "all_reduce: rank 1 did not arrive in time"},  // and nothing more
+  };
+  for (const auto& [frames, error] : lies) {
+    MemoryStore store;
+    std::jthread peer([&] {
+      const auto connections = meet(tcp_options(1, 2), store, SteadyClock().now() + patience, {});
+      const auto bytes = std::as_bytes(std::span(frames));
+      EXPECT_EQ(write(connections[0].get(), bytes.data(), bytes.size()), ssize_t(bytes.size()));
+      while (read(connections[0].get(), std::array<char, 64>().data(), 64) != 0) std::this_thread::yield();
+    });
+    EXPECT_THAT(error_of([&] { sum_some(*connect_tcp(tcp_options(0, 2), store)); }),
+                testing::HasSubstr(error));
   }
 }
 
