@@ -14,8 +14,8 @@ struct WorkerOptions {
   std::string network = "127.0.0.1";  // of the collectives: IP address or interface
   TickBoard* ticks = nullptr;         // outlives the worker, as does:
   model::Progress* progress = nullptr;
-  bool own_thread = true;  // for the compute actor; false: it shares the actor system's, as the test
-                           // coordinator needs
+  bool own_thread = true;          // for the compute actor; false: it shares the actor system's, as the test
+                                   // coordinator needs
   runtime::RanksOfHost host = {};  // with whom it shares memory
 };
 

@@ -102,8 +102,8 @@ TEST(TcpMesh, DoesNotTrustItsPeers) {
       EXPECT_EQ(write(connections[0].get(), bytes.data(), bytes.size()), ssize_t(bytes.size()));
       while (read(connections[0].get(), std::array<char, 64>().data(), 64) != 0) std::this_thread::yield();
     });
-    EXPECT_THAT(error_of([&] { sum_some(*connect_tcp(tcp_options(0, 2), store)); }),
-                testing::HasSubstr(error));
+    const TcpOptions options = tcp_options(0, 2, std::chrono::milliseconds(100));
+    EXPECT_THAT(error_of([&] { sum_some(*connect_tcp(options, store)); }), testing::HasSubstr(error));
   }
 }
 
