@@ -14,7 +14,7 @@
 #include "runtime/execution/engine.hpp"
 #include "runtime/execution/model_executor.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
-#include "transport/local/local.hpp"
+#include "transport/host/threads_mesh.hpp"
 
 namespace troupe::bench {
 namespace {
@@ -51,7 +51,7 @@ runtime::Submission sequence(SequenceId id, const model::ModelConfig& config) {
 // Seconds of one decoding step over so many sequences.
 double step_seconds(model::Decoder& decoder, kernels::Ops& ops, const model::ModelConfig& config,
                     std::int32_t sequences) {
-  const auto communicator = transport::LocalMesh(1).communicator(0);
+  const auto communicator = transport::ThreadsMesh(1).communicator(0);
   runtime::SchedulerLimits limits{
       .max_num_batched_tokens = 2048, .max_model_len = 128, .prefix_caching = false};
   const std::int32_t blocks = (sequences + 1) * limits.max_model_len / limits.block_size;

@@ -1,4 +1,4 @@
-// Several ranks that are threads of this process, over Gloo on loopback, with the demo model.
+// Several ranks that are threads of this process, over TCP on loopback, with the demo model.
 #include <gtest/gtest.h>
 
 #include <condition_variable>

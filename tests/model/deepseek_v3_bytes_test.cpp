@@ -92,12 +92,12 @@ TEST_P(EqualBytes, InEverySplit) {
     }
 }
 
-TEST_P(EqualBytes, OverGloo) {
+TEST_P(EqualBytes, OverTcp) {
   for (auto [tensor, data] : {std::pair{4, 1}, {2, 2}})
     for (bool expert_parallel : {false, true}) {
       const SessionOptions split{.tensor_parallel = tensor,
                                  .data_parallel = data,
-                                 .over_gloo = true,
+                                 .over_tcp = true,
                                  .expert_parallel = expert_parallel};
       // Fewer tokens than ranks leave some of them without any.
       expect_equal_groups(split, {{70, 30}, {3, 0}, {0, 3}, {1, 2}, {0, 40}});
