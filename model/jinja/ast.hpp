@@ -125,7 +125,7 @@ struct Data {
   Value text;
 };
 struct Output {
-  Expressions expressions;
+  ExpressionPtr expression;
 };
 struct Set {
   Target target;
@@ -139,7 +139,6 @@ struct SetBlock {
 struct For {
   Target target;
   ExpressionPtr sequence, test;
-  bool recursive;
   Body body, otherwise;
 };  // test may be null
 struct If {
@@ -157,10 +156,6 @@ struct FilterBlock {
   ExpressionPtr filtered;
   Body body;
 };
-struct With {
-  std::vector<std::pair<Target, ExpressionPtr>> variables;
-  Body body;
-};
 struct Scoped {
   Body body;
 };  // {% generation %}
@@ -168,8 +163,7 @@ struct Break {};
 struct Continue {};
 
 struct Statement {
-  std::variant<Data, Output, Set, SetBlock, For, If, Macro, CallBlock, FilterBlock, With, Scoped, Break,
-               Continue>
+  std::variant<Data, Output, Set, SetBlock, For, If, Macro, CallBlock, FilterBlock, Scoped, Break, Continue>
       node;
   int line = 1;
 };

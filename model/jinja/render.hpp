@@ -73,7 +73,6 @@ class TextWriter {
   void append(std::string_view bytes, bool plain = false);
   void append(const Text& text) { append(text, 0, text.bytes.size()); }
   void append(const Text& text, std::size_t begin, std::size_t end);
-  void fill(std::string_view unit, std::size_t times);  // of the template's own characters
   void set_markup(bool markup) { text_.markup = markup; }
 
   Render& render() { return render_; }
