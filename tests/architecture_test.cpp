@@ -121,6 +121,15 @@ TEST(Architecture, ModelPartsKeepTheirOrder) {
   }
 }
 
+// A model computes through Ops alone: which device they belong to is chosen by whoever makes them.
+TEST(Architecture, ModelsKnowNoDevice) {
+  for (const File& file : sources()) {
+    if (!file.path.starts_with("model/")) continue;
+    for (const std::string& include : file.own_includes)
+      EXPECT_FALSE(include.starts_with("kernels/cpu/")) << file.path << " includes " << include;
+  }
+}
+
 TEST(Architecture, ActorsDoNotReachForKernelsPastTheComputeThread) {
   for (const File& file : sources()) {
     if (!file.path.starts_with("actors/") || file.path == "actors/compute.cpp") continue;
