@@ -1,5 +1,5 @@
-// Holds the tree to its rooms: who may include whom, who may know which library, and what files may be
-// called.
+// Holds the tree to its rooms: who may include whom, who
+// may know which library, and what files may be called.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -133,14 +133,14 @@ struct Set {
 };
 struct SetBlock {
   Target target;
-  ExpressionPtr filtered;
+  ExpressionPtr filtered;  // filters around Captured, or null
   Body body;
-};  // filtered: filters around Captured, or null
+};
 struct For {
   Target target;
-  ExpressionPtr sequence, test;
+  ExpressionPtr sequence, test;  // test may be null
   Body body, otherwise;
-};  // test may be null
+};
 struct If {
   std::vector<std::pair<ExpressionPtr, Body>> branches;
   Body otherwise;
@@ -156,9 +156,9 @@ struct FilterBlock {
   ExpressionPtr filtered;
   Body body;
 };
-struct Scoped {
+struct Scoped {  // {% generation %}
   Body body;
-};  // {% generation %}
+};
 struct Break {};
 struct Continue {};
 

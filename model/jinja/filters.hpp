@@ -1,5 +1,5 @@
-// The filters, `value | name(arguments)`, and the tests, `value is name(arguments)`. Any thread may look one
-// up.
+// The filters, `value | name(arguments)`, and the tests,
+// `value is name(arguments)`. Any thread may look one up.
 #pragma once
 
 #include "model/jinja/render.hpp"

@@ -88,8 +88,8 @@ Interpreter::Flow Interpreter::run(const For& node) {
   const Value sequence = evaluate(node.sequence);
   const std::shared_ptr<Scope> around = scope_;
   LoopState* loop = render_.make<LoopState>(*this, render_, node, around, sequence);
-  bool completed =
-      false;  // some pass reached the end of the body: what jinja2 goes by to skip the else branch
+  // Some pass reached the end of the body: what jinja2 goes by to skip the else branch.
+  bool completed = false;
   while (auto element = loop->advance()) {
     scope_ = std::make_shared<Scope>(Scope{around, {}});
     scope_->set("loop", Value(loop));

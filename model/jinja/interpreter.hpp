@@ -8,8 +8,8 @@
 
 namespace troupe::model::jinja {
 
-// Variables of one block; those of the blocks around it are seen, not changed. Macros keep the scope they
-// stand in.
+// Variables of one block; those of the blocks around it are
+// seen, not changed. Macros keep the scope they stand in.
 struct Scope {
   std::shared_ptr<Scope> parent;
   std::vector<std::pair<std::string_view, Value>> variables;  // names are the tree's

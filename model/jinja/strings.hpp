@@ -31,8 +31,8 @@ Value upper(Render& render, const Text& text);
 Value lower(Render& render, const Text& text);
 Value capitalize(Render& render, const Text& text);  // the first letter large, all others small
 Value title(Render& render, const Text& text);       // str.title(): a capital after all that is no letter
-Value title_words(Render& render,
-                  const Text& text);  // the filter `title`: after blanks, hyphens and brackets
+// The filter `title`: a capital after blanks, hyphens and brackets.
+Value title_words(Render& render, const Text& text);
 // str.isupper() and str.islower(): no letter of the other case, and one of this.
 bool all_cased(Render& render, const Text& text, bool upper);
 

@@ -27,12 +27,12 @@ struct Dict;
 struct Method;
 class Generator;
 
-// What a missing thing gives: prints as nothing, fails when it is used. Views are into the template or
-// static.
+// What a missing thing gives: prints as nothing, fails
+// when it is used. Views are into the template or static.
 struct Undefined {
   enum class Why { variable, member, unsafe, hint } why = Why::variable;
-  std::string_view
-      name;  // what was missing, empty for a key that the template computed; a hint's whole message
+  // What was missing, empty for a key that the template computed; a hint's whole message.
+  std::string_view name;
   std::string_view owner;  // type of the object that lacks it
 };
 

@@ -1,9 +1,9 @@
 // The three kinds of failure, and how each is treated.
 //
-//   refusal      the caller asked for what cannot be had: a value, Expected<T>, which the edge turns into an
-//   HTTP error failure      a file, socket, GPU or peer let us down: throw Error, which says what, where and
-//   what to do broken code  an invariant does not hold: CHECK names it and stops the process, in release
-//   builds too
+//   refusal      the caller asked for what cannot be had: a value, Expected<T>,
+//                which the edge turns into an HTTP error
+//   failure      a file, socket, GPU or peer let us down: throw Error, which says what, where and what to do
+//   broken code  an invariant does not hold: CHECK names it and stops the process, in release builds too
 #pragma once
 
 #include <source_location>

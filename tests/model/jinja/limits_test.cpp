@@ -53,8 +53,8 @@ TEST(Limits, ValueDepth) {
       refusal("{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}")
           .find("nests values deeper than 100"),
       std::string::npos);
-  EXPECT_NE(refusal("{% set ns = namespace(x=[1]) %}{% for i in range(99999) %}{% set ns.x = ns.x|map('abs') "
-                    "%}{% endfor %}")
+  EXPECT_NE(refusal("{% set ns = namespace(x=[1]) %}"
+                    "{% for i in range(99999) %}{% set ns.x = ns.x|map('abs') %}{% endfor %}")
                 .find("nests values deeper"),
             std::string::npos);
   ordered_json deep = 1;
@@ -70,11 +70,11 @@ TEST(Limits, Steps) {
        {"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
         "{% set x = [1] * 10000000000000 %}", "{{ range(99999)|list }}{{ range(99999)|list }}",
         // Each level of a value refers twice to the one below.
-        "{% set ns = namespace(x=[], y=[]) %}{% for i in range(90) %}{% set ns.x = [ns.x, ns.x] %}{% set "
-        "ns.y = [ns.y, ns.y] %}"
+        "{% set ns = namespace(x=[], y=[]) %}{% for i in range(90) %}"
+        "{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}"
         "{% endfor %}{{ ns.x == ns.y }}",
-        "{% set ns = namespace(x='a') %}{% for i in range(90) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}{{ "
-        "{ns.x: 1} }}"}) {
+        "{% set ns = namespace(x='a') %}{% for i in range(90) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}"
+        "{{ {ns.x: 1} }}"}) {
     EXPECT_NE(refusal(source, ordered_json::object(), limits).find("takes more than 100000 steps"),
               std::string::npos)
         << source;
@@ -91,8 +91,8 @@ TEST(Limits, TextBytes) {
         "{{ '{0}{0}'.format(s) }}", "{{ s.replace('', 'ab') }}", "{{ [s, s]|join }}", "{{ [s, s]|tojson }}",
         "{{ [s, s] }}", "{{ 'a\n\nb'|indent(999, true, true) }}", "{{ 'a\nb'|indent(100000000000) }}",
         "{{ [1]|tojson(indent=100000000000) }}", "{% set x %}{{ s }}{{ s }}{% endset %}",
-        "{% set ns = namespace(x=[]) %}{% for i in range(90) %}{% set ns.x = "
-        "[ns.x, ns.x] %}{% endfor %}{{ ns.x }}"}) {
+        "{% set ns = namespace(x=[]) %}{% for i in range(90) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+        "{{ ns.x }}"}) {
     EXPECT_NE(refusal(source, data, limits).find("a string of more than 1000 bytes"), std::string::npos)
         << source << " -> " << refusal(source, data, limits);
   }
