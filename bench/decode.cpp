@@ -1,11 +1,11 @@
-// Decoding on a whole checkpoint: bytes of weights read a second, as a ratio of a plain memory read in the
-// same run.
+// Decoding on a whole checkpoint: bytes of weights read a
+// second, as a ratio of a plain memory read in the same run.
 //
 //   bench_decode CHECKPOINT [SEQUENCES]...
 //
-// For each number of sequences, each 64 tokens long: milliseconds a step, weight bytes that a step reads, and
-// the ratio. With more than one sequence the bytes are those of one sequence's experts, so the ratio is what
-// one would pay alone.
+// For each number of sequences, each 64 tokens long: milliseconds a step, weight
+// bytes that a step reads, and the ratio. With more than one sequence the bytes
+// are those of one sequence's experts, so the ratio is what one would pay alone.
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -21,8 +21,8 @@ namespace {
 
 constexpr std::int32_t prompt_tokens = 64, warm_up_steps = 4, timed_steps = 24;
 
-// Of the weights that one token passes through: all but the experts that it is not routed to, and the
-// embedding.
+// Of the weights that one token passes through: all but
+// the experts that it is not routed to, and the embedding.
 double bytes_per_token(const model::Checkpoint& checkpoint) {
   const model::ModelConfig& config = checkpoint.config();
   double bytes = 0;

@@ -1,5 +1,5 @@
-// Holds the tree to its rooms: who may include whom, who may know which library, and what files may be
-// called.
+// Holds the tree to its rooms: who may include whom, who
+// may know which library, and what files may be called.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -122,6 +122,15 @@ TEST(Architecture, ModelPartsKeepTheirOrder) {
       if (!include.starts_with("model/")) continue;
       EXPECT_LE(rank(include), rank(file.path)) << file.path << " includes " << include;
     }
+  }
+}
+
+// A model computes through Ops alone: which device they belong to is chosen by whoever makes them.
+TEST(Architecture, ModelsKnowNoDevice) {
+  for (const File& file : sources()) {
+    if (!file.path.starts_with("model/")) continue;
+    for (const std::string& include : file.own_includes)
+      EXPECT_FALSE(include.starts_with("kernels/cpu/")) << file.path << " includes " << include;
   }
 }
 

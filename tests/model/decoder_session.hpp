@@ -1,5 +1,5 @@
-// Drives a decoder the way an executor does: sequences with block tables, several in a step, on one rank or
-// on many as threads.
+// Drives a decoder the way an executor does: sequences with block
+// tables, several in a step, on one rank or on many as threads.
 #pragma once
 
 #include <gtest/gtest.h>

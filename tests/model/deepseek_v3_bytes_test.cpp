@@ -136,8 +136,8 @@ TEST_P(EqualBytes, WithAnyBlocks) {
 }
 
 TEST_P(EqualBytes, AloneOrAmongSixteen) {
-  // Every sequence is a text of its own length; each step gives every sequence that has tokens left some of
-  // them.
+  // Every sequence is a text of its own length; each step
+  // gives every sequence that has tokens left some of them.
   std::vector<Tokens> texts;
   for (std::size_t i = 0; i < 16; ++i) {
     const auto source = golden_.text(std::int64_t(i % 2)).subspan(i, 20 + 7 * i);
