@@ -1,7 +1,10 @@
 #include "actors/replica_supervisor.hpp"
 
 #include <algorithm>
+#include <array>
 #include <random>
+
+#include "runtime/base/hex.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -9,13 +12,9 @@ namespace {
 // Nobody who has not been told can guess it.
 std::string draw_secret() {
   std::random_device device;
-  std::string secret;
-  for (int i = 0; i < 4; ++i) {
-    char digits[9];
-    std::snprintf(digits, sizeof digits, "%08x", device());
-    secret += digits;
-  }
-  return secret;
+  std::array<std::random_device::result_type, 4> drawn;
+  for (auto& each : drawn) each = device();
+  return hex(std::as_bytes(std::span(drawn)));
 }
 
 template <class Handle>

@@ -47,15 +47,16 @@ int worker(const Arguments& arguments) {
   caf::actor_system system{config};
   actors::WorkerOptions options{order.threads, order.network, &*ticks};
   const std::int32_t here = order.start.ranks_of_node;
-  options.host = {&*tensors, order.start.life.rank / here * here, std::min(here, transport::max_ranks_of_host),
-                  order.spin};
+  options.host = {&*tensors, order.start.life.rank / here * here,
+                  std::min(here, transport::max_ranks_of_host), order.spin};
   const auto rank =
       system.spawn(actors::worker, options, system.spawn<caf::detached>(actors::compute, options));
   const actors::WorkerIntroduced introduction{{order.start.life, getpid()}, rank};
   const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, order.host, order.port, rank.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, introduction); });
-  log_event(LogLevel::info, "worker_ended", {{"rank", order.start.life.rank}, {"reason", system.render(end)}});
+  log_event(LogLevel::info, "worker_ended",
+            {{"rank", order.start.life.rank}, {"reason", system.render(end)}});
   // The compute thread may be anywhere; the process' end is the end of it.
   _exit(1);
 }

@@ -92,7 +92,7 @@ net::awaitable<void> Session::run() {
 
 net::awaitable<void> Session::run_refused() {
   exchange_ = {.request_id = random_id()};
-  began_ = std::chrono::steady_clock::now();
+  began_ = now();
   co_await reply(refusal_reply(too_many_connections()));
   co_await connection_->linger();
 }
@@ -154,7 +154,7 @@ void Session::begin_exchange() {
                .head_only = request.method() == http::verb::head};
   resource_.reset();
   generation_id_.clear();
-  began_ = std::chrono::steady_clock::now();
+  began_ = now();
   status_ = 0;
 }
 
@@ -253,7 +253,7 @@ void Session::log_exchange(const char* end) const {
                          {"route", resource_ ? resource_->pattern : "unknown"},
                          {"status", status_},
                          {"end", end},
-                         {"ms", milliseconds(std::chrono::steady_clock::now() - began_)}};
+                         {"ms", milliseconds(now() - began_)}};
   if (!generation_id_.empty()) line["generation"] = generation_id_;
   log_event(probe ? LogLevel::debug : LogLevel::info, "http_request", line);
 }

@@ -18,7 +18,7 @@ void Handshakes::goes_on(const void* whose, int socket) {
     shutdown(socket, SHUT_RDWR);
     return;
   }
-  by_age_.push_back({whose, std::move(own), SteadyClock().now()});
+  by_age_.push_back({whose, std::move(own), now()});
   if (by_age_.size() > most_) give_up_oldest();
   changed_.notify_one();
 }
@@ -38,7 +38,7 @@ void Handshakes::watch(const std::stop_token& stop) {
   while (changed_.wait(lock, stop, [&] { return !by_age_.empty(); })) {
     const TimePoint due = by_age_.front().began + limit_;
     changed_.wait_until(lock, stop, due, [] { return false; });
-    while (!by_age_.empty() && by_age_.front().began + limit_ <= SteadyClock().now()) give_up_oldest();
+    while (!by_age_.empty() && by_age_.front().began + limit_ <= now()) give_up_oldest();
     if (stop.stop_requested()) return;
   }
 }

@@ -84,13 +84,13 @@ caf::error keep_linked(caf::actor_system& system, const Interface& interface, co
                        const std::function<void(const caf::strong_actor_ptr&)>& introduce) {
   caf::scoped_actor self{system};
   self->monitor(whole);
-  LinkPatience patience(SteadyClock().now());
+  LinkPatience patience(now());
   std::optional<caf::error> over;
   std::string last_error;
   for (;;) {
     if (over) return *over;
     const Probe head = probe(host, port);
-    if (!patience.lasts(head, SteadyClock().now())) return caf::make_error(caf::sec::cannot_connect_to_node);
+    if (!patience.lasts(head, now())) return caf::make_error(caf::sec::cannot_connect_to_node);
     const auto linked =
         head == Probe::reachable
             ? link_to(system, interface, host, port)
@@ -106,7 +106,7 @@ caf::error keep_linked(caf::actor_system& system, const Interface& interface, co
               LogLevel::warning, "link_lost",
               {{"pid", getpid()}, {"host", host}, {"port", port}, {"reason", system.render(down.reason)}});
       });
-      patience.linked(SteadyClock().now());
+      patience.linked(now());
     } else {
       if (const auto why = system.render(linked.error()); why != std::exchange(last_error, why))
         log_event(LogLevel::warning, "no_link", {{"host", host}, {"port", port}, {"error", why}});

@@ -40,7 +40,7 @@ class FolderStore final : public transport::AddressStore {
     std::filesystem::rename(path(key) + "-unfinished", path(key));
   }
   std::optional<std::string> get(const std::string& key, TimePoint deadline) override {
-    while (SteadyClock().now() < deadline) {
+    while (now() < deadline) {
       if (std::ifstream file(path(key)); file) return std::string(std::istreambuf_iterator<char>(file), {});
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }

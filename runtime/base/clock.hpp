@@ -17,9 +17,4 @@ inline TimePoint now() {
   return std::chrono::steady_clock::now();
 }
 
-// The same, for code that has yet to call now().
-struct SteadyClock {
-  TimePoint now() const { return troupe::now(); }
-};
-
 }  // namespace troupe

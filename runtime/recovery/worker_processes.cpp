@@ -83,8 +83,7 @@ void WorkerProcesses::kill(WorkerLife life) {
 std::vector<WorkerSeen> WorkerProcesses::living() const {
   const std::lock_guard lock(mutex_);
   std::vector<WorkerSeen> all;
-  for (const auto& [rank, process] : by_rank_)
-    all.push_back(process->seen(SteadyClock().now(), process->ticks->read()));
+  for (const auto& [rank, process] : by_rank_) all.push_back(process->seen(now(), process->ticks->read()));
   return all;
 }
 
@@ -123,9 +122,10 @@ void WorkerProcesses::begin(const WorkerOrder& order) {
   } catch (const Error& error) {
     return events_.exited({order.start.life, 0, {}, {}, {}}, error.what());
   }
-  log_event(
-      LogLevel::info, "worker_started",
-      {{"rank", order.start.life.rank}, {"incarnation", order.start.life.incarnation}, {"pid", process->child.pid()}});
+  log_event(LogLevel::info, "worker_started",
+            {{"rank", order.start.life.rank},
+             {"incarnation", order.start.life.incarnation},
+             {"pid", process->child.pid()}});
   const std::lock_guard lock(mutex_);
   before = std::exchange(by_rank_[order.start.life.rank], std::move(process));
 }
@@ -150,13 +150,13 @@ void WorkerProcesses::wait_for_news() {
 }
 
 void WorkerProcesses::look() {
-  const TimePoint now = SteadyClock().now();
+  const TimePoint at = now();
   std::vector<WorkerSeen> all;
   for (auto each = by_rank_.begin(); each != by_rank_.end();) {
     Process& process = *each->second;
     const Tick tick = process.ticks->read();
     if (process.child.ended()) {
-      const auto last = process.seen(now, tick);
+      const auto last = process.seen(at, tick);
       const std::string how = process.child.how();
       {
         const std::lock_guard lock(mutex_);
@@ -166,14 +166,14 @@ void WorkerProcesses::look() {
       continue;
     }
     std::unique_lock lock(mutex_);  // living() asks the watch too
-    const auto hang = process.watch.look(now, tick, [&] { return sample_process(process.child.pid()); });
+    const auto hang = process.watch.look(at, tick, [&] { return sample_process(process.child.pid()); });
     lock.unlock();
-    all.push_back(process.seen(now, tick));
+    all.push_back(process.seen(at, tick));
     if (hang) events_.hangs(all.back(), *hang);
     ++each;
   }
-  if (now - last_ticks_ < ticks_interval) return;
-  last_ticks_ = now;
+  if (at - last_ticks_ < ticks_interval) return;
+  last_ticks_ = at;
   events_.ticks(all);
 }
 

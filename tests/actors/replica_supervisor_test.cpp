@@ -159,8 +159,7 @@ TEST_F(SupervisorTest, GivesUpAfterDeathsOfTheWorkerInARowAndEndsEveryStreamOnce
     ++deaths;
     // Once the crash has been seen, let the restart happen, but no step.
     for (int i = 0; i < 100 && state() == ReplicaState::serving; ++i) run_some(1);
-    while (state() == ReplicaState::recovering &&
-           (scheduler.try_run_once() || scheduler.trigger_timeout())) {
+    while (state() == ReplicaState::recovering && (scheduler.try_run_once() || scheduler.trigger_timeout())) {
     }
   }
   run();

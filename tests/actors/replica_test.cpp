@@ -153,15 +153,15 @@ TEST_F(ReplicaTest, ShowsItsRankAndCrashesItOnOrder) {
   auto request = chat("Count from 1 to 100.");
   request.max_tokens = 4;
   start(replica, request).reader->wait_for_end();
-  const ReplicaView before = replica.replica();
-  EXPECT_EQ(before.state, "serving");
+  const runtime::ReplicaView before = replica.replica();
+  EXPECT_EQ(before.state, runtime::ReplicaState::serving);
   EXPECT_EQ(before.ranks[0].pid, getpid());
   EXPECT_GE(before.ranks[0].step, 4u);
   EXPECT_FALSE(before.last_fault);
   ASSERT_TRUE(replica.drill({.kind = Drill::Kind::crash_worker}));
-  while (replica.replica().epoch == before.epoch || replica.replica().state != "serving")
+  while (replica.replica().epoch == before.epoch || replica.replica().state != runtime::ReplicaState::serving)
     std::this_thread::yield();
-  const ReplicaView after = replica.replica();
+  const runtime::ReplicaView after = replica.replica();
   EXPECT_EQ(after.ranks[0].restarts, 1u);
   EXPECT_EQ(after.ranks[0].step, 0u);
 }

@@ -35,7 +35,7 @@ Mesh::Mesh(int rank, int size, Duration timeout) : timeout_(timeout), rank_(rank
 void Mesh::exchange(Message message, std::span<const Bytes> out, const Room& room) {
   check_alive(message);
   CHECK(out.size() == std::size_t(size_), "a message for each rank");
-  if (size_ > 1) swap_messages(message, out, room, SteadyClock().now() + timeout_);
+  if (size_ > 1) swap_messages(message, out, room, now() + timeout_);
 }
 
 void Mesh::check_alive(Message message) {

@@ -151,7 +151,7 @@ class Meeting {
   void wait(std::vector<pollfd>& descriptors, const std::string& whom) const {
     descriptors.push_back({stopped_.get(), POLLIN, 0});
     for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - SteadyClock().now());
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - now());
       if (stop_.stop_requested()) fail(aborted);
       if (left.count() <= 0) fail(whom);
       const int ready = poll(descriptors.data(), descriptors.size(), int(left.count()));

@@ -211,8 +211,7 @@ std::uint64_t SharedMemoryMesh::missing(Here here) const {
 template <class Here>
 void SharedMemoryMesh::wait_for_all(TimePoint deadline, Here here) {
   if (looks_ > Duration::zero())
-    for (const TimePoint end = SteadyClock().now() + looks_; missing(here) != 0 && SteadyClock().now() < end;)
-      pause_cpu();
+    for (const TimePoint end = now() + looks_; missing(here) != 0 && now() < end;) pause_cpu();
   while (missing(here) != 0) {
     const std::uint32_t heard = mine().bell;
     mine().awaited = missing(here);
@@ -268,7 +267,7 @@ void SharedMemoryMesh::end(std::string_view reason) noexcept {
 std::unique_ptr<Mesh> shared_memory_mesh(const SharedMemoryOptions& options, std::stop_token stop) {
   CHECK(options.first_place >= 0 && options.first_place + options.size <= max_ranks_of_host,
         "more ranks than the memory has boxes for");
-  const TimePoint deadline = SteadyClock().now() + options.connect_timeout;
+  const TimePoint deadline = now() + options.connect_timeout;
   auto mesh = std::make_unique<SharedMemoryMesh>(options);
   const std::stop_callback wake(stop, [&] { mesh->abort(); });
   mesh->arrive(deadline);

@@ -148,7 +148,7 @@ void TcpMesh::wait_for_news(TimePoint deadline) {
   }
   polled_.back() = {woken_.get(), POLLIN, 0};
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - SteadyClock().now());
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now());
     const int wait = int(std::clamp<std::int64_t>(left.count(), 0, std::numeric_limits<int>::max()));
     const int ready = poll(polled_.data(), polled_.size(), wait);
     if (ready < 0 && errno != EINTR) fail(std::string("poll: ") + std::strerror(errno));
@@ -267,7 +267,7 @@ void TcpMesh::end(std::string_view reason) noexcept {
 
 std::unique_ptr<Mesh> tcp_mesh(const TcpOptions& options, AddressStore& store, std::stop_token stop) {
   CHECK(options.secret.size() <= max_epoch_secret, "the epoch's secret is too long");
-  const TimePoint deadline = SteadyClock().now() + options.connect_timeout;
+  const TimePoint deadline = now() + options.connect_timeout;
   auto mesh = std::make_unique<TcpMesh>(
       options, options.size > 1 ? meet(options, store, deadline, stop) : std::vector<FileDescriptor>(1));
   const std::stop_callback wake(stop, [&] { mesh->abort(); });

@@ -118,7 +118,7 @@ class ScriptedService final : public Service {
   }
   std::string metrics_text() const override { return "troupe_num_requests_running 0\n"; }
 
-  ReplicaView replica() const override {
+  runtime::ReplicaView replica() const override {
     const std::lock_guard lock(mutex_);
     return view_;
   }
@@ -134,7 +134,7 @@ class ScriptedService final : public Service {
     placements_.emplace_back(expert, std::move(ranks));
     return {};
   }
-  void show(ReplicaView view) {
+  void show(runtime::ReplicaView view) {
     const std::lock_guard lock(mutex_);
     view_ = std::move(view);
   }
@@ -182,7 +182,7 @@ class ScriptedService final : public Service {
   ModelInfo model_;
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
-  ReplicaView view_;
+  runtime::ReplicaView view_;
   std::optional<Refusal> control_refusal_;
   std::vector<Drill> drills_;
   std::vector<std::pair<std::int32_t, std::vector<std::int32_t>>> placements_;

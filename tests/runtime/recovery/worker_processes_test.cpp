@@ -259,12 +259,13 @@ TEST(WorkerProcesses, AWorkerThatCannotBeStartedIsToldAsAnExit) {
 }
 
 TEST(WorkerOrder, ComesBackFromItsText) {
-  const WorkerOrder order{{{3, 77}, 4, std::chrono::milliseconds(400)}, "host", 65535, 8, "eth0", "debug", true};
+  const WorkerOrder order{
+      {{3, 77}, 4, std::chrono::milliseconds(400)}, "host", 65535, 8, "eth0", "debug", true};
   const WorkerOrder back = worker_order(to_text(order));
   EXPECT_EQ(to_text(back), to_text(order));
   EXPECT_EQ(back.start.life.incarnation, 77u);
   EXPECT_EQ(back.port, 65535);
-  EXPECT_EQ(back.ranks_of_node, 4);
+  EXPECT_EQ(back.start.ranks_of_node, 4);
   EXPECT_TRUE(back.spin);
   for (const char* nonsense : {"", "[]", "{\"rank\": 1}", "{\"rank\": \"a\"}"})
     EXPECT_THROW(worker_order(nonsense), Error);

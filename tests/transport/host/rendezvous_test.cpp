@@ -53,7 +53,7 @@ TEST(Rendezvous, StopsWhenAsked) {
   MemoryStore store;
   std::stop_source stop;
   std::jthread stopper([&] {
-    EXPECT_TRUE(store.get("a secret/rank0", SteadyClock().now() + patience));
+    EXPECT_TRUE(store.get("a secret/rank0", now() + patience));
     stop.request_stop();
   });
   EXPECT_THAT(rendezvous(store, {tcp_options(0, 2)}, stop.get_token()),
@@ -104,8 +104,7 @@ TEST(Rendezvous, ARankWithAnotherSecretIsNoPeer) {
   here.connect_timeout = std::chrono::milliseconds(200);
   there.secret = "another!";
   // It finds the address all the same.
-  std::jthread finder(
-      [&] { store.set("another!/rank0", *store.get("a secret/rank0", SteadyClock().now() + patience)); });
+  std::jthread finder([&] { store.set("another!/rank0", *store.get("a secret/rank0", now() + patience)); });
   const auto errors = rendezvous(store, {here, there});
   EXPECT_THAT(errors[0], HasSubstr("rank 1 did not come to the rendezvous in time"));
   EXPECT_THAT(errors[1], HasSubstr("rank 0 hung up"));

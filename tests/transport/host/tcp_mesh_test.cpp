@@ -53,11 +53,11 @@ TEST(TcpMesh, AKilledProcessIsAnErrorAtOnce) {
     sum_some(*rank);
     TimePoint killed;
     std::jthread killer([&] {
-      killed = SteadyClock().now();
+      killed = now();
       kill(child, SIGKILL);
     });
     const std::string error = error_of([&] { sum_some(*rank, count); });
-    const Duration taken = SteadyClock().now() - killed;
+    const Duration taken = now() - killed;
     EXPECT_EQ(error, "rank 0 of 2, all_reduce: lost the connection to rank 1");
     EXPECT_LT(taken, std::chrono::seconds(5));  // milliseconds, but for a machine that is busy
     EXPECT_EQ(waitpid(child, nullptr, 0), child);
@@ -70,7 +70,7 @@ TEST(TcpMesh, AnAbortWakesARankThatGreets) {
   std::vector<FileDescriptor> connections;
   std::stop_source stop;
   std::jthread peer([&] {
-    connections = meet(tcp_options(1, 2), store, SteadyClock().now() + patience, {});
+    connections = meet(tcp_options(1, 2), store, now() + patience, {});
     stop.request_stop();
   });
   EXPECT_EQ(error_of([&] { tcp_mesh(tcp_options(0, 2), store, stop.get_token()); }),
@@ -97,7 +97,7 @@ TEST(TcpMesh, DoesNotTrustItsPeers) {
   for (const auto& [frames, error] : lies) {
     MemoryStore store;
     std::jthread peer([&] {
-      const auto connections = meet(tcp_options(1, 2), store, SteadyClock().now() + patience, {});
+      const auto connections = meet(tcp_options(1, 2), store, now() + patience, {});
       const auto bytes = std::as_bytes(std::span(frames));
       EXPECT_EQ(write(connections[0].get(), bytes.data(), bytes.size()), ssize_t(bytes.size()));
       while (read(connections[0].get(), std::array<char, 64>().data(), 64) != 0) std::this_thread::yield();
