@@ -8,22 +8,27 @@ namespace {
 
 using Self = ComputeHandle::stateful_pointer<ComputeState>;
 
-caf::error failure(const std::exception& why, caf::sec kind = caf::sec::runtime_error) {
-  return caf::make_error(kind, std::string(why.what()));
+std::string load(ComputeState& state, const LoadModel& order) {
+  if (!state.cache) {  // else it is asked again, after a cut link
+    const Doing loading(state.options.ticks, Activity::loading);
+    state.ops = kernels::make_cpu_ops(state.options.threads, state.options.ticks);
+    state.checkpoint = std::make_shared<const model::Checkpoint>(model::Checkpoint::open(order.checkpoint));
+    state.decoder = model::load_decoder(*state.checkpoint, *state.ops, order.sharding, order.limits,
+                                        state.options.progress, state.options.ticks);
+    state.cache = std::make_unique<model::KvCache>(
+        state.decoder->make_cache(order.cache.blocks, order.cache.block_size));
+    state.loaded = order;
+  }
+  return std::string(state.ops->arithmetic());
 }
 
-ModelLoaded load(ComputeState& state, const LoadModel& order) {
-  // Asked again, after a cut link.
-  if (state.cache) return {std::string(state.ops->arithmetic())};
-  const Doing loading(state.options.ticks, Activity::loading);
-  state.ops = kernels::make_cpu_ops(state.options.threads, state.options.ticks);
-  state.checkpoint = std::make_shared<const model::Checkpoint>(model::Checkpoint::open(order.checkpoint));
-  state.decoder = model::load_decoder(*state.checkpoint, *state.ops, sharding_of(order),
-                                      {order.max_tokens, order.max_logit_rows, order.max_positions},
-                                      state.options.progress, state.options.ticks);
-  state.cache = std::make_unique<model::KvCache>(state.decoder->make_cache(order.blocks, order.block_size));
-  state.order = order;
-  return {std::string(state.ops->arithmetic())};
+void load_and_tell(Self self, const LoadOrder& told) {
+  try {
+    self->send(told.supervisor, runtime::ModelLoaded{told.order.life, load(self->state, told.order)});
+  } catch (const std::exception& why) {
+    log_event(LogLevel::error, "load_failed", {{"rank", told.order.life.rank}, {"error", why.what()}});
+    self->send(told.supervisor, runtime::LoadFailed{told.order.life, why.what()});
+  }
 }
 
 void place(ComputeState& state, const JoinEpoch& order) {
@@ -35,19 +40,34 @@ void place(ComputeState& state, const JoinEpoch& order) {
 }
 
 // The weights and what the cache holds stay.
-Joined join(ComputeState& state, const JoinEpoch& order, std::shared_ptr<runtime::EpochLink> link) {
+void join(ComputeState& state, std::shared_ptr<runtime::EpochLink> link) {
   state.link = std::move(link);
   const Doing joining(state.options.ticks, Activity::joining);
   state.link->connect();
   state.executor = std::make_unique<runtime::ModelExecutor>(
-      *state.ops, *state.decoder, state.link->communicators(), GroupId(sharding_of(state.order).group()),
+      *state.ops, *state.decoder, state.link->communicators(), GroupId(state.loaded.sharding.group()),
       *state.cache, state.options.ticks);
-  return {order.epoch};
 }
 
-void run(Self self, const runtime::StepPlan& plan, const ReplicaSupervisorHandle& supervisor,
-         const ExpertShardHandle& experts) {
+void join_and_tell(Self self, const JoinOrder& told) {
+  using Why = runtime::JoinFailed::Why;
   auto& state = self->state;
+  const runtime::WorkerLife life = state.loaded.life;
+  const Epoch epoch = told.order.epoch;
+  Why why = Why::no_experts;
+  try {
+    place(state, told.order);
+    why = Why::not_met;
+    join(state, told.link);
+    self->send(told.supervisor, runtime::Joined{life, epoch});
+  } catch (const std::exception& error) {
+    self->send(told.supervisor, runtime::JoinFailed{life, epoch, why, error.what()});
+  }
+}
+
+void run(Self self, const StepOrder& told) {
+  auto& state = self->state;
+  const runtime::StepPlan& plan = told.plan;
   if (!state.executor || plan.epoch != state.link->epoch()) return;  // of an epoch that is over
   if (std::exchange(state.loses_next_step, false)) return;
   runtime::StepResult result;
@@ -56,13 +76,13 @@ void run(Self self, const runtime::StepPlan& plan, const ReplicaSupervisorHandle
   } catch (const transport::PeerError& error) {
     // Who is at fault is the supervisor's question; this rank waits for the next epoch.
     state.executor.reset();
-    self->send(supervisor, StepFailed{state.order.rank, plan.epoch, error.what()});
+    self->send(told.supervisor, runtime::StepFailed{state.loaded.life, plan.epoch, error.what()});
     return;
   }
-  if (sharding_of(state.order).group_rank() != 0) return;
-  self->send(caf::actor_cast<SchedulerHandle>(self->current_sender()), std::move(result));
+  if (state.loaded.sharding.group_rank() != 0) return;
+  self->send(told.scheduler, std::move(result));
   if (const auto load = state.decoder->expert_load(); !load.empty())
-    self->send(experts, ExpertLoad{state.order.rank, {load.begin(), load.end()}});
+    self->send(told.experts, ExpertLoad{state.loaded.life.rank, {load.begin(), load.end()}});
 }
 
 void drill(Self self, Drill::Kind kind) {
@@ -83,34 +103,15 @@ void drill(Self self, Drill::Kind kind) {
 ComputeHandle::behavior_type compute(Self self, WorkerOptions options) {
   self->state.options = std::move(options);
   return {
-      [self](const LoadModel& order) -> caf::result<ModelLoaded> {
+      [self](const LoadOrder& told) { load_and_tell(self, told); },
+      [self](const JoinOrder& told) { join_and_tell(self, told); },
+      [self](const StepOrder& told) {
         try {
-          return load(self->state, order);
-        } catch (const std::exception& why) {
-          log_event(LogLevel::error, "load_failed", {{"rank", order.rank}, {"error", why.what()}});
-          return failure(why);
-        }
-      },
-      [self](const JoinEpoch& order, const std::shared_ptr<runtime::EpochLink>& link) -> caf::result<Joined> {
-        try {
-          place(self->state, order);
-        } catch (const std::exception& why) {
-          return failure(why, no_experts);
-        }
-        try {
-          return join(self->state, order, link);
-        } catch (const std::exception& why) {
-          return failure(why);
-        }
-      },
-      [self](const runtime::StepPlan& plan, const ReplicaSupervisorHandle& supervisor,
-             const ExpertShardHandle& experts) {
-        try {
-          run(self, plan, supervisor, experts);
+          run(self, told);
         } catch (const std::exception& why) {
           log_event(LogLevel::error, "worker_failed",
-                    {{"rank", self->state.order.rank}, {"error", why.what()}});
-          self->quit(failure(why));
+                    {{"rank", self->state.loaded.life.rank}, {"error", why.what()}});
+          self->quit(caf::make_error(caf::sec::runtime_error, std::string(why.what())));
         }
       },
       [self](const Drill& order) { drill(self, order.kind); },

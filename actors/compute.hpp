@@ -14,25 +14,32 @@ struct WorkerOptions {
   std::string network = "127.0.0.1";  // of the collectives: IP address or interface
   TickBoard* ticks = nullptr;         // outlives the worker, as does:
   model::Progress* progress = nullptr;
-  bool own_thread = true;  // for the compute actor; false: it shares the actor system's, as the test
-                           // coordinator needs
 };
 
-inline model::ShardingPlan sharding_of(const LoadModel& order) {
-  return {order.rank, order.tensor_parallel, order.data_parallel, order.expert_parallel,
-          order.virtual_shards};
-}
+// Worker -> Compute: an order that it got, and who is to hear of it.
+struct LoadOrder {
+  LoadModel order;
+  ReplicaSupervisorHandle supervisor;
+};
+struct JoinOrder {
+  JoinEpoch order;
+  std::shared_ptr<runtime::EpochLink> link;
+  ReplicaSupervisorHandle supervisor;
+};
+struct StepOrder {
+  runtime::StepPlan plan;
+  SchedulerHandle scheduler;  // gets the result
+  ReplicaSupervisorHandle supervisor;
+  ExpertShardHandle experts;
+};
 
-using ComputeHandle =
-    caf::typed_actor<caf::replies_to<LoadModel>::with<ModelLoaded>,
-                     caf::replies_to<JoinEpoch, std::shared_ptr<runtime::EpochLink>>::with<Joined>,
-                     caf::reacts_to<runtime::StepPlan, ReplicaSupervisorHandle, ExpertShardHandle>,
-                     caf::reacts_to<Drill>>;
+using ComputeHandle = caf::typed_actor<caf::reacts_to<LoadOrder>, caf::reacts_to<JoinOrder>,
+                                       caf::reacts_to<StepOrder>, caf::reacts_to<Drill>>;
 
 struct ComputeState {
   static inline const char* name = "compute";
   WorkerOptions options;
-  LoadModel order;  // what was loaded
+  LoadModel loaded;  // what was loaded
   // In the order in which they must outlive each other.
   std::unique_ptr<kernels::Ops> ops;
   std::shared_ptr<const model::Checkpoint> checkpoint;
@@ -48,4 +55,7 @@ ComputeHandle::behavior_type compute(ComputeHandle::stateful_pointer<ComputeStat
 
 }  // namespace troupe::actors
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<troupe::runtime::EpochLink>)  // never leaves its process
+// These never leave their process.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::LoadOrder)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::JoinOrder)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::StepOrder)

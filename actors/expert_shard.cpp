@@ -13,10 +13,9 @@ ExpertShardHandle::behavior_type expert_shard(ExpertShardHandle::stateful_pointe
   return {
       [self](const ExpertLoad& load) {
         self->state.load = load;
-        if (!std::exchange(self->state.reporting, true))
-          self->delayed_send(self, report_interval, caf::ok_atom::value);
+        if (!std::exchange(self->state.reporting, true)) self->delayed_send(self, report_interval, Due{});
       },
-      [self](caf::ok_atom) {
+      [self](const Due&) {
         self->state.reporting = false;
         self->send(self->state.supervisor, self->state.load);
       },

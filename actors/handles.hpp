@@ -1,4 +1,4 @@
-// Who understands what: the map of the actors.
+// Who understands what: the map of the actors. Messages that carry handles stand here, behind those handles.
 #pragma once
 
 #include "actors/messages.hpp"
@@ -7,53 +7,136 @@ namespace troupe::actors {
 
 using KvBlockManagerHandle =
     caf::typed_actor<caf::replies_to<runtime::BlockRequest>::with<runtime::BlockReply>,
-                     caf::reacts_to<VoidBlocks>, caf::reacts_to<Drill>>;
+                     caf::reacts_to<runtime::VoidBlocks>, caf::reacts_to<Drill>>;
 
-// ok: to itself, when a report is due.
+// Due: a report.
 using ExpertShardHandle =
-    caf::typed_actor<caf::reacts_to<ExpertLoad>, caf::reacts_to<caf::ok_atom>, caf::reacts_to<Drill>>;
+    caf::typed_actor<caf::reacts_to<ExpertLoad>, caf::reacts_to<Due>, caf::reacts_to<Drill>>;
 
-// A plan's sender gets the StepResult, if this rank is its group's first. What it is told to do outside of
-// steps comes from the supervisor, which hears of failed steps.
-using WorkerHandle =
-    caf::typed_actor<caf::replies_to<LoadModel>::with<ModelLoaded>, caf::replies_to<JoinEpoch>::with<Joined>,
-                     caf::reacts_to<RankAddress>, caf::reacts_to<AbortEpochs>,
-                     caf::reacts_to<runtime::StepPlan>, caf::reacts_to<Drill>>;
+// A plan's sender gets the StepResult, if this rank is its group's first. What it is told to do outside of steps
+// comes from the supervisor, which gets the answers.
+using WorkerHandle = caf::typed_actor<caf::reacts_to<LoadModel>, caf::reacts_to<JoinEpoch>,
+                                      caf::reacts_to<RankAddress>, caf::reacts_to<runtime::AbortEpochs>,
+                                      caf::reacts_to<runtime::StepPlan>, caf::reacts_to<Drill>>;
+
+using NodeHandle = caf::typed_actor<caf::reacts_to<runtime::StartWorker>, caf::reacts_to<runtime::KillWorker>,
+                                    caf::reacts_to<End>>;
+
+// ReplicaSupervisor -> Scheduler: all ranks have met.
+struct BeginEpoch {
+  Epoch epoch = 0;
+  std::vector<KvBlockManagerHandle> blocks;  // by group
+  std::vector<WorkerHandle> workers;         // by rank
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, BeginEpoch& x) {
+  return f(x.epoch, x.blocks, x.workers);
+}
 
 using SchedulerHandle =
     caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<PauseSequence>, caf::reacts_to<ResumeSequence>,
                      caf::reacts_to<CancelSequence>, caf::reacts_to<runtime::StepResult>,
-                     caf::replies_to<StopEpoch>::with<EpochStopped>,
-                     // The epoch begins with these: a block manager a group, a worker a rank.
-                     caf::reacts_to<Epoch, std::vector<KvBlockManagerHandle>, std::vector<WorkerHandle>>,
-                     caf::reacts_to<Drill>>;
+                     caf::replies_to<runtime::StopEpoch>::with<runtime::EpochStopped>,
+                     caf::reacts_to<BeginEpoch>, caf::reacts_to<Drill>>;
 
-// A scheduler comes when the one before is gone.
+// ReplicaSupervisor -> RequestSupervisor -> all requests: this is the scheduler from now on; the one before is gone.
+struct NewScheduler {
+  SchedulerHandle scheduler;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, NewScheduler& x) {
+  return f(x.scheduler);
+}
+
 using RequestHandle =
     caf::typed_actor<caf::reacts_to<TokenReady>, caf::reacts_to<Refused>, caf::reacts_to<Interrupted>,
-                     caf::reacts_to<SchedulerHandle>, caf::reacts_to<GiveUp>, caf::reacts_to<Credit>,
+                     caf::reacts_to<NewScheduler>, caf::reacts_to<GiveUp>, caf::reacts_to<Credit>,
                      caf::reacts_to<CancelRequest>>;
 
-// ok: end all workers.
-using NodeHandle =
-    caf::typed_actor<caf::reacts_to<StartWorker>, caf::reacts_to<KillWorker>, caf::reacts_to<caf::ok_atom>>;
-
-// Epoch: to itself, when something in it is due. ok: end all parts.
-using ReplicaSupervisorHandle =
-    caf::typed_actor<caf::replies_to<NodeArrived, NodeHandle>::with<NodeWelcome>,
-                     caf::reacts_to<WorkerArrived, WorkerHandle>, caf::reacts_to<WorkerExited>,
-                     caf::reacts_to<WorkerHangs>, caf::reacts_to<NodeTicks>, caf::reacts_to<RankAddress>,
-                     caf::reacts_to<StepFailed>, caf::reacts_to<ExpertLoad>, caf::reacts_to<PlaceExpert>,
-                     caf::reacts_to<Drill>, caf::reacts_to<Epoch>, caf::reacts_to<StartWorker>,
-                     caf::reacts_to<caf::ok_atom>>;
-
-// A request was born, and this is where its end must be told. A scheduler, or its end, is told to all
-// requests. ok: end all requests.
+// A request was born, and this is where its end must be told, whatever happens to it.
 class TerminalOnce;
-using EdgeHandle =
-    caf::typed_actor<caf::reacts_to<RequestHandle, std::shared_ptr<TerminalOnce>>,
-                     caf::reacts_to<SchedulerHandle>, caf::reacts_to<GiveUp>, caf::reacts_to<caf::ok_atom>>;
+struct RequestBorn {
+  RequestHandle request;
+  std::shared_ptr<TerminalOnce> sink;
+};
+using RequestSupervisorHandle = caf::typed_actor<caf::reacts_to<RequestBorn>, caf::reacts_to<NewScheduler>,
+                                                 caf::reacts_to<GiveUp>, caf::reacts_to<End>>;
+
+// A node or a worker shows itself, again whenever its link was cut.
+struct NodeIntroduced {
+  runtime::NodeArrived arrived;
+  NodeHandle node;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, NodeIntroduced& x) {
+  return f(x.arrived, x.node);
+}
+struct WorkerIntroduced {
+  runtime::WorkerArrived arrived;
+  WorkerHandle worker;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, WorkerIntroduced& x) {
+  return f(x.arrived, x.worker);
+}
+
+using ReplicaSupervisorHandle = caf::typed_actor<
+    caf::replies_to<NodeIntroduced>::with<runtime::NodeWelcome>, caf::reacts_to<WorkerIntroduced>,
+    caf::reacts_to<runtime::WorkerExited>, caf::reacts_to<runtime::WorkerHangs>,
+    caf::reacts_to<runtime::NodeTicks>, caf::reacts_to<runtime::ModelLoaded>,
+    caf::reacts_to<runtime::LoadFailed>, caf::reacts_to<runtime::Joined>, caf::reacts_to<runtime::JoinFailed>,
+    caf::reacts_to<runtime::StepFailed>, caf::reacts_to<runtime::EpochStopped>,
+    caf::reacts_to<runtime::PlaceExpert>, caf::reacts_to<RankAddress>, caf::reacts_to<ExpertLoad>,
+    caf::reacts_to<Drill>, caf::reacts_to<Due>, caf::reacts_to<End>>;
+
+// Names under which messages cross process borders.
+template <class Config>
+void add_messages(Config& config) {
+#define TROUPE_MESSAGE(type) config.template add_message_type<type>("troupe::" #type)
+  TROUPE_MESSAGE(actors::Submit);
+  TROUPE_MESSAGE(actors::Refused);
+  TROUPE_MESSAGE(runtime::BlockRequest);
+  TROUPE_MESSAGE(runtime::BlockReply);
+  TROUPE_MESSAGE(runtime::StepPlan);
+  TROUPE_MESSAGE(runtime::StepResult);
+  TROUPE_MESSAGE(actors::TokenReady);
+  TROUPE_MESSAGE(actors::Credit);
+  TROUPE_MESSAGE(actors::PauseSequence);
+  TROUPE_MESSAGE(actors::ResumeSequence);
+  TROUPE_MESSAGE(actors::CancelRequest);
+  TROUPE_MESSAGE(actors::CancelSequence);
+  TROUPE_MESSAGE(actors::Interrupted);
+  TROUPE_MESSAGE(runtime::NodeTicks);
+  TROUPE_MESSAGE(runtime::WorkerExited);
+  TROUPE_MESSAGE(runtime::WorkerHangs);
+  TROUPE_MESSAGE(runtime::NodeWelcome);
+  TROUPE_MESSAGE(runtime::StartWorker);
+  TROUPE_MESSAGE(runtime::KillWorker);
+  TROUPE_MESSAGE(runtime::ModelLoaded);
+  TROUPE_MESSAGE(runtime::LoadFailed);
+  TROUPE_MESSAGE(runtime::Joined);
+  TROUPE_MESSAGE(runtime::JoinFailed);
+  TROUPE_MESSAGE(runtime::StepFailed);
+  TROUPE_MESSAGE(runtime::AbortEpochs);
+  TROUPE_MESSAGE(runtime::StopEpoch);
+  TROUPE_MESSAGE(runtime::EpochStopped);
+  TROUPE_MESSAGE(runtime::VoidBlocks);
+  TROUPE_MESSAGE(runtime::PlaceExpert);
+  TROUPE_MESSAGE(actors::NodeIntroduced);
+  TROUPE_MESSAGE(actors::WorkerIntroduced);
+  TROUPE_MESSAGE(actors::BeginEpoch);
+  TROUPE_MESSAGE(actors::NewScheduler);
+  TROUPE_MESSAGE(actors::LoadModel);
+  TROUPE_MESSAGE(actors::JoinEpoch);
+  TROUPE_MESSAGE(actors::RankAddress);
+  TROUPE_MESSAGE(actors::GiveUp);
+  TROUPE_MESSAGE(actors::ExpertLoad);
+  TROUPE_MESSAGE(actors::Drill);
+  TROUPE_MESSAGE(actors::Due);
+  TROUPE_MESSAGE(actors::End);
+#undef TROUPE_MESSAGE
+}
 
 }  // namespace troupe::actors
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<troupe::actors::TerminalOnce>)  // never leaves its process
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::RequestBorn)  // never leaves its process

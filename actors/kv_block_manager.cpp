@@ -15,7 +15,7 @@ KvBlockManagerHandle::behavior_type kv_block_manager(
         state.metrics->blocks(state.group, state.pool->usage());
         return reply;
       },
-      [self](const VoidBlocks& order) {
+      [self](const runtime::VoidBlocks& order) {
         auto& state = self->state;
         state.pool->reset(order.generation);
         state.metrics->blocks(state.group, state.pool->usage());

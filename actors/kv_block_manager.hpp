@@ -16,8 +16,8 @@ struct KvBlockManagerState {
 
 struct KvBlockManagerSettings {
   std::int32_t blocks = 0;
-  std::int32_t block_size = 16;
-  bool prefix_caching = true;
+  std::int32_t block_size = 0;
+  bool prefix_caching = false;
   GroupId group = 0;
   std::uint64_t generation = 0;  // of the cache: the epoch that it began with
   std::shared_ptr<Metrics> metrics;

@@ -11,37 +11,28 @@ namespace {
 
 using Self = NodeActor::stateful_pointer<NodeState>;
 using LocalSelf = NodeHandle::stateful_pointer<LocalNodeState>;
-using Seen = runtime::WorkerEvents::Seen;
+using runtime::WorkerSeen;
 
 runtime::WorkerEvents events_to(const NodeActor& node) {
-  return {.exited =
-              [node](const Seen& seen, const std::string& how) {
-                caf::anon_send(node, WorkerExited{seen.life.rank, seen.life.incarnation, how,
-                                                  milliseconds(seen.silence), seen.tick});
-              },
-          .hangs =
-              [node](const Seen& seen, runtime::Hang hang) {
-                caf::anon_send(node, WorkerHangs{seen.life.rank, seen.life.incarnation, hang,
-                                                 milliseconds(seen.silence), seen.tick});
-              },
-          .ticks =
-              [node](const std::vector<Seen>& all) {
-                NodeTicks ticks;
-                for (const Seen& seen : all)
-                  ticks.workers.push_back({seen.life.rank, seen.life.incarnation, milliseconds(seen.silence),
-                                           milliseconds(seen.waited), seen.tick});
-                caf::anon_send(node, std::move(ticks));
-              }};
+  return {
+      .exited =
+          [node](const WorkerSeen& seen, const std::string& how) {
+            caf::anon_send(node, runtime::WorkerExited{seen, how});
+          },
+      .hangs =
+          [node](const WorkerSeen& seen, runtime::Hang hang) {
+            caf::anon_send(node, runtime::WorkerHangs{seen, hang});
+          },
+      .ticks = [node](const std::vector<WorkerSeen>& all) { caf::anon_send(node, runtime::NodeTicks{all}); }};
 }
 
-void start(Self self, const StartWorker& order) {
+void start(Self self, const runtime::StartWorker& order) {
   const auto& settings = self->state.settings;
   runtime::WorkerOrder worker = settings.order;
-  worker.rank = order.rank;
-  worker.incarnation = order.incarnation;
+  worker.life = order.life;
   worker.threads = settings.threads.value_or(
       std::max(1, usable_cpus() / (settings.nodes_here * std::max(1, order.ranks_of_node))));
-  worker.hang_limit_ms = order.hang_limit_ms;
+  worker.hang_limit = order.hang_limit;
   self->state.processes->start(worker);
 }
 
@@ -49,12 +40,11 @@ void start(Self self, const StartWorker& order) {
 void introduce(Self self, const ReplicaSupervisorHandle& supervisor) {
   auto& state = self->state;
   state.supervisor = supervisor;
-  NodeArrived arrived{state.index, {}, runtime::build_id()};
-  for (const Seen& seen : state.processes->living())
-    arrived.workers.push_back({seen.life.rank, seen.life.incarnation, seen.pid});
-  self->request(supervisor, caf::infinite, arrived, caf::actor_cast<NodeHandle>(self))
+  runtime::NodeArrived arrived{state.index, {}, build_id()};
+  for (const WorkerSeen& seen : state.processes->living()) arrived.workers.push_back(seen.life);
+  self->request(supervisor, caf::infinite, NodeIntroduced{arrived, caf::actor_cast<NodeHandle>(self)})
       .then(
-          [self](const NodeWelcome& welcome) {
+          [self](const runtime::NodeWelcome& welcome) {
             if (welcome.node < 0) {
               log_event(LogLevel::error, "node_refused", {{"reason", welcome.refusal}});
               return self->quit(caf::make_error(caf::sec::invalid_argument, welcome.refusal));
@@ -74,50 +64,46 @@ NodeActor::behavior_type node(Self self, NodeSettings settings) {
       std::vector<std::string>{"troupe", "worker"}, state.settings.identity.memory_files(), events_to(self));
   self->set_exit_handler([self](const caf::exit_msg& exit) { self->quit(exit.reason); });
   return {
-      [self](const StartWorker& order) { start(self, order); },
-      [self](const KillWorker& order) {
-        self->state.processes->kill({order.rank, order.incarnation});
-      },
-      [self](caf::ok_atom) {
+      [self](const runtime::StartWorker& order) { start(self, order); },
+      [self](const runtime::KillWorker& order) { self->state.processes->kill(order.life); },
+      [self](const End&) {
         self->state.processes.reset();
         self->quit(caf::exit_reason::user_shutdown);
       },
-      [self](const WorkerExited& exited) { self->send(self->state.supervisor, exited); },
-      [self](const WorkerHangs& hangs) { self->send(self->state.supervisor, hangs); },
-      [self](const NodeTicks& ticks) { self->send(self->state.supervisor, ticks); },
-      [self](const ReplicaSupervisorHandle& supervisor) { introduce(self, supervisor); },
+      [self](const runtime::WorkerExited& exited) { self->send(self->state.supervisor, exited); },
+      [self](const runtime::WorkerHangs& hangs) { self->send(self->state.supervisor, hangs); },
+      [self](const runtime::NodeTicks& ticks) { self->send(self->state.supervisor, ticks); },
+      [self](const SupervisorFound& found) { introduce(self, found.supervisor); },
   };
 }
 
 NodeHandle::behavior_type local_node(LocalSelf self, ReplicaSupervisorHandle supervisor,
-                                     WorkerOptions options) {
+                                     SpawnWorker spawn_worker) {
   auto& state = self->state;
   state.supervisor = std::move(supervisor);
-  state.options = options;
+  state.spawn_worker = std::move(spawn_worker);
   self->set_down_handler([self](const caf::down_msg& down) {
     auto& state = self->state;
     if (!state.worker || down.source != state.worker.address()) return;
     state.worker = WorkerHandle{};
-    self->send(
-        state.supervisor,
-        WorkerExited{state.life.rank, state.life.incarnation, self->system().render(down.reason), 0, {}});
+    self->send(state.supervisor,
+               runtime::WorkerExited{{.life = state.life, .tick = {}}, self->system().render(down.reason)});
   });
-  caf::anon_send(state.supervisor, NodeArrived{0, {}, ""},
-                 NodeHandle(self));  // its place and build are clear
+  // Its place and its build are clear.
+  caf::anon_send(state.supervisor, NodeIntroduced{{0, {}, ""}, NodeHandle(self)});
   return {
-      [self](const StartWorker& order) {
+      [self](const runtime::StartWorker& order) {
         auto& state = self->state;
-        state.life = {order.rank, order.incarnation, getpid()};
-        state.worker = self->spawn<caf::monitored>(worker, state.options);
-        self->send(state.supervisor, WorkerArrived{order.rank, order.incarnation, state.life.pid},
-                   state.worker);
+        state.life = order.life;
+        state.worker = state.spawn_worker(self->system());
+        self->monitor(state.worker);
+        self->send(state.supervisor, WorkerIntroduced{{order.life, getpid()}, state.worker});
       },
-      [self](const KillWorker& order) {
+      [self](const runtime::KillWorker& order) {
         auto& state = self->state;
-        if (state.worker && state.life.incarnation == order.incarnation)
-          self->send_exit(state.worker, caf::exit_reason::kill);
+        if (state.worker && state.life == order.life) self->send_exit(state.worker, caf::exit_reason::kill);
       },
-      [self](caf::ok_atom) {
+      [self](const End&) {
         if (self->state.worker) self->send_exit(self->state.worker, caf::exit_reason::user_shutdown);
         self->quit(caf::exit_reason::user_shutdown);
       },

@@ -8,13 +8,18 @@
 
 namespace troupe::actors {
 
-// What a node understands besides orders: what its watch saw, and who the supervisor is now (again after the
-// link was cut).
-using NodeActor = NodeHandle::extend<caf::reacts_to<WorkerExited>, caf::reacts_to<WorkerHangs>,
-                                     caf::reacts_to<NodeTicks>, caf::reacts_to<ReplicaSupervisorHandle>>;
+// Who the supervisor is now: at first, and again after the link was cut.
+struct SupervisorFound {
+  ReplicaSupervisorHandle supervisor;
+};
+
+// What a node understands besides orders: that, and what its watch saw.
+using NodeActor =
+    NodeHandle::extend<caf::reacts_to<runtime::WorkerExited>, caf::reacts_to<runtime::WorkerHangs>,
+                       caf::reacts_to<runtime::NodeTicks>, caf::reacts_to<SupervisorFound>>;
 
 struct NodeSettings {
-  runtime::WorkerOrder order;  // but for rank, incarnation, threads and hang_limit_ms
+  runtime::WorkerOrder order;  // but for its life, threads and hang_limit
   std::optional<int> threads;  // of each worker; unset: an equal share of the CPUs
   int nodes_here = 1;          // that share this host's CPUs
   TlsIdentity identity;
@@ -31,15 +36,21 @@ struct NodeState {
 
 NodeActor::behavior_type node(NodeActor::stateful_pointer<NodeState> self, NodeSettings settings);
 
+// How the worker of this process is made, its compute actor with it.
+using SpawnWorker = std::function<WorkerHandle(caf::actor_system&)>;
+
 struct LocalNodeState {
   static inline const char* name = "local_node";
-  WorkerOptions options;  // first: CAF would make a state that begins with a handle from the actor itself
+  SpawnWorker spawn_worker;
   ReplicaSupervisorHandle supervisor;
   WorkerHandle worker;
-  LivingWorker life;
+  runtime::WorkerLife life;
 };
 
 NodeHandle::behavior_type local_node(NodeHandle::stateful_pointer<LocalNodeState> self,
-                                     ReplicaSupervisorHandle supervisor, WorkerOptions options);
+                                     ReplicaSupervisorHandle supervisor, SpawnWorker spawn_worker);
 
 }  // namespace troupe::actors
+
+// Never leaves its process.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::SupervisorFound)

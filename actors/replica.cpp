@@ -3,10 +3,14 @@
 #include <algorithm>
 
 #include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "runtime/base/build_id.hpp"
+#include "transport/expert_placement.hpp"
 
 namespace troupe::actors {
 namespace {
+
+using runtime::ReplicaState;
 
 class RunningGeneration final : public Generation {
  public:
@@ -33,18 +37,19 @@ std::unique_ptr<caf::actor_system_config> make_config(const ReplicaOptions& opti
 
 }  // namespace
 
-Replica::Replica(ReplicaOptions options)
-    : options_(std::move(options)),
+Replica::Replica(const config::Settings& settings, ReplicaOptions options)
+    : deployment_(settings),
+      options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
       config_(make_config(options_)),
       system_(std::make_unique<caf::actor_system>(*config_)) {
   context_->text = options_.text;
   context_->metrics = metrics_;
-  context_->parse_reasoning = options_.parse_reasoning;
-  context_->parse_tool_calls = options_.parse_tool_calls;
-  context_->max_choices = std::size_t(options_.scheduler.max_waiting);
-  context_->max_model_len = options_.scheduler.max_model_len;
-  edge_ = system_->spawn(edge_actor, metrics_);
+  context_->parse_reasoning = deployment_.reasoning_parser != "none";
+  context_->parse_tool_calls = deployment_.tool_call_parser != "none";
+  context_->max_choices = std::size_t(deployment_.scheduler.max_waiting);
+  context_->max_model_len = options_.info.max_model_len;
+  requests_ = system_->spawn(request_supervisor, metrics_);
   supervisor_ = system_->spawn(replica_supervisor, supervisor_settings());
   try {
     start_node();
@@ -56,36 +61,39 @@ Replica::Replica(ReplicaOptions options)
 
 ReplicaSettings Replica::supervisor_settings() const {
   const auto& plan = options_.sharding;
+  runtime::SchedulerLimits limits = deployment_.scheduler;
+  limits.max_model_len = options_.info.max_model_len;
   ReplicaSettings settings;
-  settings.model = {.checkpoint = options_.checkpoint,
-                    .tensor_parallel = plan.tensor_parallel,
-                    .data_parallel = plan.data_parallel,
-                    .expert_parallel = plan.expert_parallel,
-                    .virtual_shards = plan.virtual_shards,
-                    .max_tokens = options_.scheduler.max_num_batched_tokens,
-                    .max_logit_rows = options_.scheduler.max_num_seqs,
-                    .max_positions = options_.scheduler.max_model_len,
-                    .blocks = options_.blocks,
-                    .block_size = options_.scheduler.block_size};
+  settings.membership = {
+      .tensor_parallel = plan.tensor_parallel,
+      .data_parallel = plan.data_parallel,
+      .build = {},
+      .spread_experts = transport::ExpertPlacement::spread(options_.experts, plan.ranks()).holders,
+      .restarts = {.max_consecutive_restarts = deployment_.max_restarts},
+      .hang_limit = deployment_.hang_timeout};
   if (options_.processes) {
-    settings.nodes = options_.processes->nodes;
-    settings.build = runtime::build_id();
+    settings.membership.nodes = deployment_.nodes;
+    settings.membership.build = build_id();
   }
-  settings.experts = options_.experts;
-  settings.scheduler = {options_.scheduler, options_.policy, plan.data_parallel, 0, metrics_};
-  settings.blocks = {options_.blocks, options_.scheduler.block_size, options_.scheduler.prefix_caching, 0, 0,
-                     metrics_};
-  settings.restarts = options_.restarts;
-  settings.hang_limit = options_.hang_limit;
+  settings.model = {.life = {},
+                    .checkpoint = options_.checkpoint,
+                    .sharding = plan,
+                    .limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len},
+                    .cache = {options_.blocks, limits.block_size}};
+  settings.scheduler = {limits, deployment_.scheduling_policy, plan.data_parallel, 0, metrics_};
+  settings.blocks = {options_.blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics_};
   settings.status = status_;
   settings.metrics = metrics_;
-  settings.edge = edge_;
+  settings.requests = requests_;
   return settings;
 }
 
 void Replica::start_node() {
   if (!options_.processes) {
-    node_ = system_->spawn(local_node, supervisor_, WorkerOptions{options_.threads, "", &ticks_, &progress_});
+    const WorkerOptions options{deployment_.compute_threads(), "", &ticks_, &progress_};
+    node_ = system_->spawn(local_node, supervisor_, [options](caf::actor_system& system) {
+      return system.spawn(worker, options, system.spawn<caf::detached>(compute, options));
+    });
     return;
   }
   auto& processes = *options_.processes;
@@ -95,7 +103,7 @@ void Replica::start_node() {
   if (processes.door_opened) processes.door_opened(order.port);
   const auto here = system_->spawn(node, processes.node);
   node_ = here;
-  caf::anon_send(here, supervisor_);
+  caf::anon_send(here, SupervisorFound{supervisor_});
 }
 
 Replica::~Replica() {
@@ -105,42 +113,48 @@ Replica::~Replica() {
 
 void Replica::end() {
   progress_.stop = true;
-  caf::anon_send(edge_, caf::ok_atom::value);
-  caf::anon_send(supervisor_, caf::ok_atom::value);
-  if (node_) caf::anon_send(node_, caf::ok_atom::value);  // the supervisor may not have met it yet
+  caf::anon_send(requests_, End{});
+  caf::anon_send(supervisor_, End{});
+  if (node_) caf::anon_send(node_, End{});  // the supervisor may not have met it yet
 }
 
 std::unique_ptr<Generation> Replica::generate(GenerationRequest request,
                                               std::shared_ptr<GenerationSink> sink) {
-  if (status_->state == ReplicaStatus::State::failed || status_->state == ReplicaStatus::State::loading) {
+  if (!ready()) {
     sink->on_failure({RefusalKind::unavailable, "The model is not ready.", "", "not_ready"});
     return std::make_unique<NoGeneration>();
   }
   auto once = std::make_shared<TerminalOnce>(std::move(sink));
   const auto born = system_->spawn(actors::request, std::move(request), context_, once);
-  caf::anon_send(edge_, born, once);
+  caf::anon_send(requests_, RequestBorn{born, once});
   return std::make_unique<RunningGeneration>(born);
 }
 
 bool Replica::ready() const {
-  const auto state = status_->state.load();
-  return state == ReplicaStatus::State::serving || state == ReplicaStatus::State::recovering;
+  const ReplicaState state = status_->state();
+  return state == ReplicaState::serving || state == ReplicaState::recovering;
 }
 
 bool Replica::healthy() const {
-  return status_->state != ReplicaStatus::State::failed;
+  return status_->state() != ReplicaState::failed;
 }
 
 bool Replica::failed_to_start() const {
-  return !healthy() && !status_->has_served;
+  return !healthy() && !status_->has_served();
+}
+
+std::uint64_t Replica::loaded_bytes() const {
+  if (!options_.processes) return progress_.done;
+  std::uint64_t bytes = 0;
+  for (const runtime::RankView& rank : status_->view().ranks) bytes += rank.loaded_bytes;
+  return bytes;
 }
 
 std::vector<StartupPhase> Replica::startup() const {
   const bool loaded = ready();
-  const std::uint64_t bytes = options_.processes ? status_->loaded_bytes.load() : progress_.done.load();
   // Ranks read some weights more than once in all, so the end is only known from the checkpoint's size.
   return {{"opening_checkpoint", "done", 0, 0},
-          {"loading_weights", loaded ? "done" : "running", std::min(bytes, options_.weight_bytes),
+          {"loading_weights", loaded ? "done" : "running", std::min(loaded_bytes(), options_.weight_bytes),
            options_.weight_bytes},
           {"ready", loaded ? "done" : "pending", 0, 0}};
 }
@@ -151,9 +165,8 @@ StepId Replica::step_in(Epoch epoch) const {
   return tick.epoch == epoch ? tick.step : 0;
 }
 
-ReplicaView Replica::replica() const {
-  ReplicaView view = status_->view();
-  view.state = to_string(status_->state.load());
+runtime::ReplicaView Replica::replica() const {
+  runtime::ReplicaView view = status_->view();
   if (!options_.processes && !view.ranks.empty()) view.ranks.front().step = step_in(view.epoch);
   return view;
 }
@@ -187,7 +200,7 @@ Expected<void> Replica::place_expert(std::int32_t expert, std::vector<std::int32
     return refuse(
         "name one or more different ranks from 0 to " + std::to_string(options_.sharding.ranks() - 1),
         "ranks");
-  caf::anon_send(supervisor_, PlaceExpert{expert, std::move(ranks)});
+  caf::anon_send(supervisor_, runtime::PlaceExpert{expert, std::move(ranks)});
   return {};
 }
 

@@ -1,31 +1,26 @@
 // The replica, as its first node sees it: owns the actor system and shows it to the HTTP edge as a Service.
 #pragma once
 
-#include "actors/edge_actor.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
+#include "actors/request_supervisor.hpp"
 #include "actors/service.hpp"
+#include "config/settings.hpp"
 
 namespace troupe::actors {
 
+// What a replica needs besides the settings: the model that it serves, and where.
 struct ReplicaOptions {
   std::string checkpoint;  // folder
   std::uint64_t weight_bytes = 0;
   std::int32_t experts = 0;  // of the model
   std::shared_ptr<const model::TextModel> text;
   ModelInfo info;
-  std::string policy = "decode_first";
-  runtime::SchedulerLimits scheduler;
-  std::int32_t blocks = 0;                               // of each attention group
-  model::ShardingPlan sharding;                          // but for the rank
-  bool parse_reasoning = true, parse_tool_calls = true;  // where the tokenizer has the markers
-  runtime::RestartPolicy::Limits restarts;
-  std::chrono::milliseconds hang_limit{400};
-  int threads = 1;  // of a rank in this process
+  std::int32_t blocks = 0;       // of each attention group
+  model::ShardingPlan sharding;  // but for the rank
 
   // Workers as processes, on this node and others. Unset: one rank, in this process.
   struct Processes {
-    std::int32_t nodes = 1;
     NodeSettings node;  // order.host and order.port: where to listen; port 0: any free one
     // Called with the port once the door is open, before the first worker starts.
     std::function<void(std::uint16_t port)> door_opened;
@@ -35,9 +30,9 @@ struct ReplicaOptions {
 
 class Replica final : public Service {
  public:
-  // Starts all actors; weights are read behind the caller's back, see ready(). Throws Error when the door of
-  // the replica cannot be opened.
-  explicit Replica(ReplicaOptions options);
+  // Starts all actors; weights are read behind the caller's back, see ready(). settings: outlive this. Throws
+  // Error when the door of the replica cannot be opened.
+  Replica(const config::Settings& settings, ReplicaOptions options);
   ~Replica() override;  // ends every stream, waits for all actors
 
   std::unique_ptr<Generation> generate(GenerationRequest request,
@@ -48,7 +43,7 @@ class Replica final : public Service {
   bool failed_to_start() const;  // it has given up, and never served
   std::vector<StartupPhase> startup() const override;
   std::string metrics_text() const override { return metrics_->text(); }
-  ReplicaView replica() const override;
+  runtime::ReplicaView replica() const override;
   Expected<void> drill(const Drill& drill) override;
   Expected<void> place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) override;
 
@@ -57,7 +52,9 @@ class Replica final : public Service {
   void start_node();
   void end();  // of all actors, soon
   StepId step_in(Epoch epoch) const;
+  std::uint64_t loaded_bytes() const;
 
+  const config::Settings& deployment_;
   ReplicaOptions options_;
   TickBoard ticks_;  // of the rank in this process, as is:
   model::Progress progress_;
@@ -66,7 +63,7 @@ class Replica final : public Service {
   std::shared_ptr<RequestContext> context_ = std::make_shared<RequestContext>();
   std::unique_ptr<caf::actor_system_config> config_;
   std::unique_ptr<caf::actor_system> system_;
-  EdgeHandle edge_;
+  RequestSupervisorHandle requests_;
   ReplicaSupervisorHandle supervisor_;
   NodeHandle node_;
 };

@@ -153,7 +153,7 @@ void take_token(Self self, const TokenReady& ready) {
         "tokens of a sequence come in order, each once");
   if (choice->last_token == TimePoint{}) {
     // A prompt counts once, however many choices it has.
-    if (choice->pending.choice % state.request.n == 0) state.usage.cached_tokens += ready.cached_tokens;
+    if (choice->pending.choice % state.request.n == 0) state.usage.cached_tokens += committed.cached_tokens;
     if (state.request.echo) choice->pending.content = echo_of(state, *choice);
   }
   time_token(state, *choice);
@@ -222,7 +222,7 @@ RequestHandle::behavior_type request(Self self, GenerationRequest request,
       [self](const Interrupted& interrupted) {
         if (Choice* choice = find_running(self->state, interrupted.sequence)) replay(self, *choice);
       },
-      [self](const SchedulerHandle& scheduler) { use_scheduler(self, scheduler); },
+      [self](const NewScheduler& message) { use_scheduler(self, message.scheduler); },
       [self](const GiveUp& message) {
         if (self->state.sink->fail(message.why)) leave(self, "error");
       },

@@ -11,6 +11,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/ids.hpp"
+#include "runtime/recovery/replica_view.hpp"
 #include "runtime/scheduling/step.hpp"
 
 namespace troupe::actors {
@@ -109,32 +110,6 @@ struct ModelInfo {
   std::int64_t created = 0;  // Unix seconds
 };
 
-// One rank, as the supervisor sees it.
-struct RankView {
-  std::int32_t rank = 0, node = 0;
-  std::int64_t pid = 0;        // of its process, on its node
-  std::string state;           // of ReplicaSupervisorState::Rank::State, such as "loading" or "cut_off"
-  StepId step = 0;             // the last one begun in this epoch; 0: none
-  std::uint64_t restarts = 0;  // since the replica began
-};
-
-struct FaultView {
-  std::optional<std::int32_t> rank;       // the culprit's, if it is known
-  std::string kind;                       // "exited", "hung", ...
-  StepId step = 0;                        // the last one begun
-  std::optional<std::int32_t> layer;      // unset: outside the layers
-  std::optional<std::string> collective;  // "all_reduce", ...; unset: in none
-  double detected_ms = 0;                 // from the fault, or from the last sign of life, to its detection
-  std::optional<double> recovered_ms;     // from the detection until serving again; unset: not yet
-};
-
-struct ReplicaView {
-  Epoch epoch = 0;
-  std::string state;  // "loading", "serving", "recovering" or "failed"
-  std::vector<RankView> ranks;
-  std::optional<FaultView> last_fault;
-};
-
 // A fault that an operator asks for, to see the replica recover.
 struct Drill {
   enum class Kind {
@@ -162,7 +137,7 @@ class Service {
   virtual std::vector<StartupPhase> startup() const = 0;
   virtual std::string metrics_text() const = 0;  // Prometheus exposition format
 
-  virtual ReplicaView replica() const = 0;
+  virtual runtime::ReplicaView replica() const = 0;
   // Orders of an operator. They return once the order is on its way, or say why it cannot be carried out.
   virtual Expected<void> drill(const Drill& drill) = 0;
   // From the next epoch on, these ranks (distinct, at least one) hold the expert.

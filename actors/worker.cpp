@@ -8,14 +8,13 @@ namespace {
 
 using Self = WorkerHandle::stateful_pointer<WorkerState>;
 
-caf::result<Joined> join(Self self, const JoinEpoch& order) {
+void join(Self self, const JoinEpoch& order) {
   auto& state = self->state;
-  if (!state.sharding || (state.link && state.link->epoch() >= order.epoch))
-    return caf::make_error(caf::sec::invalid_argument, "an epoch that is over, or no weights");
+  if (!state.model || (state.link && state.link->epoch() >= order.epoch)) return;  // it is over, or nonsense
   if (state.link) state.link->abort();
   runtime::EpochLinkOptions options;
   options.epoch = order.epoch;
-  options.sharding = *state.sharding;
+  options.sharding = state.model->sharding;
   options.network = state.options.network;
   options.secret = order.secret;
   options.ticks = state.options.ticks;
@@ -25,7 +24,20 @@ caf::result<Joined> join(Self self, const JoinEpoch& order) {
     caf::anon_send(supervisor, RankAddress{epoch, key, address});
   };
   state.link = std::make_shared<runtime::EpochLink>(std::move(options), std::move(publish));
-  return self->delegate(state.compute, order, state.link);
+  self->send(state.compute, JoinOrder{order, state.link, state.supervisor});
+}
+
+void load(Self self, const LoadModel& order) {
+  auto& state = self->state;
+  if (state.link) state.link->abort();  // a wait in it would keep the answer back
+  state.model = order;
+  self->send(state.compute, LoadOrder{order, state.supervisor});
+}
+
+void compute_step(Self self, const runtime::StepPlan& plan) {
+  auto& state = self->state;
+  const auto scheduler = caf::actor_cast<SchedulerHandle>(self->current_sender());
+  self->send(state.compute, StepOrder{plan, scheduler, state.supervisor, state.experts});
 }
 
 ExpertShardHandle spawn_experts(Self self) {
@@ -44,8 +56,8 @@ void on_down(Self self, const caf::down_msg& down) {
   }
 }
 
-// Orders come from the supervisor; after a cut link it has another handle.
-void obey(Self self) {
+// The supervisor's first word over a link: after a cut one, its handle from before leads nowhere.
+void heed(Self self) {
   auto& state = self->state;
   state.supervisor = caf::actor_cast<ReplicaSupervisorHandle>(self->current_sender());
   if (state.experts) {
@@ -57,12 +69,11 @@ void obey(Self self) {
 
 }  // namespace
 
-WorkerHandle::behavior_type worker(Self self, WorkerOptions options) {
+WorkerHandle::behavior_type worker(Self self, WorkerOptions options, ComputeHandle compute) {
   auto& state = self->state;
   state.options = std::move(options);
-  state.compute = state.options.own_thread
-                      ? self->spawn<caf::monitored + caf::detached>(compute, state.options)
-                      : self->spawn<caf::monitored>(compute, state.options);
+  state.compute = std::move(compute);
+  self->monitor(state.compute);
   self->set_down_handler([self](const caf::down_msg& down) { on_down(self, down); });
   self->set_exit_handler([self](const caf::exit_msg& exit) {
     auto& state = self->state;
@@ -73,25 +84,19 @@ WorkerHandle::behavior_type worker(Self self, WorkerOptions options) {
   });
   return {
       [self](const LoadModel& order) {
-        if (self->state.link) self->state.link->abort();  // a wait in it would keep the answer back
-        self->state.sharding = sharding_of(order);
-        return self->delegate(self->state.compute, order);
+        heed(self);
+        load(self, order);
       },
-      [self](const JoinEpoch& order) {
-        obey(self);
-        return join(self, order);
-      },
+      [self](const JoinEpoch& order) { join(self, order); },
       [self](const RankAddress& address) {
         const auto& link = self->state.link;
         if (link && link->epoch() == address.epoch) link->address_arrived(address.key, address.address);
       },
-      [self](const AbortEpochs& order) {
+      [self](const runtime::AbortEpochs& order) {
         const auto& link = self->state.link;
         if (link && link->epoch() < order.before) link->abort();
       },
-      [self](const runtime::StepPlan& plan) {
-        return self->delegate(self->state.compute, plan, self->state.supervisor, self->state.experts);
-      },
+      [self](const runtime::StepPlan& plan) { compute_step(self, plan); },
       [self](const Drill& drill) {
         if (drill.kind == Drill::Kind::crash_expert_shard)
           self->send(self->state.experts, drill);

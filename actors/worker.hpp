@@ -12,11 +12,13 @@ struct WorkerState {
   WorkerOptions options;
   ComputeHandle compute;
   ExpertShardHandle experts;
-  ReplicaSupervisorHandle supervisor;           // who gave the last order
-  std::shared_ptr<runtime::EpochLink> link;     // of the last epoch that was joined
-  std::optional<model::ShardingPlan> sharding;  // of the weights that are being, or have been, read
+  ReplicaSupervisorHandle supervisor;        // who had the model loaded last
+  std::shared_ptr<runtime::EpochLink> link;  // of the last epoch that was joined
+  std::optional<LoadModel> model;            // that is being, or has been, read
 };
 
-WorkerHandle::behavior_type worker(WorkerHandle::stateful_pointer<WorkerState> self, WorkerOptions options);
+// compute: spawned for this worker, which ends it; detached wherever ranks wait for each other.
+WorkerHandle::behavior_type worker(WorkerHandle::stateful_pointer<WorkerState> self, WorkerOptions options,
+                                   ComputeHandle compute);
 
 }  // namespace troupe::actors

@@ -22,10 +22,9 @@ find_package(MPI REQUIRED COMPONENTS CXX)
 
 # Debian ships no CMake config for CAF.
 find_path(CAF_INCLUDE caf/all.hpp REQUIRED)
-foreach(part core io openssl)
+foreach(part core io)
   find_library(CAF_${part} caf_${part} REQUIRED)
   add_library(CAF::${part} UNKNOWN IMPORTED)
   set_target_properties(CAF::${part} PROPERTIES IMPORTED_LOCATION ${CAF_${part}} INTERFACE_INCLUDE_DIRECTORIES ${CAF_INCLUDE})
 endforeach()
 target_link_libraries(CAF::io INTERFACE CAF::core)
-target_link_libraries(CAF::openssl INTERFACE CAF::io OpenSSL::SSL)

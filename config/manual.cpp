@@ -38,15 +38,16 @@ std::string entry(const Setting& setting) {
     help += ".";
   }
   const std::string value = toml_value(setting);
-  if (!value.empty() && !setting.flag_only)
+  const bool idle_switch = setting.flag_only && kind_of(setting) == Kind::boolean;  // it has no opposite
+  if (!value.empty() && !idle_switch)
     help += " Default: " + value + ".";
-  else if (!setting.unset.empty())
+  else if (!setting.unset.empty() && !setting.required)
     help += " Default: " + std::string(setting.unset) + ".";
   return std::string(section_indent, ' ') + flags_of(setting) + "\n" + wrapped(help, option_indent) + "\n";
 }
 
 std::string options(const Table& table) {
-  std::string text;
+  std::string text = table.empty() ? "OPTIONS\n" : "";
   std::string_view section;
   for (const Setting& each : table) {
     const std::string_view title = each.section.empty() ? "OPTIONS" : each.section;

@@ -14,9 +14,9 @@ struct Sources {
   std::span<const std::string> environment;  // "NAME=value"
 };
 
-// Sets the targets of the table. False if help was asked for; nothing is set then. Throws UsageError, and
-// Error if the settings file cannot be read. A table with a setting named "config" reads the file that it
-// names.
+// Sets the targets of the table. False if help was asked for; nothing is
+// set then. Throws UsageError, and Error if the settings file cannot be
+// read. A table with a setting named "config" reads the file that it names.
 bool read(Table& table, const Sources& sources);
 
 // All settings of a table as TOML, with who set each; secrets are hidden.

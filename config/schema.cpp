@@ -2,12 +2,13 @@
 #include <bit>
 
 #include "config/settings.hpp"
+#include "runtime/base/thread_pool.hpp"
 
 namespace troupe::config {
 namespace {
 
-// Upper ends of ranges; beyond them a value is a slip of the keyboard, and sums of them stay far from
-// overflow.
+// Upper ends of ranges; beyond them a value is a slip of
+// the keyboard, and sums of them stay far from overflow.
 constexpr std::int64_t most_tokens = 1 << 24;
 constexpr std::int64_t most_sequences = 1 << 16;
 constexpr std::int64_t most_ranks = 1024;
@@ -38,8 +39,7 @@ Table model_settings(Settings& s) {
        .target = &s.generation_config,
        .argument = "auto|none|FOLDER",
        .help = "Where sampling defaults come from: generation_config.json of the checkpoint, nowhere, or "
-               "that file "
-               "of another folder."},
+               "that file of another folder."},
       {.name = "reasoning-parser",
        .target = &s.reasoning_parser,
        .argument = "NAME",
@@ -53,21 +53,21 @@ Table model_settings(Settings& s) {
   };
 }
 
-Table scheduling_settings(Settings& s) {
+Table scheduling_settings(Settings& s, std::vector<std::string> policies) {
   return {
       {.name = "max-num-batched-tokens",
-       .target = &s.max_num_batched_tokens,
+       .target = &s.scheduler.max_num_batched_tokens,
        .argument = "TOKENS",
        .help =
            "Most tokens of an attention group that a step computes; longer prompts are computed in chunks.",
        .range = {1, most_tokens}},
       {.name = "max-num-seqs",
-       .target = &s.max_num_seqs,
+       .target = &s.scheduler.max_num_seqs,
        .argument = "N",
        .help = "Most sequences of an attention group that hold KV blocks at a time.",
        .range = {1, most_sequences}},
       {.name = "max-waiting",
-       .target = &s.max_waiting,
+       .target = &s.scheduler.max_waiting,
        .argument = "N",
        .help = "Most sequences that wait for their turn; a request beyond them is answered with status 503.",
        .range = {1, most_items}},
@@ -77,14 +77,14 @@ Table scheduling_settings(Settings& s) {
        .help =
            "Who runs in a step: fcfs serves in order of arrival, decode_first lets no prompt stall a running "
            "answer, priority goes by the request's priority, then by arrival.",
-       .choices = {"fcfs", "decode_first", "priority"}},
+       .choices = std::move(policies)},
   };
 }
 
 Table memory_settings(Settings& s) {
   return {
       {.name = "block-size",
-       .target = &s.block_size,
+       .target = &s.scheduler.block_size,
        .argument = "TOKENS",
        .help = "Tokens of a KV block.",
        .range = {1, 1024}},
@@ -92,8 +92,7 @@ Table memory_settings(Settings& s) {
        .target = &s.gpu_memory_utilization,
        .argument = "FRACTION",
        .help = "Part of the device's memory for weights and KV cache together. On a machine without GPU the "
-               "device "
-               "is the host, whose memory others need too: hence a default below the customary 0.9.",
+               "device is the host, whose memory others need too: hence a default below the customary 0.9.",
        .range = {0, 1, true}},
       {.name = "kv-cache-memory-bytes",
        .target = &s.kv_cache_memory_bytes,
@@ -103,7 +102,7 @@ Table memory_settings(Settings& s) {
        .unset = "what --gpu-memory-utilization leaves",
        .range = {1, most_bytes}},
       {.name = "enable-prefix-caching",
-       .target = &s.enable_prefix_caching,
+       .target = &s.scheduler.prefix_caching,
        .help = "Keep the KV blocks of finished requests for prompts that begin alike."},
   };
 }
@@ -114,8 +113,7 @@ Table parallelism_settings(Settings& s) {
        .target = &s.tensor_parallel_size,
        .argument = "N",
        .help = "Ranks of an attention group: they split its heads and dense layers. With more than one rank "
-               "in all, "
-               "each is a process of its own.",
+               "in all, each is a process of its own.",
        .short_flag = "-tp",
        .range = {1, most_ranks}},
       {.name = "data-parallel-size",
@@ -133,8 +131,7 @@ Table parallelism_settings(Settings& s) {
        .target = &s.virtual_shards,
        .argument = "N",
        .help = "Parts that long sums are made of, a power of two, at least the number of ranks. Results "
-               "depend on it, "
-               "and not on the number of ranks.",
+               "depend on it, and not on the number of ranks.",
        .range = {1, most_ranks}},
       {.name = "threads",
        .target = &s.threads,
@@ -163,13 +160,11 @@ Table link_settings(Settings& s) {
        .target = &s.control_host,
        .argument = "ADDRESS",
        .help = "Address of the first node, where workers and other nodes connect to. Any other than loopback "
-               "needs "
-               "certificates of the hosts, see troupe certs."},
+               "needs certificates of the hosts, see troupe certs."},
       {.name = "control-port",
        .target = &s.control_port,
        .argument = "PORT",
-       .help = "Port there. 0: any that is free.",
-       .range = {0, 65535}},
+       .help = "Port there. 0: any that is free."},
       {.name = "tensor-interface",
        .target = &s.tensor_interface,
        .argument = "NAME",
@@ -196,8 +191,7 @@ Table link_settings(Settings& s) {
        .target = &s.hang_timeout,
        .argument = "SECONDS",
        .help = "How long a worker may do nothing, although it could, before it is taken for hung and started "
-               "again. "
-               "A slow one is not hung.",
+               "again. A slow one is not hung.",
        .range = {0, 3600, true}},
   };
 }
@@ -223,10 +217,10 @@ Table other_settings(Settings& s) {
 
 }  // namespace
 
-Table schema(Settings& settings) {
+Table schema(Settings& settings, std::vector<std::string> policies) {
   Table table;
   append(table, model_settings(settings), "MODEL");
-  append(table, scheduling_settings(settings), "SCHEDULING");
+  append(table, scheduling_settings(settings, std::move(policies)), "SCHEDULING");
   append(table, memory_settings(settings), "MEMORY");
   append(table, parallelism_settings(settings), "PARALLELISM AND RECOVERY");
   append(table, link_settings(settings), "NODES");
@@ -251,6 +245,10 @@ Table select(Table table, const std::vector<std::string_view>& names) {
   return selected;
 }
 
+int Settings::compute_threads() const {
+  return threads ? *threads : usable_cpus();
+}
+
 bool is_loopback(const std::string& host) {
   return host.starts_with("127.") || host == "::1" || host == "localhost";
 }
@@ -261,7 +259,7 @@ void validate_links(const Settings& s) {
     throw UsageError("certificates are given in part", "--tls-ca, --tls-certificate, --tls-key",
                      "give all three or none");
   // A watch looks every 20 ms, several times within the limit.
-  constexpr Seconds shortest_hang_timeout{0.1};
+  constexpr std::chrono::milliseconds shortest_hang_timeout{100};
   if (s.hang_timeout < shortest_hang_timeout)
     throw UsageError("too short to tell a hang from a pause", "--hang-timeout", "give 0.1 or more");
 }
@@ -274,11 +272,10 @@ void validate_parallelism(const Settings& s) {
     if (!std::has_single_bit(std::uint64_t(value)))
       throw UsageError("'" + std::to_string(value) + "' is not a power of two", name,
                        "permitted: 1, 2, 4, ... " + std::to_string(most_ranks));
-  const std::int64_t ranks = s.tensor_parallel_size * s.data_parallel_size;
-  if (ranks % s.nodes != 0)
-    throw UsageError(
-        std::to_string(ranks) + " ranks cannot be spread evenly over " + std::to_string(s.nodes) + " nodes",
-        "--nodes", "choose a number of nodes that divides the ranks");
+  if (s.ranks() % s.nodes != 0)
+    throw UsageError(std::to_string(s.ranks()) + " ranks cannot be spread evenly over " +
+                         std::to_string(s.nodes) + " nodes",
+                     "--nodes", "choose a number of nodes that divides the ranks");
   if (is_loopback(s.control_host)) return;
   if (s.tls_ca.empty())
     throw UsageError("'" + s.control_host + "' is not loopback, and there are no certificates",
@@ -297,13 +294,14 @@ void validate(const Settings& s) {
   if (!std::has_single_bit(std::uint64_t(s.virtual_shards)))
     throw UsageError("'" + std::to_string(s.virtual_shards) + "' is not a power of two", "--virtual-shards",
                      "permitted: 1, 2, 4, ... " + std::to_string(most_ranks));
-  if (s.max_num_batched_tokens < s.max_num_seqs)
-    throw UsageError("'" + std::to_string(s.max_num_batched_tokens) +
-                         "' is fewer than --max-num-seqs, which is " + std::to_string(s.max_num_seqs),
+  if (s.scheduler.max_num_batched_tokens < s.scheduler.max_num_seqs)
+    throw UsageError("'" + std::to_string(s.scheduler.max_num_batched_tokens) +
+                         "' is fewer than --max-num-seqs, which is " +
+                         std::to_string(s.scheduler.max_num_seqs),
                      "--max-num-batched-tokens", "a step must have room for one token of every sequence");
   for (const std::string& name : s.served_model_name)
     if (name.empty()) throw UsageError("a name is empty", "--served-model-name");
-  for (const std::string& key : s.edge.api_key)
+  for (const std::string& key : s.edge.api_keys)
     if (key.empty()) throw UsageError("a key is empty", "--api-key", "leave it out to ask for none");
 }
 

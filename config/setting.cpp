@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <concepts>
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <utility>
 
 namespace troupe::config {
 namespace {
@@ -17,10 +20,28 @@ struct Plain<std::optional<T>> {
   using type = T;
 };
 
-// Calls visitor(target, kind tag of the plain type).
+// Calls visitor(target).
 template <class Visitor>
 auto visit_target(const Target& target, Visitor&& visitor) {
   return std::visit([&](auto* at) { return visitor(*at); }, target);
+}
+
+using Seconds = std::chrono::duration<double>;
+
+// What the setting and its target permit together.
+Range range_of(const Setting& setting) {
+  return visit_target(setting.target, [range = setting.range]<class T>(const T&) mutable {
+    using Value = typename Plain<T>::type;
+    if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool>) {
+      if (std::cmp_greater(range.high, std::numeric_limits<Value>::max()))
+        range.high = std::int64_t(std::numeric_limits<Value>::max());
+      if (std::cmp_less(range.low, std::numeric_limits<Value>::min()))
+        range.low = std::int64_t(std::numeric_limits<Value>::min());
+    } else if constexpr (std::is_same_v<Value, std::chrono::milliseconds>) {
+      range.high = std::min(range.high, std::chrono::floor<std::chrono::seconds>(Value::max()).count());
+    }
+    return range;
+  });
 }
 
 struct Reading {
@@ -37,7 +58,7 @@ struct Reading {
     return std::to_string(value) + (kind_of(setting) == Kind::seconds ? " seconds" : "");
   }
   std::string permitted() const {
-    const Range& range = setting.range;
+    const Range range = range_of(setting);
     const bool open_end = range.high == std::numeric_limits<std::int64_t>::max();
     std::string words = range.above_low ? "permitted: above " : "permitted: ";
     words += bound(range.low);
@@ -47,7 +68,7 @@ struct Reading {
 
   template <class Number>
   Number in_range(Number value) const {
-    const Range& range = setting.range;
+    const Range range = range_of(setting);
     // long double holds every int64 exactly.
     const auto wide = static_cast<long double>(value);
     if (wide < range.low || wide > range.high || (range.above_low && wide == range.low))
@@ -81,14 +102,23 @@ struct Reading {
     const auto& choices = setting.choices;
     if (!choices.empty() && std::find(choices.begin(), choices.end(), text) == choices.end()) {
       std::string known = "permitted:";
-      for (std::string_view each : choices) known.append(" ").append(each);
+      for (const std::string& each : choices) known.append(" ").append(each);
       wrong("is unknown", known);
     }
     out = text;
   }
-  void read(std::int64_t& out) const { out = in_range(number<std::int64_t>(text, "a whole number")); }
+  void read(std::integral auto& out) const {
+    out = static_cast<std::remove_reference_t<decltype(out)>>(
+        in_range(number<std::int64_t>(text, "a whole number")));
+  }
   void read(double& out) const { out = in_range(number<double>(text, "a number")); }
-  void read(Seconds& out) const { out = Seconds(in_range(number<double>(text, "a number of seconds"))); }
+  // To the millisecond: what is kept is what must be in range, so that a tiny timeout does not become none.
+  void read(std::chrono::milliseconds& out) const {
+    constexpr double thousand = 1000;
+    const double kept = std::round(number<double>(text, "a number of seconds") * thousand);
+    in_range(kept / thousand);
+    out = std::chrono::milliseconds(static_cast<std::int64_t>(kept));
+  }
   // Digits, then nothing or one of K, M, G, T (powers of 1024), perhaps followed by "iB" or "B".
   void read(ByteSize& out) const {
     std::string_view digits = text;
@@ -109,7 +139,7 @@ struct Reading {
     const auto count = number<std::int64_t>(digits, "a size in bytes, such as 512M or 4G");
     if (count < 0 || count > (std::numeric_limits<std::int64_t>::max() >> shift))
       wrong("is out of range", permitted());
-    out.bytes = in_range(count << shift);
+    out.bytes = std::size_t(in_range(count << shift));
   }
   template <class T>
   void read(std::optional<T>& out) const {
@@ -133,7 +163,7 @@ std::string shown(const std::vector<std::string>& values) {
   for (const auto& each : values) list += (list.empty() ? "[" : ", ") + quoted(each);
   return list.empty() ? "" : list + "]";
 }
-std::string shown(std::int64_t value) {
+std::string shown(std::integral auto value) {
   return std::to_string(value);
 }
 std::string shown(double value) {
@@ -148,8 +178,8 @@ std::string shown(ByteSize value) {
   }
   return unit == 0 ? std::to_string(value.bytes) : quoted(std::to_string(value.bytes) + units[unit - 1]);
 }
-std::string shown(Seconds value) {
-  return shown(value.count());
+std::string shown(std::chrono::milliseconds value) {
+  return shown(Seconds(value).count());
 }
 template <class T>
 std::string shown(const std::optional<T>& value) {
@@ -180,7 +210,7 @@ Kind kind_of(const Setting& setting) {
       return Kind::text;
     else if constexpr (std::is_same_v<Value, std::vector<std::string>>)
       return Kind::texts;
-    else if constexpr (std::is_same_v<Value, std::int64_t>)
+    else if constexpr (std::is_integral_v<Value>)
       return Kind::whole;
     else if constexpr (std::is_same_v<Value, double>)
       return Kind::number;

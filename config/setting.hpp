@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "config/byte_size.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::config {
@@ -22,18 +23,13 @@ class UsageError : public Error {
   using Error::Error;
 };
 
-struct ByteSize {
-  std::int64_t bytes = 0;
-  friend bool operator==(const ByteSize&, const ByteSize&) = default;
-};
-using Seconds = std::chrono::duration<double>;
-
 // Where the value goes. Those that may be left unset keep their own meaning for that.
-using Target =
-    std::variant<bool*, std::string*, std::vector<std::string>*, std::int64_t*, std::optional<std::int64_t>*,
-                 double*, std::optional<double>*, ByteSize*, std::optional<ByteSize>*, Seconds*>;
+using Target = std::variant<bool*, std::string*, std::vector<std::string>*, std::uint16_t*, std::int32_t*,
+                            std::optional<std::int32_t>*, std::int64_t*, std::optional<std::int64_t>*,
+                            std::size_t*, double*, std::optional<double>*, ByteSize*,
+                            std::optional<ByteSize>*, std::chrono::milliseconds*>;
 
-// Of whole numbers, numbers, bytes and seconds.
+// Of whole numbers, numbers, bytes and seconds; what the target cannot hold is never permitted.
 struct Range {
   std::int64_t low = 0;
   std::int64_t high = std::numeric_limits<std::int64_t>::max();
@@ -49,12 +45,12 @@ struct Setting {
   std::string_view unset = {};       // what it means that an optional value or text is not given
   std::string_view short_flag = {};  // "-tp"; may be empty
   Range range = {};
-  std::vector<std::string_view> choices = {};  // permitted texts; empty: any
-  bool positional = false;                     // may also be given without its flag
-  bool required = false;                       // on the command line
-  bool flag_only = false;                      // neither environment nor file knows it
-  bool secret = false;                         // --show-config hides it
-  std::string source = "default";              // who set it last
+  std::vector<std::string> choices = {};  // permitted texts; empty: any
+  bool positional = false;                // may also be given without its flag
+  bool required = false;                  // on the command line
+  bool flag_only = false;                 // neither environment nor file knows it
+  bool secret = false;                    // --show-config hides it
+  std::string source = "default";         // who set it last
 };
 
 using Table = std::vector<Setting>;
@@ -79,7 +75,7 @@ Kind kind_of(const Setting& setting);
 // type, range or choice is.
 void assign(const Given& given);
 
-// As TOML writes it; empty if unset.
+// As TOML writes it; empty if unset. Durations are in seconds, as operators give them.
 std::string toml_value(const Setting& setting);
 
 }  // namespace troupe::config

@@ -25,8 +25,7 @@ constexpr config::Page page{
     .description =
         "Processes of a replica talk over TLS and admit whoever shows a certificate of the same authority. "
         "Writes HOST.pem and HOST.key for each HOST, good for both roles, and ca.pem and ca.key, the "
-        "authority. If the folder has ca.pem and ca.key, these sign, so that hosts can be added later.\n"
-        "\n"
+        "authority. If the folder has ca.pem and ca.key, these sign, so that hosts can be added later.\n\n"
         "A host needs ca.pem and its own two files. ca.key stays here: whoever has it can join the replica. "
         "Keys can be read by their owner only.",
     .examples =
@@ -36,7 +35,7 @@ constexpr config::Page page{
 struct Options {
   std::string out;
   std::vector<std::string> hosts;
-  std::int64_t days = 365;
+  std::int32_t days = 365;
   bool force = false;
 };
 
@@ -56,8 +55,7 @@ config::Table options_table(Options& o) {
       {.name = "days",
        .target = &o.days,
        .argument = "N",
-       .help = "For which certificates of hosts are valid, 365 if not given. A new authority is valid ten "
-               "times as long.",
+       .help = "For which certificates of hosts are valid. A new authority is valid ten times as long.",
        .range = {1, 3650}},
       {.name = "force", .target = &o.force, .help = "Replace files of hosts that are there already."},
   };

@@ -16,10 +16,9 @@ constexpr config::Page page{
     .summary = "verifies a checkpoint and describes it",
     .description =
         "Opens a checkpoint folder, or the demo model, as the server does: config.json, names, shapes and "
-        "types of all "
-        "tensors, tokenizer, chat template, generation defaults. Then reads all weights, also those that the "
-        "server "
-        "does not load, in search of a NaN or an infinity. It needs no memory for the weights.",
+        "types of all tensors, tokenizer, chat template, generation defaults. Then reads all weights, also "
+        "those that the server does not load, in search of a NaN or an infinity. It needs no memory for the "
+        "weights.",
     .examples = "$ troupe check /models/deepseek-v3",
     .exit_status =
         "0 nothing is wrong with the checkpoint; 1 something is, and it is on standard error; 2 wrong flag, "

@@ -19,10 +19,9 @@ constexpr config::Page page{
     .summary = "continues one prompt, streamed to the terminal",
     .description =
         "Loads a checkpoint, or the demo model, and writes what the model says to standard output while it "
-        "says it. "
-        "The prompt is read as the completions API reads it; with --chat it is a user's message, put into "
-        "the chat "
-        "template. Sampling is as the checkpoint's generation_config.json has it, but for what flags say.",
+        "says it. The prompt is read as the completions API reads it; with --chat it is a user's message, "
+        "put into the chat template. Sampling is as the checkpoint's generation_config.json has it, but for "
+        "what flags say.",
     .examples =
         "$ troupe generate --chat --prompt 'Solve 17 * 23'\n"
         "$ troupe generate /models/deepseek-v3 --prompt 'Once upon a time' --max-tokens 64 --temperature 0\n"
@@ -165,7 +164,9 @@ int generate(const Arguments& arguments) {
                                                 "block-size", "threads", "virtual-shards", "config"}),
       "DEPLOYMENT");
   if (!read_command_line(page, table, arguments)) return 0;
-  settings.max_num_seqs = 1;
+  settings.scheduler.max_num_seqs = 1;
+  settings.scheduler.max_waiting = 1;
+  settings.scheduler.prefix_caching = false;
   config::validate(settings);
 
   const auto folder = checkpoint_or_demo(settings.model);
@@ -174,13 +175,8 @@ int generate(const Arguments& arguments) {
   runtime::Submission submission =
       make_submission(options, text, context_length(settings, checkpoint.config()));
 
-  const runtime::SchedulerLimits limits{
-      .max_num_batched_tokens = std::int32_t(settings.max_num_batched_tokens),
-      .max_num_seqs = 1,
-      .max_model_len = submission.prompt_tokens + submission.max_output_tokens,
-      .max_waiting = 1,
-      .block_size = std::int32_t(settings.block_size),
-      .prefix_caching = false};
+  runtime::SchedulerLimits limits = settings.scheduler;
+  limits.max_model_len = submission.prompt_tokens + submission.max_output_tokens;
   const std::int32_t blocks = (limits.max_model_len + limits.block_size - 1) / limits.block_size;
   SingleRank rank(checkpoint, settings,
                   {.max_tokens = limits.max_num_batched_tokens,

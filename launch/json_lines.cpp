@@ -9,8 +9,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// False at the end of the input. A line over the limit is read to its end and comes out cut, one byte too
-// long.
+// False at the end of the input. A line over the limit is
+// read to its end and comes out cut, one byte too long.
 bool read_line(std::istream& in, std::string& line) {
   line.clear();
   std::streambuf& buffer = *in.rdbuf();

@@ -22,11 +22,8 @@ constexpr config::Page page{
     .summary = "writes the logits of every position of given token ids",
     .description =
         "Reads the tensor input_ids, I64 or I32 of shape [batch, length], from IDS, runs each row as a text "
-        "of its "
-        "own, and writes the tensor logits, F32 of shape [batch, length, vocabulary], to OUT. For comparison "
-        "with "
-        "other implementations. The folder needs no tokenizer.\n"
-        "\n"
+        "of its own, and writes the tensor logits, F32 of shape [batch, length, vocabulary], to OUT. For "
+        "comparison with other implementations. The folder needs no tokenizer.\n\n"
         "Ranks are threads of this process; the logits are the same bytes for any number of them.",
     .examples = "$ troupe logits /models/deepseek-v3 ids.safetensors logits.safetensors"};
 
@@ -91,7 +88,7 @@ class ThreadRanks {
     const auto world = world_.communicator(rank);
     const auto group = groups_[std::size_t(plan.group())].communicator(plan.group_rank());
     try {
-      const auto ops = kernels::make_cpu_ops(std::max(1, compute_threads(settings_) / plan.ranks()));
+      const auto ops = kernels::make_cpu_ops(std::max(1, settings_.compute_threads() / plan.ranks()));
       const model::DecoderLimits limits{.max_positions = checkpoint_.config().max_position_embeddings};
       const auto decoder = model::load_decoder(checkpoint_, *ops, plan, limits);
       kernels::ImmediateQueue queue;

@@ -49,7 +49,7 @@ bool under_mpirun() {
   return MpiLaunch::present();
 }
 
-std::int64_t mpirun_processes() {
+std::int32_t mpirun_processes() {
   return std::atoi(std::getenv("OMPI_COMM_WORLD_SIZE"));
 }
 
@@ -57,10 +57,10 @@ void leave_mpirun() {
   const MpiLaunch joined;
 }
 
-int serve_under_mpirun(config::Settings settings, const std::filesystem::path& checkpoint) {
+int serve_under_mpirun(config::Settings& settings, const std::filesystem::path& checkpoint) {
   std::optional<MpiLaunch> mpi(std::in_place);
-  // One that comes before the server listens is heeded then. The others may be ended while they wait for the
-  // first.
+  // One that comes before the server listens is heeded then.
+  // The others may be ended while they wait for the first.
   if (mpi->rank() == 0) block_stop_signals(true);
   if (settings.control_host == "0.0.0.0" || settings.control_host == "::")
     throw Error("the other nodes cannot connect to '" + settings.control_host + "'", "--control-host",

@@ -8,12 +8,13 @@
 namespace troupe::launch {
 
 bool under_mpirun();
-std::int64_t mpirun_processes();
+std::int32_t mpirun_processes();
 
 // For the only process of an mpirun: from here on it may run on all CPUs, and MPI is left alone.
 void leave_mpirun();
 
-// For one of several: until the replica ends; returns the exit code. Throws Error. Main thread only.
-int serve_under_mpirun(config::Settings settings, const std::filesystem::path& checkpoint);
+// For one of several: until the replica ends; returns the exit code. Sets nodes_here of the settings.
+// Throws Error. Main thread only.
+int serve_under_mpirun(config::Settings& settings, const std::filesystem::path& checkpoint);
 
 }  // namespace troupe::launch

@@ -9,19 +9,17 @@
 namespace troupe::launch {
 namespace {
 
-constexpr config::Page page{.command = "node",
-                            .summary = "joins a replica as one of its nodes",
-                            .description =
-                                "Starts and watches workers of a replica that `troupe serve` leads "
-                                "elsewhere: as the second, third... node "
-                                "of one that was started with --nodes, or in place of one that was lost. The "
-                                "checkpoint must lie in the same "
-                                "folder as there.\n"
-                                "\n"
-                                "It ends with the replica, or when the replica has no place for it.",
-                            .examples =
-                                "$ troupe node --join 10.0.0.1:7000 --tensor-interface eth1 \\\n"
-                                "    --tls-ca ca.pem --tls-certificate b.pem --tls-key b.key"};
+constexpr config::Page page{
+    .command = "node",
+    .summary = "joins a replica as one of its nodes",
+    .description =
+        "Starts and watches workers of a replica that `troupe serve` leads elsewhere: as the second, "
+        "third... node of one that was started with --nodes, or in place of one that was lost. The "
+        "checkpoint must lie in the same folder as there.\n\n"
+        "It ends with the replica, or when the replica has no place for it.",
+    .examples =
+        "$ troupe node --join 10.0.0.1:7000 --tensor-interface eth1 \\\n"
+        "    --tls-ca ca.pem --tls-certificate b.pem --tls-key b.key"};
 
 std::pair<std::string, std::uint16_t> host_and_port(const std::string& address) {
   const std::size_t colon = address.rfind(':');
@@ -44,9 +42,11 @@ int node(const Arguments& arguments) {
                        .section = "NODE",
                        .argument = "HOST:PORT",
                        .help = "Control address of the replica's first node.",
-                       .unset = "to be given",
                        .required = true}};
-  for (config::Setting& each : config::node_schema(settings)) table.push_back(std::move(each));
+  for (config::Setting& each : config::node_schema(settings)) {
+    if (each.name.starts_with("tls-")) each.unset = {};  // here they must be given
+    table.push_back(std::move(each));
+  }
   if (!read_command_line(page, table, arguments)) return 0;
   config::validate_links(settings);
   if (settings.show_config) {

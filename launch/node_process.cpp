@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
 #include "transport/gloo/gloo.hpp"
@@ -19,8 +20,8 @@ actors::NodeSettings node_settings(const config::Settings& settings, actors::Tls
   node.order.network = settings.tensor_interface.empty() ? "127.0.0.1" : settings.tensor_interface;
   transport::check_network(node.order.network);
   node.order.log_level = settings.log_level;
-  node.nodes_here = int(settings.nodes_here);
-  if (settings.threads) node.threads = int(*settings.threads);
+  node.nodes_here = settings.nodes_here;
+  node.threads = settings.threads;
   node.identity = std::move(identity);
   return node;
 }
@@ -33,12 +34,14 @@ int run_node(actors::NodeSettings settings) {
   const auto here = system.spawn(actors::node, settings);
   std::jthread stopping([&](const std::stop_token& over) {
     while (!over.stop_requested())
-      if (stop_signal_came(stop)) return caf::anon_send(here, caf::ok_atom::value);
+      if (stop_signal_came(stop)) return caf::anon_send(here, actors::End{});
   });
-  const caf::error end = actors::keep_linked(
+  const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, settings.order.host, settings.order.port, here.address(),
-      [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(here, supervisor); });
-  caf::anon_send(here, caf::ok_atom::value);
+      [&](const actors::ReplicaSupervisorHandle& supervisor) {
+        caf::anon_send(here, actors::SupervisorFound{supervisor});
+      });
+  caf::anon_send(here, actors::End{});
   const std::string replica = settings.order.host + ":" + std::to_string(settings.order.port);
   if (end == caf::exit_reason::user_shutdown) return 0;
   if (end == caf::sec::cannot_connect_to_node)

@@ -6,6 +6,7 @@
 #include "launch/identity.hpp"
 #include "launch/mpi_serve.hpp"
 #include "launch/server.hpp"
+#include "runtime/scheduling/policies/policy.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -17,17 +18,12 @@ constexpr config::Page page{
         "Serves the model of a checkpoint folder, or the demo model, at POST /v1/chat/completions, POST "
         "/v1/completions and GET /v1/models. /health, /livez, /readyz and /startupz tell how the server is, "
         "/metrics counts what it does, /version names it, /v1/replica shows its ranks. Logs are JSON lines "
-        "on standard error.\n"
-        "\n"
+        "on standard error.\n\n"
         "The port opens when the checkpoint's headers are verified; until the weights are read, requests for "
-        "inference are answered with status 503 and Retry-After.\n"
-        "\n"
+        "inference are answered with status 503 and Retry-After.\n\n"
         "With more than one rank (-tp times -dp), each is a process of its own, and one that dies or hangs "
-        "is "
-        "started again while requests wait; they go on with the same bytes. Under mpirun each of its "
-        "processes is a "
-        "node; the first one answers clients.\n"
-        "\n"
+        "is started again while requests wait; they go on with the same bytes. Under mpirun each of its "
+        "processes is a node; the first one answers clients.\n\n"
         "SIGINT and SIGTERM stop the server.",
     .examples =
         "$ troupe serve\n"
@@ -40,7 +36,7 @@ constexpr config::Page page{
 
 int serve(const Arguments& arguments) {
   config::Settings settings;
-  config::Table table = config::schema(settings);
+  config::Table table = config::schema(settings, runtime::policy_names());
   if (!read_command_line(page, table, arguments)) return 0;
   if (under_mpirun()) settings.nodes = mpirun_processes();
   config::validate(settings);

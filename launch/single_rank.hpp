@@ -1,5 +1,5 @@
-// One rank of a model on this process's CPU, for commands that compute without a server. One owner, which
-// computes.
+// One rank of a model on this process's CPU, for commands
+// that compute without a server. One owner, which computes.
 #pragma once
 
 #include <memory>
@@ -23,9 +23,6 @@ struct SingleRank {
   std::unique_ptr<transport::Communicator> communicator;
   std::unique_ptr<model::Decoder> decoder;
 };
-
-// --threads, or as many as this process may run on at a time.
-int compute_threads(const config::Settings& settings);
 
 // How the settings cut the model, but for the rank. Throws Error, with the numbers, when it cannot be cut so.
 model::ShardingPlan sharding(const config::Settings& settings, const model::Checkpoint& checkpoint);

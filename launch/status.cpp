@@ -37,7 +37,7 @@ constexpr config::Page page{
 struct Options {
   std::string url;
   bool json = false;
-  config::Seconds timeout{5};
+  std::chrono::milliseconds timeout{5000};
 };
 
 config::Table options_table(Options& o) {
@@ -52,7 +52,7 @@ config::Table options_table(Options& o) {
       {.name = "timeout",
        .target = &o.timeout,
        .argument = "SECONDS",
-       .help = "For the whole answer to arrive; 5 if not given.",
+       .help = "For the whole answer to arrive.",
        .range = {0, 3600, true}},
   };
   for (config::Setting& each : table) each.flag_only = true;
@@ -142,10 +142,11 @@ net::awaitable<Answer> ask(Url url, std::string key) {
 }
 
 // Throws Error when no whole HTTP answer comes in time.
-Answer ask_within(const Url& url, const std::string& key, config::Seconds timeout) {
+Answer ask_within(const Url& url, const std::string& key, std::chrono::milliseconds timeout) {
   net::io_context io;
   std::optional<Answer> answer;
-  std::string failure = "no answer in " + ordered_json(timeout.count()).dump() + " s";
+  std::string failure =
+      "no answer in " + ordered_json(std::chrono::duration<double>(timeout).count()).dump() + " s";
   net::co_spawn(io, ask(url, key), [&](std::exception_ptr thrown, Answer come) {
     try {
       if (thrown) std::rethrow_exception(thrown);
@@ -154,7 +155,7 @@ Answer ask_within(const Url& url, const std::string& key, config::Seconds timeou
       failure = error.code().message();
     }
   });
-  io.run_for(std::chrono::duration_cast<std::chrono::microseconds>(timeout));
+  io.run_for(timeout);
   if (!answer) throw Error(failure, url.authority, "does troupe serve listen there?");
   return std::move(*answer);
 }
@@ -246,7 +247,7 @@ int status(const Arguments& arguments) {
   config::append(table, key_table(settings), "");
   if (!read_command_line(page, table, arguments)) return 0;
   const Url url = parse_url(options.url);
-  const std::string key = settings.edge.api_key.empty() ? "" : settings.edge.api_key.front();
+  const std::string key = settings.edge.api_keys.empty() ? "" : settings.edge.api_keys.front();
   if (!std::all_of(key.begin(), key.end(), is_visible))
     throw config::UsageError("a key has a space or a control character", "--api-key");
   const std::string where = url.authority + url.path;

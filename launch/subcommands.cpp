@@ -32,8 +32,11 @@ constexpr std::array subcommands{
 };
 
 int help(std::ostream& out) {
-  out << "NAME\n       troupe - serves DeepSeek V3-class models\n\nSYNOPSIS\n"
-         "       troupe SUBCOMMAND [ARGUMENT]...\n\nSUBCOMMANDS\n";
+  out << "NAME\n"
+         "       troupe - serves DeepSeek V3-class models\n\n"
+         "SYNOPSIS\n"
+         "       troupe SUBCOMMAND [ARGUMENT]...\n\n"
+         "SUBCOMMANDS\n";
   for (const Subcommand& each : subcommands)
     out << "       " << each.name << std::string(12 - each.name.size(), ' ') << each.summary << "\n";
   out << "\n       troupe SUBCOMMAND --help is the manual page of one.\n";

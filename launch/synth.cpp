@@ -17,10 +17,8 @@ constexpr config::Page page{
     .summary = "writes a random checkpoint",
     .description =
         "Writes a checkpoint of the shape that a config.json gives, with random weights, for benches and "
-        "tests: the "
-        "same seed gives the same bytes on every machine. Without --tokenizer it has no tokenizer; troupe "
-        "logits "
-        "and benches need none.",
+        "tests: the same seed gives the same bytes on every machine. Without --tokenizer it has no "
+        "tokenizer; troupe logits and benches need none.",
     .examples = "$ troupe synth --config config.json --dtype fp8 --out /tmp/synthetic"};
 
 struct Options {
@@ -70,7 +68,7 @@ int synth(const Arguments& arguments) {
   model::write_synth(model::load_json(options.config, model::limits::config_bytes), options.out,
                      {.weights = types.at(options.dtype),
                       .seed = std::uint64_t(options.seed),
-                      .threads = compute_threads(settings),
+                      .threads = settings.compute_threads(),
                       .tokenizer = options.tokenizer});
   return 0;
 }

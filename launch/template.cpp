@@ -17,14 +17,10 @@ constexpr config::Page page{
     .summary = "turns JSON lines of chats into prompts",
     .description =
         "Reads lines such as {\"messages\": [...], \"tools\": [...], \"add_generation_prompt\": true} from "
-        "standard "
-        "input and writes a line {\"text\": \"...\"} or {\"error\": \"...\"} for each. Other fields are "
-        "variables of "
-        "the template.\n"
-        "\n"
+        "standard input and writes a line {\"text\": \"...\"} or {\"error\": \"...\"} for each. Other fields "
+        "are variables of the template.\n\n"
         "The template is that of a checkpoint folder, which also gives bos_token, eos_token and the like, or "
-        "a file "
-        "whose name ends in .jinja; the line gives those variables then.",
+        "a file whose name ends in .jinja; the line gives those variables then.",
     .examples =
         "$ echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}' | troupe template\n"
         "$ troupe template chat_template.jinja < chats.jsonl"};
@@ -71,6 +67,7 @@ int render_template(const Arguments& arguments) {
   config::Settings settings;
   config::Table table = config::select(config::schema(settings), {"model"});
   table.front().argument = "CHECKPOINT|FILE.jinja";
+  table.front().help = "Checkpoint folder, or file of a chat template.";
   if (!read_command_line(page, table, arguments)) return 0;
   const bool file = std::string_view(settings.model).ends_with(".jinja");
   const Render render = file ? of_file(settings.model) : of_checkpoint(checkpoint_or_demo(settings.model));

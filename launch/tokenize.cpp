@@ -11,17 +11,15 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr config::Page page{.command = "tokenize",
-                            .summary = "turns JSON lines of text or token ids into both",
-                            .description =
-                                "Reads lines such as {\"text\": \"Hello\"} or {\"ids\": [1, 2]} from "
-                                "standard input and writes a line "
-                                "{\"ids\": [...], \"text\": \"...\"} for each. Added tokens such as "
-                                "end-of-sequence are recognised in text, "
-                                "and none is added. The text of the answer is what the ids decode to. A line "
-                                "that cannot be answered gives "
-                                "{\"error\": \"...\"}.",
-                            .examples = "$ echo '{\"text\": \"Solve 17 * 23\"}' | troupe tokenize"};
+constexpr config::Page page{
+    .command = "tokenize",
+    .summary = "turns JSON lines of text or token ids into both",
+    .description =
+        "Reads lines such as {\"text\": \"Hello\"} or {\"ids\": [1, 2]} from standard input and writes a "
+        "line {\"ids\": [...], \"text\": \"...\"} for each. Added tokens such as end-of-sequence are "
+        "recognised in text, and none is added. The text of the answer is what the ids decode to. A line "
+        "that cannot be answered gives {\"error\": \"...\"}.",
+    .examples = "$ echo '{\"text\": \"Solve 17 * 23\"}' | troupe tokenize"};
 
 Expected<std::vector<TokenId>> read_ids(const ordered_json& list, const model::Tokenizer& tokenizer) {
   const auto wrong =

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "actors/worker.hpp"
 #include "launch/subcommands.hpp"
 #include "runtime/base/log.hpp"
@@ -41,13 +42,14 @@ int worker(const Arguments& arguments) {
 
   actors::LinkedConfig config(actors::TlsIdentity::take(InheritedFiles::first_shared));
   caf::actor_system system{config};
+  const actors::WorkerOptions options{order.threads, order.network, &*ticks};
   const auto rank =
-      system.spawn(actors::worker, actors::WorkerOptions{order.threads, order.network, &*ticks});
-  const actors::WorkerArrived arrived{order.rank, order.incarnation, getpid()};
-  const caf::error end = actors::keep_linked(
+      system.spawn(actors::worker, options, system.spawn<caf::detached>(actors::compute, options));
+  const actors::WorkerIntroduced introduction{{order.life, getpid()}, rank};
+  const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, order.host, order.port, rank.address(),
-      [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, arrived, rank); });
-  log_event(LogLevel::info, "worker_ended", {{"rank", order.rank}, {"reason", system.render(end)}});
+      [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, introduction); });
+  log_event(LogLevel::info, "worker_ended", {{"rank", order.life.rank}, {"reason", system.render(end)}});
   // The compute thread may be anywhere; the process' end is the end of it.
   _exit(1);
 }

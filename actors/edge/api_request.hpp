@@ -3,9 +3,9 @@
 
 #include <cstddef>
 
-#include "actors/edge/edge_options.hpp"
 #include "actors/edge/json_body.hpp"
 #include "actors/service.hpp"
+#include "config/edge_settings.hpp"
 
 namespace troupe::actors::edge {
 
@@ -21,8 +21,8 @@ struct ApiRequest {
 // Both read a parsed body. Fields that are unknown are ignored, as servers of this API do; a known one that
 // would change the answer and cannot be honoured is refused by its name. An unknown model is a 404.
 Expected<ApiRequest> parse_chat_request(const Json& body, const ModelInfo& model,
-                                        const RequestLimits& limits);
+                                        const config::RequestLimits& limits);
 Expected<ApiRequest> parse_completion_request(const Json& body, const ModelInfo& model,
-                                              const RequestLimits& limits);
+                                              const config::RequestLimits& limits);
 
 }  // namespace troupe::actors::edge

@@ -41,7 +41,7 @@ Expected<std::string> part_text(const Json& part, const std::string& path) {
 }
 
 // Null when the message has no content.
-Expected<Json> joined_content(RequestFields& fields, const RequestLimits& limits) {
+Expected<Json> joined_content(RequestFields& fields, const config::RequestLimits& limits) {
   const Json* content = fields.find("content");
   if (!content) return Json();
   if (content->is_string()) return *content;
@@ -63,8 +63,8 @@ Expected<Json> joined_content(RequestFields& fields, const RequestLimits& limits
 // The function of a tool or of a call: an object with a name. further(fields) reads what else it has. fields:
 // of what holds it, which stands at path.
 template <class Further>
-Expected<void> check_function(RequestFields& fields, const std::string& path, const RequestLimits& limits,
-                              Further further) {
+Expected<void> check_function(RequestFields& fields, const std::string& path,
+                              const config::RequestLimits& limits, Further further) {
   const Json* function = fields.object("function");
   if (!function) fields.missing("function");
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
@@ -76,7 +76,8 @@ Expected<void> check_function(RequestFields& fields, const std::string& path, co
   return {};
 }
 
-Expected<void> check_tool_call(const Json& call, const std::string& path, const RequestLimits& limits) {
+Expected<void> check_tool_call(const Json& call, const std::string& path,
+                               const config::RequestLimits& limits) {
   if (!call.is_object()) return not_an_object(path, call);
   RequestFields fields(call, path + ".");
   fields.text("id", limits.name_bytes);
@@ -88,7 +89,7 @@ Expected<void> check_tool_call(const Json& call, const std::string& path, const 
 }
 
 // Returns whether the message calls tools.
-Expected<bool> check_tool_calls(RequestFields& fields, const RequestLimits& limits) {
+Expected<bool> check_tool_calls(RequestFields& fields, const config::RequestLimits& limits) {
   const Json* calls = fields.array("tool_calls", limits.tool_calls);
   if (!calls) return false;
   for (std::size_t i = 0; i < calls->size(); ++i)
@@ -107,7 +108,8 @@ Expected<std::string> checked_role(RequestFields& fields) {
   return tl::unexpected(*fields.refusal());
 }
 
-Expected<Json> check_message(const Json& message, const std::string& path, const RequestLimits& limits) {
+Expected<Json> check_message(const Json& message, const std::string& path,
+                             const config::RequestLimits& limits) {
   if (!message.is_object()) return not_an_object(path, message);
   RequestFields fields(message, path + ".");
   const auto role = checked_role(fields);
@@ -136,7 +138,7 @@ Expected<Json> check_message(const Json& message, const std::string& path, const
 
 }  // namespace
 
-Expected<Json> check_messages(const Json& messages, const RequestLimits& limits) {
+Expected<Json> check_messages(const Json& messages, const config::RequestLimits& limits) {
   Json checked = Json::array();
   if (messages.empty())
     return refuse("Invalid 'messages'. Expected at least one message.", "messages", "empty_array");
@@ -148,7 +150,7 @@ Expected<Json> check_messages(const Json& messages, const RequestLimits& limits)
   return checked;
 }
 
-Expected<void> check_tools(const Json& tools, const RequestLimits& limits) {
+Expected<void> check_tools(const Json& tools, const config::RequestLimits& limits) {
   for (std::size_t i = 0; i < tools.size(); ++i) {
     const std::string path = indexed("tools", i);
     if (!tools[i].is_object()) return not_an_object(path, tools[i]);

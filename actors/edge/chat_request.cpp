@@ -5,13 +5,13 @@
 namespace troupe::actors::edge {
 namespace {
 
-void read_tools(RequestFields& fields, const RequestLimits& limits, ChatPrompt& prompt) {
+void read_tools(RequestFields& fields, const config::RequestLimits& limits, ChatPrompt& prompt) {
   const Json* tools = fields.array("tools", limits.tools);
   if (tools)
     if (const auto ok = check_tools(*tools, limits); !ok) return fields.keep(ok.error());
   if (tools && !tools->empty()) prompt.tools = *tools;
-  // OpenAI's clients leave out the parameters of a function that takes none; templates print them all the
-  // same.
+  // OpenAI's clients leave out the parameters of a function
+  // that takes none; templates print them all the same.
   for (Json& tool : prompt.tools)
     if (!tool["function"].contains("parameters"))
       tool["function"]["parameters"] = {{"type", "object"}, {"properties", Json::object()}};
@@ -48,7 +48,7 @@ void read_template_fields(RequestFields& fields, ChatPrompt& prompt) {
     fields.invalid("continue_final_message", "The last message must be the assistant's.");
 }
 
-void read_logprobs(RequestFields& fields, const RequestLimits& limits, GenerationRequest& out) {
+void read_logprobs(RequestFields& fields, const config::RequestLimits& limits, GenerationRequest& out) {
   const bool wanted = fields.boolean("logprobs", false);
   const auto top = fields.integer("top_logprobs", 0, limits.logprobs);
   if (top.value_or(0) > 0 && !wanted)
@@ -69,7 +69,7 @@ void refuse_unsupported_in_chat(RequestFields& fields) {
 }  // namespace
 
 Expected<ApiRequest> parse_chat_request(const Json& body, const ModelInfo& model,
-                                        const RequestLimits& limits) {
+                                        const config::RequestLimits& limits) {
   ApiRequest request;
   ChatPrompt prompt;
   RequestFields fields(body);

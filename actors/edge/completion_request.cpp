@@ -7,7 +7,7 @@ namespace {
 constexpr std::int32_t default_max_tokens = 16;  // OpenAI's, of this endpoint alone
 
 // A text, token ids, or an array of either.
-void read_prompts(RequestFields& fields, const RequestLimits& limits, std::vector<Prompt>& prompts) {
+void read_prompts(RequestFields& fields, const config::RequestLimits& limits, std::vector<Prompt>& prompts) {
   const auto add_ids = [&](const Json& ids) {
     prompts.emplace_back(read_token_ids(fields, "prompt", ids));
     if (ids.empty()) fields.invalid("prompt", "A prompt needs at least one token.", "empty_array");
@@ -34,7 +34,7 @@ void read_prompts(RequestFields& fields, const RequestLimits& limits, std::vecto
 }  // namespace
 
 Expected<ApiRequest> parse_completion_request(const Json& body, const ModelInfo& model,
-                                              const RequestLimits& limits) {
+                                              const config::RequestLimits& limits) {
   ApiRequest request;
   RequestFields fields(body);
   read_generation_fields(fields, model, limits, request);

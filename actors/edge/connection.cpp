@@ -23,11 +23,11 @@ Refusal refusal_for(error_code error) {
 
 }  // namespace
 
-Connection::Connection(Socket socket, const ConnectionLimits& limits)
+Connection::Connection(Socket socket, const config::ConnectionLimits& limits)
     : limits_(limits),
       socket_(std::move(socket)),
       deadline_(socket_.get_executor()),
-      buffer_(limits.header_bytes + std::max(limits.read_ahead_bytes, read_bytes)),
+      buffer_(limits.header_size.bytes + std::max(limits.read_ahead_size.bytes, read_bytes)),
       read_ended_(socket_.get_executor()) {
   error_code ignored;
   socket_.set_option(net::ip::tcp::no_delay(true), ignored);
@@ -36,8 +36,8 @@ Connection::Connection(Socket socket, const ConnectionLimits& limits)
 
 net::awaitable<Expected<bool>> Connection::read_head() {
   parser_.emplace();
-  parser_->header_limit(limits_.header_bytes);
-  parser_->body_limit(limits_.body_bytes);
+  parser_->header_limit(std::uint32_t(limits_.header_size.bytes));
+  parser_->body_limit(limits_.body_size.bytes);
   error_code error;
   if (buffer_.size() == 0) {
     arm(fresh_ ? limits_.header_timeout : limits_.idle_timeout);
@@ -93,8 +93,8 @@ void Connection::watch(std::shared_ptr<Bell> bell) {
 }
 
 void Connection::read_ahead() {
-  if (reading_ || !watcher_ || gone_ || buffer_.size() >= limits_.read_ahead_bytes) return;
-  const std::size_t room = std::min(read_bytes, limits_.read_ahead_bytes - buffer_.size());
+  if (reading_ || !watcher_ || gone_ || buffer_.size() >= limits_.read_ahead_size.bytes) return;
+  const std::size_t room = std::min(read_bytes, limits_.read_ahead_size.bytes - buffer_.size());
   reading_ = true;
   socket_.async_read_some(buffer_.prepare(room),
                           [self = shared_from_this()](error_code error, std::size_t count) {

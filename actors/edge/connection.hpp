@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "actors/edge/asio.hpp"
-#include "actors/edge/edge_options.hpp"
+#include "config/edge_settings.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::actors::edge {
@@ -17,7 +17,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Request = http::request<http::string_body>;
 
-  Connection(Socket socket, const ConnectionLimits& limits);
+  Connection(Socket socket, const config::ConnectionLimits& limits);
 
   // true: done. false: the client has gone or said nothing, and there is nobody to answer. A refusal is to be
   // sent, and then the connection ends, since where the next request begins is not known.
@@ -35,8 +35,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::awaitable<void> unwatch();
   bool gone() const { return gone_; }
 
-  // Ends our side and gives the client time to read what it was told: a close with unread bytes would take it
-  // back.
+  // Ends our side and gives the client time to read what it
+  // was told: a close with unread bytes would take it back.
   net::awaitable<void> linger();
   void abort();  // every operation ends soon, as if the client had gone
 
@@ -48,7 +48,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool disarm();                                // whether it was too late
   Expected<bool> outcome(error_code error, bool late, std::string_view part) const;
 
-  const ConnectionLimits& limits_;
+  const config::ConnectionLimits& limits_;
   Socket socket_;
   net::steady_timer deadline_;
   std::uint64_t deadline_turn_ = 0;  // a deadline of an earlier turn means nothing

@@ -41,7 +41,7 @@ net::awaitable<Delivery::Outcome> Delivery::run(ApiRequest request, std::unique_
   if (failure && outcome_.status != 0) connection_.abort();  // the client sees that the answer is not whole
   co_await connection_.unwatch();
   if (failure) std::rethrow_exception(failure);
-  if (outcome_.status == 0) outcome_.status = int(RefusalKind::cancelled);
+  if (outcome_.status == 0) outcome_.status = http_status(RefusalKind::cancelled);
   outcome_.connection_usable = !connection_.gone();
   co_return outcome_;
 }

@@ -21,8 +21,8 @@ class DeltaFeed final : public GenerationSink {
     bool empty() const { return deltas.empty() && !end && !failure; }
   };
 
-  // wake: called from the replica's threads, once for each take() that will find something; it must not block
-  // or call back.
+  // wake: called from the replica's threads, once for each take()
+  // that will find something; it must not block or call back.
   explicit DeltaFeed(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   // The session's side.

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 
-void read_model(RequestFields& fields, const ModelInfo& model, const RequestLimits& limits) {
+void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
   const auto name = fields.text("model", limits.name_bytes);
   if (!name) return fields.missing("model");
   if (std::ranges::find(model.names, *name) == model.names.end())
@@ -62,7 +62,7 @@ void read_response_format(RequestFields& fields) {
   if (type != "text") fields.unsupported("response_format", "only the type 'text' is.");
 }
 
-void read_stop(RequestFields& fields, const RequestLimits& limits, GenerationRequest& out) {
+void read_stop(RequestFields& fields, const config::RequestLimits& limits, GenerationRequest& out) {
   const Json* stop = fields.find("stop");
   if (!stop) return;
   if (!stop->is_string() && !stop->is_array())
@@ -119,8 +119,8 @@ void read_length(RequestFields& fields, GenerationRequest& out) {
 
 }  // namespace
 
-void read_generation_fields(RequestFields& fields, const ModelInfo& model, const RequestLimits& limits,
-                            ApiRequest& request) {
+void read_generation_fields(RequestFields& fields, const ModelInfo& model,
+                            const config::RequestLimits& limits, ApiRequest& request) {
   GenerationRequest& out = request.generation;
   read_model(fields, model, limits);
   read_stream(fields, request);
@@ -142,7 +142,7 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model, const
   if (best_of && *best_of != out.n) fields.unsupported("best_of", "leave it out or send the value of 'n'.");
 }
 
-void check_choices(RequestFields& fields, const RequestLimits& limits, const ApiRequest& request) {
+void check_choices(RequestFields& fields, const config::RequestLimits& limits, const ApiRequest& request) {
   if (request.choices() > limits.choices)
     fields.invalid("n", "Prompts times n may be at most " + std::to_string(limits.choices) + ".",
                    "integer_above_max_value");

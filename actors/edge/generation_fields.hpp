@@ -7,11 +7,11 @@
 namespace troupe::actors::edge {
 
 // Fills all of request but the prompts, logprobs and echo; what is wrong is kept in fields.
-void read_generation_fields(RequestFields& fields, const ModelInfo& model, const RequestLimits& limits,
-                            ApiRequest& request);
+void read_generation_fields(RequestFields& fields, const ModelInfo& model,
+                            const config::RequestLimits& limits, ApiRequest& request);
 
 // Call once the prompts are known.
-void check_choices(RequestFields& fields, const RequestLimits& limits, const ApiRequest& request);
+void check_choices(RequestFields& fields, const config::RequestLimits& limits, const ApiRequest& request);
 
 // Array of token ids at value; name is the field's in messages.
 std::vector<TokenId> read_token_ids(RequestFields& fields, std::string_view name, const Json& value);

@@ -21,42 +21,43 @@ using Acceptor = net::ip::tcp::acceptor;
 constexpr std::size_t refused_connections = 64;               // that may be told why; more are just closed
 constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
 
-std::string address_of(const EdgeOptions& options) {
-  return options.host + ":" + std::to_string(options.port);
+std::string address_of(const config::EdgeSettings& settings) {
+  return settings.host + ":" + std::to_string(settings.port);
 }
 
 // Throws Error.
-void listen(Acceptor& acceptor, const EdgeOptions& options) {
+void listen(Acceptor& acceptor, const config::EdgeSettings& settings) {
   error_code error;
   net::ip::tcp::resolver resolver(acceptor.get_executor());
   const auto found =
-      resolver.resolve(options.host, std::to_string(options.port), net::ip::resolver_base::passive, error);
+      resolver.resolve(settings.host, std::to_string(settings.port), net::ip::resolver_base::passive, error);
   if (error || found.empty())
-    throw Error("no such address: " + error.message(), address_of(options), "choose another --host");
+    throw Error("no such address: " + error.message(), address_of(settings), "choose another --host");
   const net::ip::tcp::endpoint endpoint = found.begin()->endpoint();
   acceptor.open(endpoint.protocol());
   acceptor.set_option(Acceptor::reuse_address(true));
   acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
   if (error)
-    throw Error("cannot listen: " + error.message(), address_of(options), "choose another --port or --host");
+    throw Error("cannot listen: " + error.message(), address_of(settings), "choose another --port or --host");
 }
 
 }  // namespace
 
 class HttpServer::Listener {
  public:
-  Listener(EdgeOptions options, std::shared_ptr<Service> service)
-      : options_(std::move(options)),
+  Listener(const config::EdgeSettings& settings, std::string version, std::shared_ptr<Service> service)
+      : settings_(settings),
+        version_(std::move(version)),
         service_(std::move(service)),
         strand_(net::make_strand(io_)),
         acceptor_(strand_),
         retry_(strand_) {
-    CHECK(options_.io_threads >= 1 && options_.connection.buffered_deltas >= 1);
-    listen(acceptor_, options_);
+    CHECK(settings_.io_threads >= 1 && settings_.connection.buffered_deltas >= 1);
+    listen(acceptor_, settings_);
     port_ = acceptor_.local_endpoint().port();
     net::post(strand_, [this] { accept(); });
-    for (std::int32_t i = 0; i < options_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
+    for (std::int32_t i = 0; i < settings_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
   }
 
   ~Listener() { stop(); }
@@ -75,9 +76,9 @@ class HttpServer::Listener {
     stopping_ = true;
     for (const auto& session : sessions_) session->stop();
     const auto quiet = [this] { return sessions_.empty(); };
-    if (!quiet_.wait_for(lock, options_.connection.stop_timeout, quiet)) {
+    if (!quiet_.wait_for(lock, settings_.connection.stop_timeout, quiet)) {
       for (const auto& session : sessions_) session->cut_off();
-      if (!quiet_.wait_for(lock, options_.connection.linger_timeout, quiet)) {
+      if (!quiet_.wait_for(lock, settings_.connection.linger_timeout, quiet)) {
         for (const auto& session : sessions_) session->abort();
         quiet_.wait(lock, quiet);
       }
@@ -106,12 +107,12 @@ class HttpServer::Listener {
 
   void admit(Socket socket) {
     const auto strand = socket.get_executor();
-    const auto session = std::make_shared<Session>(std::move(socket), options_, *service_);
+    const auto session = std::make_shared<Session>(std::move(socket), settings_, version_, *service_);
     bool refused = false;
     {
       const std::lock_guard lock(mutex_);
-      if (stopping_ || sessions_.size() >= options_.connection.connections + refused_connections) return;
-      refused = sessions_.size() >= options_.connection.connections;
+      if (stopping_ || sessions_.size() >= settings_.connection.connections + refused_connections) return;
+      refused = sessions_.size() >= settings_.connection.connections;
       sessions_.insert(session);
     }
     net::co_spawn(
@@ -136,7 +137,8 @@ class HttpServer::Listener {
     if (sessions_.empty()) quiet_.notify_all();
   }
 
-  const EdgeOptions options_;
+  const config::EdgeSettings& settings_;
+  const std::string version_;
   const std::shared_ptr<Service> service_;
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
@@ -154,8 +156,9 @@ class HttpServer::Listener {
   std::vector<std::thread> threads_;
 };
 
-HttpServer::HttpServer(EdgeOptions options, std::shared_ptr<Service> service)
-    : listener_(std::make_unique<Listener>(std::move(options), std::move(service))) {}
+HttpServer::HttpServer(const config::EdgeSettings& settings, std::string version,
+                       std::shared_ptr<Service> service)
+    : listener_(std::make_unique<Listener>(settings, std::move(version), std::move(service))) {}
 
 HttpServer::~HttpServer() = default;
 

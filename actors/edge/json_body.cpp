@@ -11,7 +11,7 @@ namespace {
 // the number of keys is bounded as well as that of values.
 class Limiter final : public nlohmann::json_sax<Json> {
  public:
-  explicit Limiter(const RequestLimits& limits) : limits_(limits) {}
+  explicit Limiter(const config::RequestLimits& limits) : limits_(limits) {}
 
   bool null() override { return value(); }
   bool boolean(bool) override { return value(); }
@@ -48,7 +48,7 @@ class Limiter final : public nlohmann::json_sax<Json> {
     return false;
   }
 
-  const RequestLimits& limits_;
+  const config::RequestLimits& limits_;
   std::vector<std::size_t> keys_;  // of the objects that are open; 0 for arrays
   std::size_t values_ = 0;
   std::string message_;
@@ -56,7 +56,7 @@ class Limiter final : public nlohmann::json_sax<Json> {
 
 }  // namespace
 
-Expected<Json> parse_body(std::string_view body, const RequestLimits& limits) {
+Expected<Json> parse_body(std::string_view body, const config::RequestLimits& limits) {
   Limiter limiter(limits);
   if (!Json::sax_parse(body, &limiter)) return refuse(limiter.message(), "", "invalid_json");
   Json parsed = Json::parse(body);

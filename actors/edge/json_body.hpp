@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "actors/edge/edge_options.hpp"
+#include "config/edge_settings.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::actors::edge {
@@ -12,6 +12,6 @@ namespace troupe::actors::edge {
 using Json = nlohmann::ordered_json;  // chat templates print objects in the client's order
 
 // An object; anything else, bad UTF-8 included, is refused. The message never quotes the body.
-Expected<Json> parse_body(std::string_view body, const RequestLimits& limits);
+Expected<Json> parse_body(std::string_view body, const config::RequestLimits& limits);
 
 }  // namespace troupe::actors::edge

@@ -17,19 +17,21 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json();
 }
 
-Json rank_object(const RankView& rank) {
-  return {{"rank", rank.rank},   {"node", rank.node}, {"pid", rank.pid},
-          {"state", rank.state}, {"step", rank.step}, {"restarts", rank.restarts}};
+Json rank_object(const runtime::RankView& rank) {
+  return {{"rank", rank.rank}, {"node", rank.node},
+          {"pid", rank.pid},   {"state", to_string(rank.state)},
+          {"step", rank.step}, {"restarts", rank.restarts}};
 }
 
-Json fault_object(const FaultView& fault) {
+Json fault_object(const runtime::FaultView& fault) {
+  const Tick& last = fault.last;
   return {{"rank", or_null(fault.rank)},
-          {"kind", fault.kind},
-          {"step", fault.step},
-          {"layer", or_null(fault.layer)},
-          {"collective", or_null(fault.collective)},
-          {"detected_ms", fault.detected_ms},
-          {"recovered_ms", or_null(fault.recovered_ms)}};
+          {"kind", to_string(fault.kind)},
+          {"step", last.step},
+          {"layer", last.layer < 0 ? Json() : Json(last.layer)},
+          {"collective", last.collective == Collective::none ? Json() : Json(to_string(last.collective))},
+          {"detected_ms", milliseconds(fault.detected)},
+          {"recovered_ms", fault.recovered ? Json(milliseconds(*fault.recovered)) : Json()}};
 }
 
 struct DrillName {
@@ -56,7 +58,7 @@ std::string drill_choices() {
   return text + ".";
 }
 
-Expected<Drill> read_drill(const Json& body, const RequestLimits& limits) {
+Expected<Drill> read_drill(const Json& body, const config::RequestLimits& limits) {
   RequestFields fields(body);
   Drill drill;
   const auto kind = fields.text("kind", limits.name_bytes);
@@ -103,7 +105,8 @@ Expected<Placement> read_placement(const Json& body) {
   return placement;
 }
 
-Expected<void> order(Endpoint endpoint, const Json& body, const RequestLimits& limits, Service& service) {
+Expected<void> order(Endpoint endpoint, const Json& body, const config::RequestLimits& limits,
+                     Service& service) {
   if (endpoint == Endpoint::replica_drill)
     return read_drill(body, limits).and_then([&](const Drill& drill) { return service.drill(drill); });
   return read_placement(body).and_then(
@@ -112,11 +115,11 @@ Expected<void> order(Endpoint endpoint, const Json& body, const RequestLimits& l
 
 }  // namespace
 
-Reply replica_page(const ReplicaView& view) {
+Reply replica_page(const runtime::ReplicaView& view) {
   Json ranks = Json::array();
-  for (const RankView& rank : view.ranks) ranks.push_back(rank_object(rank));
+  for (const runtime::RankView& rank : view.ranks) ranks.push_back(rank_object(rank));
   return json_reply(200, {{"epoch", view.epoch},
-                          {"state", view.state},
+                          {"state", to_string(view.state)},
                           {"ranks", std::move(ranks)},
                           {"last_fault", view.last_fault ? fault_object(*view.last_fault) : Json()}});
 }
@@ -125,7 +128,7 @@ bool is_replica_control(Endpoint endpoint) {
   return endpoint == Endpoint::replica_drill || endpoint == Endpoint::replica_placement;
 }
 
-Reply control_replica(Endpoint endpoint, std::string_view body, const RequestLimits& limits,
+Reply control_replica(Endpoint endpoint, std::string_view body, const config::RequestLimits& limits,
                       Service& service) {
   CHECK(is_replica_control(endpoint));
   const Expected<Json> json = parse_body(body, limits);

@@ -3,26 +3,46 @@
 namespace troupe::actors::edge {
 namespace {
 
-const char* error_type(RefusalKind kind) {
+// How a refusal is told over HTTP: its status, and the type in OpenAI's error object.
+struct Told {
+  int status;
+  const char* type;
+};
+
+Told told(RefusalKind kind) {
   switch (kind) {
+    case RefusalKind::invalid:
+      return {400, "invalid_request_error"};
     case RefusalKind::unauthorized:
-      return "authentication_error";
+      return {401, "authentication_error"};
     case RefusalKind::not_found:
-      return "not_found_error";
+      return {404, "not_found_error"};
+    case RefusalKind::method_not_allowed:
+      return {405, "invalid_request_error"};
     case RefusalKind::timeout:
-      return "timeout_error";
+      return {408, "timeout_error"};
+    case RefusalKind::too_large:
+      return {413, "invalid_request_error"};
     case RefusalKind::rate_limited:
-      return "rate_limit_error";
-    case RefusalKind::unavailable:
-      return "overloaded_error";
+      return {429, "rate_limit_error"};
+    case RefusalKind::headers_too_large:
+      return {431, "invalid_request_error"};
+    case RefusalKind::cancelled:
+      return {499, "invalid_request_error"};
     case RefusalKind::internal:
-      return "server_error";
-    default:
-      return "invalid_request_error";
+      return {500, "server_error"};
+    case RefusalKind::unavailable:
+      return {503, "overloaded_error"};
   }
+  CHECK(false, "a refusal has a kind");
+  return {};
 }
 
 }  // namespace
+
+int http_status(RefusalKind kind) {
+  return told(kind).status;
+}
 
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -36,13 +56,13 @@ Json error_object(const Refusal& refusal) {
   const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   return {{"error",
            {{"message", refusal.message},
-            {"type", error_type(refusal.kind)},
+            {"type", told(refusal.kind).type},
             {"param", or_null(refusal.param)},
             {"code", or_null(refusal.code)}}}};
 }
 
 Reply refusal_reply(const Refusal& refusal) {
-  Reply reply = json_reply(int(refusal.kind), error_object(refusal));
+  Reply reply = json_reply(http_status(refusal.kind), error_object(refusal));
   if (refusal.kind == RefusalKind::unavailable || refusal.kind == RefusalKind::rate_limited)
     reply.headers.emplace_back("Retry-After", retry_after_seconds);
   if (refusal.kind == RefusalKind::unauthorized) reply.headers.emplace_back("WWW-Authenticate", "Bearer");

@@ -20,6 +20,9 @@ struct Reply {
 // For clients that find the server loading or full.
 constexpr const char* retry_after_seconds = "5";
 
+// nginx's 499 is what logs show of a client that left.
+int http_status(RefusalKind kind);
+
 Reply json_reply(int status, const Json& body);
 
 // {"error": {"message", "type", "param", "code"}}; param and code are null where the refusal has none.

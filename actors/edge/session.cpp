@@ -67,7 +67,7 @@ std::unique_ptr<Answer> make_answer(Endpoint endpoint, const ApiRequest& request
 }
 
 Expected<ApiRequest> parse(Endpoint endpoint, std::string_view body, const ModelInfo& model,
-                           const RequestLimits& limits) {
+                           const config::RequestLimits& limits) {
   const auto json = parse_body(body, limits);
   if (!json) return tl::unexpected(json.error());
   return endpoint == Endpoint::completions ? parse_completion_request(*json, model, limits)
@@ -76,10 +76,12 @@ Expected<ApiRequest> parse(Endpoint endpoint, std::string_view body, const Model
 
 }  // namespace
 
-Session::Session(Socket socket, const EdgeOptions& options, Service& service)
-    : options_(options),
+Session::Session(Socket socket, const config::EdgeSettings& settings, const std::string& version,
+                 Service& service)
+    : settings_(settings),
+      version_(version),
       service_(service),
-      connection_(std::make_shared<Connection>(std::move(socket), options.connection)) {}
+      connection_(std::make_shared<Connection>(std::move(socket), settings.connection)) {}
 
 net::awaitable<void> Session::run() {
   bool more = true;
@@ -159,7 +161,7 @@ void Session::begin_exchange() {
 Expected<void> Session::check_head() {
   const Connection::Request& request = connection_->request();
   const auto headers = std::size_t(std::distance(request.begin(), request.end()));
-  if (headers > options_.connection.headers)
+  if (headers > settings_.connection.headers)
     return refuse(RefusalKind::headers_too_large, "The request has too many headers.", "",
                   "too_many_headers");
   if (request.has_content_length() && request.chunked())
@@ -169,7 +171,7 @@ Expected<void> Session::check_head() {
     return refuse("The body must not be compressed.", "", "unsupported_content_encoding");
   if (request.method() == http::verb::options && request.target() == "*")
     resource_ = Resource{Endpoint::version, "*", "GET, HEAD, POST, OPTIONS", false, {}};
-  else if (auto found = find_resource(view(request.target()), options_.replica_control); found)
+  else if (auto found = find_resource(view(request.target()), settings_.replica_control); found)
     resource_ = std::move(*found);
   else
     return tl::unexpected(found.error());
@@ -178,7 +180,7 @@ Expected<void> Session::check_head() {
                   "method_not_allowed");
   if (request.method() == http::verb::options) return {};
   if (resource_->needs_key)
-    if (const auto ok = check_api_key(view(request[http::field::authorization]), options_.api_keys); !ok)
+    if (const auto ok = check_api_key(view(request[http::field::authorization]), settings_.api_keys); !ok)
       return ok;
   return is_inference(*resource_) ? accepts_inference(service_) : Expected<void>();
 }
@@ -201,9 +203,9 @@ net::awaitable<void> Session::answer() {
       co_await answer_inference();
     else if (is_replica_control(resource_->endpoint))
       co_await reply(
-          control_replica(resource_->endpoint, connection_->request().body(), options_.request, service_));
+          control_replica(resource_->endpoint, connection_->request().body(), settings_.request, service_));
     else
-      co_await reply(status_page(*resource_, service_, options_.version));
+      co_await reply(status_page(*resource_, service_, version_));
   } catch (const std::exception& error) {
     failure = error.what();
   }
@@ -215,7 +217,7 @@ net::awaitable<void> Session::answer() {
 
 net::awaitable<void> Session::answer_inference() {
   auto request =
-      parse(resource_->endpoint, connection_->request().body(), service_.model(), options_.request);
+      parse(resource_->endpoint, connection_->request().body(), service_.model(), settings_.request);
   if (!request) {
     co_await reply(refusal_reply(request.error()));
     co_return;
@@ -226,7 +228,7 @@ net::awaitable<void> Session::answer_inference() {
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   auto answer = make_answer(resource_->endpoint, *request, service_.model());
-  delivery_.emplace(*connection_, service_, exchange_, options_.connection.buffered_deltas);
+  delivery_.emplace(*connection_, service_, exchange_, settings_.connection.buffered_deltas);
   const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(answer));
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;

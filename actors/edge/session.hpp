@@ -17,8 +17,8 @@ namespace troupe::actors::edge {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // options and service outlive this.
-  Session(Socket socket, const EdgeOptions& options, Service& service);
+  // settings, version (of the program) and service outlive this.
+  Session(Socket socket, const config::EdgeSettings& settings, const std::string& version, Service& service);
 
   net::awaitable<void> run();
   net::awaitable<void> run_refused();  // in place of run(): there are too many connections already
@@ -40,7 +40,8 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<void> refuse_and_close(Refusal refusal);
   void log_exchange(const char* end) const;
 
-  const EdgeOptions& options_;
+  const config::EdgeSettings& settings_;
+  const std::string& version_;
   Service& service_;
   std::shared_ptr<Connection> connection_;
   bool idle_ = false;      // between requests

@@ -1,5 +1,5 @@
-// The endpoints that report and change nothing: models, health, start-up, metrics, version, replica. Any
-// thread.
+// The endpoints that report and change nothing: models,
+// health, start-up, metrics, version, replica. Any thread.
 #pragma once
 
 #include "actors/edge/reply.hpp"

@@ -1,15 +1,14 @@
 #include "actors/link/certificate_authority.hpp"
 
 #include <arpa/inet.h>
-#include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <ctime>
+
+#include "runtime/base/error.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -18,30 +17,9 @@ constexpr int serial_bits = 159;  // RFC 5280 4.1.2.2: at most 20 octets, and po
 constexpr long clock_difference_seconds = 3600;
 constexpr std::size_t max_common_name_bytes = 64;  // RFC 5280's ub-common-name
 
-template <auto release>
-struct Release {
-  template <class T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Release<BIO_free_all>>;
 using Number = std::unique_ptr<BIGNUM, Release<BN_free>>;
 using Extension = std::unique_ptr<X509_EXTENSION, Release<X509_EXTENSION_free>>;
 using Time = std::unique_ptr<ASN1_TIME, Release<ASN1_TIME_free>>;
-
-// The oldest error of this thread's queue, which is emptied.
-std::string openssl_failure() {
-  const unsigned long code = ERR_get_error();
-  ERR_clear_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  return reason ? reason : "unknown failure";
-}
-
-// For calls that fail only when memory or random bytes run out.
-void must(bool done, const char* what) {
-  if (!done) throw Error(openssl_failure(), what);
-}
 
 bool is_address(const std::string& text) {
   unsigned char bytes[sizeof(in6_addr)];
@@ -67,29 +45,6 @@ bool is_dns_name(std::string_view name) {
     if (dot == rest.npos) return std::ranges::any_of(label, is_letter);
     rest.remove_prefix(dot + 1);
   }
-}
-
-template <class Write>
-std::string to_pem(Write write) {
-  const Bio bio(BIO_new(BIO_s_mem()));
-  must(bio && write(bio.get()) == 1, "writing PEM");
-  char* bytes = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &bytes);
-  return {bytes, std::size_t(size)};
-}
-
-std::string to_pem(X509* certificate) {
-  return to_pem([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate); });
-}
-
-std::string to_pem(EVP_PKEY* key) {
-  return to_pem(
-      [&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr); });
-}
-
-// Without it OpenSSL would ask the terminal for the password of an encrypted key.
-int no_password(char*, int, int, void*) {
-  return -1;
 }
 
 void add_extension(X509* certificate, X509* issuer, int kind, const std::string& value) {
@@ -122,7 +77,7 @@ void set_subject(X509* certificate, const std::string& common_name) {
 
 // All but issuer, extensions and signature. The caller owns the certificate.
 X509* new_certificate(const std::string& common_name, std::chrono::days validity, EVP_PKEY* key) {
-  std::unique_ptr<X509, Release<X509_free>> made(X509_new());
+  Certificate made(X509_new());
   must(made && X509_set_version(made.get(), X509_VERSION_3) == 1 && X509_set_pubkey(made.get(), key) == 1,
        "making a certificate");
   set_serial(made.get());
@@ -147,13 +102,6 @@ bool is_host(std::string_view name) {
   return is_dns_name(name) || (name.find('\0') == name.npos && is_address(std::string(name)));
 }
 
-void CertificateAuthority::Free::operator()(X509* certificate) const {
-  X509_free(certificate);
-}
-void CertificateAuthority::Free::operator()(EVP_PKEY* key) const {
-  EVP_PKEY_free(key);
-}
-
 CertificateAuthority::CertificateAuthority(Certificate certificate, Key key)
     : certificate_(std::move(certificate)), key_(std::move(key)) {}
 
@@ -171,15 +119,8 @@ CertificateAuthority CertificateAuthority::make(const std::string& common_name, 
 }
 
 CertificateAuthority CertificateAuthority::load(const Credentials& credentials, const std::string& where) {
-  const Bio certificate_text(
-      BIO_new_mem_buf(credentials.certificate.data(), int(credentials.certificate.size())));
-  const Bio key_text(BIO_new_mem_buf(credentials.key.data(), int(credentials.key.size())));
-  must(certificate_text && key_text, "reading PEM");
-  Certificate certificate(PEM_read_bio_X509(certificate_text.get(), nullptr, no_password, nullptr));
-  if (!certificate) throw Error("the certificate cannot be read: " + openssl_failure(), where);
-  Key key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, no_password, nullptr));
-  if (!key)
-    throw Error("the key cannot be read: " + openssl_failure(), where, "it must be PEM, without a password");
+  Certificate certificate = std::move(read_certificates(credentials.certificate, where).front());
+  Key key = read_key(credentials.key, where);
   if (X509_check_private_key(certificate.get(), key.get()) != 1) {
     ERR_clear_error();
     throw Error("the key does not fit the certificate", where);

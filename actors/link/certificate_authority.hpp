@@ -2,15 +2,12 @@
 // Whoever shows a certificate of the same authority belongs to the replica. EC P-256, X.509 version 3.
 #pragma once
 
-#include <openssl/types.h>
-
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "runtime/base/error.hpp"
+#include "actors/link/pem.hpp"
 
 namespace troupe::actors {
 
@@ -39,13 +36,6 @@ class CertificateAuthority {
   Credentials credentials() const;  // its own
 
  private:
-  struct Free {
-    void operator()(X509* certificate) const;
-    void operator()(EVP_PKEY* key) const;
-  };
-  using Certificate = std::unique_ptr<X509, Free>;
-  using Key = std::unique_ptr<EVP_PKEY, Free>;
-
   CertificateAuthority(Certificate certificate, Key key);
 
   Certificate certificate_;

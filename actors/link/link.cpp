@@ -1,17 +1,14 @@
 #include "actors/link/link.hpp"
 
-#include <fcntl.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <caf/io/middleman.hpp>
 #include <cerrno>
-#include <filesystem>
 
-#include "actors/link/openssl_calls.hpp"
-#include "runtime/base/clock.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/file_descriptor.hpp"
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors {
@@ -23,14 +20,9 @@ constexpr std::chrono::milliseconds heartbeat{250}, silence_limit{2000}, between
 // A host that answers for a head that is gone: nobody will listen there again. One that listens and makes no
 // link has another authority, or is stopped.
 constexpr std::chrono::seconds head_gone{10}, link_refused{30}, host_gone{600};
-constexpr int silence_seconds = 5;  // of a connection before it is let in after all
-
-std::string path_of(const FileDescriptor& file) {
-  return "/proc/self/fd/" + std::to_string(file.get());
-}
 
 // CAF connects without a time limit, and would hang for minutes where packets vanish. So a plain connection
-// goes first. It sends nothing and ends with a reset, so that the door never hears of it, see wait_for_data.
+// goes first. It sends nothing and ends with a reset, so that the door never hears of it.
 Probe probe(const std::string& host, std::uint16_t port) {
   addrinfo hints{}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
@@ -49,26 +41,6 @@ Probe probe(const std::string& host, std::uint16_t port) {
   return error == 0 ? Probe::reachable : error == ECONNREFUSED ? Probe::refused : Probe::silent;
 }
 
-bool listens_on(int fd, std::uint16_t port) {
-  int listens = 0;
-  sockaddr_storage address{};
-  socklen_t int_length = sizeof listens, address_length = sizeof address;
-  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_length) != 0 || listens == 0) return false;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &address_length) != 0) return false;
-  if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port) == port;
-  return ntohs(reinterpret_cast<sockaddr_in6&>(address).sin6_port) == port;
-}
-
-// Lets the kernel keep who connects to the port and says nothing. CAF would keep it for ever; and when such a
-// connection closes while another opens, which gets the same descriptor, CAF forgets the wrong one of them.
-void wait_for_data(std::uint16_t port) {
-  for (const auto& open : std::filesystem::directory_iterator("/proc/self/fd")) {
-    const int fd = std::stoi(open.path().filename());
-    if (listens_on(fd, port))
-      setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silence_seconds, sizeof silence_seconds);
-  }
-}
-
 }  // namespace
 
 bool LinkPatience::lasts(Probe head, TimePoint now) {
@@ -77,38 +49,39 @@ bool LinkPatience::lasts(Probe head, TimePoint now) {
   return now - since_ <= limit;
 }
 
-LocalConfig::LocalConfig() {
-  add_messages(*this);
-  add_message_type<NodeHandle>("troupe::NodeHandle");
-  add_message_type<WorkerHandle>("troupe::WorkerHandle");
-  set("logger.verbosity", caf::atom("quiet"));
-  set("scheduler.policy", caf::atom("sharing"));  // the stealing one polls, and sleeps between
+void add_links(caf::actor_system_config& config, const TlsIdentity& identity, const LinkLimits& limits) {
+  config.load<caf::io::middleman>();
+  config.set("middleman.heartbeat-interval", caf::timespan(heartbeat));
+  config.set("middleman.connection-timeout", caf::timespan(silence_limit));
+  load_tls_middleman(config, tls_context(identity), limits);
 }
 
-LinkedConfig::LinkedConfig(const TlsIdentity& identity) : files_(identity.memory_files()) {
-  mend_openssl_calls();
-  load<caf::io::middleman>();
-  load<caf::openssl::manager>();
-  set("middleman.heartbeat-interval", caf::timespan(heartbeat));
-  set("middleman.connection-timeout", caf::timespan(silence_limit));
-  openssl_cafile = path_of(files_[0]);
-  openssl_certificate = path_of(files_[1]);
-  openssl_key = path_of(files_[2]);
-}
-
-std::uint16_t open_door(caf::actor_system& system, const ReplicaSupervisorHandle& supervisor,
+std::uint16_t open_door(caf::actor_system& system, const caf::strong_actor_ptr& actor, Interface interface,
                         const std::string& host, std::uint16_t port) {
-  const auto opened = caf::openssl::publish(supervisor, port, host.c_str());
+  auto middleman = caf::make_function_view(tls_middleman(system));
+  const auto opened =
+      middleman(caf::publish_atom::value, port, actor, std::move(interface), host, /*reuse*/ false);
   if (!opened)
     throw Error("cannot listen for nodes and workers: " + system.render(opened.error()),
                 host + ":" + std::to_string(port), "choose another --control-host or --control-port");
-  wait_for_data(*opened);
   return *opened;
 }
 
-caf::error keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
-                       const caf::actor_addr& whole,
-                       const std::function<void(const ReplicaSupervisorHandle&)>& introduce) {
+caf::expected<caf::strong_actor_ptr> link_to(caf::actor_system& system, const Interface& interface,
+                                             const std::string& host, std::uint16_t port) {
+  auto middleman = caf::make_function_view(tls_middleman(system));
+  auto linked = middleman(caf::connect_atom::value, host, port);
+  if (!linked) return std::move(linked.error());
+  auto& [node, actor, found] = *linked;
+  if (!actor) return caf::make_error(caf::sec::no_actor_published_at_port);
+  if (!system.assignable(found, interface))
+    return caf::make_error(caf::sec::unexpected_actor_messaging_interface);
+  return actor;
+}
+
+caf::error keep_linked(caf::actor_system& system, const Interface& interface, const std::string& host,
+                       std::uint16_t port, const caf::actor_addr& whole,
+                       const std::function<void(const caf::strong_actor_ptr&)>& introduce) {
   caf::scoped_actor self{system};
   self->monitor(whole);
   LinkPatience patience(SteadyClock().now());
@@ -118,13 +91,13 @@ caf::error keep_linked(caf::actor_system& system, const std::string& host, std::
     if (over) return *over;
     const Probe head = probe(host, port);
     if (!patience.lasts(head, SteadyClock().now())) return caf::make_error(caf::sec::cannot_connect_to_node);
-    auto supervisor =
+    const auto linked =
         head == Probe::reachable
-            ? caf::openssl::remote_actor<ReplicaSupervisorHandle>(system, host, port)
-            : caf::expected<ReplicaSupervisorHandle>(caf::make_error(caf::sec::cannot_connect_to_node));
-    if (supervisor) {
-      self->monitor(*supervisor);
-      introduce(*supervisor);
+            ? link_to(system, interface, host, port)
+            : caf::expected<caf::strong_actor_ptr>(caf::make_error(caf::sec::cannot_connect_to_node));
+    if (linked) {
+      self->monitor(*linked);
+      introduce(*linked);
       self->receive([&](const caf::down_msg& down) {
         if (down.source == whole || down.reason == caf::exit_reason::user_shutdown)
           over = down.reason;
@@ -135,7 +108,7 @@ caf::error keep_linked(caf::actor_system& system, const std::string& host, std::
       });
       patience.linked(SteadyClock().now());
     } else {
-      if (const auto why = system.render(supervisor.error()); why != std::exchange(last_error, why))
+      if (const auto why = system.render(linked.error()); why != std::exchange(last_error, why))
         log_event(LogLevel::warning, "no_link", {{"host", host}, {"port", port}, {"error", why}});
       self->receive(
           [&](const caf::down_msg& down) {

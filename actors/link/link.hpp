@@ -1,31 +1,20 @@
-// CAF between the processes of a replica: mutual TLS and heartbeats. Only the head listens; nodes and workers
-// connect to its supervisor, and connect again when the link broke.
+// CAF between the processes of a replica: mutual TLS and heartbeats. Only the head listens, with one actor at
+// its door; nodes and workers connect to that actor, and connect again when the link broke.
 #pragma once
 
-#include <caf/io/all.hpp>
-#include <caf/openssl/all.hpp>
+#include <caf/all.hpp>
 #include <functional>
+#include <set>
+#include <string>
 
-#include "actors/handles.hpp"
 #include "actors/link/identity.hpp"
+#include "actors/link/tls_middleman.hpp"
 #include "runtime/base/clock.hpp"
-#include "runtime/base/memory_file.hpp"
 
 namespace troupe::actors {
 
-// Of an actor system without links.
-struct LocalConfig : caf::actor_system_config {
-  LocalConfig();
-};
-
-// Keeps the identity in memory files, where CAF finds it by their paths under /proc.
-class LinkedConfig : public LocalConfig {
- public:
-  explicit LinkedConfig(const TlsIdentity& identity);
-
- private:
-  const std::vector<FileDescriptor> files_;
-};
+// Lets systems of this configuration have links. Throws Error for an identity that cannot be used.
+void add_links(caf::actor_system_config& config, const TlsIdentity& identity, const LinkLimits& limits = {});
 
 // What there is at the head's address.
 enum class Probe { reachable, refused, silent };
@@ -44,15 +33,36 @@ class LinkPatience {
   TimePoint since_;
 };
 
-// Opens the door of the replica. port 0: any free one; returns the port. Throws Error.
-std::uint16_t open_door(caf::actor_system& system, const ReplicaSupervisorHandle& supervisor,
-                        const std::string& host, std::uint16_t port);
+// CAF's names of the messages that an actor takes.
+using Interface = std::set<std::string>;
 
-// Connects to the supervisor and introduces, again and again whenever the link breaks, until `whole` or the
-// replica ends, for the reason that it returns, or the head has been gone for too long
+// Connects once. Where packets vanish, it blocks for minutes.
+caf::expected<caf::strong_actor_ptr> link_to(caf::actor_system& system, const Interface& interface,
+                                             const std::string& host, std::uint16_t port);
+
+// As the templates below, for a handle that was stripped of its type.
+std::uint16_t open_door(caf::actor_system& system, const caf::strong_actor_ptr& actor, Interface interface,
+                        const std::string& host, std::uint16_t port);
+caf::error keep_linked(caf::actor_system& system, const Interface& interface, const std::string& host,
+                       std::uint16_t port, const caf::actor_addr& whole,
+                       const std::function<void(const caf::strong_actor_ptr&)>& introduce);
+
+// Puts the actor at the door. port 0: any free one; returns the port. Throws Error.
+template <class Handle>
+std::uint16_t open_door(caf::actor_system& system, const Handle& actor, const std::string& host,
+                        std::uint16_t port) {
+  return open_door(system, caf::actor_cast<caf::strong_actor_ptr>(actor), system.message_types(actor), host,
+                   port);
+}
+
+// Connects to the actor at the door and introduces, again and again whenever the link breaks, until `whole` or
+// that actor ends, for the reason that it returns, or the head has been gone for too long
 // (cannot_connect_to_node). Blocks; one call a process.
+template <class Handle>
 caf::error keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
-                       const caf::actor_addr& whole,
-                       const std::function<void(const ReplicaSupervisorHandle&)>& introduce);
+                       const caf::actor_addr& whole, const std::function<void(const Handle&)>& introduce) {
+  return keep_linked(system, system.message_types(caf::detail::type_list<Handle>{}), host, port, whole,
+                     [&](const caf::strong_actor_ptr& actor) { introduce(caf::actor_cast<Handle>(actor)); });
+}
 
 }  // namespace troupe::actors

@@ -7,7 +7,7 @@
 
 #include "runtime/base/file.hpp"
 
-namespace troupe::runtime {
+namespace troupe {
 namespace {
 
 constexpr std::size_t max_program_bytes = std::size_t{1} << 30, digits = 16;
@@ -32,4 +32,4 @@ const std::string& build_id() {
   return id;
 }
 
-}  // namespace troupe::runtime
+}  // namespace troupe

@@ -3,9 +3,9 @@
 
 #include <string>
 
-namespace troupe::runtime {
+namespace troupe {
 
 // The beginning of the SHA-256 of the program's file, in hexadecimal. Computed once. Throws Error.
 const std::string& build_id();
 
-}  // namespace troupe::runtime
+}  // namespace troupe

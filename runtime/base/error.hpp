@@ -1,9 +1,8 @@
 // The three kinds of failure, and how each is treated.
 //
-//   refusal      the caller asked for what cannot be had: a value, Expected<T>, which the edge turns into an
-//   HTTP error failure      a file, socket, GPU or peer let us down: throw Error, which says what, where and
-//   what to do broken code  an invariant does not hold: CHECK names it and stops the process, in release
-//   builds too
+//   refusal       the caller asked for what cannot be had: a value, Expected<T>
+//   failure       a file, socket, GPU or peer let us down: throw Error, which says what, where and what to do
+//   broken code   an invariant does not hold: CHECK names it and stops the process, in release builds too
 #pragma once
 
 #include <source_location>
@@ -14,19 +13,19 @@
 
 namespace troupe {
 
-// Values are HTTP statuses, so that the edge needs no table; nothing below the edge depends on that.
-enum class RefusalKind : int {
-  invalid = 400,
-  unauthorized = 401,
-  not_found = 404,
-  method_not_allowed = 405,
-  timeout = 408,
-  too_large = 413,
-  headers_too_large = 431,
-  rate_limited = 429,
-  cancelled = 499,
-  internal = 500,
-  unavailable = 503,
+// What is wrong with what was asked; the edge has the table of what each is over HTTP.
+enum class RefusalKind {
+  invalid,
+  unauthorized,
+  not_found,
+  method_not_allowed,
+  timeout,
+  too_large,
+  headers_too_large,
+  rate_limited,
+  cancelled,
+  internal,
+  unavailable,
 };
 
 struct Refusal {

@@ -1,5 +1,5 @@
-// Memory that has a file descriptor, so that a child process can inherit it, and no name, so that nobody else
-// can open it.
+// Memory that has a file descriptor, so that a child process
+// can inherit it, and no name, so that nobody else can open it.
 #pragma once
 
 #include <string>

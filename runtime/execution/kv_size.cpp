@@ -69,7 +69,7 @@ std::size_t memory_resident(const fs::path& root) {
 
 KvSize kv_size(const KvBudget& budget, const KvShape& shape, std::size_t limit, std::size_t used) {
   CHECK(shape.bytes_per_token > 0 && shape.block_size > 0 && shape.max_model_len > 0);
-  CHECK(budget.memory_utilization > 0 && budget.memory_utilization <= 1);
+  CHECK(budget.bytes || (budget.memory_utilization > 0 && budget.memory_utilization <= 1));
   const auto share = std::size_t(double(limit) * budget.memory_utilization);
   const std::size_t granted = budget.bytes.value_or(share - std::min(share, used));
 

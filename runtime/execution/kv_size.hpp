@@ -16,12 +16,12 @@ std::size_t memory_resident(const std::filesystem::path& root = "/");
 
 struct KvBudget {
   std::optional<std::size_t> bytes;  // when set, memory_utilization is of no account
-  double memory_utilization = 0.9;   // of memory_limit, used memory included; in (0, 1]
+  double memory_utilization = 0;     // of memory_limit, used memory included; in (0, 1]
 };
 
 struct KvShape {
   std::size_t bytes_per_token = 0;  // all layers of the rank
-  std::int32_t block_size = 16;     // tokens
+  std::int32_t block_size = 0;      // tokens
   std::int32_t max_model_len = 0;   // tokens
 };
 

@@ -6,18 +6,18 @@
 #include <string>
 
 #include "runtime/base/child_process.hpp"
+#include "runtime/recovery/worker_life.hpp"
 
 namespace troupe::runtime {
 
 struct WorkerOrder {
-  std::int32_t rank = 0;
-  std::uint64_t incarnation = 0;
+  WorkerLife life;
   std::string host;  // of the replica's supervisor
   std::uint16_t port = 0;
   int threads = 1;
   std::string network;  // of the collectives: IP address or interface
   std::string log_level = "info";
-  std::int64_t hang_limit_ms = 400;  // what its node watches for
+  Duration hang_limit{};  // that its node watches for
 };
 
 std::string to_text(const WorkerOrder& order);

@@ -38,7 +38,7 @@ struct WorkerProcesses::Process {
         watch(hang_limit),
         child(program, environment_without(launcher_variables), files) {}
 
-  WorkerEvents::Seen seen(TimePoint now, const Tick& tick) const {
+  WorkerSeen seen(TimePoint now, const Tick& tick) const {
     return {life, child.pid(), watch.silence(now), watch.waited(), tick};
   }
 
@@ -80,9 +80,9 @@ void WorkerProcesses::kill(WorkerLife life) {
   eventfd_write(wake_.get(), 1);
 }
 
-std::vector<WorkerEvents::Seen> WorkerProcesses::living() const {
+std::vector<WorkerSeen> WorkerProcesses::living() const {
   const std::lock_guard lock(mutex_);
-  std::vector<WorkerEvents::Seen> all;
+  std::vector<WorkerSeen> all;
   for (const auto& [rank, process] : by_rank_)
     all.push_back(process->seen(SteadyClock().now(), process->ticks->read()));
   return all;
@@ -121,12 +121,13 @@ void WorkerProcesses::begin(const WorkerOrder& order) {
   try {
     process = spawn(order);
   } catch (const Error& error) {
-    return events_.exited({{order.rank, order.incarnation}, 0, {}, {}, {}}, error.what());
+    return events_.exited({order.life, 0, {}, {}, {}}, error.what());
   }
-  log_event(LogLevel::info, "worker_started",
-            {{"rank", order.rank}, {"incarnation", order.incarnation}, {"pid", process->child.pid()}});
+  log_event(
+      LogLevel::info, "worker_started",
+      {{"rank", order.life.rank}, {"incarnation", order.life.incarnation}, {"pid", process->child.pid()}});
   const std::lock_guard lock(mutex_);
-  before = std::exchange(by_rank_[order.rank], std::move(process));
+  before = std::exchange(by_rank_[order.life.rank], std::move(process));
 }
 
 std::unique_ptr<WorkerProcesses::Process> WorkerProcesses::spawn(const WorkerOrder& order) const {
@@ -136,8 +137,8 @@ std::unique_ptr<WorkerProcesses::Process> WorkerProcesses::spawn(const WorkerOrd
   auto [alive_read, alive_write] = make_pipe();
   std::vector<int> files{text.get(), ticks.get(), alive_read.get()};  // as InheritedFiles has them
   for (const FileDescriptor& file : shared_) files.push_back(file.get());
-  return std::make_unique<Process>(WorkerLife{order.rank, order.incarnation}, program_, files, ticks,
-                                   std::move(alive_write), std::chrono::milliseconds(order.hang_limit_ms));
+  return std::make_unique<Process>(order.life, program_, files, ticks, std::move(alive_write),
+                                   order.hang_limit);
 }
 
 void WorkerProcesses::wait_for_news() {
@@ -150,7 +151,7 @@ void WorkerProcesses::wait_for_news() {
 
 void WorkerProcesses::look() {
   const TimePoint now = SteadyClock().now();
-  std::vector<WorkerEvents::Seen> all;
+  std::vector<WorkerSeen> all;
   for (auto each = by_rank_.begin(); each != by_rank_.end();) {
     Process& process = *each->second;
     const Tick tick = process.ticks->read();

@@ -13,28 +13,17 @@
 
 #include "runtime/base/memory_file.hpp"
 #include "runtime/recovery/hang_watch.hpp"
+#include "runtime/recovery/worker_life.hpp"
 #include "runtime/recovery/worker_order.hpp"
 
 namespace troupe::runtime {
 
-struct WorkerLife {
-  std::int32_t rank = 0;
-  std::uint64_t incarnation = 0;
-  friend bool operator==(const WorkerLife&, const WorkerLife&) = default;
-};
-
 // Called from the watching thread.
 struct WorkerEvents {
-  struct Seen {
-    WorkerLife life;
-    pid_t pid = 0;
-    Duration silence{};  // since its last tick
-    Duration waited{};   // of it: asleep in a wait for other ranks, or without orders
-    Tick tick;
-  };
-  std::function<void(const Seen&, const std::string& how)> exited;
-  std::function<void(const Seen&, Hang)> hangs;  // it is not ended yet; told again after each further limit
-  std::function<void(const std::vector<Seen>&)> ticks;
+  std::function<void(const WorkerSeen&, const std::string& how)> exited;
+  std::function<void(const WorkerSeen&, Hang)>
+      hangs;  // it is not ended yet; told again after each further limit
+  std::function<void(const std::vector<WorkerSeen>&)> ticks;
 };
 
 class WorkerProcesses {
@@ -47,7 +36,7 @@ class WorkerProcesses {
   // A process that cannot be started is told as an exit.
   void start(const WorkerOrder& order);
   void kill(WorkerLife life);  // SIGKILL; another life of the rank is left alone
-  std::vector<WorkerEvents::Seen> living() const;
+  std::vector<WorkerSeen> living() const;
 
  private:
   struct Process;

@@ -10,21 +10,11 @@
 #include <vector>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/scheduler_limits.hpp"
 #include "runtime/scheduling/known_prefixes.hpp"
 #include "runtime/scheduling/sequence.hpp"
 
 namespace troupe::runtime {
-
-// The first two hold for each attention group, as they do for each engine of vLLM's data parallelism; so the
-// replica's are as many times more as it has groups.
-struct SchedulerLimits {
-  std::int32_t max_num_batched_tokens = 2048;  // a step and group
-  std::int32_t max_num_seqs = 256;             // that hold blocks at a time, in a group
-  std::int32_t max_model_len = 4096;           // prompt and output of a sequence
-  std::int32_t max_waiting = 1024;  // sequences of the replica that hold no blocks; further ones are refused
-  std::int32_t block_size = 16;     // tokens
-  bool prefix_caching = true;
-};
 
 struct GroupStats {
   std::int32_t running = 0, waiting = 0;  // now

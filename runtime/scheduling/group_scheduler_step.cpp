@@ -102,6 +102,7 @@ void GroupScheduler::seat(Sequence& sequence, const BlockGrant& grant) {
   running_ += !sequence.running;
   sequence.running = true;
   sequence.computed = grant.computed;
+  if (sequence.found < 0) sequence.found = grant.computed;
 }
 
 GroupPlan GroupScheduler::plan() {
@@ -142,7 +143,7 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
       const auto position = std::uint64_t(sequence->outputs());
       const FinishReason finish = sequence->append(output->token, limits_.max_model_len);
       tokens_ += finish != FinishReason::error;
-      committed.push_back({part.sequence, position, std::move(*output), finish});
+      committed.push_back({part.sequence, position, std::move(*output), finish, sequence->found});
       if (finish == FinishReason::error)  // nobody shall share what led to it
         std::erase_if(filled_, [&](const auto& block) { return block.sequence == part.sequence; });
       if (finish != FinishReason::none) forget(*sequence);

@@ -14,7 +14,8 @@ namespace troupe::runtime {
 struct Sequence {
   Submission submission;      // its tokens grow with each output
   std::int32_t computed = 0;  // tokens in the cache
-  bool running = false;       // holds blocks
+  std::int32_t found = -1;  // of the prompt, in the prefix cache when it first got blocks; -1: it did not yet
+  bool running = false;     // holds blocks
   bool paused = false;
   std::int32_t replay_end = 0;    // output tokens before this position were produced once already
   std::vector<BlockHash> hashes;  // of full blocks from the start, as far as they were needed

@@ -127,10 +127,11 @@ struct CommittedToken {
   std::uint64_t output_position = 0;
   SequenceOutput output;
   FinishReason finish = FinishReason::none;  // not none: the scheduler has forgotten the sequence
+  std::int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache since it was submitted
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, CommittedToken& x) {
-  return f(x.sequence, x.output_position, x.output, x.finish);
+  return f(x.sequence, x.output_position, x.output, x.finish, x.cached_tokens);
 }
 
 }  // namespace troupe::runtime

@@ -8,11 +8,11 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "actors/edge_actor.hpp"
-#include "actors/link/link.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
 #include "actors/request.hpp"
 #include "actors/scheduler_actor.hpp"
+#include "actors/system_config.hpp"
 #include "model/checkpoint.hpp"
 #include "tests/actors/reader.hpp"
 
@@ -24,7 +24,7 @@ struct TestConfig : LocalConfig {
 
 class ActorTest : public ::testing::Test {
  protected:
-  explicit ActorTest(runtime::SchedulerLimits limits = {}, std::int32_t blocks = 512)
+  explicit ActorTest(runtime::SchedulerLimits limits = {.max_model_len = 4096}, std::int32_t blocks = 512)
       : limits_(limits), blocks_(blocks) {}
 
   void SetUp() override {

@@ -4,9 +4,9 @@
 #include <condition_variable>
 
 #include "actors/edge_actor.hpp"
-#include "actors/link/link.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
+#include "actors/system_config.hpp"
 #include "tests/actors/reader.hpp"
 
 namespace troupe::actors {

@@ -53,6 +53,8 @@ struct Stream {
 
 class ReplicaTest : public ::testing::Test {
  protected:
+  const config::Settings settings;
+
   static ReplicaOptions options() {
     static const auto weight_bytes = model::Checkpoint::open(DEMO_MODEL).total_bytes();
     static const auto text = std::make_shared<const model::TextModel>(model::TextModel::load(DEMO_MODEL));
@@ -61,6 +63,7 @@ class ReplicaTest : public ::testing::Test {
     made.weight_bytes = weight_bytes;
     made.text = text;
     made.info.names = {"demo"};
+    made.info.max_model_len = 4096;
     made.blocks = 512;
     return made;
   }
@@ -97,7 +100,7 @@ class ReplicaTest : public ::testing::Test {
 
 TEST_F(ReplicaTest, EightStreamsOutliveCrashesOfEveryPartWithTheSameBytes) {
   using Kind = Drill::Kind;
-  Replica replica(options());
+  Replica replica(settings, options());
   wait_until_ready(replica);
   std::vector<Stream> calm, struck;
   for (auto& request : assorted()) calm.push_back(start(replica, request));
@@ -120,7 +123,7 @@ TEST_F(ReplicaTest, EightStreamsOutliveCrashesOfEveryPartWithTheSameBytes) {
 TEST_F(ReplicaTest, EndsLiveStreamsWhenItIsDestroyed) {
   std::vector<Stream> streams;
   {
-    Replica replica(options());
+    Replica replica(settings, options());
     wait_until_ready(replica);
     for (auto& request : assorted()) streams.push_back(start(replica, request));
     streams[0].reader->wait_for_deltas(3);
@@ -129,12 +132,12 @@ TEST_F(ReplicaTest, EndsLiveStreamsWhenItIsDestroyed) {
 }
 
 TEST_F(ReplicaTest, CanBeDestroyedWhileItLoads) {
-  Replica replica(options());
+  Replica replica(settings, options());
   EXPECT_TRUE(replica.healthy());
 }
 
 TEST_F(ReplicaTest, ShowsItsPhasesDoneWhenItIsReady) {
-  Replica replica(options());
+  Replica replica(settings, options());
   wait_until_ready(replica);
   const auto phases = replica.startup();
   ASSERT_EQ(phases.size(), 3u);
@@ -144,7 +147,7 @@ TEST_F(ReplicaTest, ShowsItsPhasesDoneWhenItIsReady) {
 }
 
 TEST_F(ReplicaTest, ShowsItsRankAndCrashesItOnOrder) {
-  Replica replica(options());
+  Replica replica(settings, options());
   wait_until_ready(replica);
   ASSERT_EQ(replica.replica().ranks.size(), 1u);
   auto request = chat("Count from 1 to 100.");
@@ -164,7 +167,7 @@ TEST_F(ReplicaTest, ShowsItsRankAndCrashesItOnOrder) {
 }
 
 TEST_F(ReplicaTest, RefusesWhatOneProcessCannotDo) {
-  Replica replica(options());
+  Replica replica(settings, options());
   EXPECT_EQ(replica.drill({.kind = Drill::Kind::corrupt_message}).error().param, "kind");
   EXPECT_EQ(replica.drill({.kind = Drill::Kind::crash_worker, .rank = 1}).error().param, "rank");
   EXPECT_EQ(replica.drill({.kind = Drill::Kind::crash_worker, .rank = -1}).error().param, "rank");
@@ -176,7 +179,7 @@ TEST_F(ReplicaTest, RefusesPlacementsThatTheRanksCannotHold) {
   auto parallel = options();
   parallel.experts = 8;
   parallel.sharding.expert_parallel = true;
-  Replica replica(parallel);
+  Replica replica(settings, parallel);
   EXPECT_EQ(replica.place_expert(8, {0}).error().param, "expert");
   EXPECT_EQ(replica.place_expert(-1, {0}).error().param, "expert");
   for (const std::vector<std::int32_t>& ranks : {std::vector<std::int32_t>{}, {1}, {-1}, {0, 0}})
@@ -184,7 +187,7 @@ TEST_F(ReplicaTest, RefusesPlacementsThatTheRanksCannotHold) {
 }
 
 TEST_F(ReplicaTest, AGenerationThatIsDroppedIsCancelled) {
-  Replica replica(options());
+  Replica replica(settings, options());
   wait_until_ready(replica);
   auto endless = chat("Count from 1 to 100.");
   endless.ignore_eos = true;

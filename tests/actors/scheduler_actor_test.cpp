@@ -7,7 +7,7 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "actors/kv_block_manager.hpp"
-#include "actors/link/link.hpp"
+#include "actors/system_config.hpp"
 #include "tests/runtime/execution/toy_executor.hpp"
 
 namespace troupe::actors {

@@ -34,6 +34,25 @@ TEST(Manual, FitsAnOldTerminal) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
 }
 
+TEST(Manual, OptionsOfOneCommandTellTheirDefaults) {
+  std::int32_t days = 365;
+  bool force = false;
+  std::string out;
+  const Table table{
+      {.name = "days", .target = &days, .argument = "N", .help = "Of validity.", .flag_only = true},
+      {.name = "force", .target = &force, .help = "Replace.", .flag_only = true},
+      {.name = "out",
+       .target = &out,
+       .argument = "FOLDER",
+       .help = "Where.",
+       .unset = "here",
+       .required = true}};
+  const std::string text = manual(page, table);
+  EXPECT_THAT(text, HasSubstr("--days N\n              Of validity. Default: 365.\n"));
+  EXPECT_THAT(text, HasSubstr("--force\n              Replace.\n"));
+  EXPECT_THAT(text, HasSubstr("--out FOLDER\n              Where.\n"));
+}
+
 TEST(Manual, WrapsBetweenWords) {
   EXPECT_EQ(wrapped("one two three\n\nfour", 2, 9), "  one two\n  three\n\n  four\n");
   EXPECT_EQ(wrapped("unbreakable", 2, 5), "  unbreakable\n");

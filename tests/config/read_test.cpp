@@ -10,21 +10,24 @@
 namespace troupe::config {
 namespace {
 
+using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Texts = std::vector<std::string>;
 
+const Texts policies{"decode_first", "fcfs", "priority"};
+
 Settings read_all(const Texts& arguments, const Texts& environment = {}) {
   Settings settings;
-  Table table = schema(settings);
+  Table table = schema(settings, policies);
   EXPECT_TRUE(read(table, {arguments, environment}));
   return settings;
 }
 
 std::string refusal(const Texts& arguments, const Texts& environment = {}) {
   Settings settings;
-  Table table = schema(settings);
+  Table table = schema(settings, policies);
   try {
     read(table, {arguments, environment});
     validate(settings);
@@ -51,13 +54,13 @@ TEST(Read, NothingGivenLeavesDefaults) {
   EXPECT_EQ(settings.edge.port, 8000);
   EXPECT_EQ(settings.scheduling_policy, "decode_first");
   EXPECT_FALSE(settings.max_model_len);
-  EXPECT_TRUE(settings.enable_prefix_caching);
+  EXPECT_TRUE(settings.scheduler.prefix_caching);
   EXPECT_NO_THROW(validate(settings));
 }
 
 TEST(Read, EveryDefaultIsInItsOwnRange) {
   Settings settings;
-  for (Setting& each : schema(settings)) {
+  for (Setting& each : schema(settings, policies)) {
     if (toml_value(each).empty() || kind_of(each) == Kind::texts) continue;
     std::string text = toml_value(each);
     if (text.front() == '"') text = text.substr(1, text.size() - 2);
@@ -73,11 +76,11 @@ TEST(Read, FlagsOfEveryKind) {
   EXPECT_EQ(settings.model, "folder");
   EXPECT_EQ(settings.edge.port, 0);
   EXPECT_THAT(settings.served_model_name, ElementsAre("a", "b"));
-  EXPECT_EQ(settings.kv_cache_memory_bytes, ByteSize{std::int64_t{4} << 30});
-  EXPECT_FALSE(settings.enable_prefix_caching);
+  EXPECT_EQ(settings.kv_cache_memory_bytes, ByteSize{std::size_t{4} << 30});
+  EXPECT_FALSE(settings.scheduler.prefix_caching);
   EXPECT_EQ(settings.gpu_memory_utilization, 0.25);
-  EXPECT_EQ(settings.edge.header_timeout, Seconds(1.5));
-  EXPECT_EQ(settings.max_num_seqs, 8);
+  EXPECT_EQ(settings.edge.connection.header_timeout, milliseconds(1500));
+  EXPECT_EQ(settings.scheduler.max_num_seqs, 8);
   EXPECT_EQ(settings.log_level, "off");
 }
 
@@ -97,7 +100,7 @@ TEST(Read, TheLastOfAFlagCounts) {
 TEST(Read, AFlagWithSeveralValuesTakesOneATime) {
   const Settings settings = read_all({"--api-key", "k1", "folder", "--api-key=k2"});
   EXPECT_EQ(settings.model, "folder");
-  EXPECT_THAT(settings.edge.api_key, ElementsAre("k1", "k2"));
+  EXPECT_THAT(settings.edge.api_keys, ElementsAre("k1", "k2"));
 }
 
 TEST(Read, ModelByFlagOrPlace) {
@@ -119,9 +122,9 @@ TEST_F(ReadFile, FlagsOverVariablesOverFile) {
   const Settings settings =
       read_all({"--config", file, "--port", "3"}, {"TROUPE_PORT=2", "TROUPE_MAX_NUM_SEQS=2"});
   EXPECT_EQ(settings.edge.port, 3);
-  EXPECT_EQ(settings.max_num_seqs, 2);
-  EXPECT_EQ(settings.block_size, 1);
-  EXPECT_EQ(settings.max_num_batched_tokens, 2048);
+  EXPECT_EQ(settings.scheduler.max_num_seqs, 2);
+  EXPECT_EQ(settings.scheduler.block_size, 1);
+  EXPECT_EQ(settings.scheduler.max_num_batched_tokens, 2048);
 }
 
 TEST_F(ReadFile, VariableNamesTheFile) {
@@ -140,13 +143,13 @@ kv-cache-memory-bytes = "512MiB"
 max-body-bytes = 1024
 )")});
   EXPECT_EQ(settings.model, "m");
-  EXPECT_THAT(settings.edge.api_key, ElementsAre("k1", "k2"));
+  EXPECT_THAT(settings.edge.api_keys, ElementsAre("k1", "k2"));
   EXPECT_THAT(settings.served_model_name, ElementsAre("one"));
-  EXPECT_FALSE(settings.enable_prefix_caching);
+  EXPECT_FALSE(settings.scheduler.prefix_caching);
   EXPECT_EQ(settings.gpu_memory_utilization, 1);
-  EXPECT_EQ(settings.edge.idle_timeout, Seconds(0.5));
+  EXPECT_EQ(settings.edge.connection.idle_timeout, milliseconds(500));
   EXPECT_EQ(settings.kv_cache_memory_bytes, ByteSize{512 << 20});
-  EXPECT_EQ(settings.edge.max_body_bytes, ByteSize{1024});
+  EXPECT_EQ(settings.edge.connection.body_size, ByteSize{1024});
 }
 
 TEST_F(ReadFile, RefusalsNameFileAndLine) {
@@ -187,8 +190,42 @@ TEST(Read, RefusalsOfFlags) {
   EXPECT_THAT(refusal({"--gpu-memory-utilization", "nan"}), HasSubstr("is not a number"));
   EXPECT_THAT(refusal({"--kv-cache-memory-bytes", "9999999T"}), HasSubstr("out of range"));
   EXPECT_THAT(refusal({"--kv-cache-memory-bytes", "many"}), HasSubstr("such as 512M"));
-  EXPECT_THAT(refusal({"--scheduling-policy", "lifo"}), HasSubstr("fcfs decode_first priority"));
+  EXPECT_THAT(refusal({"--scheduling-policy", "lifo"}), HasSubstr("permitted: decode_first fcfs priority"));
   EXPECT_THAT(refusal({"--header-timeout", "0"}), HasSubstr("above 0 seconds"));
+  EXPECT_THAT(refusal({"--header-timeout", "0.0001"}), HasSubstr("above 0 seconds"));  // would become none
+}
+
+// Whatever the row of the table says.
+TEST(Read, WhatATargetCannotHoldIsOutOfRange) {
+  std::uint16_t narrow = 1;
+  std::int32_t middle = 1;
+  std::optional<std::int32_t> open;
+  std::chrono::milliseconds time{1};
+  Table table{{.name = "narrow", .target = &narrow, .argument = "N", .help = "", .range = {-1}},
+              {.name = "middle", .target = &middle, .argument = "N", .help = ""},
+              {.name = "open", .target = &open, .argument = "N", .help = "", .range = {-1}},
+              {.name = "time", .target = &time, .argument = "N", .help = ""}};
+  const auto told = [&](std::size_t row, const char* text) -> std::string {
+    try {
+      assign({&table[row], {text}, "it"});
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(told(0, "65535"), "accepted");
+  EXPECT_EQ(narrow, 65535);
+  EXPECT_EQ(told(0, "65536"), "it: '65536' is out of range; permitted: 0 to 65535");
+  EXPECT_THAT(told(0, "-1"), HasSubstr("permitted: 0 to 65535"));
+  EXPECT_EQ(told(1, "2147483647"), "accepted");
+  EXPECT_THAT(told(1, "2147483648"), HasSubstr("permitted: 0 to 2147483647"));
+  EXPECT_EQ(told(2, "-1"), "accepted");
+  EXPECT_THAT(told(2, "2147483648"), HasSubstr("permitted: -1 to 2147483647"));
+  EXPECT_THAT(told(3, "1e300"), HasSubstr("is out of range"));
+  EXPECT_EQ(told(3, "0.0125"), "accepted");
+  EXPECT_EQ(time, milliseconds(13));
+  EXPECT_EQ(narrow, 65535);
+  EXPECT_EQ(middle, 2147483647);
 }
 
 TEST(Read, RefusalsOfVariables) {
@@ -270,7 +307,7 @@ TEST(Read, ANodeHasItsLinksThreadsAndLogAndNothingElse) {
   EXPECT_EQ(settings.tensor_interface, "eth1");
   EXPECT_EQ(settings.threads, 3);
   EXPECT_EQ(settings.log_level, "error");
-  EXPECT_EQ(settings.max_num_seqs, 256);
+  EXPECT_EQ(settings.scheduler.max_num_seqs, 256);
   EXPECT_THROW(read(table, {others, {}}), UsageError);
 }
 
@@ -296,7 +333,7 @@ TEST(Show, IsASettingsFileThatSaysTheSame) {
   Table other = schema(again);
   for (const Given& each : parse_settings_text(other, show(table), "shown", table)) assign(each);
   EXPECT_EQ(again.served_model_name, settings.served_model_name);
-  EXPECT_EQ(again.edge.idle_timeout, settings.edge.idle_timeout);
+  EXPECT_EQ(again.edge.connection.idle_timeout, settings.edge.connection.idle_timeout);
   EXPECT_EQ(again.edge.port, 9);
 }
 

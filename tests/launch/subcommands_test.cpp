@@ -1,17 +1,9 @@
-// Runs the program as a shell does.
-#include <sys/wait.h>
+#include <gmock/gmock.h>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
-
-#include "tests/temporary_folder.hpp"
 
 #include "launch/json_lines.hpp"
+#include "tests/launch/program.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -22,29 +14,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-std::string read_file(const path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return (std::ostringstream() << stream.rdbuf()).str();
-}
-
-class Subcommands : public testing::Test {
+class Subcommands : public ProgramTest {
  protected:
-  // arguments: as a shell reads them.
-  Outcome run(const std::string& arguments, const std::string& input = "",
-              const std::string& environment = "") {
-    std::ofstream(folder_ / "in", std::ios::binary) << input;
-    const auto file = [&](const char* name) { return "'" + (folder_ / name).string() + "'"; };
-    const int status = std::system((environment + " '" TROUPE_BINARY "' " + arguments + " <" + file("in") +
-                                    " >" + file("out") + " 2>" + file("err"))
-                                       .c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder_ / "out"),
-            read_file(folder_ / "err")};
-  }
   // Answers of a JSON-lines filter.
   std::vector<ordered_json> filter(const std::string& arguments, const std::string& input) {
     const Outcome outcome = run(arguments, input);
@@ -54,9 +25,6 @@ class Subcommands : public testing::Test {
     for (std::string line; std::getline(stream, line);) lines.push_back(ordered_json::parse(line));
     return lines;
   }
-
-  const TemporaryFolder temporary_;
-  const path& folder_ = temporary_.path();
 };
 
 TEST_F(Subcommands, VersionAndHelp) {

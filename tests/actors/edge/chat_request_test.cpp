@@ -2,6 +2,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "actors/edge/api_request.hpp"
+#include "actors/edge/reply.hpp"
 
 namespace troupe::actors::edge {
 namespace {
@@ -12,7 +13,7 @@ Json valid() {
   return Json::parse(R"({"model": "demo", "messages": [{"role": "user", "content": "hi"}]})");
 }
 
-Expected<ApiRequest> parse(const char* changes, const RequestLimits& limits = {}) {
+Expected<ApiRequest> parse(const char* changes, const config::RequestLimits& limits = {}) {
   Json body = valid();
   body.update(Json::parse(changes));
   return parse_chat_request(body, model, limits);
@@ -22,9 +23,9 @@ Expected<ApiRequest> parse(const char* changes, const RequestLimits& limits = {}
 std::string verdict(const Expected<ApiRequest>& request) {
   if (request) return "ok";
   const Refusal& refusal = request.error();
-  return std::to_string(int(refusal.kind)) + " " + refusal.param + " " + refusal.code;
+  return std::to_string(http_status(refusal.kind)) + " " + refusal.param + " " + refusal.code;
 }
-std::string verdict(const char* changes, const RequestLimits& limits = {}) {
+std::string verdict(const char* changes, const config::RequestLimits& limits = {}) {
   return verdict(parse(changes, limits));
 }
 
@@ -295,7 +296,7 @@ TEST(ChatRequest, TemplateArgumentsCannotReplaceTheMessages) {
 }
 
 TEST(ChatRequest, EachLimitHolds) {
-  RequestLimits limits;
+  config::RequestLimits limits;
   limits.messages = limits.content_parts = limits.tool_calls = limits.tools = 1;
   limits.stop_strings = limits.stop_token_ids = 1;
   limits.stop_string_bytes = 2;

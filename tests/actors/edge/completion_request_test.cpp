@@ -7,12 +7,12 @@ namespace {
 
 const ModelInfo model{{"demo"}, "demo", 2048, 0};
 
-Expected<ApiRequest> parse(const char* changes, const RequestLimits& limits = {}) {
+Expected<ApiRequest> parse(const char* changes, const config::RequestLimits& limits = {}) {
   Json body = {{"model", "demo"}, {"prompt", "hi"}};
   body.update(Json::parse(changes));
   return parse_completion_request(body, model, limits);
 }
-std::string verdict(const char* changes, const RequestLimits& limits = {}) {
+std::string verdict(const char* changes, const config::RequestLimits& limits = {}) {
   const auto request = parse(changes, limits);
   return request ? "ok" : request.error().param + " " + request.error().code;
 }
@@ -78,7 +78,7 @@ TEST(CompletionRequest, ReadsItsOwnFields) {
 }
 
 TEST(CompletionRequest, PromptsTimesNIsLimited) {
-  RequestLimits limits;
+  config::RequestLimits limits;
   limits.choices = 4;
   EXPECT_EQ(verdict(R"({"prompt": ["a", "b"], "n": 2})", limits), "ok");
   EXPECT_EQ(verdict(R"({"prompt": ["a", "b"], "n": 3})", limits), "n integer_above_max_value");

@@ -18,12 +18,12 @@ constexpr const char* chat_stream =
 
 struct DeliveryTest : testing::Test {
   std::shared_ptr<ScriptedService> service = std::make_shared<ScriptedService>();
-  EdgeOptions options;
+  config::EdgeSettings settings;
   std::unique_ptr<HttpServer> server;
 
-  DeliveryTest() { options.port = 0; }
+  DeliveryTest() { settings.port = 0; }
   std::uint16_t port() {
-    if (!server) server = std::make_unique<HttpServer>(options, service);
+    if (!server) server = std::make_unique<HttpServer>(settings, "1.2.3", service);
     return server->port();
   }
 };
@@ -202,7 +202,7 @@ TEST_F(DeliveryTest, AClientThatLeavesBeforeTheFirstDeltaCancels) {
 }
 
 TEST_F(DeliveryTest, ThereIsCreditForAWindow) {
-  options.connection.buffered_deltas = 3;
+  settings.connection.buffered_deltas = 3;
   Client client(port());
   client.post("/v1/chat/completions", chat);
   const auto generation = service->next();
@@ -215,7 +215,7 @@ TEST_F(DeliveryTest, ThereIsCreditForAWindow) {
 }
 
 TEST_F(DeliveryTest, ASlowReaderPausesItsOwnStreamOnly) {
-  options.connection.buffered_deltas = 2;
+  settings.connection.buffered_deltas = 2;
   Client slow(port());
   slow.post("/v1/chat/completions", chat_stream);
   const auto paused = service->next();
@@ -244,8 +244,8 @@ TEST_F(DeliveryTest, ASlowReaderPausesItsOwnStreamOnly) {
 }
 
 TEST_F(DeliveryTest, AReaderThatTakesNothingIsGivenUp) {
-  options.connection.buffered_deltas = 2;
-  options.connection.write_timeout = milliseconds(100);
+  settings.connection.buffered_deltas = 2;
+  settings.connection.write_timeout = milliseconds(100);
   Client client(port());
   client.post("/v1/chat/completions", chat_stream);
   const auto generation = service->next();
@@ -271,11 +271,11 @@ TEST_F(DeliveryTest, RequestsSentAheadWaitForTheirTurn) {
   second->finish(0);
   second->end({});
   EXPECT_EQ(client.read_response().status, 200);
-  EXPECT_EQ(client.read_response().json()["version"], "");
+  EXPECT_EQ(client.read_response().json()["version"], "1.2.3");
 }
 
 TEST_F(DeliveryTest, ReadingAheadIsBoundedAndLosesNothing) {
-  options.connection.read_ahead_bytes = 100;
+  settings.connection.read_ahead_size = {100};
   Client client(port());
   client.post("/v1/chat/completions", chat);
   const auto first = service->next();
@@ -306,8 +306,8 @@ TEST_F(DeliveryTest, StopLetsAnAnswerEnd) {
 }
 
 TEST_F(DeliveryTest, StopCutsOffWhatDoesNotEnd) {
-  options.connection.stop_timeout = milliseconds(50);
-  options.connection.read_ahead_bytes = 100;
+  settings.connection.stop_timeout = milliseconds(50);
+  settings.connection.read_ahead_size = {100};
   Client client(port()), ahead(port());
   client.post("/v1/chat/completions", chat_stream);
   const auto generation = service->next();
@@ -327,7 +327,7 @@ TEST_F(DeliveryTest, StopCutsOffWhatDoesNotEnd) {
 }
 
 TEST_F(DeliveryTest, WhatComesAfterACutOffIsDropped) {
-  options.connection.stop_timeout = milliseconds(50);
+  settings.connection.stop_timeout = milliseconds(50);
   Client client(port());
   client.post("/v1/chat/completions", chat_stream);
   const auto generation = service->next();

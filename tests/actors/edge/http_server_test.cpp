@@ -13,16 +13,15 @@ using std::chrono::milliseconds;
 
 struct HttpServerTest : testing::Test {
   std::shared_ptr<ScriptedService> service = std::make_shared<ScriptedService>();
-  EdgeOptions options;
+  config::EdgeSettings settings;
   std::unique_ptr<HttpServer> server;
 
   HttpServerTest() {
-    options.port = 0;
-    options.version = "1.2.3";
-    options.connection.linger_timeout = milliseconds(500);
+    settings.port = 0;
+    settings.connection.linger_timeout = milliseconds(500);
   }
   std::uint16_t port() {
-    if (!server) server = std::make_unique<HttpServer>(options, service);
+    if (!server) server = std::make_unique<HttpServer>(settings, "1.2.3", service);
     return server->port();
   }
   Response get(std::string_view target) {
@@ -198,7 +197,7 @@ TEST_F(HttpServerTest, ABodyThatEndsEarlyIsRefused) {
 }
 
 TEST_F(HttpServerTest, LargeBodiesAre413) {
-  options.connection.body_bytes = 1000;
+  settings.connection.body_size = {1000};
   Response response =
       refused("POST /v1/completions HTTP/1.1\r\nContent-Length: 1001\r\n\r\n" + std::string(1001, ' '));
   EXPECT_EQ(response.status, 413);
@@ -212,15 +211,15 @@ TEST_F(HttpServerTest, LargeBodiesAre413) {
 }
 
 TEST_F(HttpServerTest, ABodyFarOverTheLimitStillGetsItsAnswer) {
-  options.connection.body_bytes = 1000;
+  settings.connection.body_size = {1000};
   Client client(port());
   client.post("/v1/completions", std::string(8 << 20, ' '));
   EXPECT_EQ(client.read_response().status, 413);
 }
 
 TEST_F(HttpServerTest, LargeOrManyHeadersAre431) {
-  options.connection.header_bytes = 1000;
-  options.connection.headers = 3;
+  settings.connection.header_size = {1000};
+  settings.connection.headers = 3;
   EXPECT_EQ(code_of(refused("GET /version HTTP/1.1\r\nA: " + std::string(1000, 'a') + "\r\n\r\n")),
             "headers_too_large");
   EXPECT_EQ(refused("GET /" + std::string(2000, 'a')).status, 431);
@@ -234,19 +233,19 @@ TEST_F(HttpServerTest, LargeOrManyHeadersAre431) {
 }
 
 TEST_F(HttpServerTest, SlowHeadersAre408) {
-  options.connection.header_timeout = milliseconds(50);
+  settings.connection.header_timeout = milliseconds(50);
   Response response = refused("GET /version HT");
   EXPECT_EQ(response.status, 408);
   EXPECT_EQ(response.json()["error"]["type"], "timeout_error");
 }
 
 TEST_F(HttpServerTest, SlowBodiesAre408) {
-  options.connection.body_timeout = milliseconds(50);
+  settings.connection.body_timeout = milliseconds(50);
   EXPECT_EQ(refused("POST /v1/completions HTTP/1.1\r\nContent-Length: 9\r\n\r\n{").status, 408);
 }
 
 TEST_F(HttpServerTest, SilentConnectionsAreClosedWithoutAWord) {
-  options.connection.header_timeout = options.connection.idle_timeout = milliseconds(50);
+  settings.connection.header_timeout = settings.connection.idle_timeout = milliseconds(50);
   Client fresh(port());
   EXPECT_TRUE(fresh.at_end());
   Client used(port());
@@ -256,7 +255,7 @@ TEST_F(HttpServerTest, SilentConnectionsAreClosedWithoutAWord) {
 }
 
 TEST_F(HttpServerTest, TooManyConnectionsAre503) {
-  options.connection.connections = 1;
+  settings.connection.connections = 1;
   Client first(port());
   first.get("/version");
   EXPECT_EQ(first.read_response().status, 200);
@@ -273,7 +272,7 @@ TEST_F(HttpServerTest, TooManyConnectionsAre503) {
 }
 
 TEST_F(HttpServerTest, ApiKeysGuardTheApiAlone) {
-  options.api_keys = {"k1", "k2"};
+  settings.api_keys = {"k1", "k2"};
   EXPECT_EQ(get("/health").status, 200);
   Response response = get("/v1/models");
   EXPECT_EQ(response.status, 401);
@@ -293,8 +292,8 @@ TEST_F(HttpServerTest, OperatorsControlTheReplicaWhereItIsPermitted) {
   without.post("/v1/replica/drill", R"({"kind": "crash_worker"})");
   EXPECT_EQ(without.read_response().status, 404);
   server.reset();
-  options.replica_control = true;
-  options.api_keys = {"k1"};
+  settings.replica_control = true;
+  settings.api_keys = {"k1"};
   Client stranger(port()), with(port());
   stranger.post("/v1/replica/drill", R"({"kind": "crash_worker"})");
   EXPECT_EQ(stranger.read_response().status, 401);
@@ -358,17 +357,17 @@ TEST_F(HttpServerTest, RequestsMayComeByteByByte) {
 }
 
 TEST_F(HttpServerTest, APortInUseIsAnError) {
-  EdgeOptions same = options;
+  config::EdgeSettings same = settings;
   same.port = port();
   try {
-    HttpServer second(same, service);
+    HttpServer second(same, "1.2.3", service);
     FAIL() << "it listens, too";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("127.0.0.1:" + std::to_string(same.port)), std::string::npos);
     EXPECT_NE(std::string(error.what()).find("--port"), std::string::npos);
   }
   same.host = "no.such.host.invalid";
-  EXPECT_THROW(HttpServer(same, service), Error);
+  EXPECT_THROW(HttpServer(same, "1.2.3", service), Error);
 }
 
 TEST_F(HttpServerTest, StopClosesIdleConnectionsAndIsIdempotent) {
@@ -383,7 +382,7 @@ TEST_F(HttpServerTest, StopClosesIdleConnectionsAndIsIdempotent) {
 }
 
 TEST_F(HttpServerTest, AnyBytesAreAnsweredOrClosedAndTheServerLivesOn) {
-  options.connection.idle_timeout = milliseconds(200);
+  settings.connection.idle_timeout = milliseconds(200);
   port();
   rc::check([&] {
     const auto prefix = *rc::gen::element<std::string>(

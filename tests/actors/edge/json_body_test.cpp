@@ -6,7 +6,7 @@
 namespace troupe::actors::edge {
 namespace {
 
-std::string refusal_of(std::string_view body, const RequestLimits& limits = {}) {
+std::string refusal_of(std::string_view body, const config::RequestLimits& limits = {}) {
   const auto parsed = parse_body(body, limits);
   return parsed ? "accepted" : parsed.error().message;
 }
@@ -33,7 +33,7 @@ TEST(JsonBody, RefusesWhatIsNoJsonWithoutQuotingIt) {
 }
 
 TEST(JsonBody, LimitsDepth) {
-  RequestLimits limits;
+  config::RequestLimits limits;
   limits.json_depth = 3;
   EXPECT_EQ(refusal_of(R"({"a": [[1]]})", limits), "accepted");
   EXPECT_EQ(refusal_of(R"({"a": [[[1]]]})", limits), "The request body has more than 3 levels.");
@@ -42,14 +42,14 @@ TEST(JsonBody, LimitsDepth) {
 }
 
 TEST(JsonBody, LimitsValues) {
-  RequestLimits limits;
+  config::RequestLimits limits;
   limits.json_values = 4;
   EXPECT_EQ(refusal_of(R"({"a": [1, 2]})", limits), "accepted");
   EXPECT_EQ(refusal_of(R"({"a": [1, 2, 3]})", limits), "The request body has more than 4 values.");
 }
 
 TEST(JsonBody, LimitsKeysOfOneObject) {
-  RequestLimits limits;
+  config::RequestLimits limits;
   limits.json_keys = 2;
   EXPECT_EQ(refusal_of(R"({"a": {"x": 1, "y": 2}, "b": {"x": 1}})", limits), "accepted");
   EXPECT_EQ(refusal_of(R"({"a": {"x": 1, "y": 2, "z": 3}})", limits),

@@ -11,7 +11,7 @@ using ::testing::HasSubstr;
 
 struct ReplicaPages : testing::Test {
   ScriptedService service;
-  RequestLimits limits;
+  config::RequestLimits limits;
 
   Reply drill(std::string_view body) {
     return control_replica(Endpoint::replica_drill, body, limits, service);

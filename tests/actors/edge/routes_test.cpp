@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "actors/edge/reply.hpp"
+
 namespace troupe::actors::edge {
 namespace {
 
 std::string pattern_of(std::string_view target) {
   const auto found = find_resource(target);
-  return found ? std::string(found->pattern) : std::to_string(int(found.error().kind));
+  return found ? std::string(found->pattern) : std::to_string(http_status(found.error().kind));
 }
 
 TEST(Routes, FindsResources) {

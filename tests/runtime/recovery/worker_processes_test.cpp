@@ -85,7 +85,7 @@ class Watched {
 
   WorkerProcesses& operator*() { return *processes_; }
   void start(const std::string& what, std::int32_t rank = 0, std::uint64_t incarnation = 1) {
-    processes_->start({rank, incarnation, "host", 7, 3, what, "error", hang_limit_.count()});
+    processes_->start({{rank, incarnation}, "host", 7, 3, what, "error", hang_limit_});
   }
   void end() { processes_.reset(); }
   template <class Condition>
@@ -94,7 +94,7 @@ class Watched {
     return changed_.wait_for(lock, patience, condition);
   }
   // The only exit so far, or the next.
-  std::pair<WorkerEvents::Seen, std::string> wait_for_exit() {
+  std::pair<WorkerSeen, std::string> wait_for_exit() {
     EXPECT_TRUE(wait_for([&] { return !exits.empty(); }));
     const std::lock_guard lock(mutex_);
     auto first = exits.front();
@@ -114,9 +114,9 @@ class Watched {
     EXPECT_TRUE(wait_for([&] { return ticks.size() == count; }));
   }
 
-  std::vector<std::pair<WorkerEvents::Seen, std::string>> exits;
-  std::vector<std::pair<WorkerEvents::Seen, Hang>> hangs;
-  std::vector<WorkerEvents::Seen> ticks;
+  std::vector<std::pair<WorkerSeen, std::string>> exits;
+  std::vector<std::pair<WorkerSeen, Hang>> hangs;
+  std::vector<WorkerSeen> ticks;
   std::atomic<int> times_ticked = 0;
 
  private:
@@ -259,10 +259,10 @@ TEST(WorkerProcesses, AWorkerThatCannotBeStartedIsToldAsAnExit) {
 }
 
 TEST(WorkerOrder, ComesBackFromItsText) {
-  const WorkerOrder order{3, 77, "host", 65535, 8, "eth0", "debug"};
+  const WorkerOrder order{{3, 77}, "host", 65535, 8, "eth0", "debug", std::chrono::milliseconds(400)};
   const WorkerOrder back = worker_order(to_text(order));
   EXPECT_EQ(to_text(back), to_text(order));
-  EXPECT_EQ(back.incarnation, 77u);
+  EXPECT_EQ(back.life.incarnation, 77u);
   EXPECT_EQ(back.port, 65535);
   for (const char* nonsense : {"", "[]", "{\"rank\": 1}", "{\"rank\": \"a\"}"})
     EXPECT_THROW(worker_order(nonsense), Error);

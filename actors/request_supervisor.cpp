@@ -1,11 +1,12 @@
-#include "actors/edge_actor.hpp"
+#include "actors/request_supervisor.hpp"
 
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors {
 
-EdgeHandle::behavior_type edge_actor(EdgeHandle::stateful_pointer<EdgeActorState> self,
-                                     std::shared_ptr<Metrics> metrics) {
+RequestSupervisorHandle::behavior_type request_supervisor(
+    RequestSupervisorHandle::stateful_pointer<RequestSupervisorState> self,
+    std::shared_ptr<Metrics> metrics) {
   self->set_down_handler([self, metrics = std::move(metrics)](const caf::down_msg& down) {
     auto born = self->state.requests.extract(down.source);
     if (!born) return;
@@ -15,21 +16,21 @@ EdgeHandle::behavior_type edge_actor(EdgeHandle::stateful_pointer<EdgeActorState
     log_event(LogLevel::error, "request_died", {{"error", self->system().render(down.reason)}});
   });
   return {
-      [self](const RequestHandle& request, const std::shared_ptr<TerminalOnce>& sink) {
-        self->state.requests.emplace(request.address(), EdgeActorState::Born{request, sink});
-        self->monitor(request);
-        if (self->state.scheduler) self->send(request, self->state.scheduler);
-        if (self->state.gave_up) self->send(request, *self->state.gave_up);
+      [self](const RequestBorn& born) {
+        self->state.requests.emplace(born.request.address(), born);
+        self->monitor(born.request);
+        if (self->state.scheduler) self->send(born.request, *self->state.scheduler);
+        if (self->state.gave_up) self->send(born.request, *self->state.gave_up);
       },
-      [self](const SchedulerHandle& scheduler) {
-        self->state.scheduler = scheduler;
-        for (const auto& [address, born] : self->state.requests) self->send(born.request, scheduler);
+      [self](const NewScheduler& message) {
+        self->state.scheduler = message;
+        for (const auto& [address, born] : self->state.requests) self->send(born.request, message);
       },
       [self](const GiveUp& message) {
         self->state.gave_up = message;
         for (const auto& [address, born] : self->state.requests) self->send(born.request, message);
       },
-      [self](caf::ok_atom) {
+      [self](const End&) {
         for (auto& [address, born] : self->state.requests) {
           born.sink->fail({RefusalKind::unavailable, "The server is shutting down.", "", ""});
           self->send(born.request, CancelRequest{});

@@ -1,5 +1,5 @@
-// What an operator may set about the HTTP edge. Every bound that the edge puts on its clients has its name
-// here.
+// What an operator may set about the HTTP edge. Every bound that the edge puts on its clients has
+// its name here. Plain values: read once at start-up, then seen by the edge's threads, unchanged.
 #pragma once
 
 #include <chrono>
@@ -8,22 +8,25 @@
 #include <string>
 #include <vector>
 
-namespace troupe::actors::edge {
+#include "config/byte_size.hpp"
+
+namespace troupe::config {
 
 // Of one connection. Past a size or a time the client gets the HTTP status named beside it.
 struct ConnectionLimits {
-  std::size_t connections = 1024;           // open at once; one more gets 503 and is closed
-  std::uint32_t header_bytes = 64 << 10;    // 431
-  std::size_t headers = 100;                // 431
-  std::uint64_t body_bytes = 16 << 20;      // 413
-  std::size_t read_ahead_bytes = 64 << 10;  // of requests sent before their turn; then TCP holds the client
-  std::int32_t buffered_deltas = 64;        // parts of an answer that may wait for a slow reader
+  std::size_t connections = 1024;      // open at once; one more gets 503 and is closed
+  ByteSize header_size{64 << 10};      // 431
+  std::size_t headers = 100;           // 431
+  ByteSize body_size{16 << 20};        // 413
+  ByteSize read_ahead_size{64 << 10};  // of requests sent before their turn; then TCP holds the client
+  std::int32_t buffered_deltas = 64;   // parts of an answer that may wait for a slow reader
   std::chrono::milliseconds header_timeout{10'000};  // 408; from a request's first byte
   std::chrono::milliseconds body_timeout{60'000};    // 408
   std::chrono::milliseconds idle_timeout{75'000};    // between requests; then the connection is closed
   std::chrono::milliseconds write_timeout{60'000};   // in which the client must take something
   std::chrono::milliseconds linger_timeout{2'000};   // for a refused client to read why before the close
   std::chrono::milliseconds stop_timeout{5'000};     // for answers in progress when the server stops
+  friend bool operator==(const ConnectionLimits&, const ConnectionLimits&) = default;
 };
 
 // Of one request's JSON. Past any of them: 400.
@@ -42,17 +45,18 @@ struct RequestLimits {
   std::size_t stop_token_ids = 128;
   std::int32_t logprobs = 20;    // alternatives a token
   std::size_t name_bytes = 256;  // of a model, a function, a salt
+  friend bool operator==(const RequestLimits&, const RequestLimits&) = default;
 };
 
-struct EdgeOptions {
+struct EdgeSettings {
   std::string host = "127.0.0.1";  // a name or an address, IPv4 or IPv6
   std::uint16_t port = 8000;       // 0: any free one
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
   bool replica_control = false;       // operators may order drills and place experts
-  std::string version;                // of the program, shown at /version
   ConnectionLimits connection;
   RequestLimits request;
+  friend bool operator==(const EdgeSettings&, const EdgeSettings&) = default;
 };
 
-}  // namespace troupe::actors::edge
+}  // namespace troupe::config

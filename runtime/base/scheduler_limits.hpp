@@ -1,0 +1,21 @@
+// How much a replica's scheduler takes on. It stands here because an operator sets it (config/) and the
+// scheduler, which knows no settings, obeys it: one struct, which both rooms see.
+#pragma once
+
+#include <cstdint>
+
+namespace troupe::runtime {
+
+// The first two hold for each attention group, as they do for each engine of vLLM's data parallelism; so the
+// replica's are as many times more as it has groups.
+struct SchedulerLimits {
+  std::int32_t max_num_batched_tokens = 2048;  // a step and group
+  std::int32_t max_num_seqs = 256;             // that hold blocks at a time, in a group
+  std::int32_t max_model_len = 0;   // prompt and output of a sequence; the model's, unless less was asked for
+  std::int32_t max_waiting = 1024;  // sequences of the replica that hold no blocks; further ones are refused
+  std::int32_t block_size = 16;     // tokens
+  bool prefix_caching = true;
+  friend bool operator==(const SchedulerLimits&, const SchedulerLimits&) = default;
+};
+
+}  // namespace troupe::runtime

@@ -1,0 +1,69 @@
+#include "runtime/scheduling/step_cycle.hpp"
+
+#include <utility>
+
+namespace troupe::runtime {
+
+StepCycle::StepCycle(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
+                     Epoch epoch)
+    : scheduler_(limits, make_policy, groups, epoch), epoch_(epoch) {}
+
+StepCycle::Work StepCycle::propose() {
+  if (!serving_) return {};
+  Work work{scheduler_.propose(), std::nullopt};
+  // Without requests others' replies are awaited, or nobody can move: what has changed is kept for then.
+  if (!work.requests.empty()) changed_ = false;
+  return work;
+}
+
+StepCycle::Work StepCycle::something_changed() {
+  changed_ = true;
+  return propose();
+}
+
+StepCycle::Work StepCycle::begin_epoch(Epoch epoch) {
+  if (epoch != epoch_) return {};
+  serving_ = true;
+  return something_changed();
+}
+
+StepCycle::Stopped StepCycle::stop_epoch(Epoch next, std::span<const GroupId> lost) {
+  epoch_ = next;
+  serving_ = false;
+  return {std::exchange(steps_, 0), scheduler_.start_epoch(next, lost)};
+}
+
+Expected<StepCycle::Work> StepCycle::submit(Submission submission) {
+  if (auto accepted = scheduler_.submit(std::move(submission)); !accepted)
+    return tl::unexpected(accepted.error());
+  return something_changed();
+}
+
+StepCycle::Work StepCycle::resume(SequenceId sequence) {
+  scheduler_.resume(sequence);
+  return something_changed();
+}
+
+StepCycle::Work StepCycle::cancel(SequenceId sequence) {
+  scheduler_.cancel(sequence);
+  return something_changed();  // its blocks go back even if nobody else runs
+}
+
+StepCycle::Work StepCycle::replied(BlockReply reply, Epoch asked_in) {
+  changed_ |= asked_in != epoch_;
+  if (auto plan = scheduler_.dispose(std::move(reply))) return {{}, std::move(plan)};
+  // Nobody could move, or an epoch came between; it may be otherwise by now.
+  return changed_ ? propose() : Work{};
+}
+
+StepCycle::Commit StepCycle::finished(StepResult result) {
+  if (result.epoch != epoch_) return {Result::stale, {}, {}};
+  if (!scheduler_.fits(result)) return {Result::nonsense, {}, {}};
+  const auto before = scheduler_.steps_committed();
+  auto tokens = scheduler_.commit(std::move(result));
+  if (scheduler_.steps_committed() == before) return {};
+  ++steps_;
+  return {Result::committed, std::move(tokens), propose()};
+}
+
+}  // namespace troupe::runtime

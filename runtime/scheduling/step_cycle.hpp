@@ -1,0 +1,66 @@
+// The steps of a replica one after the other: propose, reserve, dispose, execute, commit. Says what to ask of the block
+// pools and what to have computed; whoever carries that to and fro, an actor or a simulator, decides nothing. What it
+// holds its successor could get from the owners of the sequences again. Not thread-safe.
+#pragma once
+
+#include "runtime/scheduling/scheduler.hpp"
+
+namespace troupe::runtime {
+
+class StepCycle {
+ public:
+  // What to do next; often nothing.
+  struct Work {
+    std::vector<BlockRequest> requests;  // each for the pool of its group, whose reply is awaited
+    std::optional<StepPlan> plan;        // for every worker
+  };
+  enum class Result {
+    stale,      // of an epoch that is over
+    nonsense,   // it does not fit the step in flight; nothing has changed
+    noted,      // others are awaited, or this one was not
+    committed,  // the step is over
+  };
+  struct Commit {
+    Result result = Result::noted;
+    std::vector<CommittedToken> tokens;
+    Work work;
+  };
+  struct Stopped {
+    std::uint64_t steps_committed = 0;    // since it was stopped the last time
+    std::vector<SequenceId> interrupted;  // forgotten; for their owners to submit again
+  };
+
+  // Begins without an epoch that could be served; epoch: that was reached when it was made.
+  StepCycle(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
+            Epoch epoch);
+
+  // All workers have met in the epoch. Nothing happens if it is over.
+  Work begin_epoch(Epoch epoch);
+  // Nothing of the epoch counts any more; the groups in `lost` have lost their caches.
+  Stopped stop_epoch(Epoch next, std::span<const GroupId> lost);
+
+  // As in Scheduler.
+  Expected<Work> submit(Submission submission);
+  void pause(SequenceId sequence) { scheduler_.pause(sequence); }
+  Work resume(SequenceId sequence);
+  Work cancel(SequenceId sequence);
+
+  // asked_in: the epoch in which the request was made.
+  Work replied(BlockReply reply, Epoch asked_in);
+  Commit finished(StepResult result);
+
+  Epoch epoch() const { return epoch_; }
+  const Scheduler& scheduler() const { return scheduler_; }
+
+ private:
+  Work propose();
+  Work something_changed();
+
+  Scheduler scheduler_;
+  Epoch epoch_;
+  bool serving_ = false;  // the epoch's workers have met
+  bool changed_ = false;  // something may let another sequence run since the last proposal
+  std::uint64_t steps_ = 0;
+};
+
+}  // namespace troupe::runtime
