@@ -68,7 +68,7 @@ void Generation::refused(SequenceId sequence, const Refusal& why) {
   if (running(sequence)) fail(why);
 }
 
-void Generation::take(const CommittedToken& committed, std::int32_t cached_tokens, TimePoint now) {
+void Generation::take(const CommittedToken& committed, TimePoint now) {
   Choice* choice = running(committed.sequence);
   if (!choice) return;  // computed past a stop: dropped, not counted
   if (committed.finish == FinishReason::error)
@@ -77,7 +77,7 @@ void Generation::take(const CommittedToken& committed, std::int32_t cached_token
   auto& tokens = choice->submission.tokens;
   CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
         "tokens of a sequence come in order, each once");
-  if (!choice->last_token) begin_text(*choice, cached_tokens);
+  if (!choice->last_token) begin_text(*choice, committed.cached_tokens);
   count(*choice, now);
   tokens.push_back(committed.output.token);
   append(*choice, committed);
@@ -162,7 +162,7 @@ void Generation::send(Choice& choice) {
   if (std::exchange(choice.paused, false) && !choice.finished) outlet_.resume(choice.submission.sequence);
 }
 
-void Generation::grant(std::int32_t deltas) {
+void Generation::grant(std::int64_t deltas) {
   if (over_) return;
   credit_ += deltas;
   while (credit_ > 0 && !waiting_.empty()) {

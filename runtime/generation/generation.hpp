@@ -40,11 +40,11 @@ class Generation {
   // A scheduler that knows none of the sequences: the first one, or another after a fault.
   void meet_scheduler();
   // What the scheduler says of a sequence. One that has ended is not spoken of any more: ignored.
-  void take(const CommittedToken& committed, std::int32_t cached_tokens, TimePoint now);
+  void take(const CommittedToken& committed, TimePoint now);
   void replay(SequenceId sequence);  // a fault made it forget the sequence
   void refused(SequenceId sequence, const Refusal& why);
   // The reader can take so many deltas more. Without credit a sequence is paused, and no other than it.
-  void grant(std::int32_t deltas);
+  void grant(std::int64_t deltas);
   void cancel();                  // the reader left: nobody is told
   void fail(const Refusal& why);  // nothing will come any more
   bool over() const { return over_; }

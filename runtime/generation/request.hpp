@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -61,6 +62,8 @@ struct ToolCallDelta {
 
 // How a choice ended, for its reader and for the metrics; abort and error are never in a delta.
 enum class ChoiceEnd : std::uint8_t { none, stop, length, tool_calls, abort, error };
+// The words of OpenAI's finish_reason, which the metrics' label takes over; empty: none.
+std::string_view to_string(ChoiceEnd how);
 
 // Next part of one choice. All text is whole UTF-8 characters.
 struct Delta {
@@ -68,12 +71,12 @@ struct Delta {
   std::string content, reasoning;
   std::vector<ToolCallDelta> tool_calls;
   std::vector<LogprobEntry> logprobs;
-  ChoiceEnd finish = ChoiceEnd::none;  // not none: the choice's last delta
-  std::string stop_reason;             // the stop string that matched, if one did
+  ChoiceEnd finish = ChoiceEnd::none;
+  std::string stop_reason;  // the stop string that matched, if one did
 
+  bool ends() const { return finish != ChoiceEnd::none; }  // the choice
   bool says_something() const {
-    return !content.empty() || !reasoning.empty() || !tool_calls.empty() || !logprobs.empty() ||
-           finish != ChoiceEnd::none;
+    return !content.empty() || !reasoning.empty() || !tool_calls.empty() || !logprobs.empty() || ends();
   }
 };
 

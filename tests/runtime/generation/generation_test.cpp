@@ -105,14 +105,15 @@ class Conversation {
     Submission& submission = found->second;
     const auto position = submission.tokens.size() - std::size_t(submission.prompt_tokens);
     const auto& script = scripts.at(std::size_t(choice));
-    CommittedToken committed{sequence, position, {sequence, script.at(position), 0, {}}, FinishReason::none};
+    CommittedToken committed{
+        sequence, position, {sequence, script.at(position), 0, {}}, FinishReason::none, 1};
     submission.tokens.push_back(script[position]);
     if (position + 1 == script.size()) {
       committed.finish = FinishReason::length;
       outlet.known.erase(found);
     }
     ++tokens;
-    generation->take(committed, 1, TimePoint{} + std::chrono::milliseconds(tokens));
+    generation->take(committed, TimePoint{} + std::chrono::milliseconds(tokens));
     generation->check();
   }
   void grant(std::int32_t deltas) {
@@ -247,7 +248,7 @@ TEST(Generation, AnOutputThatIsNoNumberEndsTheRequest) {
   talk.token(1);
   talk.outlet.known.erase(first_sequence);
   talk.outlet.known[first_sequence];  // the scheduler has forgotten it; a cancel of it is ignored
-  talk.generation->take({first_sequence, 0, {first_sequence, no_token, 0, {}}, FinishReason::error}, 0, {});
+  talk.generation->take({first_sequence, 0, {first_sequence, no_token, 0, {}}, FinishReason::error, 0}, {});
   ASSERT_EQ(talk.outlet.failures.size(), 1u);
   EXPECT_EQ(talk.outlet.failures[0].code, "not_a_number");
   EXPECT_EQ(talk.outlet.ended.at(ChoiceEnd::error), 2);
@@ -267,7 +268,7 @@ TEST(GenerationDeathTest, ATokenOutOfOrderStops) {
   Conversation talk(asking(1), {four_texts[0]});
   talk.generation->meet_scheduler();
   EXPECT_DEATH(
-      talk.generation->take({first_sequence, 1, {first_sequence, 5, 0, {}}, FinishReason::none}, 0, {}),
+      talk.generation->take({first_sequence, 1, {first_sequence, 5, 0, {}}, FinishReason::none, 0}, {}),
       "in order");
 }
 
