@@ -14,6 +14,7 @@ struct WorkerOptions {
   std::string network = "127.0.0.1";  // of the collectives: IP address or interface
   TickBoard* ticks = nullptr;         // outlives the worker, as does:
   model::Progress* progress = nullptr;
+  runtime::RanksOfHost host = {};     // with whom it shares memory
 };
 
 // Worker -> Compute: an order that it got, and who is to hear of it.

@@ -5,6 +5,7 @@
 #include "runtime/base/build_id.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/thread_pool.hpp"
+#include "transport/host/host_memory.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -29,10 +30,10 @@ runtime::WorkerEvents events_to(const NodeActor& node) {
 void start(Self self, const runtime::StartWorker& order) {
   const auto& settings = self->state.settings;
   runtime::WorkerOrder worker = settings.order;
-  worker.life = order.life;
-  worker.threads = settings.threads.value_or(
-      std::max(1, usable_cpus() / (settings.nodes_here * std::max(1, order.ranks_of_node))));
-  worker.hang_limit = order.hang_limit;
+  const int ranks_here = settings.nodes_here * order.ranks_of_node;
+  worker.start = order;
+  worker.threads = settings.threads.value_or(std::max(1, usable_cpus() / ranks_here));
+  worker.spin = worker.threads * ranks_here <= usable_cpus();
   self->state.processes->start(worker);
 }
 
@@ -60,8 +61,10 @@ NodeActor::behavior_type node(Self self, NodeSettings settings) {
   auto& state = self->state;
   state.settings = std::move(settings);
   state.index = state.settings.place;
-  state.processes = std::make_unique<runtime::WorkerProcesses>(
-      std::vector<std::string>{"troupe", "worker"}, state.settings.identity.memory_files(), events_to(self));
+  std::vector<FileDescriptor> shared = state.settings.identity.memory_files();
+  shared.push_back(transport::host_memory_file());
+  state.processes = std::make_unique<runtime::WorkerProcesses>(std::vector<std::string>{"troupe", "worker"},
+                                                               std::move(shared), events_to(self));
   self->set_exit_handler([self](const caf::exit_msg& exit) { self->quit(exit.reason); });
   return {
       [self](const runtime::StartWorker& order) { start(self, order); },

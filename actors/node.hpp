@@ -19,7 +19,7 @@ using NodeActor =
                        caf::reacts_to<runtime::NodeTicks>, caf::reacts_to<SupervisorFound>>;
 
 struct NodeSettings {
-  runtime::WorkerOrder order;  // but for its life, threads and hang_limit
+  runtime::WorkerOrder order;  // but for start, threads and spin
   std::optional<int> threads;  // of each worker; unset: an equal share of the CPUs
   int nodes_here = 1;          // that share this host's CPUs
   TlsIdentity identity;

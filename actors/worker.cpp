@@ -17,6 +17,7 @@ void join(Self self, const JoinEpoch& order) {
   options.sharding = state.model->sharding;
   options.network = state.options.network;
   options.secret = order.secret;
+  options.host = state.options.host;
   options.ticks = state.options.ticks;
   // Called from the compute thread; the handle is a copy that it may use.
   auto publish = [supervisor = state.supervisor, epoch = order.epoch](const std::string& key,

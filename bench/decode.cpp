@@ -1,11 +1,11 @@
-// Decoding on a whole checkpoint: bytes of weights read a second, as a ratio of a plain memory read in the
-// same run.
+// Decoding on a whole checkpoint: bytes of weights read a
+// second, as a ratio of a plain memory read in the same run.
 //
 //   bench_decode CHECKPOINT [SEQUENCES]...
 //
-// For each number of sequences, each 64 tokens long: milliseconds a step, weight bytes that a step reads, and
-// the ratio. With more than one sequence the bytes are those of one sequence's experts, so the ratio is what
-// one would pay alone.
+// For each number of sequences, each 64 tokens long: milliseconds a step, weight
+// bytes that a step reads, and the ratio. With more than one sequence the bytes
+// are those of one sequence's experts, so the ratio is what one would pay alone.
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -14,15 +14,15 @@
 #include "runtime/execution/engine.hpp"
 #include "runtime/execution/model_executor.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
-#include "transport/local/local.hpp"
+#include "transport/host/threads_mesh.hpp"
 
 namespace troupe::bench {
 namespace {
 
 constexpr std::int32_t prompt_tokens = 64, warm_up_steps = 4, timed_steps = 24;
 
-// Of the weights that one token passes through: all but the experts that it is not routed to, and the
-// embedding.
+// Of the weights that one token passes through: all but
+// the experts that it is not routed to, and the embedding.
 double bytes_per_token(const model::Checkpoint& checkpoint) {
   const model::ModelConfig& config = checkpoint.config();
   double bytes = 0;
@@ -51,7 +51,7 @@ runtime::Submission sequence(SequenceId id, const model::ModelConfig& config) {
 // Seconds of one decoding step over so many sequences.
 double step_seconds(model::Decoder& decoder, kernels::Ops& ops, const model::ModelConfig& config,
                     std::int32_t sequences) {
-  const auto communicator = transport::LocalMesh(1).communicator(0);
+  const auto communicator = transport::ThreadsMesh(1).communicator(0);
   runtime::SchedulerLimits limits{
       .max_num_batched_tokens = 2048, .max_model_len = 128, .prefix_caching = false};
   const std::int32_t blocks = (sequences + 1) * limits.max_model_len / limits.block_size;

@@ -48,8 +48,8 @@ struct StepLayout {
   std::vector<SequenceLayout> sequences;
 };
 
-// One layer's MLA cache. data: [blocks, block_size, latent + rope], f32: the normed latent, then the rotated
-// key part.
+// One layer's MLA cache. data: [blocks, block_size, latent +
+// rope], f32: the normed latent, then the rotated key part.
 struct LatentCache {
   Tensor data;
   std::int64_t block_size() const { return data.shape(1); }
@@ -127,8 +127,8 @@ class Ops {
   // Zeroed memory of the device, aligned to 64 bytes. Throws Error when there is not enough.
   virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
 
-  // out[t] = table[tokens[t]]; table: [vocabulary part, hidden] whose first row is token first_token; ids
-  // outside give zeros.
+  // out[t] = table[tokens[t]]; table: [vocabulary part, hidden]
+  // whose first row is token first_token; ids outside give zeros.
   virtual void embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
                      Tensor out) = 0;
   // out[t] = x[t] / sqrt(mean(x[t]^2) + epsilon) * weight; x: [T, n], or [T, >= n] of which the first n
@@ -139,8 +139,8 @@ class Ops {
   // The same, as the tree sum of the virtual shards that w's columns cover: a partial sum for all_reduce.
   virtual void linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
                               Tensor out) = 0;
-  // One matrix a head: out[t, h] = W_h x[t, h]. x: [T, H, >= cols], of which the first cols count; out: [T,
-  // H, >= rows], likewise.
+  // One matrix a head: out[t, h] = W_h x[t, h]. x: [T, H, >= cols],
+  // of which the first cols count; out: [T, H, >= rows], likewise.
   virtual void head_linear(Queue&, const Tensor& x, std::span<const Weight> heads, Tensor out) = 0;
   // Rotates the last rope elements of each head of x into the last rope elements of each head of out; pairs
   // are neighbours (2i, 2i+1) in x and come out as halves (i, i + rope/2), as DeepSeek's interleaved form.
@@ -150,9 +150,9 @@ class Ops {
   // Writes the step's entries into the cache. latent: [T, latent]; rope_key: [T, rope], rotated.
   virtual void store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
                             const LatentCache& cache) = 0;
-  // Causal attention in the latent space. q: [T, H, latent + rope]; out: [T, H, latent].
-  // Every key is read from the cache; sums run over fixed splits of attention_split positions, joined in
-  // order.
+  // Causal attention in the latent space. q: [T, H, latent + rope];
+  // out: [T, H, latent]. Every key is read from the cache; sums run
+  // over fixed splits of attention_split positions, joined in order.
   virtual void mla_attention(Queue&, const Tensor& q, const LatentCache& cache, const StepLayout& layout,
                              float scale, Tensor out) = 0;
   // gate = silu(gate) * up, both [T, n].
@@ -165,19 +165,19 @@ class Ops {
   virtual void count_experts(Queue&, const Routing& routing, Tensor load) = 0;
   // Row t*k+s of out = token t for the expert in slot s. tokens: [T, hidden]; out.rows: [>= T*k, hidden].
   virtual void expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) = 0;
-  // out[i] = down_e(silu(gate_e(x_i)) * up_e(x_i)) for each row in use; rows of experts that are not here
-  // give zeros.
+  // out[i] = down_e(silu(gate_e(x_i)) * up_e(x_i)) for each
+  // row in use; rows of experts that are not here give zeros.
   virtual void experts(Queue&, const ExpertBatch& batch, const ExpertWeights& local, Tensor out) = 0;
   // out[t] = sum over slots s, in order, of weights[t, s] * rows[t*k+s]: out = w0*r0, then fma(ws, rs, out).
   // rows: [T*k, hidden].
   virtual void weighted_sum(Queue&, const Tensor& rows, const Routing& routing, Tensor out) = 0;
   // out[i] = x[rows[i]], of any one type.
   virtual void gather_rows(Queue&, const Tensor& x, std::span<const std::int32_t> rows, Tensor out) = 0;
-  // out[t, r*n + i] = parts[r, t, i], dropping columns past out's width. parts: [ranks, T, n]; out: [T, <=
-  // ranks*n].
+  // out[t, r*n + i] = parts[r, t, i], dropping columns past
+  // out's width. parts: [ranks, T, n]; out: [T, <= ranks*n].
   virtual void join_columns(Queue&, const Tensor& parts, Tensor out) = 0;
-  // logits: [S, vocabulary] f32, S == how.size(). Stays on the device in a GPU implementation; read out after
-  // Queue::wait.
+  // logits: [S, vocabulary] f32, S == how.size(). Stays on the
+  // device in a GPU implementation; read out after Queue::wait.
   virtual void sample(Queue&, const Tensor& logits, std::span<const SamplingRow> how,
                       std::vector<SampledToken>& out) = 0;
 };

@@ -1,5 +1,5 @@
-// Where work is enqueued, in order: a CUDA stream on a GPU, immediate execution on a CPU. Owned by the one
-// thread that computes.
+// Where work is enqueued, in order: a CUDA stream on a GPU, immediate
+// execution on a CPU. Owned by the one thread that computes.
 #pragma once
 
 #include "runtime/base/clock.hpp"

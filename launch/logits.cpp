@@ -10,7 +10,7 @@
 #include "launch/command_line.hpp"
 #include "launch/single_rank.hpp"
 #include "model/safetensors.hpp"
-#include "transport/local/local.hpp"
+#include "transport/host/threads_mesh.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -105,8 +105,8 @@ class ThreadRanks {
   const model::Checkpoint& checkpoint_;
   const config::Settings& settings_;
   const model::ShardingPlan plan_;
-  const transport::LocalMesh world_;
-  std::vector<transport::LocalMesh> groups_;
+  const transport::ThreadsMesh world_;
+  std::vector<transport::ThreadsMesh> groups_;
   std::mutex mutex_;
   std::exception_ptr failure_;
 };

@@ -8,7 +8,7 @@
 #include "actors/system_config.hpp"
 #include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
-#include "transport/gloo/gloo.hpp"
+#include "transport/host/rendezvous.hpp"
 
 namespace troupe::launch {
 

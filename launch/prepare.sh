@@ -45,13 +45,17 @@ check_tools() {
   [ "$(g++ -dumpversion | cut -d. -f1)" -ge 12 ] || fail "g++ $(g++ -dumpversion) is too old: 12 or later is needed"
 }
 
-# build PRESET [TARGET]...: all targets if none is named.
+# build PRESET [-DOPTION=VALUE]... [TARGET]...: all targets if none is named.
 build() {
-  local preset=$1 targets=()
+  local preset=$1 options=() targets=()
   shift
+  while [[ ${1-} == -D* ]]; do
+    options+=("$1")
+    shift
+  done
   [ $# -eq 0 ] || targets=(--target "$@")
   check_tools
   say "Building the $preset preset"
-  cmake --preset "$preset" >/dev/null
+  cmake --preset "$preset" "${options[@]}" >/dev/null
   cmake --build --preset "$preset" "${targets[@]}"
 }

@@ -3,14 +3,14 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu_ops.hpp"
-#include "transport/local/local.hpp"
+#include "transport/host/threads_mesh.hpp"
 
 namespace troupe::launch {
 
 SingleRank::SingleRank(const model::Checkpoint& checkpoint, const config::Settings& settings,
                        const model::DecoderLimits& limits)
     : ops(kernels::make_cpu_ops(settings.compute_threads())),
-      communicator(transport::LocalMesh(1).communicator(0)),
+      communicator(transport::ThreadsMesh(1).communicator(0)),
       decoder(model::load_decoder(checkpoint, *ops, {.virtual_shards = settings.virtual_shards}, limits)) {}
 
 model::ShardingPlan sharding(const config::Settings& settings, const model::Checkpoint& checkpoint) {

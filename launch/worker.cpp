@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "actors/link/link.hpp"
@@ -30,8 +31,8 @@ void end_with_node() {
 int worker(const Arguments& arguments) {
   using runtime::InheritedFiles;
   if (!arguments.empty()) throw Error("takes no arguments", "troupe worker", "use troupe serve");
-  if (fcntl(InheritedFiles::first_shared + actors::TlsIdentity::files - 1, F_GETFD) < 0)
-    runtime::worker_order("");  // says what to use instead
+  constexpr int host_memory = InheritedFiles::first_shared + actors::TlsIdentity::files;
+  if (fcntl(host_memory, F_GETFD) < 0) runtime::worker_order("");  // says what to use instead
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_NAME, "troupe-worker");
   const auto order = runtime::worker_order(take_memory_file(InheritedFiles::order));
@@ -39,17 +40,22 @@ int worker(const Arguments& arguments) {
   set_log_level(parse_log_level(order.log_level));
   const FileDescriptor tick_file(InheritedFiles::ticks);
   const Shared<TickBoard> ticks(tick_file);
+  const FileDescriptor tensors_file(host_memory);
+  const Shared<transport::HostMemory> tensors(tensors_file);
 
   actors::LinkedConfig config(actors::TlsIdentity::take(InheritedFiles::first_shared));
   caf::actor_system system{config};
-  const actors::WorkerOptions options{order.threads, order.network, &*ticks};
+  actors::WorkerOptions options{order.threads, order.network, &*ticks};
+  const std::int32_t here = order.start.ranks_of_node;
+  options.host = {&*tensors, order.start.life.rank / here * here, std::min(here, transport::max_ranks_of_host),
+                  order.spin};
   const auto rank =
       system.spawn(actors::worker, options, system.spawn<caf::detached>(actors::compute, options));
-  const actors::WorkerIntroduced introduction{{order.life, getpid()}, rank};
+  const actors::WorkerIntroduced introduction{{order.start.life, getpid()}, rank};
   const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, order.host, order.port, rank.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, introduction); });
-  log_event(LogLevel::info, "worker_ended", {{"rank", order.life.rank}, {"reason", system.render(end)}});
+  log_event(LogLevel::info, "worker_ended", {{"rank", order.start.life.rank}, {"reason", system.render(end)}});
   // The compute thread may be anywhere; the process' end is the end of it.
   _exit(1);
 }

@@ -22,8 +22,8 @@ struct Checkpoint::Contents {
 
 namespace {
 
-using ShardMap =
-    std::map<std::string, std::set<std::string>>;  // file name: tensors that the index puts there
+// File name: tensors that the index puts there.
+using ShardMap = std::map<std::string, std::set<std::string>>;
 
 // Index entries are file names in the folder, nothing else: a checkpoint must not make us open other files.
 void check_shard_name(const std::string& name, const std::string& where) {

@@ -74,9 +74,9 @@ constexpr std::int64_t positions = std::int64_t(1) << 24;
 constexpr std::int64_t weight_block = 1 << 14;
 }  // namespace limits
 
-// Throws Error that names file and field: an unknown field that changes the arithmetic, a value out of range,
-// an architecture that is not supported. torch_dtype and activation_scheme are ignored: they describe the
-// publisher's GPUs.
+// Throws Error that names file and field: an unknown field that changes the
+// arithmetic, a value out of range, an architecture that is not supported.
+// torch_dtype and activation_scheme are ignored: they describe the publisher's GPUs.
 ModelConfig parse_config(const nlohmann::json& json, std::string_view where);
 ModelConfig load_config(const std::filesystem::path& config_json);
 

@@ -28,8 +28,8 @@ struct LoadObservers {
   TickBoard* ticks = nullptr;  // activity, bytes, and a tick for each piece
 };
 
-// Bytes of KV storage that a token takes on a rank, all layers: the same on each, since the latent is not
-// split.
+// Bytes of KV storage that a token takes on a rank, all
+// layers: the same on each, since the latent is not split.
 std::size_t cache_bytes_per_token(const ModelConfig& config);
 
 // KV storage of a rank: all layers, paged in blocks that the block pool of the attention group counts.
@@ -46,8 +46,8 @@ struct StepInput {
   std::span<const TokenId> tokens;  // [T], rows of all sequences one after the other
   const kernels::StepLayout& layout;
   std::span<const std::int32_t> logit_rows;  // rows whose logits are wanted, ascending
-  // [data_parallel]: T of each group in this step, its own too; the same on all ranks. One group may leave it
-  // empty.
+  // [data_parallel]: T of each group in this step, its own
+  // too; the same on all ranks. One group may leave it empty.
   std::span<const std::int64_t> group_tokens = {};
 };
 
@@ -62,9 +62,9 @@ class Decoder {
   virtual kernels::Tensor forward(kernels::Queue&, const transport::Communicators&, const StepInput& input,
                                   KvCache& cache) = 0;
 
-  // Tokens routed to each expert since load, all layers, by global expert id; empty without experts. Every
-  // rank counts all tokens of its group, also for experts of other ranks. Valid while the decoder lives; read
-  // after Queue::wait.
+  // Tokens routed to each expert since load, all layers, by global expert id;
+  // empty without experts. Every rank counts all tokens of its group, also for
+  // experts of other ranks. Valid while the decoder lives; read after Queue::wait.
   virtual std::span<const std::int64_t> expert_load() const = 0;
 
   // From the next step on, experts are where the placement says; until the first call, where

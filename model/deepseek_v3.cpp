@@ -18,7 +18,7 @@ using transport::ExpertPlacement;
 
 namespace {
 
-// The norms inside the attention have upstream's default, whatever rms_norm_eps says.
+// The norms inside the attention have upstream's default (DeepseekV3RMSNorm), whatever rms_norm_eps says.
 constexpr float inner_norm_epsilon = 1e-6f;
 
 class DeepseekV3 final : public Decoder {
@@ -195,7 +195,8 @@ void DeepseekV3::store_keys(const Step& step, const AttentionWeights& w, const T
   ops_.store_latent(step.queue, latent, rope_key, step.layout, cache);
 }
 
-// [T, H, latent + rope]: a query's nope part times W_UK, so that it meets latents as if they were keys.
+// [T, H, latent + rope]: a query's nope part times W_UK, so that it meets latents as if they were keys:
+// q . (W_UK c) = (W_UK^T q) . c (DeepSeek-V2, section 2.1.2). Keys of all heads need never be made or stored.
 Tensor DeepseekV3::absorbed_queries(const Step& step, const AttentionWeights& w, const Tensor& x) {
   const std::int64_t tokens = step.layout.tokens;
   const std::int64_t width = config_.qk_nope_head_dim + config_.qk_rope_head_dim;

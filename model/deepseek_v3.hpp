@@ -1,6 +1,6 @@
-// The graph of DeepSeek V3, R1 and V3.1: multi-head latent attention in absorbed form, dense layers, then
-// layers of routed and shared experts (DeepSeek-AI 2024, "DeepSeek-V3 Technical Report"). Reached through
-// load_decoder.
+// The graph of DeepSeek V3, R1 and V3.1: multi-head latent attention in absorbed
+// form, dense layers, then layers of routed and shared experts (DeepSeek-AI
+// 2024, "DeepSeek-V3 Technical Report"). Reached through load_decoder.
 #pragma once
 
 #include "model/decoder.hpp"

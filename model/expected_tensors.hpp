@@ -1,5 +1,5 @@
-// Which tensors a checkpoint of a given config must hold, with their published names. Pure functions; any
-// thread.
+// Which tensors a checkpoint of a given config must hold,
+// with their published names. Pure functions; any thread.
 #pragma once
 
 #include <cstdint>

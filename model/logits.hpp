@@ -15,10 +15,10 @@ struct TokenMatrix {
   std::vector<TokenId> ids;
 };
 
-// Logits [batch, length, vocab_size] of every position: each row is a text of its own. The decoder was loaded
-// for `config` and `limits`; steps are as long as these allow. Each rank, of whatever group, calls this with
-// the same ids and gets the same logits. Throws Error for ids outside the vocabulary and for texts over
-// limits.max_positions.
+// Logits [batch, length, vocab_size] of every position: each row is a text of its own.
+// The decoder was loaded for `config` and `limits`; steps are as long as these allow.
+// Each rank, of whatever group, calls this with the same ids and gets the same logits.
+// Throws Error for ids outside the vocabulary and for texts over limits.max_positions.
 std::vector<float> logits_of(Decoder& decoder, const ModelConfig& config, const DecoderLimits& limits,
                              kernels::Queue& queue, const transport::Communicators& communicators,
                              const TokenMatrix& texts);

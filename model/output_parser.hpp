@@ -1,7 +1,7 @@
 // Takes apart what a DeepSeek model writes: reasoning, answer and tool calls (the form of V3.1's chat
 // template: <tool_calls_begin><tool_call_begin>NAME<tool_sep>ARGUMENTS<tool_call_end>...<tool_calls_end>,
-// each marker an added token of the tokenizer). Text may come in pieces of any size; the sum of the deltas is
-// the same. One owner.
+// each marker an added token of the tokenizer). Text may come in pieces of any size; the sum of the
+// deltas is the same. One owner.
 #pragma once
 
 #include <cstdint>

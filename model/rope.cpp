@@ -17,7 +17,7 @@ double mscale_of(double factor, double mscale) {
   return factor <= 1 ? 1.0 : 0.1 * mscale * elementary::log(factor) + 1.0;
 }
 
-// The pair that turns this many times over the original context.
+// The pair that turns this many times over the original context (find_correction_dim upstream).
 double pair_turning(const ModelConfig& config, double turns) {
   const double context = double(config.yarn->original_max_position_embeddings);
   return double(config.qk_rope_head_dim) * elementary::log(context / (turns * 2 * std::numbers::pi)) /
@@ -56,6 +56,7 @@ float rope_amplitude(const ModelConfig& config) {
 float softmax_scale(const ModelConfig& config) {
   const double plain = 1 / std::sqrt(double(config.qk_nope_head_dim + config.qk_rope_head_dim));
   if (!config.yarn || config.yarn->mscale_all_dim == 0) return float(plain);
+  // Once for the queries and once for the keys.
   const double mscale = mscale_of(config.yarn->factor, config.yarn->mscale_all_dim);
   return float(plain * mscale * mscale);
 }

@@ -73,8 +73,8 @@ Expected<void> check_variables(const ordered_json& variables, const ordered_json
   for (const auto& [name, value] : variables.items())
     if (own.contains(name) || std::find(reserved.begin(), reserved.end(), name) != reserved.end())
       return refuse(
-          "chat_template_kwargs may not set messages, tools, add_generation_prompt, or the model's own "
-          "tokens.",
+          "chat_template_kwargs may not set messages, tools, add_generation_prompt, "
+          "or the model's own tokens.",
           "chat_template_kwargs");
   return {};
 }

@@ -21,9 +21,9 @@ constexpr std::size_t max_tokenizer_config_bytes = 16 << 20;
 Tokenizer load_tokenizer(const std::filesystem::path& folder, std::int64_t vocab_size);
 
 struct TextModel {
-  // Reads config.json, tokenizer.json and, where they are there, tokenizer_config.json, chat_template.jinja
-  // (it goes before the one in tokenizer_config.json) and generation_config.json. Throws Error that names
-  // file and field.
+  // Reads config.json, tokenizer.json and, where they are there, tokenizer_config.json,
+  // chat_template.jinja (it goes before the one in tokenizer_config.json) and
+  // generation_config.json. Throws Error that names file and field.
   static TextModel load(const std::filesystem::path& folder);
 
   // A chat as the model was trained to read it. messages: array; tools: array or null; variables: what the
@@ -39,8 +39,8 @@ struct TextModel {
 
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat_template;
-  std::optional<ChatTemplate>
-      tool_use_template;                      // for chats with tools, if the checkpoint has one of its own
+  // For chats with tools; absent: chat_template serves them too.
+  std::optional<ChatTemplate> tool_use_template;
   nlohmann::ordered_json template_variables;  // bos_token, eos_token, ...: texts
   GenerationDefaults defaults;
   std::vector<TokenId> eos_ids;          // sorted: any of them ends an answer

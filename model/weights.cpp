@@ -6,7 +6,7 @@
 #include <thread>
 #include <utility>
 
-#include "kernels/cpu/weights.hpp"
+#include "kernels/number_formats.hpp"
 #include "model/finite.hpp"
 #include "runtime/base/thread_pool.hpp"
 

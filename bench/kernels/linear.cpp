@@ -1,6 +1,6 @@
-// Matrix products at both ends: one token, where reading the weights is all, and many, where arithmetic is.
-// "read_ratio": bytes of weights a second over those of a plain memory read with the same threads in this
-// run.
+// Matrix products at both ends: one token, where reading the weights is all,
+// and many, where arithmetic is. "read_ratio": bytes of weights a second
+// over those of a plain memory read with the same threads in this run.
 #include <benchmark/benchmark.h>
 
 #include <vector>

@@ -19,8 +19,8 @@ namespace troupe::kernels {
 
 constexpr std::int64_t tile_queries = 32;
 
-// What one call computes: `queries` vectors of one sequence, each [latent + rope], head after head and row
-// after row.
+// What one call computes: `queries` vectors of one sequence,
+// each [latent + rope], head after head and row after row.
 struct AttentionTile {
   const LatentCache* cache;
   const SequenceLayout* sequence;
@@ -39,8 +39,10 @@ struct AttentionTile {
   std::int64_t splits() const { return (visible(queries - 1) + attention_split - 1) / attention_split; }
 };
 
-// Softmax-weighted sums over some of a context's positions, for the queries of a tile: weights are relative
-// to exp(highest).
+// Softmax-weighted sums over some of a context's positions, for the queries of a tile: weights are
+// relative to exp(highest), so that parts can be joined (Milakov and Gimelshein 2018, "Online normalizer
+// calculation for softmax"). Where parts end is fixed: cut by the number of threads, as Flash-Decoding
+// does, the sums would round by that number.
 struct PartialAttention {
   float highest[tile_queries];
   float weight[tile_queries];   // sum of the weights

@@ -29,8 +29,8 @@ HWY_INLINE void clear(Sums<A, B>& sums) {
     for (int j = 0; j < B; ++j) sums[i][j] = zero();
 }
 
-// sums[i][j] += a[i] . b[j], element by element in the lanes, over n columns. A short last chunk counts as if
-// zeros followed.
+// sums[i][j] += a[i] . b[j], element by element in the lanes,
+// over n columns. A short last chunk counts as if zeros followed.
 template <int A, int B>
 HWY_INLINE void dot(const float* const* a, const float* const* b, std::int64_t n, Sums<A, B>& sums) {
   each_chunk(n, [&](std::int64_t column, std::int64_t length) LANES_INLINE {

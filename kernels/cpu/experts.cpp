@@ -7,8 +7,8 @@
 namespace troupe::kernels {
 namespace {
 
-// The rows in use, those of experts that are here ordered by expert, so that each expert's weights are read
-// once.
+// The rows in use, those of experts that are here ordered
+// by expert, so that each expert's weights are read once.
 struct Grouping {
   std::vector<std::int64_t> rows, elsewhere;
   std::vector<std::pair<std::size_t, std::size_t>> groups;  // [begin, end) in rows; one expert each

@@ -63,7 +63,8 @@ struct Router {
   explicit Router(const RoutingRule& r)
       : rule(r), scores(std::size_t(r.experts)), group_scores(std::size_t(r.groups)) {}
 
-  // Sum of the two highest with sigmoid scoring, the highest with softmax.
+  // Sum of the two highest with sigmoid scoring (DeepSeek-V3 report, section 2.1.2, node-limited routing; two
+  // as in the published code), the highest with softmax (DeepSeek-V2, section 2.2.2).
   float score_of_group(const float* first, int size) const {
     float best = first[0], second = -std::numeric_limits<float>::infinity();
     for (int i = 1; i < size; ++i) {
@@ -90,6 +91,8 @@ struct Router {
     else
       HWY_DYNAMIC_DISPATCH(softmax_scores)(logits, rule.experts, scores.data());
     choice = scores;
+    // The bias balances load and so steers the choice alone; weights come from the scores without it
+    // (DeepSeek-V3 report, equation 16; e_score_correction_bias).
     if (rule.bias != nullptr)
       for (std::size_t i = 0; i < choice.size(); ++i) choice[i] += rule.bias[i];
     // Numbers that are not ordered cannot be sorted; sampling reports them when they reach the logits.
@@ -104,7 +107,7 @@ struct Router {
       total += weights[s];
     }
     for (int s = 0; s < rule.per_token; ++s) {
-      if (rule.normalise) weights[s] /= total + 1e-20f;
+      if (rule.normalise) weights[s] /= total + 1e-20f;  // as upstream's denominator
       weights[s] *= rule.scaling;
     }
   }

@@ -118,6 +118,7 @@ class Sampler {
 
   TokenId draw(const SamplingRow& how) {
     exponentiate(how.temperature);
+    // min_p is relative to the most likely token, which has 1 here.
     Ranking ranking(probabilities_.data(), vocabulary_, [&](float p) { return p > 0 && p >= how.min_p; });
     const std::size_t kept =
         how.top_k > 0 ? std::min(ranking.size(), std::size_t(how.top_k)) : ranking.size();
@@ -154,7 +155,7 @@ class Sampler {
     return sum;
   }
 
-  // log softmax of the raw logits.
+  // log softmax of the raw logits, before temperature and cuts: what vLLM reports by default.
   void report(int alternatives, SampledToken& result) {
     exponentiate(1);
     double sum = 0;

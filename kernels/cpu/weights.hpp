@@ -1,32 +1,13 @@
 // Single weights as F32, by the format of the checkpoint. Thread-safe.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/number_formats.hpp"
 #include "kernels/tensor.hpp"
 
 namespace troupe::kernels {
-
-// IEEE binary16, whose exponent and fraction are one number on a scale that F32 shares but for the bias.
-inline float decode_f16(std::uint16_t bits) {
-  const float magnitude = std::bit_cast<float>(std::uint32_t(bits & 0x7fff) << 13) * 0x1p112f;
-  const bool infinite_or_nan = (bits & 0x7c00) == 0x7c00;
-  const float value =
-      infinite_or_nan ? std::bit_cast<float>(0x7f800000u | std::uint32_t(bits & 0x3ff) << 13) : magnitude;
-  return bits & 0x8000 ? -value : value;
-}
-
-inline float decode_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t(bits) << 16);
-}
-
-// OCP FP8 E4M3 (no infinities). As the upper half of a binary16 shifted by one place it is 2^-8 of its value,
-// subnormal numbers too; the two NaN codes, which the loader refuses, come out as 480.
-inline float decode_e4m3(std::uint8_t bits) {
-  return decode_f16(std::uint16_t((bits & 0x80) << 8 | (bits & 0x7f) << 7)) * 256;
-}
 
 // Where the scale of an FP8 weight's element stands.
 inline const float& scale_at(const Weight& w, std::int64_t row, std::int64_t column) {

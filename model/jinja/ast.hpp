@@ -125,7 +125,7 @@ struct Data {
   Value text;
 };
 struct Output {
-  Expressions expressions;
+  ExpressionPtr expression;
 };
 struct Set {
   Target target;
@@ -133,15 +133,14 @@ struct Set {
 };
 struct SetBlock {
   Target target;
-  ExpressionPtr filtered;
+  ExpressionPtr filtered;  // filters around Captured, or null
   Body body;
-};  // filtered: filters around Captured, or null
+};
 struct For {
   Target target;
-  ExpressionPtr sequence, test;
-  bool recursive;
+  ExpressionPtr sequence, test;  // test may be null
   Body body, otherwise;
-};  // test may be null
+};
 struct If {
   std::vector<std::pair<ExpressionPtr, Body>> branches;
   Body otherwise;
@@ -157,19 +156,14 @@ struct FilterBlock {
   ExpressionPtr filtered;
   Body body;
 };
-struct With {
-  std::vector<std::pair<Target, ExpressionPtr>> variables;
+struct Scoped {  // {% generation %}
   Body body;
 };
-struct Scoped {
-  Body body;
-};  // {% generation %}
 struct Break {};
 struct Continue {};
 
 struct Statement {
-  std::variant<Data, Output, Set, SetBlock, For, If, Macro, CallBlock, FilterBlock, With, Scoped, Break,
-               Continue>
+  std::variant<Data, Output, Set, SetBlock, For, If, Macro, CallBlock, FilterBlock, Scoped, Break, Continue>
       node;
   int line = 1;
 };

@@ -7,8 +7,8 @@ namespace troupe::model::jinja {
 
 class AttributePath {
  public:
-  // path: null or none for the value itself. otherwise: what stands in for an undefined part; null: nothing
-  // does.
+  // path: null or none for the value itself. otherwise: what
+  // stands in for an undefined part; null: nothing does.
   AttributePath(Render& render, const Value* path, const Value* otherwise = nullptr);
   Value of(Render& render, Value value) const;
 

@@ -2,8 +2,10 @@
 //
 // Templates are Jinja, rendered as jinja2 3.1 does when Hugging Face transformers sets it up: trim_blocks,
 // lstrip_blocks, break and continue, an immutable sandbox, `tojson` without HTML escapes, raise_exception,
-// strftime_now, {% generation %}. What is left out (other templates: include, import, extends, block;
-// autoescape; some HTML filters) is refused when the template is parsed.
+// strftime_now, {% generation %}. What no chat template was found to use is left out and refused, with its
+// name and line: other templates (include, import, extends, block), autoescape, with, print, recursive loops,
+// loop.cycle, cycler and joiner, "%" on strings, formats within format(), and filters for HTML pages. Unknown
+// tags, filters and tests are refused when the template is parsed, unknown attributes and methods at use.
 //
 // Immutable once parsed; any thread may render.
 #pragma once

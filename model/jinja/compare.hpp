@@ -1,5 +1,5 @@
-// Python's truth, equality, order, membership and hashing. One rendering's thread. Throws Failure for a
-// TypeError.
+// Python's truth, equality, order, membership and hashing.
+// One rendering's thread. Throws Failure for a TypeError.
 #pragma once
 
 #include <string>

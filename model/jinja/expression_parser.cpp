@@ -212,23 +212,22 @@ ExpressionPtr ExpressionParser::named_value() {
 
 ExpressionPtr ExpressionParser::parenthesised() {
   expect_symbol("(");
-  ExpressionPtr value = tuple_items(Condition::allowed, {}, true);
+  ExpressionPtr value = tuple_items(Condition::allowed, true);
   expect_symbol(")");
   return value;
 }
 
-ExpressionPtr ExpressionParser::tuple(Condition condition, std::string_view end) {
-  return tuple_items(condition, end, false);
+ExpressionPtr ExpressionParser::tuple(Condition condition) {
+  return tuple_items(condition, false);
 }
 
-ExpressionPtr ExpressionParser::tuple_items(Condition condition, std::string_view end, bool may_be_empty) {
+ExpressionPtr ExpressionParser::tuple_items(Condition condition, bool may_be_empty) {
   const int at_line = line();
   Expressions items;
   bool several = false;
   while (true) {
     if (!items.empty()) expect_symbol(",");
     if (at(Token::Kind::variable_end) || at(Token::Kind::block_end) || at_symbol(")")) break;
-    if (!end.empty() && at_name(end)) break;
     items.push_back(expression(condition));
     if (!at_symbol(",")) break;
     several = true;

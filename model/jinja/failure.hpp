@@ -1,5 +1,5 @@
-// How an evaluation ends early. Thrown inside the engine only; ChatTemplate turns it into a refusal. Any
-// thread.
+// How an evaluation ends early. Thrown inside the engine
+// only; ChatTemplate turns it into a refusal. Any thread.
 #pragma once
 
 #include <stdexcept>

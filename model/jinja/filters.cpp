@@ -27,14 +27,6 @@ Value filter_abs(Render&, const Value& value, const Arguments& arguments) {
   return absolute(number_only(value, "abs"));
 }
 
-Value filter_attr(Render& render, const Value& value, const Arguments& arguments) {
-  const Parameters given("attr", arguments, {"name"}, 1);
-  if (value.undefined()) fail_undefined(value.get<Undefined>());
-  auto found = member(render, value, given.required_text(0).bytes);
-  return found && !found->undefined() ? *found
-                                      : Value(Undefined{Undefined::Why::member, {}, type_name(value)});
-}
-
 Value filter_default(Render&, const Value& value, const Arguments& arguments) {
   const Parameters given("default", arguments, {"default_value", "boolean"});
   if (!value.undefined() && !(given.flag(1, false) && !truth(value))) return value;
@@ -72,27 +64,9 @@ Value filter_int(Render&, const Value& value, const Arguments& arguments) {
   return number && std::isfinite(*number) ? Value(to_int(*number), is_plain(value)) : otherwise;
 }
 
-Value filter_round(Render&, const Value& value, const Arguments& arguments) {
-  const Parameters given("round", arguments, {"precision", "method"});
-  number_only(value, "round");
-  const int digits = int(std::clamp<Int>(given.integer(0, 0), -400, 400));
-  const std::string method = given.text(1) ? given.text(1)->bytes : "common";
-  if (method == "common") return round_to(value, digits);
-  if (method != "ceil" && method != "floor")
-    throw Failure("round() knows the methods common, ceil and floor");
-  // func(value * (10 ** precision)) / (10 ** precision)
-  const Value ten(Int(10)), scale = arithmetic(Arithmetic::power, ten, Value(Int(digits)));
-  const double scaled = *as_double(arithmetic(Arithmetic::multiply, value, scale));
-  const Int whole = to_int(method == "ceil" ? std::ceil(scaled) : std::floor(scaled));
-  return arithmetic(Arithmetic::divide, Value(whole, value.plain), scale);
-}
-
 constexpr NamedFunction filters[] = {
     {"abs", filter_abs},
-    {"attr", filter_attr},
-    {"batch", filter_batch},
     {"capitalize", filter_capitalize},
-    {"center", filter_center},
     {"count", filter_length},
     {"d", filter_default},
     {"default", filter_default},
@@ -101,9 +75,6 @@ constexpr NamedFunction filters[] = {
     {"escape", filter_escape},
     {"first", filter_first},
     {"float", filter_float},
-    {"forceescape", filter_forceescape},
-    {"format", filter_format},
-    {"groupby", filter_groupby},
     {"indent", filter_indent},
     {"int", filter_int},
     {"items", filter_items},
@@ -119,21 +90,17 @@ constexpr NamedFunction filters[] = {
     {"rejectattr", filter_rejectattr},
     {"replace", filter_replace},
     {"reverse", filter_reverse},
-    {"round", filter_round},
     {"safe", filter_safe},
     {"select", filter_select},
     {"selectattr", filter_selectattr},
-    {"slice", filter_slice},
     {"sort", filter_sort},
     {"string", filter_string},
     {"sum", filter_sum},
     {"title", filter_title},
     {"tojson", to_json},
     {"trim", filter_trim},
-    {"truncate", filter_truncate},
     {"unique", filter_unique},
     {"upper", filter_upper},
-    {"wordcount", filter_wordcount},
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The filters, `value | name(arguments)`, and the tests, `value is name(arguments)`. Any thread may look one
-// up.
+// The filters, `value | name(arguments)`, and the tests,
+// `value is name(arguments)`. Any thread may look one up.
 #pragma once
 
 #include "model/jinja/render.hpp"
@@ -12,10 +12,7 @@ Function find_test(std::string_view name);  // gives a bool
 
 // Of strings (filters_text.cpp).
 Value filter_capitalize(Render&, const Value&, const Arguments&);
-Value filter_center(Render&, const Value&, const Arguments&);
 Value filter_escape(Render&, const Value&, const Arguments&);
-Value filter_forceescape(Render&, const Value&, const Arguments&);
-Value filter_format(Render&, const Value&, const Arguments&);
 Value filter_indent(Render&, const Value&, const Arguments&);
 Value filter_lower(Render&, const Value&, const Arguments&);
 Value filter_replace(Render&, const Value&, const Arguments&);
@@ -23,12 +20,9 @@ Value filter_safe(Render&, const Value&, const Arguments&);
 Value filter_string(Render&, const Value&, const Arguments&);
 Value filter_title(Render&, const Value&, const Arguments&);
 Value filter_trim(Render&, const Value&, const Arguments&);
-Value filter_truncate(Render&, const Value&, const Arguments&);
 Value filter_upper(Render&, const Value&, const Arguments&);
-Value filter_wordcount(Render&, const Value&, const Arguments&);
 
 // Of sequences and mappings (filters_sequence.cpp).
-Value filter_batch(Render&, const Value&, const Arguments&);
 Value filter_first(Render&, const Value&, const Arguments&);
 Value filter_items(Render&, const Value&, const Arguments&);
 Value filter_join(Render&, const Value&, const Arguments&);
@@ -36,12 +30,10 @@ Value filter_last(Render&, const Value&, const Arguments&);
 Value filter_length(Render&, const Value&, const Arguments&);
 Value filter_list(Render&, const Value&, const Arguments&);
 Value filter_reverse(Render&, const Value&, const Arguments&);
-Value filter_slice(Render&, const Value&, const Arguments&);
 Value filter_sum(Render&, const Value&, const Arguments&);
 
 // Of sequences, by a key or order (filters_order.cpp).
 Value filter_dictsort(Render&, const Value&, const Arguments&);
-Value filter_groupby(Render&, const Value&, const Arguments&);
 Value filter_max(Render&, const Value&, const Arguments&);
 Value filter_min(Render&, const Value&, const Arguments&);
 Value filter_sort(Render&, const Value&, const Arguments&);

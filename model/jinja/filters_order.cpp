@@ -67,27 +67,6 @@ Value filter_dictsort(Render& render, const Value& value, const Arguments& argum
   return render.list(elements_of(std::move(keyed)));
 }
 
-Value filter_groupby(Render& render, const Value& value, const Arguments& arguments) {
-  const Parameters given("groupby", arguments, {"attribute", "default", "case_sensitive"}, 1);
-  const AttributePath path(render, given[0], given[1]);
-  Keyed keyed;
-  for (const Value& element : elements(render, value)) {
-    keyed.emplace_back(ignoring_case(render, path.of(render, element), given.flag(2, false)), element);
-  }
-  sort_by_key(render, keyed, false);
-  Values groups;
-  for (std::size_t begin = 0, end; begin < keyed.size(); begin = end) {
-    Values members;
-    for (end = begin; end < keyed.size() && equal(render, keyed[end].first, keyed[begin].first); ++end) {
-      members.push_back(keyed[end].second);
-    }
-    if (members.empty()) throw Failure("groupby got a key that differs from itself");
-    const Value name = path.of(render, members.front());
-    groups.push_back(render.list({name, render.list(std::move(members))}, List::Kind::group));
-  }
-  return render.list(std::move(groups));
-}
-
 Value filter_max(Render& render, const Value& value, const Arguments& arguments) {
   return extreme<true>(render, value, arguments);
 }

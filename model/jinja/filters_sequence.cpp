@@ -26,33 +26,6 @@ Value generate(Render& render, const Value& source, Values all) {
 
 }  // namespace
 
-Value filter_batch(Render& render, const Value& value, const Arguments& arguments) {
-  const Parameters given("batch", arguments, {"linecount", "fill_with"}, 1);
-  const std::optional<Int> count = given.integer(0);
-  if (!count) throw Failure("batch() wants an integer");
-  const std::optional<Value> fill = given[1] && !given[1]->none() ? std::optional(*given[1]) : std::nullopt;
-  // A row is given when the element after it has come, as jinja2 does.
-  auto next = [&render, count = *count, fill, source = iterate(render, value),
-               held = std::optional<Value>()]() mutable -> std::optional<Value> {
-    Values row;
-    if (held) row.push_back(*std::exchange(held, std::nullopt));
-    while (auto element = source()) {
-      if (Int(row.size()) == count) {
-        held = std::move(element);
-        return render.list(std::move(row));
-      }
-      row.push_back(std::move(*element));
-    }
-    if (row.empty()) return std::nullopt;
-    while (fill && Int(row.size()) < count) {
-      render.charge(2);
-      row.push_back(*fill);
-    }
-    return render.list(std::move(row));
-  };
-  return render.generator(value, next);
-}
-
 Value filter_first(Render& render, const Value& value, const Arguments& arguments) {
   Parameters("first", arguments, {});
   return iterate(render, value)().value_or(nothing("no first item, the sequence was empty"));
@@ -104,24 +77,6 @@ Value filter_reverse(Render& render, const Value& value, const Arguments& argume
   Values items = elements(render, value);
   std::reverse(items.begin(), items.end());
   return value.generator() ? render.list(std::move(items)) : generate(render, value, std::move(items));
-}
-
-Value filter_slice(Render& render, const Value& value, const Arguments& arguments) {
-  const Parameters given("slice", arguments, {"slices", "fill_with"}, 1);
-  const Int slices = given.integer(0, 0);
-  if (slices == 0) throw Failure("slice() wants a number of slices");
-  const Values items = elements(render, value);
-  const Int each = Int(items.size()) / slices, longer = Int(items.size()) % slices;
-  Values rows;
-  std::size_t at = 0;
-  for (Int i = 0; i < slices; ++i) {
-    const std::size_t end = at + std::size_t(each + (i < longer ? 1 : 0));
-    Values row(items.begin() + std::ptrdiff_t(at), items.begin() + std::ptrdiff_t(end));
-    if (given[1] && !given[1]->none() && i >= longer) row.push_back(*given[1]);
-    rows.push_back(render.list(std::move(row)));
-    at = end;
-  }
-  return generate(render, value, std::move(rows));
 }
 
 Value filter_sum(Render& render, const Value& value, const Arguments& arguments) {

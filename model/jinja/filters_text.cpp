@@ -3,7 +3,6 @@
 #include "model/jinja/arguments.hpp"
 #include "model/jinja/compare.hpp"
 #include "model/jinja/filters.hpp"
-#include "model/jinja/format.hpp"
 #include "model/jinja/print.hpp"
 #include "model/jinja/sequence.hpp"
 #include "model/jinja/strings.hpp"
@@ -41,32 +40,9 @@ Value filter_capitalize(Render& render, const Value& value, const Arguments& arg
   return capitalize(render, *to_text(render, value));
 }
 
-Value filter_center(Render& render, const Value& value, const Arguments& arguments) {
-  const Parameters given("center", arguments, {"width"});
-  return pad(render, *to_text(render, value), given.integer(0, 80), Text(" "), Side::both);
-}
-
 Value filter_escape(Render& render, const Value& value, const Arguments& arguments) {
   Parameters("escape", arguments, {});
   return Value(escaped(render, value));
-}
-
-Value filter_forceescape(Render& render, const Value& value, const Arguments& arguments) {
-  Parameters("forceescape", arguments, {});
-  return Value(escaped(render, without_markup(render, value)));
-}
-
-Value filter_format(Render& render, const Value& value, const Arguments& arguments) {
-  if (!arguments.named.empty() && !arguments.positional.empty()) {
-    throw Failure("the filter 'format' takes positional or named arguments, not both");
-  }
-  Value values = render.tuple(arguments.positional);
-  if (!arguments.named.empty()) {
-    std::vector<std::pair<Value, Value>> entries;
-    for (const auto& [name, named] : arguments.named) entries.emplace_back(render.text(name), named);
-    values = render.dict(std::move(entries));
-  }
-  return format_percent(render, *to_text(render, value), values);
 }
 
 Value filter_indent(Render& render, const Value& value, const Arguments& arguments) {
@@ -127,39 +103,9 @@ Value filter_trim(Render& render, const Value& value, const Arguments& arguments
   return strip(render, *to_text(render, value), given.text(0), Side::both);
 }
 
-Value filter_truncate(Render& render, const Value& value, const Arguments& arguments) {
-  const Parameters given("truncate", arguments, {"length", "killwords", "end", "leeway"});
-  static const Text dots("...");
-  const Text& end = given.text(2) ? *given.text(2) : dots;
-  const Int length = given.integer(0, 255), leeway = given.integer(3, 5);
-  const Int tail = Int(count_code_points(end.bytes));
-  if (length < tail || leeway < 0) throw Failure("truncate() wants a length that its end fits in");
-  if (Int(jinja::length(value).value_or(0)) <= length + leeway && jinja::length(value)) return value;
-  const Text& text = string_only(value, "truncate");
-  std::size_t kept = byte_of(text.bytes, std::size_t(length - tail));
-  if (!given.flag(1, false)) {
-    const std::size_t blank = std::string_view(text.bytes).substr(0, kept).rfind(' ');
-    if (blank != std::string_view::npos) kept = blank;
-  }
-  return concatenate(render, text.slice(0, kept), end);
-}
-
 Value filter_upper(Render& render, const Value& value, const Arguments& arguments) {
   Parameters("upper", arguments, {});
   return upper(render, *to_text(render, value));
-}
-
-Value filter_wordcount(Render& render, const Value& value, const Arguments& arguments) {
-  Parameters("wordcount", arguments, {});
-  const auto text = to_text(render, value);
-  Int words = 0;
-  bool inside = false;
-  for (std::size_t at = 0; at < text->bytes.size(); at += decode(text->bytes, at).size) {
-    const bool word = is_word(decode(text->bytes, at).value);
-    words += word && !inside;
-    inside = word;
-  }
-  return Value(words);
 }
 
 }  // namespace troupe::model::jinja

@@ -27,48 +27,6 @@ class GlobalFunction final : public Object {
   const Body body_;
 };
 
-// Gives its separator from the second call on.
-class Joiner final : public Object {
- public:
-  explicit Joiner(Value separator) : separator_(std::move(separator)) {}
-  std::string_view type_name() const override { return "Joiner"; }
-  bool callable() const override { return true; }
-  Value call(Render& render, const Arguments& arguments) override {
-    Parameters("joiner", arguments, {});
-    return std::exchange(used_, true) ? separator_ : render.text("");
-  }
-
- private:
-  const Value separator_;
-  bool used_ = false;
-};
-
-class Cycler final : public Object {
- public:
-  explicit Cycler(Values items) : items_(std::move(items)) {}
-  std::string_view type_name() const override { return "Cycler"; }
-  std::optional<Value> attribute(Render& render, std::string_view name) override {
-    if (name == "current") return items_[at_];
-    if (name == "next") return render.method("next", next, Value(this));
-    if (name == "reset") return render.method("reset", reset, Value(this));
-    return std::nullopt;
-  }
-
- private:
-  static Value next(Render&, const Value& self, const Arguments&) {
-    auto& cycler = *static_cast<Cycler*>(self.object());
-    const std::size_t at = std::exchange(cycler.at_, (cycler.at_ + 1) % cycler.items_.size());
-    return cycler.items_[at];
-  }
-  static Value reset(Render&, const Value& self, const Arguments&) {
-    static_cast<Cycler*>(self.object())->at_ = 0;
-    return None{};
-  }
-
-  const Values items_;
-  std::size_t at_ = 0;
-};
-
 Value make_range(Render& render, const Arguments& arguments) {
   const Parameters given("range", arguments, {"start", "stop", "step"}, 1);
   const auto number = [&](std::size_t i, Int otherwise) {
@@ -116,16 +74,6 @@ Value make_namespace(Render& render, const Arguments& arguments) {
   return Value(space);
 }
 
-Value make_joiner(Render& render, const Arguments& arguments) {
-  const Parameters given("joiner", arguments, {"sep"});
-  return Value(render.make<Joiner>(given[0] ? *given[0] : render.text(", ")));
-}
-
-Value make_cycler(Render& render, const Arguments& arguments) {
-  if (arguments.positional.empty()) throw Failure("cycler() has nothing to choose from");
-  return Value(render.make<Cycler>(arguments.positional));
-}
-
 Value raise_exception(Render& render, const Arguments& arguments) {
   const Parameters given("raise_exception", arguments, {"message"}, 1);
   throw Raised(to_text(render, *given[0])->redacted());
@@ -150,10 +98,11 @@ Value strftime_now(Render& render, const Arguments& arguments) {
 }  // namespace
 
 void add_globals(Render& render, std::unordered_map<std::string, Value>& context) {
-  static constexpr std::pair<const char*, Body> functions[] = {
-      {"range", make_range},         {"dict", make_dict},     {"namespace", make_namespace},
-      {"joiner", make_joiner},       {"cycler", make_cycler}, {"raise_exception", raise_exception},
-      {"strftime_now", strftime_now}};
+  static constexpr std::pair<const char*, Body> functions[] = {{"range", make_range},
+                                                               {"dict", make_dict},
+                                                               {"namespace", make_namespace},
+                                                               {"raise_exception", raise_exception},
+                                                               {"strftime_now", strftime_now}};
   for (const auto& [name, body] : functions)
     context.insert_or_assign(name, Value(render.make<GlobalFunction>(body)));
 }

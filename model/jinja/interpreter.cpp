@@ -65,7 +65,7 @@ Interpreter::Flow Interpreter::run(const Data& node) {
 }
 
 Interpreter::Flow Interpreter::run(const Output& node) {
-  for (const ExpressionPtr& expression : node.expressions) print(*out_, evaluate(expression));
+  print(*out_, evaluate(node.expression));
   return Flow::normal;
 }
 
@@ -85,14 +85,11 @@ Interpreter::Flow Interpreter::run(const SetBlock& node) {
 }
 
 Interpreter::Flow Interpreter::run(const For& node) {
-  return run_loop(node, evaluate(node.sequence), 0);
-}
-
-Interpreter::Flow Interpreter::run_loop(const For& node, const Value& sequence, int depth0) {
+  const Value sequence = evaluate(node.sequence);
   const std::shared_ptr<Scope> around = scope_;
-  LoopState* loop = render_.make<LoopState>(*this, render_, node, around, sequence, depth0);
-  bool completed =
-      false;  // some pass reached the end of the body: what jinja2 goes by to skip the else branch
+  LoopState* loop = render_.make<LoopState>(*this, render_, node, around, sequence);
+  // Some pass reached the end of the body: what jinja2 goes by to skip the else branch.
+  bool completed = false;
   while (auto element = loop->advance()) {
     scope_ = std::make_shared<Scope>(Scope{around, {}});
     scope_->set("loop", Value(loop));
@@ -147,16 +144,6 @@ Interpreter::Flow Interpreter::run(const FilterBlock& node) {
   return flow;
 }
 
-Interpreter::Flow Interpreter::run(const With& node) {
-  Values values;
-  for (const auto& [target, value] : node.variables) values.push_back(evaluate(value));
-  const std::shared_ptr<Scope> around = std::exchange(scope_, std::make_shared<Scope>(Scope{scope_, {}}));
-  for (std::size_t i = 0; i < values.size(); ++i) assign(node.variables[i].first, std::move(values[i]));
-  const Flow flow = run_body(node.body);
-  scope_ = around;
-  return flow;
-}
-
 Interpreter::Flow Interpreter::run(const Scoped& node) {
   const std::shared_ptr<Scope> around = std::exchange(scope_, std::make_shared<Scope>(Scope{scope_, {}}));
   const Flow flow = run_body(node.body);
@@ -186,17 +173,6 @@ Value Interpreter::call_macro(const MacroDefinition& macro, const std::shared_pt
   TextWriter* const out = std::exchange(out_, &written);
   bind_parameters(macro, arguments);
   run_body(macro.body);
-  out_ = out;
-  scope_ = before;
-  return written.value();
-}
-
-Value Interpreter::call_loop(const For& loop, const std::shared_ptr<Scope>& around, const Value& sequence,
-                             int depth0) {
-  const std::shared_ptr<Scope> before = std::exchange(scope_, around);
-  TextWriter written(render_);
-  TextWriter* const out = std::exchange(out_, &written);
-  run_loop(loop, sequence, depth0);
   out_ = out;
   scope_ = before;
   return written.value();

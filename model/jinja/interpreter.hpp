@@ -8,8 +8,8 @@
 
 namespace troupe::model::jinja {
 
-// Variables of one block; those of the blocks around it are seen, not changed. Macros keep the scope they
-// stand in.
+// Variables of one block; those of the blocks around it are
+// seen, not changed. Macros keep the scope they stand in.
 struct Scope {
   std::shared_ptr<Scope> parent;
   std::vector<std::pair<std::string_view, Value>> variables;  // names are the tree's
@@ -28,8 +28,6 @@ class Interpreter {
   // The text that a macro gives.
   Value call_macro(const MacroDefinition& macro, const std::shared_ptr<Scope>& around,
                    const Arguments& arguments);
-  // The text that a recursive loop gives for a sequence of its elements.
-  Value call_loop(const For& loop, const std::shared_ptr<Scope>& around, const Value& sequence, int depth0);
 
  private:
   friend class LoopState;                   // which asks passes() for each element
@@ -46,12 +44,10 @@ class Interpreter {
   Flow run(const Macro& node);
   Flow run(const CallBlock& node);
   Flow run(const FilterBlock& node);
-  Flow run(const With& node);
   Flow run(const Scoped& node);
   Flow run(const Break&) { return Flow::leave; }
   Flow run(const Continue&) { return Flow::next; }
 
-  Flow run_loop(const For& loop, const Value& sequence, int depth0);
   bool passes(const For& loop, const std::shared_ptr<Scope>& around, const Value& element);
   // Runs a body in a scope of its own and gives what it wrote.
   Text capture(const Body& body, Flow& flow);

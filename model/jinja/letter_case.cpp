@@ -57,14 +57,6 @@ Value lower(Render& render, const Text& text) {
                         [&](CodePoint c, std::size_t at) { return lower_at(text.bytes, at, c); });
 }
 
-Value swap_case(Render& render, const Text& text) {
-  return map_characters(render, text, [&](CodePoint c, std::size_t at) {
-    return is_upper(c.value)   ? lower_at(text.bytes, at, c)
-           : is_lower(c.value) ? to_upper(c.value)
-                               : text.bytes.substr(at, c.size);
-  });
-}
-
 Value capitalize(Render& render, const Text& text) {
   return map_characters(render, text, [&](CodePoint c, std::size_t at) {
     return at == 0 ? to_title(c.value) : lower_at(text.bytes, at, c);

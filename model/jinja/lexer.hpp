@@ -1,5 +1,5 @@
-// The words of a template, with white space around tags already stripped as trim_blocks and lstrip_blocks
-// say. Any thread.
+// The words of a template, with white space around tags already
+// stripped as trim_blocks and lstrip_blocks say. Any thread.
 #pragma once
 
 #include <string>

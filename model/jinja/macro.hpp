@@ -16,7 +16,9 @@ class MacroObject final : public Object {
   Value call(Render&, const Arguments& arguments) override {
     return interpreter_.call_macro(*definition_, around_, arguments);
   }
-  std::optional<Value> attribute(Render& render, std::string_view name) override;
+  std::optional<Value> attribute(Render&, std::string_view name) override {
+    throw Failure("the attribute '" + std::string(name) + "' of a macro is not supported");
+  }
 
  private:
   Interpreter& interpreter_;

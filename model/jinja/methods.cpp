@@ -8,29 +8,6 @@
 namespace troupe::model::jinja {
 namespace {
 
-Value copy(Render&, const Value& self, const Arguments& arguments) {
-  Parameters("copy", arguments, {});
-  return self;  // nothing can tell them apart: both never change
-}
-
-Value list_count(Render& render, const Value& self, const Arguments& arguments) {
-  const Parameters given("count", arguments, {"value"}, 1);
-  Int times = 0;
-  for (const Value& item : self.list()->items) times += equal(render, item, *given[0]);
-  return Value(times);
-}
-
-Value list_index(Render& render, const Value& self, const Arguments& arguments) {
-  const Parameters given("index", arguments, {"value", "start", "stop"}, 1);
-  const Values& items = self.list()->items;
-  const Int count = Int(items.size());
-  const auto place = [&](Int at) { return std::clamp<Int>(at < 0 ? at + count : at, 0, count); };
-  for (Int at = place(given.integer(1, 0)); at < place(given.integer(2, count)); ++at) {
-    if (equal(render, items[std::size_t(at)], *given[0])) return Value(at);
-  }
-  throw Failure("index() does not find its value");
-}
-
 Value dict_get(Render& render, const Value& self, const Arguments& arguments) {
   const Parameters given("get", arguments, {"key", "default"}, 1);
   if (const Value* found = find(render, *self.dict(), *given[0])) return *found;
@@ -49,20 +26,10 @@ Value view(Render& render, const Value& self, const Arguments& arguments) {
   return render.list(std::move(items), kind);
 }
 
-constexpr NamedFunction tuple_methods[] = {{"count", list_count}, {"index", list_index}};
-constexpr NamedFunction list_methods[] = {{"copy", copy}, {"count", list_count}, {"index", list_index}};
-constexpr NamedFunction dict_methods[] = {{"copy", copy},
-                                          {"get", dict_get},
+constexpr NamedFunction dict_methods[] = {{"get", dict_get},
                                           {"items", view<List::Kind::items>},
                                           {"keys", view<List::Kind::keys>},
                                           {"values", view<List::Kind::values>}};
-
-template <std::size_t count>
-const NamedFunction* find_in(const NamedFunction (&table)[count], std::string_view name) {
-  const auto* found = std::find_if(std::begin(table), std::end(table),
-                                   [name](const NamedFunction& method) { return method.name == name; });
-  return found == std::end(table) ? nullptr : found;
-}
 
 template <std::size_t count>
 bool names(const std::string_view (&table)[count], std::string_view name) {
@@ -73,10 +40,10 @@ bool names(const std::string_view (&table)[count], std::string_view name) {
 
 const NamedFunction* find_method(const Value& value, std::string_view name) {
   if (value.text()) return find_string_method(name);
-  if (value.dict()) return find_in(dict_methods, name);
-  const List* list = value.list();
-  if (!list || !list->indexable()) return nullptr;
-  return list->tuple() ? find_in(tuple_methods, name) : find_in(list_methods, name);
+  if (!value.dict()) return nullptr;
+  const auto* found = std::find_if(std::begin(dict_methods), std::end(dict_methods),
+                                   [name](const NamedFunction& method) { return method.name == name; });
+  return found == std::end(dict_methods) ? nullptr : found;
 }
 
 bool changes_its_object(const Value& value, std::string_view name) {

@@ -1,4 +1,4 @@
-// The methods of strings, lists and dicts that leave their object as it is. Any thread.
+// The methods of strings and dicts that leave their object as it is. Any thread.
 #pragma once
 
 #include "model/jinja/value.hpp"

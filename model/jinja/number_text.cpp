@@ -65,16 +65,12 @@ bool take_prefix(std::string_view& text, int& base) {
 }  // namespace
 
 std::string to_string(Int value) {
-  return to_string(value, 10);
-}
-
-std::string to_string(Int value, int base) {
   std::string reversed;
   using Unsigned = unsigned __int128;
   Unsigned left = value < 0 ? Unsigned(0) - Unsigned(value) : Unsigned(value);
   do {
-    reversed += "0123456789abcdef"[int(left % base)];
-    left /= base;
+    reversed += char('0' + int(left % 10));
+    left /= 10;
   } while (left != 0);
   if (value < 0) reversed += '-';
   return {reversed.rbegin(), reversed.rend()};

@@ -1,10 +1,6 @@
 #include "model/jinja/numbers.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 
 #include "model/jinja/failure.hpp"
 
@@ -104,32 +100,6 @@ Value on_doubles(Arithmetic op, double a, double b, bool plain) {
   return Value(op == Arithmetic::modulo ? remainder : quotient, plain);
 }
 
-Int round_int(Int value, int digits) {
-  if (digits >= 0) return value;
-  if (digits < -38) return 0;
-  Int unit = 1;
-  for (int i = 0; i < -digits; ++i) unit *= 10;
-  Int remainder = value % unit;
-  if (remainder < 0) remainder += unit;
-  const Int half = unit / 2;
-  const Int down = value - remainder;
-  const bool odd = (down / unit) % 2 != 0;
-  return remainder > half || (remainder == half && odd) ? down + unit : down;
-}
-
-double round_double(double value, int digits) {
-  if (!std::isfinite(value) || digits > 323) return value;
-  if (digits < -308) return std::copysign(0.0, value);
-  if (digits < 0) {
-    const double unit = std::pow(10.0, -digits);
-    return std::nearbyint(value / unit) * unit;
-  }
-  // The C library prints exactly and rounds halves to even.
-  std::array<char, 700> digits_of;
-  std::snprintf(digits_of.data(), digits_of.size(), "%.*f", digits, value);
-  return std::strtod(digits_of.data(), nullptr);
-}
-
 }  // namespace
 
 Int to_int(double value) {
@@ -169,11 +139,6 @@ Value negate(const Value& number) {
 Value absolute(const Value& number) {
   if (number.is<double>()) return Value(std::abs(number.get<double>()), number.plain);
   return *as_int(number) < 0 ? negate(number) : Value(*as_int(number), number.plain);
-}
-
-Value round_to(const Value& number, int digits) {
-  if (number.is<double>()) return Value(round_double(number.get<double>(), digits), number.plain);
-  return Value(round_int(*as_int(number), digits), number.plain);
 }
 
 }  // namespace troupe::model::jinja

@@ -10,7 +10,6 @@
 namespace troupe::model::jinja {
 
 std::string to_string(Int value);
-std::string to_string(Int value, int base);  // lower-case digits, no prefix
 std::string repr(double value);  // the shortest digits that read back the same; "1e+16", "inf", "nan"
 
 // What int(text, base) and float(text) accept: blanks around, underscores between digits, a sign, prefixes.
@@ -32,7 +31,5 @@ enum class Arithmetic { add, subtract, multiply, divide, floor_divide, modulo, p
 Value arithmetic(Arithmetic op, const Value& left, const Value& right);  // both are numbers
 Value negate(const Value& number);
 Value absolute(const Value& number);
-// round(number, digits): halves to even, on the exact binary value.
-Value round_to(const Value& number, int digits);
 
 }  // namespace troupe::model::jinja

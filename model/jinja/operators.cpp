@@ -1,7 +1,6 @@
 #include "model/jinja/operators.hpp"
 
 #include "model/jinja/compare.hpp"
-#include "model/jinja/format.hpp"
 #include "model/jinja/sequence.hpp"
 #include "model/jinja/strings.hpp"
 
@@ -56,9 +55,6 @@ std::optional<Value> on_sequences(Render& render, Arithmetic op, const Value& le
   switch (op) {
     case Arithmetic::add:
       return add_sequences(render, left, right);
-    case Arithmetic::modulo:
-      if (left.text()) return format_percent(render, *left.text(), right);
-      return std::nullopt;
     case Arithmetic::multiply:
       if (auto repeated = repeat_sequence(render, left, right)) return repeated;
       return repeat_sequence(render, right, left);
@@ -72,9 +68,7 @@ std::optional<Value> on_sequences(Render& render, Arithmetic op, const Value& le
 Value binary(Render& render, Arithmetic op, const Value& left, const Value& right) {
   if (is_number(left) && is_number(right)) return arithmetic(op, left, right);
   if (left.undefined()) fail_undefined(left.get<Undefined>());
-  // "..." % undefined formats it as nothing; every other operator wants a value.
-  const bool formats = op == Arithmetic::modulo && left.text();
-  if (right.undefined() && !formats) fail_undefined(right.get<Undefined>());
+  if (right.undefined()) fail_undefined(right.get<Undefined>());
   if (auto result = on_sequences(render, op, left, right)) return *result;
   throw Failure("the operator " + std::string(symbol(op)) + " does not take '" +
                 std::string(type_name(left)) + "' and '" + std::string(type_name(right)) + "'");

@@ -8,7 +8,7 @@ namespace troupe::model::jinja {
 
 enum class Comparison { equal, not_equal, less, less_equal, greater, greater_equal, in, not_in };
 
-// Numbers; and for strings and sequences +, * by an integer, and % as formatting.
+// Numbers; and for strings and sequences +, and * by an integer.
 Value binary(Render& render, Arithmetic op, const Value& left, const Value& right);
 Value unary(bool minus, const Value& value);  // -value or +value
 bool compare(Render& render, Comparison op, const Value& left, const Value& right);

@@ -69,8 +69,8 @@ class ExpressionParser : protected TokenStream {
  protected:
   enum class Condition { allowed, not_allowed };  // whether "a if b else c" may stand there
   ExpressionPtr expression(Condition condition = Condition::allowed);
-  // One expression, or a tuple of several without parentheses, up to the end of the tag or the name `end`.
-  ExpressionPtr tuple(Condition condition = Condition::allowed, std::string_view end = {});
+  // One expression, or a tuple of several without parentheses, up to the end of the tag.
+  ExpressionPtr tuple(Condition condition = Condition::allowed);
   ExpressionPtr filters(ExpressionPtr value, bool first_has_no_pipe);  // | name(...) | ...
   ExpressionPtr captured(int line) { return make(line, Captured{}, {}); }
 
@@ -105,7 +105,7 @@ class ExpressionParser : protected TokenStream {
   ExpressionPtr primary();
   ExpressionPtr named_value();
   ExpressionPtr parenthesised();
-  ExpressionPtr tuple_items(Condition condition, std::string_view end, bool may_be_empty);
+  ExpressionPtr tuple_items(Condition condition, bool may_be_empty);
   ExpressionPtr list();
   ExpressionPtr mapping();
   ExpressionPtr postfix(ExpressionPtr value);

@@ -46,7 +46,6 @@ void print_list(TextWriter& out, const List& list) {
     case List::Kind::list:
       break;
     case List::Kind::tuple:
-    case List::Kind::group:
       open = "(";
       close = list.items.size() == 1 ? ",)" : ")";
       break;

@@ -99,10 +99,4 @@ void TextWriter::append(const Text& text, std::size_t begin, std::size_t end) {
   text_.append(text, begin, end);
 }
 
-void TextWriter::fill(std::string_view unit, std::size_t times) {
-  if (unit.empty() || times == 0) return;
-  render_.check_text(times > render_.limits().text_bytes ? times : times * unit.size() + text_.bytes.size());
-  for (std::size_t i = 0; i < times; ++i) append(unit);
-}
-
 }  // namespace troupe::model::jinja

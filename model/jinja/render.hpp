@@ -27,8 +27,8 @@ class Render {
   Value text(std::string_view bytes, bool plain = false) { return text(Text(bytes, plain)); }
   Value list(Values items, List::Kind kind = List::Kind::list);
   Value tuple(Values items) { return list(std::move(items), List::Kind::tuple); }
-  Value dict(
-      std::vector<std::pair<Value, Value>> entries);  // a later equal key replaces the value of an earlier
+  // A later equal key replaces the value of an earlier.
+  Value dict(std::vector<std::pair<Value, Value>> entries);
   Value generator(const Value& source, Generator::Next next);
   Value method(std::string_view name, Function function, Value self);
 
@@ -73,7 +73,6 @@ class TextWriter {
   void append(std::string_view bytes, bool plain = false);
   void append(const Text& text) { append(text, 0, text.bytes.size()); }
   void append(const Text& text, std::size_t begin, std::size_t end);
-  void fill(std::string_view unit, std::size_t times);  // of the template's own characters
   void set_markup(bool markup) { text_.markup = markup; }
 
   Render& render() { return render_; }

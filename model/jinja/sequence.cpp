@@ -169,10 +169,6 @@ std::optional<Value> member(Render& render, const Value& value, std::string_view
   if (name.starts_with('_') || changes_its_object(value, name)) {
     return Value(Undefined{Undefined::Why::unsafe, name, type_name(value)});
   }
-  if (const List* list = value.list(); list && list->kind == List::Kind::group) {
-    if (name == "grouper") return list->items[0];
-    if (name == "list") return list->items[1];
-  }
   if (const NamedFunction* method = find_method(value, name))
     return render.method(method->name, method->function, value);
   return std::nullopt;

@@ -33,8 +33,7 @@ class StatementParser : private ExpressionParser {
         statements.push_back(make(at_line, Data{Value(std::make_shared<const Text>(next().text))}));
       } else if (at(Token::Kind::variable_begin)) {
         next();
-        Output output;
-        output.expressions.push_back(tuple());
+        Output output{tuple()};
         expect(Token::Kind::variable_end, "the end of the output tag");
         settle_unknown();
         statements.push_back(make(at_line, std::move(output)));
@@ -78,8 +77,6 @@ class StatementParser : private ExpressionParser {
         {"macro", &StatementParser::macro},
         {"call", &StatementParser::call_block},
         {"filter", &StatementParser::filter_block},
-        {"with", &StatementParser::with},
-        {"print", &StatementParser::print},
         {"break", &StatementParser::leave_loop},
         {"continue", &StatementParser::leave_loop},
         {"generation", &StatementParser::generation}};
@@ -137,9 +134,9 @@ class StatementParser : private ExpressionParser {
     For loop;
     loop.target = target("in", false);
     expect_name("in");
-    loop.sequence = tuple(Condition::not_allowed, "recursive");
+    loop.sequence = tuple(Condition::not_allowed);
     if (skip_name("if")) loop.test = expression();
-    loop.recursive = skip_name("recursive");
+    if (at_name("recursive")) fail("a loop that is 'recursive' is not supported");
     ++loops_;
     loop.body = block({"endfor", "else"});
     --loops_;
@@ -215,29 +212,6 @@ class StatementParser : private ExpressionParser {
     next();
     ExpressionPtr filtered = filters(captured(at), true);
     return make(at, FilterBlock{std::move(filtered), block({"endfilter"})});
-  }
-
-  std::unique_ptr<const Statement> with(int at_line) {
-    next();
-    With with;
-    while (!at(Token::Kind::block_end)) {
-      if (!with.variables.empty()) expect_symbol(",");
-      Target variable = target({}, false);
-      expect_symbol("=");
-      with.variables.emplace_back(std::move(variable), expression());
-    }
-    with.body = block({"endwith"});
-    return make(at_line, std::move(with));
-  }
-
-  std::unique_ptr<const Statement> print(int at_line) {
-    next();
-    Output output;
-    while (!at(Token::Kind::block_end)) {
-      if (!output.expressions.empty()) expect_symbol(",");
-      output.expressions.push_back(expression());
-    }
-    return make(at_line, std::move(output));
   }
 
   std::unique_ptr<const Statement> leave_loop(int at) {

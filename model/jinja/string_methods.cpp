@@ -28,24 +28,6 @@ Value stripped(Render& render, const Value& self, const Arguments& arguments) {
   return strip(render, text_of(self), given.text(0), side);
 }
 
-template <Side side>
-Value padded(Render& render, const Value& self, const Arguments& arguments) {
-  const Parameters given("just", arguments, {"width", "fillchar"}, 1);
-  static const Text blank(" ");
-  return pad(render, text_of(self), *given.integer(0), given.text(1) ? *given.text(1) : blank, side);
-}
-
-Value zfill(Render& render, const Value& self, const Arguments& arguments) {
-  const Parameters given("zfill", arguments, {"width"}, 1);
-  FormatSpec spec;
-  spec.fill = "0";
-  spec.align = '=';
-  spec.width = given.integer(0, 0);
-  TextWriter out(render);
-  append_padded(out, text_of(self), spec, true);
-  return out.value();
-}
-
 // The characters from start to end of a string, by bytes.
 ByteRange window(Render& render, const Text& text, const Parameters& given, std::size_t start) {
   const Int count = Int(count_code_points(text.bytes));
@@ -126,41 +108,8 @@ Value removed(Render& render, const Value& self, const Arguments& arguments) {
   return render.text(text.slice(text.bytes.starts_with(affix) ? affix.size() : 0, size));
 }
 
-Value expandtabs(Render& render, const Value& self, const Arguments& arguments) {
-  const Parameters given("expandtabs", arguments, {"tabsize"});
-  const Int size = given.integer(0, 8);
-  const Text& text = text_of(self);
-  TextWriter out(render);
-  Int column = 0;
-  for (std::size_t at = 0; at < text.bytes.size();) {
-    const CodePoint c = decode(text.bytes, at);
-    if (c.value == '\t') {
-      const Int blanks = size > 0 ? size - column % size : 0;
-      column += blanks;
-      if (blanks > Int(render.limits().text_bytes)) render.check_text(std::size_t(-1));
-      out.fill(" ", std::size_t(blanks));
-    } else {
-      column = c.value == '\n' || c.value == '\r' ? 0 : column + 1;
-      out.append(text, at, at + c.size);
-    }
-    at += c.size;
-  }
-  return out.value();
-}
-
 Value formatted(Render& render, const Value& self, const Arguments& arguments) {
-  return format_braces(render, text_of(self), arguments);
-}
-
-Value format_map(Render& render, const Value& self, const Arguments& arguments) {
-  const Parameters given("format_map", arguments, {"mapping"}, 1);
-  const Dict* dict = given[0]->dict();
-  if (!dict) throw Failure("format_map() wants a mapping");
-  Arguments named;
-  for (const auto& [key, value] : dict->entries) {
-    if (key.text()) named.named.emplace_back(key.text()->bytes, value);
-  }
-  return format_braces(render, text_of(self), named);
+  return format(render, text_of(self), arguments);
 }
 
 // Whether all characters are of a class, and there is one.
@@ -175,69 +124,26 @@ Value all_are(Render& render, const Value& self, const Arguments& arguments) {
   return Value(!bytes.empty());
 }
 
-bool is_ascii(char32_t c) {
-  return c < 0x80;
-}
-
-Value isascii(Render& render, const Value& self, const Arguments& arguments) {
-  return Value(text_of(self).bytes.empty() || all_are<is_ascii>(render, self, arguments).get<bool>());
-}
-
-Value isprintable(Render& render, const Value& self, const Arguments& arguments) {
-  return Value(text_of(self).bytes.empty() || all_are<is_printable>(render, self, arguments).get<bool>());
-}
-
-Value isidentifier(Render& render, const Value& self, const Arguments& arguments) {
-  const bool parts = all_are<is_identifier_part>(render, self, arguments).get<bool>();
-  return Value(parts && is_identifier_start(decode(text_of(self).bytes, 0).value));
-}
-
 template <bool upper>
 Value has_case(Render& render, const Value& self, const Arguments& arguments) {
   Parameters("is...", arguments, {});
   return Value(all_cased(render, text_of(self), upper));
 }
 
-Value istitle(Render& render, const Value& self, const Arguments& arguments) {
-  Parameters("istitle", arguments, {});
-  const std::string& bytes = text_of(self).bytes;
-  render.charge_text(bytes.size());
-  bool in_word = false, any = false;
-  for (std::size_t at = 0; at < bytes.size();) {
-    const CodePoint c = decode(bytes, at);
-    at += c.size;
-    const bool begins = is_upper(c.value) || is_title(c.value), cased = begins || is_lower(c.value);
-    if (cased && begins == in_word) return Value(false);
-    in_word = cased;
-    any = any || cased;
-  }
-  return Value(any);
-}
-
 constexpr NamedFunction string_methods[] = {
     {"capitalize", changed<capitalize>},
-    {"center", padded<Side::both>},
     {"count", count},
     {"endswith", starts_or_ends<true>},
-    {"expandtabs", expandtabs},
     {"find", found<false, false>},
     {"format", formatted},
-    {"format_map", format_map},
     {"index", found<false, true>},
     {"isalnum", all_are<is_alnum>},
     {"isalpha", all_are<is_alpha>},
-    {"isascii", isascii},
-    {"isdecimal", all_are<is_decimal>},
     {"isdigit", all_are<is_digit>},
-    {"isidentifier", isidentifier},
     {"islower", has_case<false>},
-    {"isnumeric", all_are<is_numeric>},
-    {"isprintable", isprintable},
     {"isspace", all_are<is_space>},
-    {"istitle", istitle},
     {"isupper", has_case<true>},
     {"join", joined},
-    {"ljust", padded<Side::left>},
     {"lower", changed<lower>},
     {"lstrip", stripped<Side::left>},
     {"partition", partition},
@@ -246,7 +152,6 @@ constexpr NamedFunction string_methods[] = {
     {"replace", replaced},
     {"rfind", found<true, false>},
     {"rindex", found<true, true>},
-    {"rjust", padded<Side::right>},
     {"rpartition", rpartition},
     {"rsplit", rsplit},
     {"rstrip", stripped<Side::right>},
@@ -254,10 +159,8 @@ constexpr NamedFunction string_methods[] = {
     {"splitlines", splitlines},
     {"startswith", starts_or_ends<false>},
     {"strip", stripped<Side::both>},
-    {"swapcase", changed<swap_case>},
     {"title", changed<title>},
     {"upper", changed<upper>},
-    {"zfill", zfill},
 };
 
 }  // namespace

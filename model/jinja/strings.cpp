@@ -93,23 +93,6 @@ Value join(Render& render, const Text& separator, const Values& items) {
   return out.value();
 }
 
-Value pad(Render& render, const Text& text, Int width, const Text& fill, Side side) {
-  if (count_code_points(fill.bytes) != 1) throw Failure("fills with more than one character");
-  const Int missing = width - Int(count_code_points(text.bytes));
-  if (missing > Int(render.limits().text_bytes)) render.check_text(std::size_t(-1));
-  const std::size_t all = missing > 0 ? std::size_t(missing) : 0;
-  // CPython's str.center puts an odd blank to the left when the width is odd.
-  const std::size_t before = side == Side::left    ? 0
-                             : side == Side::right ? all
-                                                   : all / 2 + (all & std::size_t(width) & 1);
-  TextWriter out(render);
-  out.set_markup(text.markup);
-  for (std::size_t i = 0; i < before; ++i) out.append(fill);
-  out.append(text);
-  for (std::size_t i = before; i < all; ++i) out.append(fill);
-  return out.value();
-}
-
 Value reversed(Render& render, const Text& text) {
   TextWriter out(render);
   out.set_markup(text.markup);

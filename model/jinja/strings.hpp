@@ -16,8 +16,6 @@ Value concatenate(Render& render, const Text& left, const Text& right);
 Value repeat(Render& render, const Text& text, Int times);
 // Items are any values; str() is taken of them.
 Value join(Render& render, const Text& separator, const Values& items);
-// To a width in characters, with the text at the side named.
-Value pad(Render& render, const Text& text, Int width, const Text& fill, Side side);
 Value reversed(Render& render, const Text& text);
 
 // Byte ranges of the lines, without or with what ends them.
@@ -31,11 +29,10 @@ std::size_t find_last(Render& render, std::string_view in, std::string_view what
 // Letter case.
 Value upper(Render& render, const Text& text);
 Value lower(Render& render, const Text& text);
-Value swap_case(Render& render, const Text& text);
 Value capitalize(Render& render, const Text& text);  // the first letter large, all others small
 Value title(Render& render, const Text& text);       // str.title(): a capital after all that is no letter
-Value title_words(Render& render,
-                  const Text& text);  // the filter `title`: after blanks, hyphens and brackets
+// The filter `title`: a capital after blanks, hyphens and brackets.
+Value title_words(Render& render, const Text& text);
 // str.isupper() and str.islower(): no letter of the other case, and one of this.
 bool all_cased(Render& render, const Text& text, bool upper);
 

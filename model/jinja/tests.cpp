@@ -76,9 +76,6 @@ bool is_mapping(Render&, const Value& value) {
 bool is_iterable(Render&, const Value& value) {
   return iterable(value);
 }
-bool escaped_already(Render&, const Value& value) {
-  return value.text() && value.text()->markup;
-}
 bool lower_case(Render& render, const Value& value) {
   return all_cased(render, *to_text(render, value), false);
 }
@@ -113,15 +110,6 @@ bool callable(Render&, const Value& value) {
   return value.undefined() || value.method() || (value.object() && value.object()->callable());
 }
 
-bool names_filter(Render& render, const Value& value) {
-  hash_key(render, value);  // what has no hash is an error
-  return value.text() && find_filter(value.text()->bytes);
-}
-bool names_test(Render& render, const Value& value) {
-  hash_key(render, value);  // what has no hash is an error
-  return value.text() && find_test(value.text()->bytes);
-}
-
 constexpr NamedFunction tests[] = {
     {"!=", against<not_equal>},
     {"<", against<less>},
@@ -135,10 +123,8 @@ constexpr NamedFunction tests[] = {
     {"divisibleby", against<divisible>},
     {"eq", against<equal>},
     {"equalto", against<equal>},
-    {"escaped", test<escaped_already>},
     {"even", test<even>},
     {"false", test<is_false>},
-    {"filter", test<names_filter>},
     {"float", test<floating>},
     {"ge", against<at_least>},
     {"greaterthan", against<greater>},
@@ -158,7 +144,6 @@ constexpr NamedFunction tests[] = {
     {"sameas", against<same_as>},
     {"sequence", test<sequence>},
     {"string", test<string>},
-    {"test", test<names_test>},
     {"true", test<is_true>},
     {"undefined", test<undefined>},
     {"upper", test<upper_case>},

@@ -15,6 +15,13 @@ UNumericType numeric_type(char32_t c) {
   return UNumericType(u_getIntPropertyValue(UChar32(c), UCHAR_NUMERIC_TYPE));
 }
 
+bool is_decimal(char32_t c) {
+  return numeric_type(c) == U_NT_DECIMAL;
+}
+bool is_numeric(char32_t c) {
+  return numeric_type(c) != U_NT_NONE;
+}
+
 constexpr char root[] = "";  // the locale that has no rules of its own
 
 // map(character as UTF-8, sink, status)
@@ -81,14 +88,8 @@ bool is_line_break(char32_t c) {
 bool is_alpha(char32_t c) {
   return u_isalpha(UChar32(c));
 }
-bool is_decimal(char32_t c) {
-  return numeric_type(c) == U_NT_DECIMAL;
-}
 bool is_digit(char32_t c) {
   return is_decimal(c) || numeric_type(c) == U_NT_DIGIT;
-}
-bool is_numeric(char32_t c) {
-  return numeric_type(c) != U_NT_NONE;
 }
 bool is_alnum(char32_t c) {
   return is_alpha(c) || is_numeric(c);

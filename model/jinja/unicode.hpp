@@ -29,9 +29,7 @@ constexpr bool is_ascii_digit(char32_t c) {
 bool is_space(char32_t c);
 bool is_line_break(char32_t c);
 bool is_alpha(char32_t c);
-bool is_decimal(char32_t c);
 bool is_digit(char32_t c);
-bool is_numeric(char32_t c);
 bool is_alnum(char32_t c);
 bool is_upper(char32_t c);
 bool is_lower(char32_t c);
@@ -39,10 +37,6 @@ bool is_title(char32_t c);  // a letter that is both, such as ǅ
 bool is_printable(char32_t c);
 bool is_identifier_start(char32_t c);
 bool is_identifier_part(char32_t c);
-inline bool is_word(char32_t c) {  // \w of re
-  return c == '_' || is_alnum(c);
-}
-
 // Unicode's Cased and Case_Ignorable.
 bool is_cased(char32_t c);
 bool is_case_ignorable(char32_t c);

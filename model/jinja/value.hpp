@@ -27,12 +27,12 @@ struct Dict;
 struct Method;
 class Generator;
 
-// What a missing thing gives: prints as nothing, fails when it is used. Views are into the template or
-// static.
+// What a missing thing gives: prints as nothing, fails
+// when it is used. Views are into the template or static.
 struct Undefined {
   enum class Why { variable, member, unsafe, hint } why = Why::variable;
-  std::string_view
-      name;  // what was missing, empty for a key that the template computed; a hint's whole message
+  // What was missing, empty for a key that the template computed; a hint's whole message.
+  std::string_view name;
   std::string_view owner;  // type of the object that lacks it
 };
 
@@ -105,11 +105,11 @@ struct Arguments {
 };
 
 struct List {
-  enum class Kind { list, tuple, group, keys, values, items };  // group: a tuple of groupby; then dict views
+  enum class Kind { list, tuple, keys, values, items };  // the last three: views of a dict
   Kind kind = Kind::list;
   Values items;
   int depth = 1;  // of containers within each other
-  bool tuple() const { return kind == Kind::tuple || kind == Kind::group; }
+  bool tuple() const { return kind == Kind::tuple; }
   bool indexable() const { return kind == Kind::list || tuple(); }
 };
 
@@ -133,7 +133,7 @@ class Generator {
 
 using Function = Value (*)(Render&, const Value& self, const Arguments&);
 
-// A method of a string, list or dict, bound to it.
+// A method of a string or dict, bound to it.
 struct Method {
   std::string_view name;
   Function function;

@@ -1,5 +1,5 @@
-// A span of a text, by bytes. The chat template marks with these what came from a message; the tokenizer
-// reads them.
+// A span of a text, by bytes. The chat template marks with
+// these what came from a message; the tokenizer reads them.
 #pragma once
 
 #include <cstddef>

@@ -19,8 +19,8 @@ struct NormalizedText {
   std::vector<ByteRange> plain;  // where what came from the plain ranges stands now; sorted, disjoint
 };
 
-// `text` is valid UTF-8 of at most 2 GiB, `plain` sorted and disjoint. Refuses a longer run of combining
-// marks.
+// `text` is valid UTF-8 of at most 2 GiB, `plain` sorted
+// and disjoint. Refuses a longer run of combining marks.
 Expected<NormalizedText> nfc(std::string_view text, std::span<const ByteRange> plain);
 
 }  // namespace troupe::model

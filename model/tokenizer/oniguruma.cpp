@@ -8,8 +8,8 @@
 namespace troupe::model {
 namespace {
 
-constexpr std::string_view word_characters =
-    R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";  // UTS 18, annex C; PCRE2's \w has less
+// UTS 18, annex C; PCRE2's \w has less.
+constexpr std::string_view word_characters = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -127,8 +127,8 @@ class Translator {
     return std::string(opening).append(word_characters) + "]";
   }
 
-  // A script's name alone means its extensions, too, in PCRE2, hence "sc:". Categories have one or two
-  // letters.
+  // A script's name alone means its extensions, too, in
+  // PCRE2, hence "sc:". Categories have one or two letters.
   void property() {
     const std::size_t end = rest_.find('}');
     if (end == rest_.npos || rest_.size() < 3 || rest_[2] != '{') refuse(2);

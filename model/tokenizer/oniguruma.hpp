@@ -1,5 +1,5 @@
-// Hugging Face tokenizers write their patterns for Oniguruma (Ruby's syntax); we run them on PCRE2. Any
-// thread.
+// Hugging Face tokenizers write their patterns for Oniguruma
+// (Ruby's syntax); we run them on PCRE2. Any thread.
 #pragma once
 
 #include <string>

@@ -35,8 +35,8 @@ class PreTokenizer {
     std::deque<std::string> prefixed;
   };
 
-  // First `splits`; then, if add_prefix_space, each word that begins without a space gets one; then
-  // `last_splits`.
+  // First `splits`; then, if add_prefix_space, each word that
+  // begins without a space gets one; then `last_splits`.
   PreTokenizer(std::vector<Split> splits, bool add_prefix_space, std::vector<Split> last_splits)
       : splits_(std::move(splits)),
         add_prefix_space_(add_prefix_space),

@@ -34,8 +34,8 @@ class TokenTrie {
   }
   std::optional<Stretch> longest_at(std::string_view text, std::size_t begin, std::size_t limit) const;
 
-  std::vector<std::optional<TokenId>> tokens_ =
-      std::vector<std::optional<TokenId>>(1);  // by node; 0 is the root
+  // By node; 0 is the root.
+  std::vector<std::optional<TokenId>> tokens_ = std::vector<std::optional<TokenId>>(1);
   std::unordered_map<std::uint64_t, Node> edges_;
 };
 

@@ -1,5 +1,5 @@
-// Text to tokens and back, as Hugging Face's tokenizers do it for the same tokenizer.json. Immutable after
-// loading; any thread.
+// Text to tokens and back, as Hugging Face's tokenizers do it for
+// the same tokenizer.json. Immutable after loading; any thread.
 #pragma once
 
 #include <filesystem>

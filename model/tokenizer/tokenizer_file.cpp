@@ -1,6 +1,6 @@
-// Formats and meanings: https://github.com/huggingface/tokenizers, version 0.20. What only places special
-// tokens around an encoded text, cuts it or fills it up (post_processor, truncation, padding) is not ours and
-// is not read.
+// Formats and meanings: https://github.com/huggingface/tokenizers, version 0.20.
+// What only places special tokens around an encoded text, cuts it or fills it up
+// (post_processor, truncation, padding) is not ours and is not read.
 #include "model/tokenizer/tokenizer_file.hpp"
 
 #include <algorithm>

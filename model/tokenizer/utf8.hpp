@@ -1,5 +1,5 @@
-// UTF-8 as a stream of bytes: what is valid, and what stands for what is not. Any thread; a Utf8Repair has
-// one owner.
+// UTF-8 as a stream of bytes: what is valid, and what stands
+// for what is not. Any thread; a Utf8Repair has one owner.
 #pragma once
 
 #include <string>
@@ -25,9 +25,9 @@ class Utf8Automaton {
 
 bool is_utf8(std::string_view text);
 
-// Turns bytes that come in any portions into valid UTF-8. Each longest part of a character that is broken off
-// becomes one U+FFFD, as in Unicode's recommended practice, Rust's from_utf8_lossy and so Hugging Face's
-// decoders.
+// Turns bytes that come in any portions into valid UTF-8. Each longest part of
+// a character that is broken off becomes one U+FFFD, as in Unicode's
+// recommended practice, Rust's from_utf8_lossy and so Hugging Face's decoders.
 class Utf8Repair {
  public:
   void push(std::string_view bytes, std::string& out);  // appends whole characters only

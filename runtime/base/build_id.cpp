@@ -3,9 +3,10 @@
 #include <openssl/sha.h>
 
 #include <array>
-#include <cstdio>
+#include <span>
 
 #include "runtime/base/file.hpp"
+#include "runtime/base/hex.hpp"
 
 namespace troupe {
 namespace {
@@ -16,13 +17,7 @@ std::string compute() {
   const std::string program = read_file("/proc/self/exe", max_program_bytes);
   std::array<unsigned char, SHA256_DIGEST_LENGTH> hash;
   SHA256(reinterpret_cast<const unsigned char*>(program.data()), program.size(), hash.data());
-  std::string text;
-  for (std::size_t i = 0; i < digits / 2; ++i) {
-    char byte[3];
-    std::snprintf(byte, sizeof byte, "%02x", hash[i]);
-    text += byte;
-  }
-  return text;
+  return hex(std::as_bytes(std::span(hash)).first(digits / 2));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Time as a dependency, so that tests and the simulator can drive it.
+// Moments and spans of the steady clock. Any thread.
 #pragma once
 
 #include <chrono>
@@ -12,25 +12,14 @@ constexpr double milliseconds(Duration time) {
   return std::chrono::duration<double, std::milli>(time).count();
 }
 
-class Clock {
- public:
-  virtual ~Clock() = default;
-  virtual TimePoint now() const = 0;
-};
+// What decides is given the time as an argument, so that tests and the simulator can drive it.
+inline TimePoint now() {
+  return std::chrono::steady_clock::now();
+}
 
-class SteadyClock final : public Clock {
- public:
-  TimePoint now() const override { return std::chrono::steady_clock::now(); }
-};
-
-// Stands still until it is told to move. Not thread-safe.
-class ManualClock final : public Clock {
- public:
-  TimePoint now() const override { return now_; }
-  void advance(Duration by) { now_ += by; }
-
- private:
-  TimePoint now_{};
+// The same, for code that has yet to call now().
+struct SteadyClock {
+  TimePoint now() const { return troupe::now(); }
 };
 
 }  // namespace troupe

@@ -1,5 +1,5 @@
-// Threads that share the work of one loop at a time. Owned and called by one thread; a task must not call the
-// pool that runs it.
+// Threads that share the work of one loop at a time. Owned and
+// called by one thread; a task must not call the pool that runs it.
 //
 //   pool.parallel_for(rows, 16, [&](std::int64_t begin, std::int64_t end) { ... });
 #pragma once

@@ -13,15 +13,25 @@
 
 #include "model/decoder.hpp"
 #include "runtime/base/ticks.hpp"
-#include "transport/gloo/gloo.hpp"
+#include "transport/address_store.hpp"
+#include "transport/communicator.hpp"
+#include "transport/host/host_memory.hpp"
 
 namespace troupe::runtime {
+
+// The ranks of one host that share memory.
+struct RanksOfHost {
+  transport::HostMemory* memory = nullptr;  // outlives the link; unset: there is none
+  int first_rank = 0, count = 0;            // [first_rank, first_rank + count) of the world
+  bool spin = false;                        // see transport::SharedMemoryOptions
+};
 
 struct EpochLinkOptions {
   Epoch epoch = 0;
   model::ShardingPlan sharding;
-  std::string network;  // IP address or interface, see transport::GlooOptions
-  std::string secret;   // the epoch's
+  std::string network;    // IP address or interface, see transport::TcpOptions
+  std::string secret;     // the epoch's
+  RanksOfHost host = {};  // those on this rank's host, if its node gave them memory
   Duration connect_timeout = std::chrono::seconds(3);
   Duration collective_timeout =
       std::chrono::hours(1);   // a last resort: who waits in vain is found by the ticks
@@ -48,7 +58,15 @@ class EpochLink final : private transport::AddressStore {
  private:
   void set(const std::string& key, const std::string& value) override { publish_(key, value); }
   std::optional<std::string> get(const std::string& key, TimePoint deadline) override;
-  std::unique_ptr<transport::Communicator> connect(const std::string& name, int rank, int size);
+
+  // The ranks of a communicator: [first_rank, first_rank + size) of the world, of which this is the rank'th.
+  struct Members {
+    std::string name;
+    int boxes;  // in the host's memory
+    int first_rank, rank, size;
+  };
+  std::unique_ptr<transport::Communicator> connect(const Members& members);
+  std::unique_ptr<transport::Mesh> make_mesh(const Members& members);
 
   const EpochLinkOptions options_;
   const Publish publish_;

@@ -71,7 +71,7 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
 
 StepResult ModelExecutor::execute(const StepPlan& plan) {
   const Doing stepping(ticks_, plan.epoch, plan.step);
-  const TimePoint start = SteadyClock().now();
+  const TimePoint start = now();
   const std::vector<std::int64_t> group_tokens =
       tokens_of_groups(plan, communicators_.world.size() / communicators_.group.size());
   const auto part = std::ranges::find(plan.groups, group_, &GroupPlan::group);
@@ -88,7 +88,7 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
   StepResult result{plan.epoch, plan.step, group_, {}, {}};
   for (std::size_t i = 0; i < sampled.size(); ++i)
     result.outputs.push_back(output_of(batch.sequences[i], sampled[i]));
-  result.times.compute_seconds = std::chrono::duration<double>(SteadyClock().now() - start).count();
+  result.times.compute_seconds = std::chrono::duration<double>(now() - start).count();
   return result;
 }
 

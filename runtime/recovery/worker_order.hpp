@@ -6,18 +6,18 @@
 #include <string>
 
 #include "runtime/base/child_process.hpp"
-#include "runtime/recovery/worker_life.hpp"
+#include "runtime/recovery/orders.hpp"
 
 namespace troupe::runtime {
 
 struct WorkerOrder {
-  WorkerLife life;
+  StartWorker start;
   std::string host;  // of the replica's supervisor
   std::uint16_t port = 0;
   int threads = 1;
   std::string network;  // of the collectives: IP address or interface
-  std::string log_level = "info";
-  Duration hang_limit{};  // that its node watches for
+  std::string log_level;
+  bool spin = false;  // the host has a CPU for each thread of its ranks
 };
 
 std::string to_text(const WorkerOrder& order);

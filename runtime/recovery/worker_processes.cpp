@@ -121,13 +121,13 @@ void WorkerProcesses::begin(const WorkerOrder& order) {
   try {
     process = spawn(order);
   } catch (const Error& error) {
-    return events_.exited({order.life, 0, {}, {}, {}}, error.what());
+    return events_.exited({order.start.life, 0, {}, {}, {}}, error.what());
   }
   log_event(
       LogLevel::info, "worker_started",
-      {{"rank", order.life.rank}, {"incarnation", order.life.incarnation}, {"pid", process->child.pid()}});
+      {{"rank", order.start.life.rank}, {"incarnation", order.start.life.incarnation}, {"pid", process->child.pid()}});
   const std::lock_guard lock(mutex_);
-  before = std::exchange(by_rank_[order.life.rank], std::move(process));
+  before = std::exchange(by_rank_[order.start.life.rank], std::move(process));
 }
 
 std::unique_ptr<WorkerProcesses::Process> WorkerProcesses::spawn(const WorkerOrder& order) const {
@@ -137,8 +137,8 @@ std::unique_ptr<WorkerProcesses::Process> WorkerProcesses::spawn(const WorkerOrd
   auto [alive_read, alive_write] = make_pipe();
   std::vector<int> files{text.get(), ticks.get(), alive_read.get()};  // as InheritedFiles has them
   for (const FileDescriptor& file : shared_) files.push_back(file.get());
-  return std::make_unique<Process>(order.life, program_, files, ticks, std::move(alive_write),
-                                   order.hang_limit);
+  return std::make_unique<Process>(order.start.life, program_, files, ticks, std::move(alive_write),
+                                   order.start.hang_limit);
 }
 
 void WorkerProcesses::wait_for_news() {

@@ -11,8 +11,8 @@ class BlockPool::Victims {
  public:
   Victims(BlockPool& pool, const BlockRequest& request) : pool_(pool), request_(request) {}
 
-  // Makes `needed` blocks available at the cost of those before `wanter`; false: they have not got enough,
-  // and keep all.
+  // Makes `needed` blocks available at the cost of those before
+  // `wanter`; false: they have not got enough, and keep all.
   bool make_room(std::int32_t needed, SequenceId wanter) {
     if (needed <= pool_.available()) return true;
     // Blocks that only victims share come free with the last of them, hence counting by trial.

@@ -25,8 +25,8 @@ class BlockPool {
   // generation: of the requests from now on; it only grows.
   void reset(std::uint64_t generation);
   PoolUsage usage() const;
-  // CHECKs every invariant: each block free, cached or held; counts agree; no hash without a block. For tests
-  // and fault drills.
+  // CHECKs every invariant: each block free, cached or held; counts
+  // agree; no hash without a block. For tests and fault drills.
   void check() const;
 
  private:

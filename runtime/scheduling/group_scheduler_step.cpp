@@ -73,6 +73,7 @@ std::vector<BlockWant> GroupScheduler::wants() {
 BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
   BlockWant want{sequence.submission.sequence, sequence.computed, tokens, sequence.length(), {}};
   if (!sequence.running && limits_.prefix_caching) {
+    // The last token is always computed: its logits are what the next one is sampled from.
     const auto hashes = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
     want.prefix.assign(hashes.begin(), hashes.end());
   }

@@ -9,8 +9,8 @@
 
 namespace troupe::runtime {
 
-// Which arithmetic computed a block's positions; blocks of different arithmetic have different bytes and must
-// not be shared.
+// Which arithmetic computed a block's positions; blocks of
+// different arithmetic have different bytes and must not be shared.
 enum class ArithmeticClass : std::uint8_t { decode };
 
 // What stands before the first block. salt separates the caches of callers; may be empty.

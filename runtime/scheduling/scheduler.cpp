@@ -39,6 +39,7 @@ GroupScheduler* Scheduler::group_of(SequenceId id) {
 Expected<void> Scheduler::submit(Submission submission) {
   CHECK(!group_of(submission.sequence), "a sequence was submitted twice");
   if (auto checked = check_submission(submission, limits_.max_model_len); !checked) return checked;
+  // A replay was accepted once already: a full queue is no reason to lose it.
   std::int32_t waiting = 0;
   for (const GroupScheduler& group : groups_) waiting += group.waiting();
   if (!submission.resubmitted && waiting >= limits_.max_waiting)
@@ -53,7 +54,8 @@ Expected<void> Scheduler::submit(Submission submission) {
   return {};
 }
 
-// A wrong guess at a prefix costs that it is computed again, and nothing else.
+// Where the longest prefix is cached, then where there is least to do. A wrong guess at a prefix costs that
+// it is computed again, and nothing else.
 GroupScheduler& Scheduler::group_for(Sequence& sequence) {
   if (groups_.size() == 1) return groups_.front();
   std::span<const BlockHash> hashes;
@@ -138,7 +140,7 @@ std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const Grou
   for (GroupScheduler& group : groups_) group.void_step();
   std::vector<GroupScheduler::Place> forgotten;
   for (GroupId group : lost) std::ranges::copy(groups_.at(group).lose_cache(epoch), back_inserter(forgotten));
-  std::ranges::sort(forgotten);
+  std::ranges::sort(forgotten);  // oldest first, so that replays keep the order of arrival
   std::vector<SequenceId> sequences;
   for (const auto& [arrival, sequence] : forgotten) sequences.push_back(sequence);
   return sequences;

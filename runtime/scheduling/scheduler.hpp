@@ -28,8 +28,8 @@ class Scheduler {
   // prefix of it, then the one with the least tokens to compute and to hold. Refuses, with the numbers: queue
   // full (unavailable; never what is resubmitted), too long or empty (invalid). CHECKs that the id is new.
   Expected<void> submit(Submission submission);
-  // Forgets a sequence wherever it is, in flight too; its blocks go back with the next request. Unknown ids
-  // are ignored.
+  // Forgets a sequence wherever it is, in flight too; its blocks
+  // go back with the next request. Unknown ids are ignored.
   void cancel(SequenceId sequence);
   // A paused sequence keeps its place and is the first to lose its blocks when others need them.
   void pause(SequenceId sequence);
@@ -39,10 +39,10 @@ class Scheduler {
   // Empty: nothing to say, or the last requests or step are still unanswered. At most one step is in flight.
   // A group whose request was outstanding when an epoch began proposes nothing until the reply has come.
   std::vector<BlockRequest> propose();
-  // Replies may come in any order. The plan comes with the last that is awaited and has a part for every
-  // group, in order of group. Empty optional: others are awaited, or nobody was granted anything. A reply of
-  // another generation is ignored. One that an epoch has overtaken makes no plan; propose may have more to
-  // say then.
+  // Replies may come in any order. The plan comes with the last that is awaited and
+  // has a part for every group, in order of group. Empty optional: others are awaited,
+  // or nobody was granted anything. A reply of another generation is ignored. One that
+  // an epoch has overtaken makes no plan; propose may have more to say then.
   std::optional<StepPlan> dispose(BlockReply reply);
   // Whether a result has what the step in flight awaits of its group; true for one that is not awaited.
   bool fits(const StepResult& result) const;
@@ -56,8 +56,8 @@ class Scheduler {
   // again, and their pools must be reset to the new generation before they get another request. Sequences of
   // other groups keep their blocks and compute the interrupted step again.
   std::vector<SequenceId> start_epoch(Epoch epoch, std::span<const GroupId> lost);
-  // Of a group's cache: the epoch that it began with. So it only grows, also when a new scheduler follows one
-  // that died.
+  // Of a group's cache: the epoch that it began with. So it only
+  // grows, also when a new scheduler follows one that died.
   std::uint64_t generation(GroupId group) const { return groups_.at(group).generation(); }
 
   std::int32_t groups() const { return std::int32_t(groups_.size()); }

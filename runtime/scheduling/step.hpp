@@ -30,8 +30,8 @@ struct Submission {
   SequenceId sequence = 0;
   std::vector<TokenId> tokens;     // prompt, then output so far
   std::int32_t prompt_tokens = 0;  // of tokens; at least 1
-  std::int32_t max_output_tokens =
-      0;  // in all, those already in tokens included; at least one more than those
+  // In all, those already in tokens included; at least one more than those.
+  std::int32_t max_output_tokens = 0;
   SamplingParams sampling;
   std::vector<TokenId> stop_ids;  // sampled, they end the sequence
   std::int32_t priority = 0;      // lower runs earlier under policy `priority`

@@ -7,16 +7,18 @@
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 
-#include "actors/edge_actor.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
 #include "actors/request.hpp"
+#include "actors/request_supervisor.hpp"
 #include "actors/scheduler_actor.hpp"
 #include "actors/system_config.hpp"
 #include "model/checkpoint.hpp"
 #include "tests/actors/reader.hpp"
 
 namespace troupe::actors {
+
+using runtime::ReplicaState;
 
 struct TestConfig : LocalConfig {
   TestConfig() { set("scheduler.policy", caf::atom("testing")); }
@@ -31,16 +33,15 @@ class ActorTest : public ::testing::Test {
     context->text = text_model();
     context->metrics = metrics;
     context->max_model_len = limits_.max_model_len;
-    edge = system.spawn(edge_actor, metrics);
+    requests = system.spawn(request_supervisor, metrics);
     supervisor = system.spawn(replica_supervisor, settings());
-    node = system.spawn(local_node, supervisor,
-                        WorkerOptions{.ticks = &ticks, .progress = &progress, .own_thread = false});
+    node = system.spawn(local_node, supervisor, spawn_worker({.ticks = &ticks, .progress = &progress}));
     run();
-    ASSERT_EQ(status->state, ReplicaStatus::State::serving);
+    ASSERT_EQ(state(), ReplicaState::serving);
   }
   void TearDown() override {
-    self->send(edge, caf::ok_atom::value);
-    self->send(supervisor, caf::ok_atom::value);
+    self->send(requests, End{});
+    self->send(supervisor, End{});
     run();
   }
   // Drains mailboxes and timeouts: ~actor_system waits for every actor that something still refers to.
@@ -54,22 +55,34 @@ class ActorTest : public ::testing::Test {
     return loaded;
   }
 
+  // On the test's thread, its compute actor too.
+  static SpawnWorker spawn_worker(const WorkerOptions& options) {
+    return [options](caf::actor_system& system) {
+      return system.spawn(worker, options, system.spawn(compute, options));
+    };
+  }
+
   ReplicaSettings settings() {
+    const auto experts = model::Checkpoint::open(DEMO_MODEL).config().n_routed_experts;
     ReplicaSettings made;
-    made.model = {.checkpoint = DEMO_MODEL,
-                  .max_tokens = limits_.max_num_batched_tokens,
-                  .max_logit_rows = limits_.max_num_seqs,
-                  .max_positions = limits_.max_model_len,
-                  .blocks = blocks_,
-                  .block_size = limits_.block_size};
+    made.membership.spread_experts.assign(std::size_t(experts), {0});
+    made.model.checkpoint = DEMO_MODEL;
+    made.model.limits = {limits_.max_num_batched_tokens, limits_.max_num_seqs, limits_.max_model_len};
+    made.model.cache = {blocks_, limits_.block_size};
     made.scheduler = {limits_, policy, 1, 0, metrics};
     made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, 0, metrics};
-    made.experts = std::int32_t(model::Checkpoint::open(DEMO_MODEL).config().n_routed_experts);
-    made.own_threads = false;
     made.status = status;
     made.metrics = metrics;
-    made.edge = edge;
+    made.requests = requests;
     return made;
+  }
+  ReplicaState state() const { return status->state(); }
+  Epoch epoch() const { return status->view().epoch; }
+  // Of all ranks.
+  std::uint64_t restarts() const {
+    std::uint64_t sum = 0;
+    for (const runtime::RankView& rank : status->view().ranks) sum += rank.restarts;
+    return sum;
   }
 
   struct Running {
@@ -80,7 +93,7 @@ class ActorTest : public ::testing::Test {
     Running running;
     auto once = std::make_shared<TerminalOnce>(running.reader);
     running.actor = system.spawn(actors::request, std::move(request), context, once);
-    self->send(edge, running.actor, once);
+    self->send(requests, RequestBorn{running.actor, once});
     self->send(running.actor, Credit{credit});
     return running;
   }
@@ -89,7 +102,7 @@ class ActorTest : public ::testing::Test {
   // Lets time pass until the replica serves again.
   void recover() {
     run();
-    while (status->state == ReplicaStatus::State::recovering && scheduler.trigger_timeout()) run();
+    while (state() == ReplicaState::recovering && scheduler.trigger_timeout()) run();
   }
   void run_some(int messages) {
     while (messages-- > 0 && scheduler.try_run_once()) {
@@ -124,7 +137,7 @@ class ActorTest : public ::testing::Test {
   caf::scheduler::test_coordinator& scheduler =
       dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
   caf::scoped_actor self{system, true};
-  EdgeHandle edge;
+  RequestSupervisorHandle requests;
   ReplicaSupervisorHandle supervisor;
   NodeHandle node;
 };

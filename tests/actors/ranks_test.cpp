@@ -1,11 +1,11 @@
-// Several ranks that are threads of this process, over Gloo on loopback, with the demo model.
+// Several ranks that are threads of this process, over TCP on loopback, with the demo model.
 #include <gtest/gtest.h>
 
 #include <condition_variable>
 
-#include "actors/edge_actor.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
+#include "actors/request_supervisor.hpp"
 #include "actors/system_config.hpp"
 #include "tests/actors/reader.hpp"
 
@@ -17,7 +17,7 @@ struct ThreadsNodeState {
   static inline const char* name = "threads_node";
   struct Worker {
     WorkerHandle handle;
-    std::uint64_t incarnation = 0;
+    runtime::WorkerLife life;
   };
   std::vector<Worker> workers;
 };
@@ -31,22 +31,23 @@ NodeHandle::behavior_type threads_node(ThreadsNode self, ReplicaSupervisorHandle
     for (std::size_t rank = 0; rank < workers.size(); ++rank)
       if (workers[rank].handle && down.source == workers[rank].handle.address()) {
         workers[rank].handle = WorkerHandle{};
-        self->send(supervisor, WorkerExited{std::int32_t(rank), workers[rank].incarnation, "died", 0, {}});
+        self->send(supervisor, runtime::WorkerExited{{workers[rank].life, 0, {}, {}, {}}, "died"});
       }
   });
-  caf::anon_send(supervisor, NodeArrived{0, {}, ""}, NodeHandle(self));
+  caf::anon_send(supervisor, NodeIntroduced{{0, {}, ""}, NodeHandle(self)});
   return {
-      [self, supervisor, boards](const StartWorker& order) {
-        auto& mine = self->state.workers[std::size_t(order.rank)];
-        mine.incarnation = order.incarnation;
-        mine.handle =
-            self->spawn<caf::monitored>(worker, WorkerOptions{.ticks = &(*boards)[std::size_t(order.rank)]});
-        self->send(supervisor, WorkerArrived{order.rank, order.incarnation, 0}, mine.handle);
+      [self, supervisor, boards](const runtime::StartWorker& order) {
+        auto& mine = self->state.workers[std::size_t(order.life.rank)];
+        mine.life = order.life;
+        const WorkerOptions options{.ticks = &(*boards)[std::size_t(order.life.rank)]};
+        mine.handle = self->spawn<caf::monitored>(
+            worker, options, self->system().spawn<caf::detached>(compute, options));
+        self->send(supervisor, WorkerIntroduced{{order.life, 0}, mine.handle});
       },
-      [self](const KillWorker& order) {
-        self->send_exit(self->state.workers[std::size_t(order.rank)].handle, caf::exit_reason::kill);
+      [self](const runtime::KillWorker& order) {
+        self->send_exit(self->state.workers[std::size_t(order.life.rank)].handle, caf::exit_reason::kill);
       },
-      [self](caf::ok_atom) {
+      [self](const End&) {
         for (const auto& each : self->state.workers)
           if (each.handle) self->send_exit(each.handle, caf::exit_reason::user_shutdown);
         self->quit(caf::exit_reason::user_shutdown);
@@ -101,7 +102,7 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
     edge = system.spawn(edge_actor, metrics);
     supervisor = system.spawn(replica_supervisor, settings());
     system.spawn(threads_node, supervisor, &boards);
-    wait_for([&] { return status->state == ReplicaStatus::State::serving; });
+    wait_for([&] { return status->state() == runtime::ReplicaState::serving; });
   }
   void TearDown() override {
     caf::anon_send(edge, caf::ok_atom::value);
@@ -141,7 +142,7 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
     auto request = chat(question);
     request.max_tokens = 24;
     const auto born = system.spawn(actors::request, request, context, once);
-    caf::anon_send(edge, born, once);
+    caf::anon_send(requests, RequestBorn{born, once});
     caf::anon_send(born, Credit{1'000'000});
     return reader;
   }
@@ -173,7 +174,7 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
   std::vector<TickBoard> boards = std::vector<TickBoard>(std::size_t(tensor() * data()));
   LocalConfig config;
   caf::actor_system system{config};
-  EdgeHandle edge;
+  RequestSupervisorHandle requests;
   ReplicaSupervisorHandle supervisor;
 };
 
@@ -193,15 +194,15 @@ TEST_P(ThreadRanksTest, ADeadRankCostsItsGroupAReplayAndNobodyAnythingElse) {
   for (int each = 0; each < data(); ++each) generations.push_back(generation_of(each));
   std::vector<std::uint64_t> loaded;
   for (const TickBoard& board : boards) loaded.push_back(board.loaded_bytes);
-  const Epoch before = status->epoch;
+  const Epoch before = status->view().epoch;
   const auto struck = start_all();
   struck[0]->wait_for_deltas(5);
   caf::anon_send(supervisor, Drill{.kind = Drill::Kind::crash_worker, .rank = victim});
   EXPECT_EQ(texts(struck), calm);
 
-  wait_for([&] { return status->epoch > before && status->state == ReplicaStatus::State::serving; });
+  wait_for([&] { return status->view().epoch > before && status->state() == runtime::ReplicaState::serving; });
   EXPECT_EQ(texts(start_all()), calm);
-  const ReplicaView view = status->view();
+  const runtime::ReplicaView view = status->view();
   for (int rank = 0; rank < ranks; ++rank) {
     EXPECT_EQ(view.ranks[std::size_t(rank)].restarts, rank == victim ? 1u : 0u);
     const std::uint64_t bytes = boards[std::size_t(rank)].loaded_bytes;

@@ -10,7 +10,7 @@ using Kind = Drill::Kind;
 // A request to which only the scheduler matters.
 RequestHandle::behavior_type scheduler_listener(RequestHandle::pointer, SchedulerHandle* told) {
   return {[](const TokenReady&) {},   [](const Refused&) {},
-          [](const Interrupted&) {},  [told](const SchedulerHandle& scheduler) { *told = scheduler; },
+          [](const Interrupted&) {},  [told](const NewScheduler& news) { *told = news.scheduler; },
           [](const GiveUp&) {},       [](const Credit&) {},
           [](const CancelRequest&) {}};
 }
@@ -44,7 +44,7 @@ class SupervisorTest : public ActorTest {
   SchedulerHandle current_scheduler() {
     SchedulerHandle told;
     const auto listener = system.spawn(scheduler_listener, &told);
-    self->send(edge, listener, std::make_shared<TerminalOnce>(std::make_shared<Reader>()));
+    self->send(requests, RequestBorn{listener, std::make_shared<TerminalOnce>(std::make_shared<Reader>())});
     run();
     self->send_exit(listener, caf::exit_reason::user_shutdown);
     run();
@@ -62,20 +62,21 @@ class SupervisorTest : public ActorTest {
       const double replayed = metric("replayed_tokens_total");
       const auto struck = start_assorted();
       run_some(messages);
-      const Epoch before = status->epoch;
+      const Epoch before = epoch();
       strike(kind);
       recover();
-      EXPECT_EQ(status->epoch, before + 1);
-      EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+      EXPECT_EQ(epoch(), before + 1);
+      EXPECT_EQ(state(), ReplicaState::serving);
       for (std::size_t i = 0; i < calm.size(); ++i) expect_equal(*struck[i].reader, *calm[i].reader);
       replays += metric("replayed_tokens_total") > replayed;
       scheduler.advance_time(std::chrono::seconds(1));  // a part that lived so long was healthy
     }
     EXPECT_GE(replays, 3) << "the drill must strike streams that have tokens to replay";
-    EXPECT_EQ(metric("kv_cache_generation"), double(status->epoch));
+    EXPECT_EQ(metric("kv_cache_generation"), double(epoch()));
     EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
     EXPECT_EQ(metric("num_requests_running") + metric("num_requests_waiting"), 0);
   }
+  static runtime::WorkerSeen seen(runtime::WorkerLife life) { return {life, 0, {}, {}, {}}; }
   void expect_failed(const Running& running) {
     ASSERT_TRUE(running.reader->failure);
     EXPECT_EQ(running.reader->failure->kind, RefusalKind::unavailable);
@@ -86,24 +87,24 @@ class SupervisorTest : public ActorTest {
 
 TEST_F(SupervisorTest, StreamsGoOnWithTheSameBytesAfterTheWorkerDied) {
   expect_streams_outlive(Kind::crash_worker);
-  EXPECT_EQ(status->view().ranks[0].restarts, status->restarts);
-  EXPECT_GT(status->restarts, 0u);
+  EXPECT_EQ(status->view().ranks[0].restarts, restarts());
+  EXPECT_GT(restarts(), 0u);
 }
 
 TEST_F(SupervisorTest, StreamsGoOnWithTheSameBytesAfterTheSchedulerDied) {
   expect_streams_outlive(Kind::crash_scheduler);
-  EXPECT_EQ(status->restarts, 0u) << "the worker keeps its weights";
+  EXPECT_EQ(restarts(), 0u) << "the worker keeps its weights";
 }
 
 TEST_F(SupervisorTest, StreamsGoOnWithTheSameBytesAfterABlockManagerDied) {
   expect_streams_outlive(Kind::crash_block_manager);
-  EXPECT_EQ(status->restarts, 0u);
+  EXPECT_EQ(restarts(), 0u);
 }
 
 TEST_F(SupervisorTest, NothingIsReplayedWhenAnExpertShardDied) {
   const auto calm = start_assorted();
   run();
-  const Epoch before = status->epoch;
+  const Epoch before = epoch();
   const auto struck = start_assorted();
   for (int i = 0; i < 3; ++i) {
     run_some(60);
@@ -111,7 +112,7 @@ TEST_F(SupervisorTest, NothingIsReplayedWhenAnExpertShardDied) {
   }
   run();
   for (std::size_t i = 0; i < calm.size(); ++i) expect_equal(*struck[i].reader, *calm[i].reader);
-  EXPECT_EQ(status->epoch, before);
+  EXPECT_EQ(epoch(), before);
   EXPECT_EQ(metric("replayed_tokens_total"), 0);
   scheduler.trigger_timeouts();
   run();
@@ -126,7 +127,7 @@ TEST_F(SupervisorTest, PartsThatDieTogetherAreBroughtBackTogether) {
   run_some(100);
   for (const Kind kind : {Kind::crash_block_manager, Kind::crash_worker, Kind::crash_scheduler}) strike(kind);
   recover();
-  EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+  EXPECT_EQ(state(), ReplicaState::serving);
   for (std::size_t i = 0; i < calm.size(); ++i) expect_equal(*struck[i].reader, *calm[i].reader);
 }
 
@@ -138,12 +139,12 @@ TEST_F(SupervisorTest, ARequestThatIsBornWhileTheSchedulerIsReplacedIsServed) {
   // Between any two messages of the replacement.
   for (int messages = 0; messages < 12; ++messages) {
     SCOPED_TRACE("after " + std::to_string(messages) + " messages");
-    const Epoch before = status->epoch;
+    const Epoch before = epoch();
     strike(Kind::crash_scheduler);
     run_some(messages);
     const auto struck = start(request);
     run();
-    EXPECT_EQ(status->epoch, before + 1);
+    EXPECT_EQ(epoch(), before + 1);
     expect_equal(*struck.reader, *calm.reader);
     scheduler.advance_time(std::chrono::seconds(1));
   }
@@ -153,17 +154,17 @@ TEST_F(SupervisorTest, GivesUpAfterDeathsOfTheWorkerInARowAndEndsEveryStreamOnce
   const auto running = start(chat("Count from 1 to 100."));
   run_some(80);
   int deaths = 0;
-  while (status->state != ReplicaStatus::State::failed && deaths < 20) {
+  while (state() != ReplicaState::failed && deaths < 20) {
     strike(Kind::crash_worker);
     ++deaths;
     // Once the crash has been seen, let the restart happen, but no step.
-    for (int i = 0; i < 100 && status->state == ReplicaStatus::State::serving; ++i) run_some(1);
-    while (status->state == ReplicaStatus::State::recovering &&
+    for (int i = 0; i < 100 && state() == ReplicaState::serving; ++i) run_some(1);
+    while (state() == ReplicaState::recovering &&
            (scheduler.try_run_once() || scheduler.trigger_timeout())) {
     }
   }
   run();
-  EXPECT_EQ(status->state, ReplicaStatus::State::failed);
+  EXPECT_EQ(state(), ReplicaState::failed);
   // The first one comes behind committed steps.
   EXPECT_EQ(deaths, runtime::RestartPolicy::Limits{}.max_consecutive_restarts + 1);
   expect_failed(running);
@@ -179,23 +180,23 @@ TEST_F(SupervisorTest, GivesUpAfterDeathsOfThePartsInARow) {
     for (int i = 0; i < limit; ++i) {
       strike(kind);
       run_some(150);
-      EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+      EXPECT_EQ(state(), ReplicaState::serving);
     }
     if (kind == Kind::crash_scheduler) {
       strike(kind);
       run();
-      EXPECT_EQ(status->state, ReplicaStatus::State::failed);
+      EXPECT_EQ(state(), ReplicaState::failed);
       expect_failed(running);
     } else {
       run();
       EXPECT_FALSE(running.reader->failure);
     }
   }
-  const Epoch last = status->epoch;
+  const Epoch last = epoch();
   strike(Kind::crash_block_manager);
   strike(Kind::crash_worker);
   run();
-  EXPECT_EQ(status->epoch, last) << "it is over";
+  EXPECT_EQ(epoch(), last) << "it is over";
 }
 
 TEST_F(SupervisorTest, APartThatLivedForAWhileDiesForTheFirstTime) {
@@ -204,64 +205,64 @@ TEST_F(SupervisorTest, APartThatLivedForAWhileDiesForTheFirstTime) {
     run();
     scheduler.advance_time(std::chrono::milliseconds(501));
   }
-  EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+  EXPECT_EQ(state(), ReplicaState::serving);
 }
 
 TEST_F(SupervisorTest, ALoadThatFailsIsNeverReadyAndNotRepeated) {
   auto broken = settings();
   broken.model.checkpoint = "/no/such/folder";
   broken.status = std::make_shared<ReplicaStatus>();
-  broken.edge = EdgeHandle{};
+  broken.requests = RequestSupervisorHandle{};
   const auto unlucky = system.spawn(replica_supervisor, broken);
-  system.spawn(local_node, unlucky, WorkerOptions{.own_thread = false});
-  while (scheduler.try_run_once()) ASSERT_NE(broken.status->state, ReplicaStatus::State::serving);
-  EXPECT_EQ(broken.status->state, ReplicaStatus::State::failed);
-  EXPECT_EQ(broken.status->restarts, 0u) << "it would only fail again";
-  self->send(unlucky, caf::ok_atom::value);
+  system.spawn(local_node, unlucky, spawn_worker({}));
+  while (scheduler.try_run_once()) ASSERT_NE(broken.status->state(), ReplicaState::serving);
+  EXPECT_EQ(broken.status->state(), ReplicaState::failed);
+  EXPECT_EQ(broken.status->view().ranks[0].restarts, 0u) << "it would only fail again";
+  self->send(unlucky, End{});
   run();
 }
 
 TEST_F(SupervisorTest, WhatOldEpochsSayIsCountedAndChangesNothing) {
   const auto running = start(chat("Count from 1 to 30."));
   run_some(80);
-  const Epoch now = status->epoch;
+  const Epoch now = epoch();
   double stale = metric("stale_messages_total");
   const auto expect_stale = [&] {
     run();
     EXPECT_EQ(metric("stale_messages_total"), ++stale);
-    EXPECT_EQ(status->epoch, now);
-    EXPECT_EQ(status->state, ReplicaStatus::State::serving);
+    EXPECT_EQ(epoch(), now);
+    EXPECT_EQ(state(), ReplicaState::serving);
   };
   self->send(supervisor, RankAddress{now - 1, "key", "address"});
   expect_stale();
-  self->send(supervisor, StepFailed{0, now - 1, "a peer is gone"});
+  self->send(supervisor, runtime::StepFailed{{0, 1}, now - 1, "a peer is gone"});
   expect_stale();
   const SchedulerHandle current = current_scheduler();
   self->send(current, runtime::StepResult{now - 1, 1, 0, {}, {}});
   expect_stale();
-  self->send(current, now - 1, std::vector<KvBlockManagerHandle>{}, std::vector<WorkerHandle>{});
+  self->send(current, BeginEpoch{now - 1, {}, {}});
   expect_stale();
-  self->send(supervisor, WorkerExited{0, 77, "signal 9", 0, {}});
+  self->send(supervisor, runtime::WorkerExited{seen({0, 77}), "signal 9"});
   expect_stale();
-  self->send(supervisor, WorkerHangs{5, 1, runtime::Hang::stopped, 900, {}});
+  self->send(supervisor, runtime::WorkerHangs{seen({5, 1}), runtime::Hang::stopped});
   expect_stale();
-  self->send(supervisor, NodeTicks{{{0, 0, 0, 0, {}}}});
+  self->send(supervisor, runtime::NodeTicks{{seen({0, 0})}});
   expect_stale();
   EXPECT_EQ(running.reader->endings, 1);
   EXPECT_FALSE(running.reader->failure);
 }
 
 TEST_F(SupervisorTest, AWorkerOfAnEarlierLifeIsSentAway) {
-  const auto late = system.spawn(worker, WorkerOptions{.own_thread = false});
+  const WorkerHandle late = spawn_worker({})(system);
   self->monitor(late);
-  const Epoch before = status->epoch;
-  self->send(supervisor, WorkerArrived{0, 0, 1234}, late);
+  const Epoch before = epoch();
+  self->send(supervisor, WorkerIntroduced{{{0, 0}, 1234}, late});
   run();
   bool gone = false;
   self->receive([&](const caf::down_msg& down) { gone = down.source == late.address(); },
                 caf::after(std::chrono::seconds(0)) >> [] {});
   EXPECT_TRUE(gone);
-  EXPECT_EQ(status->epoch, before);
+  EXPECT_EQ(epoch(), before);
   EXPECT_EQ(metric("stale_messages_total"), 1);
   EXPECT_NE(status->view().ranks[0].pid, 1234);
 }

@@ -22,10 +22,10 @@ struct ToyWorkerState {
 };
 WorkerHandle::behavior_type toy_worker(WorkerHandle::stateful_pointer<ToyWorkerState> self, GroupId group) {
   self->state.executor = std::make_unique<runtime::ToyExecutor>(64, 4, group);
-  return {[](const LoadModel&) { return ModelLoaded{}; },
-          [](const JoinEpoch& order) { return Joined{order.epoch}; },
+  return {[](const LoadModel&) {},
+          [](const JoinEpoch&) {},
           [](const RankAddress&) {},
-          [](const AbortEpochs&) {},
+          [](const runtime::AbortEpochs&) {},
           [self](const runtime::StepPlan& plan) {
             self->send(caf::actor_cast<SchedulerHandle>(self->current_sender()),
                        self->state.executor->execute(plan));
@@ -47,8 +47,8 @@ RequestHandle::behavior_type client_actor(RequestHandle::pointer self, Client* c
           },
           [](const Refused&) { ADD_FAILURE(); },
           [](const Interrupted&) {},
-          [self, client](const SchedulerHandle& scheduler) {
-            for (auto& each : std::exchange(client->to_submit, {})) self->send(scheduler, Submit{each});
+          [self, client](const NewScheduler& news) {
+            for (auto& each : std::exchange(client->to_submit, {})) self->send(news.scheduler, Submit{each});
           },
           [](const GiveUp&) {},
           [](const Credit&) {},
@@ -72,7 +72,7 @@ class SchedulerActorTest : public ::testing::Test {
       workers.push_back(system.spawn(toy_worker, group));
     }
     client_ = system.spawn(client_actor, &client);
-    self->send(scheduler_actor_, Epoch{1}, blocks, workers);
+    self->send(scheduler_actor_, BeginEpoch{1, blocks, workers});
     run();
   }
   void TearDown() override {
@@ -93,7 +93,7 @@ class SchedulerActorTest : public ::testing::Test {
     submission.max_output_tokens = outputs;
     submission.arrival = id;
     client.to_submit.push_back(submission);
-    self->send(client_, scheduler_actor_);
+    self->send(client_, NewScheduler{scheduler_actor_});
     return id;
   }
 

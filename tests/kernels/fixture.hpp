@@ -81,8 +81,8 @@ class Matrix {
   const Weight& view() const { return view_; }
   std::vector<float>& scales() { return scales_; }
 
-  // The part of rows [row, row + rows) and columns [col, col + cols), with bytes of its own as on another
-  // rank.
+  // The part of rows [row, row + rows) and columns [col,
+  // col + cols), with bytes of its own as on another rank.
   Matrix part(std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) const {
     Matrix result;
     const std::size_t size = size_of(view_.dtype);

@@ -151,8 +151,8 @@ TEST(Linear, ShardsOverRanksGiveTheBytesOfOneRank) {
     }
 }
 
-// 256 times a scale over 2^119 is no number, a scale under 2^-126 is subnormal: the product is right all the
-// same.
+// 256 times a scale over 2^119 is no number, a scale under
+// 2^-126 is subnormal: the product is right all the same.
 TEST(Linear, ExtremeScalesAreExact) {
   for (const float scale : {0x1p-149f, 0x1.8p-130f, 0x1p119f, 0x1.8p119f, 0x1p127f})
     for (const std::int64_t tokens : {1, 5}) {

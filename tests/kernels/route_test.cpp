@@ -22,8 +22,8 @@ Routed route(Ops& ops, const Array<float>& logits, const RoutingRule& rule) {
   return result;
 }
 
-// transformers' DeepseekV3TopkRouter (sigmoid) and V2's greedy choice by group (softmax), step by step in
-// F64.
+// transformers' DeepseekV3TopkRouter (sigmoid) and V2's
+// greedy choice by group (softmax), step by step in F64.
 // Empty where two scores are so near that F32 may order them otherwise.
 std::vector<std::pair<int, double>> reference(const float* logits, const RoutingRule& rule) {
   auto near_ties = [&](std::vector<double> values) {

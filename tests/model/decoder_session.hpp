@@ -1,5 +1,5 @@
-// Drives a decoder the way an executor does: sequences with block tables, several in a step, on one rank or
-// on many as threads.
+// Drives a decoder the way an executor does: sequences with block
+// tables, several in a step, on one rank or on many as threads.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,8 +15,8 @@
 #include "kernels/cpu/cpu_ops.hpp"
 #include "model/decoder.hpp"
 #include "model/safetensors.hpp"
-#include "tests/transport/gloo_ranks.hpp"
-#include "transport/local/local.hpp"
+#include "tests/transport/host/tcp_ranks.hpp"
+#include "transport/host/threads_mesh.hpp"
 
 namespace troupe::model {
 
@@ -25,7 +25,7 @@ using Logits = std::vector<float>;  // rows of the vocabulary, one after the oth
 
 struct SessionOptions {
   int tensor_parallel = 1, data_parallel = 1;
-  bool over_gloo = false;  // otherwise local
+  bool over_tcp = false;  // otherwise among threads
   bool expert_parallel = false;
   int virtual_shards = 16;
   int threads = 1;
@@ -116,7 +116,7 @@ inline bool same_bytes(const Logits& a, const Logits& b) {
 // Where the ranks of a test meet: all of them, and those of each group.
 class MeetingPlaces {
  public:
-  explicit MeetingPlaces(const SessionOptions& options) : over_gloo_(options.over_gloo) {
+  explicit MeetingPlaces(const SessionOptions& options) : over_tcp_(options.over_tcp) {
     for (int group = 0; group < options.data_parallel; ++group)
       groups_.push_back(std::make_unique<Place>(options.tensor_parallel));
     world_ = std::make_unique<Place>(options.tensor_parallel * options.data_parallel);
@@ -130,15 +130,15 @@ class MeetingPlaces {
   struct Place {
     explicit Place(int size) : ranks(size), mesh(size) {}
     int ranks;
-    transport::LocalMesh mesh;
+    transport::ThreadsMesh mesh;
     transport::MemoryStore store;
   };
   std::unique_ptr<transport::Communicator> join(Place& place, int rank) const {
-    if (!over_gloo_) return place.mesh.communicator(rank);
-    return transport::connect_gloo(transport::gloo_options(rank, place.ranks), place.store);
+    if (!over_tcp_) return place.mesh.communicator(rank);
+    return transport::connect_tcp(transport::tcp_options(rank, place.ranks), place.store);
   }
 
-  bool over_gloo_;
+  bool over_tcp_;
   std::unique_ptr<Place> world_;
   std::vector<std::unique_ptr<Place>> groups_;
 };

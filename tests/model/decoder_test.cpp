@@ -82,7 +82,7 @@ class SmallDecoder : public ::testing::Test {
   Checkpoint checkpoint_ =
       Checkpoint::open(std::filesystem::path(TEST_DATA) / "checkpoints" / "deepseek-v3-bf16");
   std::unique_ptr<kernels::Ops> ops_ = kernels::make_cpu_ops(1);
-  std::unique_ptr<transport::Communicator> communicator_ = transport::LocalMesh(1).communicator(0);
+  std::unique_ptr<transport::Communicator> communicator_ = transport::ThreadsMesh(1).communicator(0);
   transport::Communicators communicators_{*communicator_, *communicator_};
   std::unique_ptr<Decoder> decoder_ = load_decoder(checkpoint_, *ops_, {}, limits);
   kernels::ImmediateQueue queue_;

@@ -92,12 +92,12 @@ TEST_P(EqualBytes, InEverySplit) {
     }
 }
 
-TEST_P(EqualBytes, OverGloo) {
+TEST_P(EqualBytes, OverTcp) {
   for (auto [tensor, data] : {std::pair{4, 1}, {2, 2}})
     for (bool expert_parallel : {false, true}) {
       const SessionOptions split{.tensor_parallel = tensor,
                                  .data_parallel = data,
-                                 .over_gloo = true,
+                                 .over_tcp = true,
                                  .expert_parallel = expert_parallel};
       // Fewer tokens than ranks leave some of them without any.
       expect_equal_groups(split, {{70, 30}, {3, 0}, {0, 3}, {1, 2}, {0, 40}});
@@ -136,8 +136,8 @@ TEST_P(EqualBytes, WithAnyBlocks) {
 }
 
 TEST_P(EqualBytes, AloneOrAmongSixteen) {
-  // Every sequence is a text of its own length; each step gives every sequence that has tokens left some of
-  // them.
+  // Every sequence is a text of its own length; each step
+  // gives every sequence that has tokens left some of them.
   std::vector<Tokens> texts;
   for (std::size_t i = 0; i < 16; ++i) {
     const auto source = golden_.text(std::int64_t(i % 2)).subspan(i, 20 + 7 * i);

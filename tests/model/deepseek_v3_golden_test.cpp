@@ -18,7 +18,7 @@ TEST_P(Goldens, LogitsAgreeAtEveryPosition) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const Golden golden = load_golden(folder);
   auto ops = kernels::make_cpu_ops(2);
-  auto communicator = transport::LocalMesh(1).communicator(0);
+  auto communicator = transport::ThreadsMesh(1).communicator(0);
   const DecoderLimits limits{.max_tokens = 64, .max_logit_rows = 64, .max_positions = 512};
   auto decoder = load_decoder(checkpoint, *ops, {}, limits);
   kernels::ImmediateQueue queue;

@@ -7,8 +7,8 @@ namespace troupe::model {
 namespace {
 
 const std::string two_calls =
-    "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>get_time<｜tool▁sep｜>{\"city\": "
-    "\"Lima\"}<｜tool▁call▁end｜>\n"
+    "<｜tool▁calls▁begin｜>"
+    "<｜tool▁call▁begin｜>get_time<｜tool▁sep｜>{\"city\": \"Lima\"}<｜tool▁call▁end｜>\n"
     "<｜tool▁call▁begin｜>search<｜tool▁sep｜>{\"query\": \"a < b\"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>";
 constexpr OutputFormat everything{true, true, true};
 

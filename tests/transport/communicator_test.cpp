@@ -105,6 +105,18 @@ TEST_P(CommunicatorConformance, AbortWakesEveryWaiter) {
   }
 }
 
+// Its messages came, but so did the news.
+TEST_P(CommunicatorConformance, WhoComesLateLearnsThatAnotherGaveUp) {
+  if (size() == 1) return;  // waits for nobody
+  Ranks ranks = make(std::chrono::milliseconds(50));
+  const auto first = run_ranks(ranks, [&](Communicator& rank) {
+    if (rank.rank() == 0) sum_some(rank);
+  });
+  EXPECT_THAT(first[0], testing::HasSubstr("rank 1 did not arrive in time"));
+  const auto errors = run_ranks(ranks, [&](Communicator& rank) { sum_some(rank); });
+  EXPECT_THAT(errors, testing::Each(testing::HasSubstr("rank 1 did not arrive in time")));
+}
+
 TEST_P(CommunicatorConformance, NothingWorksAfterAbort) {
   Ranks ranks = make();
   ranks.front()->abort();
@@ -134,6 +146,78 @@ TEST_P(CommunicatorConformance, AMissingRankIsNamedAfterTheDeadline) {
   }
   std::vector<float> late(4);  // the epoch is over for the one who comes late, too
   EXPECT_THROW(ranks[std::size_t(missing)]->all_reduce(queue(), view(late, 1, 4)), Error);
+}
+
+TEST_P(CommunicatorConformance, ARankThatLeavesIsAnErrorForWhoNeedsIt) {
+  if (size() == 1) return;  // nobody is left
+  Ranks ranks = make();
+  EXPECT_THAT(run_ranks(ranks, [](Communicator& rank) { sum_some(rank); }), testing::Each(""));
+  ranks.pop_back();
+  EXPECT_THAT(run_ranks(ranks, [](Communicator& rank) { sum_some(rank); }),
+              testing::Each(
+                  testing::HasSubstr("all_reduce: rank " + std::to_string(size() - 1) + " left the epoch")));
+}
+
+TEST_P(CommunicatorConformance, ARankThatLeavesWhileOthersWaitWakesThem) {
+  if (size() == 1) return;
+  for (const std::int64_t count : {4, 3'000'000}) {  // also in the middle of a message
+    Ranks ranks = make();
+    const auto errors = run_ranks(ranks, [&](Communicator& rank) {
+      if (rank.rank() == 1)
+        ranks[1].reset();
+      else
+        sum_some(rank, count);
+    });
+    for (std::size_t rank = 0; rank < errors.size(); ++rank) {
+      if (rank == 1)
+        EXPECT_EQ(errors[rank], "");
+      else
+        EXPECT_THAT(errors[rank], testing::HasSubstr("all_reduce: rank 1 left the epoch")) << rank;
+    }
+  }
+}
+
+// The last messages of a rank that has what it needs arrive, though it leaves at once.
+TEST_P(CommunicatorConformance, RanksLeaveWhenTheyAreDone) {
+  for (int round = 0; round < 20; ++round) {
+    Ranks ranks = make();
+    const auto errors = run_ranks(ranks, [&](Communicator& rank) {
+      const auto self = std::size_t(rank.rank());
+      sum_some(rank, 5000);
+      ranks[self].reset();
+    });
+    EXPECT_THAT(errors, testing::Each(""));
+  }
+}
+
+TEST_P(CommunicatorConformance, EpochsFollowEachOther) {
+  for (int epoch = 0; epoch < size(); ++epoch) {
+    Ranks ranks = make();
+    EXPECT_THAT(run_ranks(ranks, [](Communicator& rank) { sum_some(rank); }), testing::Each(""));
+    ranks[std::size_t(epoch)]->abort();
+    EXPECT_THAT(run_ranks(ranks, [](Communicator& rank) { sum_some(rank); }),
+                testing::Each(testing::HasSubstr("aborted by rank " + std::to_string(epoch))));
+  }
+}
+
+TEST_P(CommunicatorConformance, TellsRanksInDifferentCollectives) {
+  if (size() == 1) return;  // agrees with itself
+  Ranks ranks = make();
+  const auto errors = run_ranks(ranks, [&](Communicator& rank) {
+    std::vector<float> x(2), all(2 * std::size_t(size()));
+    if (rank.rank() == 0)
+      rank.all_reduce(queue(), view(x, 1, 2));
+    else
+      rank.all_gather(queue(), view(x, 1, 2), view(all, size(), 2));
+  });
+  EXPECT_THAT(errors, testing::Each(testing::HasSubstr(" is in all_")));
+}
+
+TEST_P(CommunicatorConformance, TellsRanksWithDifferentShapes) {
+  if (size() == 1) return;
+  Ranks ranks = make();
+  const auto errors = run_ranks(ranks, [](Communicator& rank) { sum_some(rank, rank.rank() == 0 ? 4 : 5); });
+  EXPECT_THAT(errors, testing::Each(testing::HasSubstr("brings a tensor of another size")));
 }
 
 }  // namespace troupe::transport

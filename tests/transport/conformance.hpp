@@ -73,6 +73,11 @@ inline kernels::Tensor view(std::vector<std::int32_t>& values, std::int64_t rows
   return {values.data(), kernels::DType::i32, {rows, cols}};
 }
 
+inline void sum_some(Communicator& rank, std::int64_t count = 4) {
+  std::vector<float> x(std::size_t(count), 1.0f);
+  rank.all_reduce(queue(), view(x, 1, count));
+}
+
 // Values of very different sizes, so that another order of a sum gives other bytes.
 inline std::vector<float> rough_values(unsigned seed, std::size_t count) {
   std::mt19937 random(seed);

@@ -1,14 +1,14 @@
 #include "transport/ticking_communicator.hpp"
 
 #include "tests/transport/conformance.hpp"
-#include "transport/local/local.hpp"
+#include "transport/host/threads_mesh.hpp"
 
 namespace troupe::transport {
 namespace {
 
 Ranks ticking_ranks(int ranks, Duration timeout) {
-  static TickBoard boards[max_local_ranks];
-  const LocalMesh mesh(ranks, timeout);
+  static TickBoard boards[max_thread_ranks];
+  const ThreadsMesh mesh(ranks, timeout);
   Ranks communicators;
   for (int rank = 0; rank < ranks; ++rank)
     communicators.push_back(
@@ -23,7 +23,7 @@ INSTANTIATE_TEST_SUITE_P(Ticking, CommunicatorConformance,
                          conformance_name);
 
 TEST(TickingCommunicator, SaysThatItsRankWaitsWhileAPeerIsMissing) {
-  const LocalMesh mesh(2);
+  const ThreadsMesh mesh(2);
   const auto peer = mesh.communicator(1);
   TickBoard board;
   board.begin_step(3, 9);
@@ -71,7 +71,7 @@ TEST(TickingCommunicator, SaysThatItsRankWaitsWhileAPeerIsMissing) {
 
 TEST(TickingCommunicator, LeavesTheCollectiveThatFails) {
   TickBoard board;
-  TickingCommunicator rank(LocalMesh(2).communicator(0), board);
+  TickingCommunicator rank(ThreadsMesh(2).communicator(0), board);
   rank.abort();
   std::vector<float> x(4);
   EXPECT_THROW(rank.all_reduce(queue(), view(x, 1, 4)), Error);

@@ -1,6 +1,6 @@
-// What a step costs the host: propose, reserve, dispose and commit, with as many sequences running as the
-// argument says and as many waiting. Whoever finishes is followed by a new sequence, so that prompts and
-// decodes are mixed.
+// What a step costs the host: propose, reserve, dispose and commit, with as many
+// sequences running as the argument says and as many waiting. Whoever finishes
+// is followed by a new sequence, so that prompts and decodes are mixed.
 #include <benchmark/benchmark.h>
 
 #include "runtime/scheduling/block_pool.hpp"

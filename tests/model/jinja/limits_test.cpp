@@ -44,8 +44,6 @@ TEST(Limits, SyntaxDepth) {
 TEST(Limits, CallDepth) {
   EXPECT_NE(refusal("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}").find("nests calls deeper than 700"),
             std::string::npos);
-  EXPECT_NE(refusal("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}").find("nests calls deeper"),
-            std::string::npos);
   EXPECT_NE(refusal("{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}").find("nests calls deeper"),
             std::string::npos);
 }
@@ -55,8 +53,8 @@ TEST(Limits, ValueDepth) {
       refusal("{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}")
           .find("nests values deeper than 100"),
       std::string::npos);
-  EXPECT_NE(refusal("{% set ns = namespace(x=[1]) %}{% for i in range(99999) %}{% set ns.x = ns.x|map('abs') "
-                    "%}{% endfor %}")
+  EXPECT_NE(refusal("{% set ns = namespace(x=[1]) %}"
+                    "{% for i in range(99999) %}{% set ns.x = ns.x|map('abs') %}{% endfor %}")
                 .find("nests values deeper"),
             std::string::npos);
   ordered_json deep = 1;
@@ -70,13 +68,13 @@ TEST(Limits, Steps) {
   limits.steps = 100'000;
   for (const std::string source :
        {"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-        "{% set x = [1] * 10000000000000 %}", "{{ range(99999)|batch(1)|list }}{{ range(99999)|list }}",
+        "{% set x = [1] * 10000000000000 %}", "{{ range(99999)|list }}{{ range(99999)|list }}",
         // Each level of a value refers twice to the one below.
-        "{% set ns = namespace(x=[], y=[]) %}{% for i in range(90) %}{% set ns.x = [ns.x, ns.x] %}{% set "
-        "ns.y = [ns.y, ns.y] %}"
+        "{% set ns = namespace(x=[], y=[]) %}{% for i in range(90) %}"
+        "{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}"
         "{% endfor %}{{ ns.x == ns.y }}",
-        "{% set ns = namespace(x='a') %}{% for i in range(90) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}{{ "
-        "{ns.x: 1} }}"}) {
+        "{% set ns = namespace(x='a') %}{% for i in range(90) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}"
+        "{{ {ns.x: 1} }}"}) {
     EXPECT_NE(refusal(source, ordered_json::object(), limits).find("takes more than 100000 steps"),
               std::string::npos)
         << source;
@@ -88,28 +86,13 @@ TEST(Limits, TextBytes) {
   limits.text_bytes = 1000;
   const ordered_json data{{"s", std::string(600, 's')}};
   EXPECT_EQ(refusal("{{ s }}", data, limits), "");
-  for (const std::string source : {"{{ s }}{{ s }}",
-                                   "{{ s + s }}",
-                                   "{{ s ~ s }}",
-                                   "{{ 'a' * 1001 }}",
-                                   "{{ 'a' * 100000000000000000 }}",
-                                   "{{ 'a'.center(1001) }}",
-                                   "{{ 'a'.ljust(10000000000000000) }}",
-                                   "{{ '%1001d' % 1 }}",
-                                   "{{ '%99999999999999999999d' % 1 }}",
-                                   "{{ '%*d' % (99999999999, 1) }}",
-                                   "{{ '{:1001}'.format(1) }}",
-                                   "{{ s.replace('', 'ab') }}",
-                                   "{{ [s, s]|join }}",
-                                   "{{ [s, s]|tojson }}",
-                                   "{{ [s, s] }}",
-                                   "{{ 'a\n\nb'|indent(999, true, true) }}",
-                                   "{{ 'a\tb'.expandtabs(100000000000) }}",
-                                   "{{ [1]|tojson(indent=100000000000) }}",
-                                   "{% set x %}{{ s }}{{ s }}{% endset %}",
-                                   "{{ '7'.zfill(2000) }}",
-                                   "{% set ns = namespace(x=[]) %}{% for i in range(90) %}{% set ns.x = "
-                                   "[ns.x, ns.x] %}{% endfor %}{{ ns.x }}"}) {
+  for (const std::string source :
+       {"{{ s }}{{ s }}", "{{ s + s }}", "{{ s ~ s }}", "{{ 'a' * 1001 }}", "{{ 'a' * 100000000000000000 }}",
+        "{{ '{0}{0}'.format(s) }}", "{{ s.replace('', 'ab') }}", "{{ [s, s]|join }}", "{{ [s, s]|tojson }}",
+        "{{ [s, s] }}", "{{ 'a\n\nb'|indent(999, true, true) }}", "{{ 'a\nb'|indent(100000000000) }}",
+        "{{ [1]|tojson(indent=100000000000) }}", "{% set x %}{{ s }}{{ s }}{% endset %}",
+        "{% set ns = namespace(x=[]) %}{% for i in range(90) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+        "{{ ns.x }}"}) {
     EXPECT_NE(refusal(source, data, limits).find("a string of more than 1000 bytes"), std::string::npos)
         << source << " -> " << refusal(source, data, limits);
   }
@@ -120,10 +103,9 @@ TEST(Limits, RangeElements) {
   EXPECT_NE(refusal("{{ range(100001) }}").find("more than 100000 elements"), std::string::npos);
 }
 
-TEST(Limits, IntegersAndNumbersOfDigits) {
+TEST(Limits, Integers) {
   EXPECT_NE(refusal("{{ 2 ** 127 }}").find("beyond 128 bits"), std::string::npos);
   EXPECT_NE(refusal("{{ 10 ** 20 * 10 ** 20 }}").find("beyond 128 bits"), std::string::npos);
-  EXPECT_NE(refusal("{{ '%.999f' % 1 }}").find("too many digits"), std::string::npos);
   EXPECT_NE(error_of_parse("{{ " + repeated("9", 50) + " }}").find("more than 128 bits"), std::string::npos);
 }
 

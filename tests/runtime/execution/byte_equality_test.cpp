@@ -10,7 +10,7 @@
 #include "kernels/cpu/cpu_ops.hpp"
 #include "runtime/execution/engine.hpp"
 #include "runtime/execution/model_executor.hpp"
-#include "transport/local/local.hpp"
+#include "transport/host/threads_mesh.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -23,7 +23,7 @@ constexpr std::int32_t output_tokens = 8;
 struct Demo {
   model::Checkpoint checkpoint = model::Checkpoint::open(DEMO_MODEL);
   std::unique_ptr<kernels::Ops> ops = kernels::make_cpu_ops(2);
-  std::unique_ptr<transport::Communicator> communicator = transport::LocalMesh(1).communicator(0);
+  std::unique_ptr<transport::Communicator> communicator = transport::ThreadsMesh(1).communicator(0);
   std::unique_ptr<model::Decoder> decoder = model::load_decoder(
       checkpoint, *ops, {}, {.max_tokens = 2048, .max_logit_rows = 16, .max_positions = 256});
 
@@ -248,14 +248,14 @@ TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAPlan) {
     return bytes;
   };
   const Bytes expected[] = {alone(first), alone(second)};
-  const transport::LocalMesh world(2);
+  const transport::ThreadsMesh world(2);
   TickBoard boards[2];
   {
     std::vector<std::jthread> ranks;
     for (int rank = 0; rank < 2; ++rank)
       ranks.emplace_back([&, rank] {
         const auto ops = kernels::make_cpu_ops(1);
-        const auto alone = transport::LocalMesh(1).communicator(0), all = world.communicator(rank);
+        const auto alone = transport::ThreadsMesh(1).communicator(0), all = world.communicator(rank);
         const auto decoder = model::load_decoder(
             demo().checkpoint, *ops, {.rank = rank, .data_parallel = 2, .expert_parallel = true},
             {.max_tokens = 64, .max_logit_rows = 4, .max_positions = 64});
@@ -282,7 +282,7 @@ TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAPlan) {
 
 TEST(ModelExecutor, LeavesTheBoardIdleWhenAStepFails) {
   TickBoard board;
-  const auto lost = transport::LocalMesh(1).communicator(0);
+  const auto lost = transport::ThreadsMesh(1).communicator(0);
   ModelExecutor executor(*demo().ops, *demo().decoder, {*lost, *lost}, 0,
                          demo().decoder->make_cache(4, block_size), &board);
   lost->abort();

@@ -17,14 +17,18 @@ constexpr std::chrono::seconds patience{60};
 // The ranks of an epoch as threads of this process; what one publishes, all hear.
 class Ranks {
  public:
+  // ranks_of_host: so many share memory; 0: none do.
   explicit Ranks(model::ShardingPlan plan, Epoch epoch = 4, const std::string& secret = "a secret",
-                 Duration connect_timeout = patience) {
+                 Duration connect_timeout = patience, int ranks_of_host = 0) {
+    for (int rank = 0; ranks_of_host > 0 && rank < plan.ranks(); rank += ranks_of_host)
+      hosts_.push_back(std::make_unique<Shared<transport::HostMemory>>(transport::host_memory_file()));
     boards_ = std::vector<TickBoard>(std::size_t(plan.ranks()));
     for (plan.rank = 0; plan.rank < plan.ranks(); ++plan.rank) {
       EpochLinkOptions options{.epoch = epoch,
                                .sharding = plan,
                                .network = "127.0.0.1",
                                .secret = secret,
+                               .host = host_of(plan.rank, ranks_of_host),
                                .connect_timeout = connect_timeout,
                                .collective_timeout = patience,
                                .ticks = &boards_[std::size_t(plan.rank)]};
@@ -53,13 +57,24 @@ class Ranks {
   std::function<void(const std::string& key, const std::string& address)> also_tell;
   std::promise<void> published;  // the first time
 
+  // What the memory of a host holds of the rank's world.
+  const transport::Box& box(int rank) const {
+    return (*hosts_[0])->boxes[transport::HostMemory::world][std::size_t(rank)];
+  }
+
  private:
+  RanksOfHost host_of(int rank, int ranks_of_host) const {
+    if (hosts_.empty()) return {};
+    const int host = rank / ranks_of_host;
+    return {&**hosts_[std::size_t(host)], host * ranks_of_host, ranks_of_host, false};
+  }
   void publish(const std::string& key, const std::string& address) {
     for (const auto& link : links_) link->address_arrived(key, address);
     if (also_tell) also_tell(key, address);
     if (!told_.test_and_set()) published.set_value();
   }
 
+  std::vector<std::unique_ptr<Shared<transport::HostMemory>>> hosts_;
   std::vector<TickBoard> boards_;
   std::vector<std::unique_ptr<EpochLink>> links_;
   std::atomic_flag told_ = ATOMIC_FLAG_INIT;
@@ -75,9 +90,16 @@ void wait_until_in_collective(const TickBoard& board) {
   while (board.activity != Activity::collective) std::this_thread::yield();
 }
 
-TEST(EpochLink, JoinsAWorldAndItsGroups) {
-  Ranks ranks({.tensor_parallel = 2, .data_parallel = 2});
+// Over the network, on hosts that hold a group each, and on one host.
+class EpochLinkOnHosts : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Of, EpochLinkOnHosts, testing::Values(0, 2, 4));
+
+TEST_P(EpochLinkOnHosts, JoinsAWorldAndItsGroups) {
+  Ranks ranks({.tensor_parallel = 2, .data_parallel = 2}, 4, "a secret", patience, GetParam());
+  std::atomic<int> published = 0;
+  ranks.also_tell = [&](const std::string&, const std::string&) { ++published; };
   ranks.connect();
+  EXPECT_EQ(published, GetParam() == 0 ? 8 : GetParam() == 2 ? 4 : 0) << "addresses are for other hosts";
   std::vector<float> world(4), group(4);
   EXPECT_THAT(ranks.each([&](int rank) {
     const auto communicators = ranks[rank].communicators();
@@ -114,8 +136,9 @@ TEST(EpochLink, OneRankNeedsNobody) {
   EXPECT_THROW(sum(alone.communicators().world, 2), PeerError) << "also without ticks";
 }
 
-TEST(EpochLink, AMissingRankIsNamedInTime) {
-  Ranks ranks({.tensor_parallel = 2, .data_parallel = 1}, 4, "a secret", std::chrono::milliseconds(30));
+TEST_P(EpochLinkOnHosts, AMissingRankIsNamedInTime) {
+  Ranks ranks({.tensor_parallel = 2, .data_parallel = 1}, 4, "a secret", std::chrono::milliseconds(30),
+              std::min(GetParam(), 2));
   EXPECT_THAT(error_of([&] { ranks[0].connect(); }), HasSubstr("rank 1"));
 }
 
@@ -126,9 +149,9 @@ TEST(EpochLink, AbortWakesARankThatWaitsForOthersToCome) {
       ranks.published.get_future().wait();
       ranks[waiting].abort();
     });
-    const TimePoint start = SteadyClock().now();
+    const TimePoint start = now();
     EXPECT_NE(error_of([&] { ranks[waiting].connect(); }), "no error");
-    EXPECT_LT(SteadyClock().now() - start, patience / 2);
+    EXPECT_LT(now() - start, patience / 2);
   }
 }
 
@@ -140,9 +163,18 @@ TEST(EpochLink, AbortBeforeConnectIsNotForgotten) {
   }
 }
 
-TEST(EpochLink, AbortWakesACollectiveAndItsPeersFail) {
+TEST(EpochLink, AbortWakesARankThatWaitsForOthersToArrive) {
+  Ranks ranks({.tensor_parallel = 2, .data_parallel = 1}, 4, "a secret", patience, 2);
+  std::jthread aborting([&] {
+    while (ranks.box(1).epoch == 0) std::this_thread::yield();
+    ranks[1].abort();
+  });
+  EXPECT_THAT(error_of([&] { ranks[1].connect(); }), HasSubstr("the epoch was aborted"));
+}
+
+TEST_P(EpochLinkOnHosts, AbortWakesACollectiveAndItsPeersFail) {
   for (const bool in_group : {false, true}) {
-    Ranks ranks({.tensor_parallel = 2, .data_parallel = 2});
+    Ranks ranks({.tensor_parallel = 2, .data_parallel = 2}, 4, "a secret", patience, GetParam());
     ranks.connect();
     std::promise<void> woken;
     std::jthread waiting([&] {

@@ -85,7 +85,7 @@ class Watched {
 
   WorkerProcesses& operator*() { return *processes_; }
   void start(const std::string& what, std::int32_t rank = 0, std::uint64_t incarnation = 1) {
-    processes_->start({{rank, incarnation}, "host", 7, 3, what, "error", hang_limit_});
+    processes_->start({{{rank, incarnation}, 1, hang_limit_}, "host", 7, 3, what, "error"});
   }
   void end() { processes_.reset(); }
   template <class Condition>
@@ -259,11 +259,13 @@ TEST(WorkerProcesses, AWorkerThatCannotBeStartedIsToldAsAnExit) {
 }
 
 TEST(WorkerOrder, ComesBackFromItsText) {
-  const WorkerOrder order{{3, 77}, "host", 65535, 8, "eth0", "debug", std::chrono::milliseconds(400)};
+  const WorkerOrder order{{{3, 77}, 4, std::chrono::milliseconds(400)}, "host", 65535, 8, "eth0", "debug", true};
   const WorkerOrder back = worker_order(to_text(order));
   EXPECT_EQ(to_text(back), to_text(order));
-  EXPECT_EQ(back.life.incarnation, 77u);
+  EXPECT_EQ(back.start.life.incarnation, 77u);
   EXPECT_EQ(back.port, 65535);
+  EXPECT_EQ(back.ranks_of_node, 4);
+  EXPECT_TRUE(back.spin);
   for (const char* nonsense : {"", "[]", "{\"rank\": 1}", "{\"rank\": \"a\"}"})
     EXPECT_THROW(worker_order(nonsense), Error);
 }

@@ -3,24 +3,24 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "runtime/base/hex.hpp"
 
 namespace troupe::runtime {
 namespace {
 
-std::string hex(const BlockHash& hash) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  for (std::uint8_t byte : hash) text.append({digits[byte >> 4], digits[byte & 15]});
-  return text;
+std::string digits(const BlockHash& hash) {
+  return hex(std::as_bytes(std::span(hash)));
 }
 
 // Expected values from Python's hashlib.
 TEST(PrefixHash, IsSha256) {
-  EXPECT_EQ(hex(prefix_root("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(digits(prefix_root("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   // sha256(sha256(b"") + b"\0" + struct.pack("<3i", 1, 2, 300))
-  EXPECT_EQ(hex(prefix_hash(prefix_root(""), ArithmeticClass::decode, std::vector<TokenId>{1, 2, 300})),
+  EXPECT_EQ(digits(prefix_hash(prefix_root(""), ArithmeticClass::decode, std::vector<TokenId>{1, 2, 300})),
             "2109e251dd15f1ba4f6b0beeac04009d6b7ef96cc3f18bb3a7fbd4b50fb07b11");
 }
 

@@ -1,4 +1,4 @@
-#include "transport/gloo/rendezvous.hpp"
+#include "transport/host/rendezvous.hpp"
 
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -52,6 +52,7 @@ std::optional<Address> address_of_interface(const std::string& name) {
   return address;
 }
 
+const std::string aborted = "the epoch was aborted";
 constexpr const char* no_address = "neither an IP address nor a network interface that has one";
 
 std::optional<Address> own_address(const std::string& network) {
@@ -91,7 +92,7 @@ struct Caller {
 
 class Meeting {
  public:
-  Meeting(const GlooOptions& options, AddressStore& store, TimePoint deadline, const std::stop_token& stop)
+  Meeting(const TcpOptions& options, AddressStore& store, TimePoint deadline, const std::stop_token& stop)
       : options_(options),
         store_(store),
         deadline_(deadline),
@@ -151,7 +152,7 @@ class Meeting {
     descriptors.push_back({stopped_.get(), POLLIN, 0});
     for (;;) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - SteadyClock().now());
-      if (stop_.stop_requested()) fail("the epoch was aborted");
+      if (stop_.stop_requested()) fail(aborted);
       if (left.count() <= 0) fail(whom);
       const int ready = poll(descriptors.data(), descriptors.size(), int(left.count()));
       if (ready < 0 && errno != EINTR) fail(std::string("poll: ") + std::strerror(errno));
@@ -167,7 +168,7 @@ class Meeting {
   FileDescriptor connect(int rank) const {
     const std::string name = "rank " + std::to_string(rank);
     const auto text = store_.get(key(rank), deadline_);
-    if (!text) fail(name + " did not come to the rendezvous in time");
+    if (!text) fail(stop_.stop_requested() ? aborted : name + " did not come to the rendezvous in time");
     const std::size_t space = text->find(' ');
     const auto address = space == std::string::npos
                              ? std::nullopt
@@ -237,7 +238,7 @@ class Meeting {
     if (send_hello(socket, hello_to(rank))) peers_[std::size_t(rank)] = std::move(socket);
   }
 
-  const GlooOptions& options_;
+  const TcpOptions& options_;
   AddressStore& store_;
   const TimePoint deadline_;
   const std::stop_token stop_;
@@ -257,7 +258,7 @@ void check_network(const std::string& network) {
     throw Error(std::strerror(errno), network, "see `ip address` for what this host has");
 }
 
-std::vector<FileDescriptor> meet(const GlooOptions& options, AddressStore& store, TimePoint deadline,
+std::vector<FileDescriptor> meet(const TcpOptions& options, AddressStore& store, TimePoint deadline,
                                  const std::stop_token& stop) {
   return Meeting(options, store, deadline, stop).hold();
 }

@@ -1,4 +1,4 @@
-// Ranks over Gloo as threads of one process, for tests.
+// Ranks over TCP as threads of one process, for tests.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,7 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "transport/gloo/gloo.hpp"
+#include "transport/host/communicator.hpp"
+#include "transport/host/tcp_mesh.hpp"
 
 namespace troupe::transport {
 
@@ -35,7 +36,7 @@ class MemoryStore final : public AddressStore {
   std::map<std::string, std::string> values_;
 };
 
-inline GlooOptions gloo_options(int rank, int ranks, Duration timeout = std::chrono::seconds(60)) {
+inline TcpOptions tcp_options(int rank, int ranks, Duration timeout = std::chrono::seconds(60)) {
   return {.rank = rank,
           .size = ranks,
           .network = "127.0.0.1",
@@ -44,8 +45,13 @@ inline GlooOptions gloo_options(int rank, int ranks, Duration timeout = std::chr
           .timeout = timeout};
 }
 
+inline std::unique_ptr<Communicator> connect_tcp(const TcpOptions& options, AddressStore& store,
+                                                 std::stop_token stop = {}) {
+  return host_communicator(tcp_mesh(options, store, std::move(stop)));
+}
+
 // All ranks of an epoch, connected.
-inline std::vector<std::unique_ptr<Communicator>> gloo_ranks(int ranks, Duration timeout) {
+inline std::vector<std::unique_ptr<Communicator>> tcp_ranks(int ranks, Duration timeout) {
   MemoryStore store;
   std::vector<std::unique_ptr<Communicator>> communicators(static_cast<std::size_t>(ranks));
   {
@@ -53,7 +59,7 @@ inline std::vector<std::unique_ptr<Communicator>> gloo_ranks(int ranks, Duration
     for (int rank = 0; rank < ranks; ++rank) {
       threads.emplace_back([&, rank] {
         EXPECT_NO_THROW(communicators[std::size_t(rank)] =
-                            connect_gloo(gloo_options(rank, ranks, timeout), store));
+                            connect_tcp(tcp_options(rank, ranks, timeout), store));
       });
     }
   }
