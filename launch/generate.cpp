@@ -161,11 +161,10 @@ class Terminal final : public runtime::GenerationOutlet {
 };
 
 void stream(runtime::Engine& engine, runtime::Generation& generation) {
-  const SteadyClock clock;
   generation.grant(std::numeric_limits<std::int64_t>::max());  // a terminal is never too slow
   generation.meet_scheduler();
   while (!generation.over())
-    for (const runtime::CommittedToken& each : engine.step()) generation.take(each, clock.now());
+    for (const runtime::CommittedToken& each : engine.step()) generation.take(each, now());
   if (!std::cout) throw Error("cannot be written", "standard output");
 }
 
@@ -204,7 +203,7 @@ int generate(const Arguments& arguments) {
                                   rank.decoder->make_cache(blocks, limits.block_size));
   runtime::Engine engine(limits, runtime::make_policy("fcfs"), blocks, executor);
   Terminal terminal(engine);
-  runtime::Generation generation(std::move(request), std::move(choices), text, terminal, SteadyClock().now());
+  runtime::Generation generation(std::move(request), std::move(choices), text, terminal, now());
   stream(engine, generation);
   return 0;
 }

@@ -40,8 +40,8 @@ NodeHandle::behavior_type threads_node(ThreadsNode self, ReplicaSupervisorHandle
         auto& mine = self->state.workers[std::size_t(order.life.rank)];
         mine.life = order.life;
         const WorkerOptions options{.ticks = &(*boards)[std::size_t(order.life.rank)]};
-        mine.handle = self->spawn<caf::monitored>(
-            worker, options, self->system().spawn<caf::detached>(compute, options));
+        mine.handle = self->spawn<caf::monitored>(worker, options,
+                                                  self->system().spawn<caf::detached>(compute, options));
         self->send(supervisor, WorkerIntroduced{{order.life, 0}, mine.handle});
       },
       [self](const runtime::KillWorker& order) {
@@ -57,10 +57,10 @@ NodeHandle::behavior_type threads_node(ThreadsNode self, ReplicaSupervisorHandle
 
 class WaitingReader final : public GenerationSink {
  public:
-  void on_delta(Delta delta) override {
+  void on_delta(runtime::Delta delta) override {
     note([&] { reader.on_delta(std::move(delta)), ++deltas_; });
   }
-  void on_end(Usage usage) override {
+  void on_end(runtime::Usage usage) override {
     note([&] { reader.on_end(usage); });
   }
   void on_failure(Refusal refusal) override {
@@ -98,35 +98,38 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
   void SetUp() override {
     context->text = std::make_shared<const model::TextModel>(model::TextModel::load(DEMO_MODEL));
     context->metrics = metrics;
-    context->max_model_len = limits.max_model_len;
-    edge = system.spawn(edge_actor, metrics);
+    context->rules.max_model_len = limits.max_model_len;
+    context->tokenizing = &tokenizing;
+    requests = system.spawn(request_supervisor, metrics);
     supervisor = system.spawn(replica_supervisor, settings());
     system.spawn(threads_node, supervisor, &boards);
     wait_for([&] { return status->state() == runtime::ReplicaState::serving; });
   }
   void TearDown() override {
-    caf::anon_send(edge, caf::ok_atom::value);
-    caf::anon_send(supervisor, caf::ok_atom::value);
+    caf::anon_send(requests, End{});
+    caf::anon_send(supervisor, End{});
+    system.await_all_actors_done();
   }
 
   ReplicaSettings settings() {
     constexpr std::int32_t blocks = 96;
     ReplicaSettings made;
-    made.model = {.checkpoint = DEMO_MODEL,
-                  .tensor_parallel = tensor(),
-                  .data_parallel = data(),
-                  .expert_parallel = std::get<2>(GetParam()),
-                  .max_tokens = limits.max_num_batched_tokens,
-                  .max_logit_rows = limits.max_num_seqs,
-                  .max_positions = limits.max_model_len,
-                  .blocks = blocks,
-                  .block_size = limits.block_size};
+    const auto experts = model::Checkpoint::open(DEMO_MODEL).config().n_routed_experts;
+    made.membership.tensor_parallel = tensor();
+    made.membership.data_parallel = data();
+    made.membership.spread_experts = transport::ExpertPlacement::spread(experts, tensor() * data()).holders;
+    made.membership.hang_limit = std::chrono::seconds(60);
+    made.model.checkpoint = DEMO_MODEL;
+    made.model.sharding.tensor_parallel = tensor();
+    made.model.sharding.data_parallel = data();
+    made.model.sharding.expert_parallel = std::get<2>(GetParam());
+    made.model.limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len};
+    made.model.cache = {blocks, limits.block_size};
     made.scheduler = {limits, "decode_first", data(), 0, metrics};
     made.blocks = {blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics};
-    made.hang_limit = std::chrono::seconds(60);
     made.status = status;
     made.metrics = metrics;
-    made.edge = edge;
+    made.requests = requests;
     return made;
   }
   static int tensor() { return std::get<0>(GetParam()); }
@@ -174,6 +177,7 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
   std::vector<TickBoard> boards = std::vector<TickBoard>(std::size_t(tensor() * data()));
   LocalConfig config;
   caf::actor_system system{config};
+  JobQueue tokenizing{2, 64};
   RequestSupervisorHandle requests;
   ReplicaSupervisorHandle supervisor;
 };
@@ -200,7 +204,8 @@ TEST_P(ThreadRanksTest, ADeadRankCostsItsGroupAReplayAndNobodyAnythingElse) {
   caf::anon_send(supervisor, Drill{.kind = Drill::Kind::crash_worker, .rank = victim});
   EXPECT_EQ(texts(struck), calm);
 
-  wait_for([&] { return status->view().epoch > before && status->state() == runtime::ReplicaState::serving; });
+  wait_for(
+      [&] { return status->view().epoch > before && status->state() == runtime::ReplicaState::serving; });
   EXPECT_EQ(texts(start_all()), calm);
   const runtime::ReplicaView view = status->view();
   for (int rank = 0; rank < ranks; ++rank) {

@@ -28,10 +28,11 @@ struct ReplicaPages : testing::Test {
 };
 
 TEST_F(ReplicaPages, ShowEveryRank) {
+  using runtime::RankState;
   service.show({.epoch = 3,
-                .state = "serving",
-                .ranks = {{.rank = 0, .node = 0, .pid = 123, .state = "serving", .step = 17, .restarts = 0},
-                          {.rank = 1, .node = 1, .pid = 9, .state = "loading", .step = 0, .restarts = 2}},
+                .state = runtime::ReplicaState::serving,
+                .ranks = {{.rank = 0, .node = 0, .pid = 123, .state = RankState::serving, .step = 17},
+                          {.rank = 1, .node = 1, .pid = 9, .state = RankState::loading, .restarts = 2}},
                 .last_fault = {}});
   const Reply reply = replica_page(service.replica());
   EXPECT_EQ(reply.status, 200);
@@ -42,24 +43,22 @@ TEST_F(ReplicaPages, ShowEveryRank) {
 }
 
 TEST_F(ReplicaPages, ShowTheLastFault) {
-  ReplicaView view{.epoch = 4, .state = "recovering", .ranks = {}, .last_fault = FaultView{}};
-  *view.last_fault = {.rank = {},
-                      .kind = "hung",
-                      .step = 12,
-                      .layer = {},
-                      .collective = {},
-                      .detected_ms = 4.25,
-                      .recovered_ms = {}};
+  using runtime::FaultKind;
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  const auto time = [](double ms) { return std::chrono::duration_cast<Duration>(Milliseconds(ms)); };
+  runtime::ReplicaView view{
+      .epoch = 4, .state = runtime::ReplicaState::recovering, .ranks = {}, .last_fault = {}};
+  Tick last;
+  last.step = 12;
+  view.last_fault = {
+      .rank = {}, .kind = FaultKind::stopped, .last = last, .detected = time(4.25), .recovered = {}};
   EXPECT_EQ(Json::parse(replica_page(view).body)["last_fault"].dump(),
-            R"({"rank":null,"kind":"hung","step":12,"layer":null,"collective":null,)"
+            R"({"rank":null,"kind":"stopped","step":12,"layer":null,"collective":null,)"
             R"("detected_ms":4.25,"recovered_ms":null})");
-  *view.last_fault = {.rank = 1,
-                      .kind = "exited",
-                      .step = 12,
-                      .layer = 5,
-                      .collective = "all_reduce",
-                      .detected_ms = 4.25,
-                      .recovered_ms = 180.5};
+  last.layer = 5;
+  last.collective = Collective::all_reduce;
+  view.last_fault = {
+      .rank = 1, .kind = FaultKind::exited, .last = last, .detected = time(4.25), .recovered = time(180.5)};
   EXPECT_EQ(Json::parse(replica_page(view).body)["last_fault"].dump(),
             R"({"rank":1,"kind":"exited","step":12,"layer":5,"collective":"all_reduce",)"
             R"("detected_ms":4.25,"recovered_ms":180.5})");

@@ -23,6 +23,10 @@ class Recorder final : public GenerationOutlet {
   struct Told {
     std::string content, stop_reason;
     ChoiceEnd finish = ChoiceEnd::none;
+    std::string reasoning{};
+    std::vector<std::string> calls{};  // "id name arguments"
+    std::string logprob_bytes{};       // of the chosen tokens
+    std::vector<float> logprobs{};     // theirs, each followed by those of the alternatives
     bool operator==(const Told&) const = default;
   };
 
@@ -44,6 +48,17 @@ class Recorder final : public GenerationOutlet {
     choice.content += delta.content;
     choice.finish = delta.finish;
     choice.stop_reason = delta.stop_reason;
+    choice.reasoning += delta.reasoning;
+    for (const ToolCallDelta& call : delta.tool_calls) {
+      if (std::size_t(call.index) == choice.calls.size())
+        choice.calls.push_back(call.id + " " + call.name + " ");
+      choice.calls.at(std::size_t(call.index)) += call.arguments;
+    }
+    for (const LogprobEntry& entry : delta.logprobs) {
+      choice.logprob_bytes += entry.chosen.bytes;
+      choice.logprobs.push_back(entry.chosen.logprob);
+      for (const LogprobToken& each : entry.top) choice.logprobs.push_back(each.logprob);
+    }
     ++deltas[delta.choice];
     ++all_deltas;
   }
@@ -105,11 +120,14 @@ class Conversation {
     Submission& submission = found->second;
     const auto position = submission.tokens.size() - std::size_t(submission.prompt_tokens);
     const auto& script = scripts.at(std::size_t(choice));
-    CommittedToken committed{
-        sequence, position, {sequence, script.at(position), 0, {}}, FinishReason::none, 1};
-    submission.tokens.push_back(script[position]);
+    const TokenId next = script.at(position);
+    const float logprob = -float(position);
+    CommittedToken committed{sequence, position, {sequence, next, logprob, {}}, FinishReason::none, 1};
+    for (std::int32_t i = 0; i < request_.logprobs; ++i)
+      committed.output.top.push_back({(next + i) % text_model().tokenizer.vocab_size(), logprob - float(i)});
+    submission.tokens.push_back(next);
     if (position + 1 == script.size()) {
-      committed.finish = FinishReason::length;
+      committed.finish = ends_with;
       outlet.known.erase(found);
     }
     ++tokens;
@@ -132,6 +150,7 @@ class Conversation {
   Recorder outlet;
   std::optional<Generation> generation;
   int tokens = 0, granted = 0;
+  FinishReason ends_with = FinishReason::length;  // all scripts
 
  private:
   GenerationRequest request_;
@@ -209,6 +228,97 @@ TEST(Generation, ACancellationAtAnyMomentTakesAllBackAndTellsNobody) {
     int ends = 0;
     for (const auto& [how, count] : talk.outlet.ended) ends += count;
     EXPECT_EQ(ends, 4) << "seed " << seed;
+  }
+}
+
+// The same text in other tokens: cut anywhere between characters' bytes, each piece tokenized by itself.
+std::vector<TokenId> other_tokens(const std::string& text, std::mt19937& random) {
+  std::vector<TokenId> tokens;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = std::min(text.size() - at, std::size_t(1 + random() % 5));
+    const auto piece = text_model().tokenizer.encode(text.substr(at, size)).value();
+    tokens.insert(tokens.end(), piece.begin(), piece.end());
+    at += size;
+  }
+  return tokens;
+}
+
+TEST(Generation, ATextAndItsStopStringsDoNotDependOnItsTokens) {
+  const std::string text = "to be or not to be, that is the que\nquestion; WHETHER 'tis";
+  const std::vector<std::string> stop{"que\nquest", "questions", "WHETHER"};
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    std::mt19937 random(seed);
+    auto request = asking(1, stop);
+    request.include_stop_str_in_output = seed % 2;
+    request.logprobs = 1;
+    Conversation talk(request, {text});
+    talk.scripts[0] = other_tokens(text, random);
+    talk.generation->meet_scheduler();
+    while (!talk.outlet.closed()) {
+      talk.token(0);
+      if (random() % 2) talk.grant(std::int32_t(random() % 3));
+    }
+    const Recorder::Told& told = talk.outlet.told.at(0);
+    ASSERT_EQ(told.content, "to be or not to be, that is the " + std::string(seed % 2 ? "que\nquest" : ""));
+    ASSERT_EQ(told.stop_reason, "que\nquest");
+    ASSERT_TRUE(text.starts_with(told.logprob_bytes)) << "each token once, with those of the stop string";
+    ASSERT_GE(told.logprob_bytes.size(), text.find("ion;"));
+  }
+}
+
+TEST(Generation, LogprobsComeWithTheirTokens) {
+  auto request = asking(1);
+  request.logprobs = 2;
+  Conversation talk(request, {four_texts[2]});
+  talk.generation->meet_scheduler();
+  while (talk.outlet.known.contains(first_sequence)) talk.token(0);
+  talk.grant(1);
+  const Recorder::Told& told = talk.outlet.told.at(0);
+  EXPECT_EQ(told.logprob_bytes, four_texts[2]);
+  ASSERT_EQ(told.logprobs.size(), 3 * talk.scripts[0].size());
+  for (std::size_t i = 0; i < talk.scripts[0].size(); ++i) {
+    EXPECT_EQ(told.logprobs[3 * i], -float(i));
+    EXPECT_EQ(told.logprobs[3 * i + 1], -float(i));
+    EXPECT_EQ(told.logprobs[3 * i + 2], -float(i) - 1);
+  }
+}
+
+TEST(Generation, WithoutTheWishThereAreNoLogprobs) {
+  EXPECT_TRUE(undisturbed().told.at(2).logprobs.empty());
+}
+
+TEST(Generation, ThoughtsTextAndCallsAreToldApart) {
+  ChatPrompt prompt{.messages = nlohmann::ordered_json::parse(R"([{"role": "user", "content": "Weather?"}])"),
+                    .tools = nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
+      "name": "get_weather", "description": "The weather", "parameters": {"type": "object"}}}])"),
+                    .template_kwargs = {{"thinking", true}}};
+  auto request = asking(1);
+  request.prompts = {prompt};
+  const std::string call =
+      "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{\"city\": \"CITY\"}<｜tool▁call▁end｜>";
+  const auto call_for = [&](const char* city) {
+    return std::string(call).replace(call.find("CITY"), 4, city);
+  };
+  const std::string text = "Lima or Oslo?</think>Let me see.<｜tool▁calls▁begin｜>" + call_for("Lima") +
+                           call_for("Oslo") + "<｜tool▁calls▁end｜>";
+  const Recorder::Told expected{"Let me see.",
+                                "",
+                                ChoiceEnd::tool_calls,
+                                "Lima or Oslo?",
+                                {"call_cmpl-test_0_0 get_weather {\"city\": \"Lima\"}",
+                                 "call_cmpl-test_0_1 get_weather {\"city\": \"Oslo\"}"}};
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(request, {text});
+    talk.ends_with = FinishReason::stop;
+    talk.scripts[0].push_back(text_model().eos_ids.at(0));
+    talk.generation->meet_scheduler();
+    while (!talk.outlet.closed()) {
+      talk.token(0);
+      if (random() % 3 == 0) talk.grant(std::int32_t(random() % 3));
+      if (random() % 20 == 0) talk.fault();
+    }
+    ASSERT_EQ(talk.outlet.told.at(0), expected) << "seed " << seed;
   }
 }
 
