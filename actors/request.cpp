@@ -1,7 +1,5 @@
 #include "actors/request.hpp"
 
-#include <random>
-
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors {
@@ -44,11 +42,6 @@ class Outlet final : public runtime::GenerationOutlet {
   RequestState& state_;
 };
 
-std::uint64_t draw_seed() {
-  std::random_device device;
-  return std::uint64_t(device()) << 32 | device();
-}
-
 void leave(Self self, const char* outcome, const runtime::Usage& usage = {}) {
   log_event(LogLevel::info, "request_ended",
             {{"request_id", self->state.id},
@@ -68,6 +61,7 @@ void leave_early(Self self, const char* outcome, runtime::ChoiceEnd how) {
 template <class Step>
 void advance(Self self, Step step) {
   auto& generation = self->state.generation;
+  CHECK(generation, "a request is spoken to about its sequences once it has some");
   step(*generation);
   if (generation->over()) leave(self, self->state.outcome, generation->usage());
 }
@@ -77,7 +71,7 @@ void tokenize(Self self, runtime::GenerationRequest request) {
   auto& state = self->state;
   const SequenceId first = state.context->next_sequence.fetch_add(state.choices);
   const auto work = std::make_shared<std::packaged_task<RequestState::Prepared()>>(
-      [request = std::move(request), context = state.context, first, seed = draw_seed()]() mutable {
+      [request = std::move(request), context = state.context, first, seed = runtime::draw_seed()]() mutable {
         auto choices = make_choices(request, *context->text, context->rules, first, seed);
         return RequestState::Prepared{std::move(request), std::move(choices)};
       });

@@ -1,6 +1,5 @@
 #include <iostream>
 #include <limits>
-#include <random>
 
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
@@ -126,7 +125,7 @@ std::vector<runtime::NewChoice> make_choice(const runtime::GenerationRequest& re
                                        .max_choices = 1,
                                        .parse_reasoning = false,
                                        .parse_tool_calls = false};
-  auto choices = make_choices(request, text, rules, 0, std::random_device{}());
+  auto choices = make_choices(request, text, rules, 0, runtime::draw_seed());
   if (!choices) throw Error(choices.error().message, options.chat ? "--chat" : "--prompt");
   std::int32_t& most = choices->front().submission.max_output_tokens;
   most = std::int32_t(std::min<std::int64_t>(most, options.max_tokens.value_or(most)));

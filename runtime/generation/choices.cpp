@@ -1,5 +1,7 @@
 #include "runtime/generation/choices.hpp"
 
+#include <random>
+
 namespace troupe::runtime {
 namespace {
 
@@ -121,6 +123,11 @@ Submission submission_of(const GenerationRequest& request, const model::TextMode
 }
 
 }  // namespace
+
+std::uint64_t draw_seed() {
+  std::random_device device;
+  return std::uint64_t(device()) << 32 | device();
+}
 
 Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, const model::TextModel& text,
                                               const GenerationRules& rules, SequenceId first,

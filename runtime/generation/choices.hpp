@@ -21,6 +21,8 @@ struct NewChoice {
   ChoiceOutputOptions output;
 };
 
+std::uint64_t draw_seed();  // of the system's entropy
+
 // The choices of a request, in order of their index; choice i is sequence `first` + i. seed: for a request
 // that brings none. Refuses what the model cannot take, with the numbers. Takes long for long prompts.
 Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, const model::TextModel& text,
