@@ -49,9 +49,9 @@ typename Inspector::result_type inspect(Inspector& f, NewScheduler& x) {
 }
 
 using RequestHandle =
-    caf::typed_actor<caf::reacts_to<TokenReady>, caf::reacts_to<Refused>, caf::reacts_to<Interrupted>,
-                     caf::reacts_to<NewScheduler>, caf::reacts_to<GiveUp>, caf::reacts_to<Credit>,
-                     caf::reacts_to<CancelRequest>>;
+    caf::typed_actor<caf::reacts_to<Tokenized>, caf::reacts_to<TokenReady>, caf::reacts_to<Refused>,
+                     caf::reacts_to<Interrupted>, caf::reacts_to<NewScheduler>, caf::reacts_to<GiveUp>,
+                     caf::reacts_to<Credit>, caf::reacts_to<CancelRequest>>;
 
 // A request was born, and this is where its end must be told, whatever happens to it.
 class TerminalOnce;
@@ -100,6 +100,7 @@ void add_messages(Config& config) {
   TROUPE_MESSAGE(runtime::StepPlan);
   TROUPE_MESSAGE(runtime::StepResult);
   TROUPE_MESSAGE(actors::TokenReady);
+  TROUPE_MESSAGE(actors::Tokenized);
   TROUPE_MESSAGE(actors::Credit);
   TROUPE_MESSAGE(actors::PauseSequence);
   TROUPE_MESSAGE(actors::ResumeSequence);

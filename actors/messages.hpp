@@ -45,6 +45,13 @@ typename Inspector::result_type inspect(Inspector& f, TokenReady& x) {
   return f(x.committed);
 }
 
+// To a request: what it left with the threads that tokenize is done.
+struct Tokenized {};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, Tokenized&) {
+  return f();
+}
+
 // Edge session -> Request: the reader can take so many deltas more.
 struct Credit {
   std::int32_t deltas = 0;

@@ -188,9 +188,9 @@ void Metrics::next_token(std::chrono::duration<double> since_previous) {
   families_->generation_tokens.Increment();
 }
 
-void Metrics::choice_finished(const std::string& reason) {
+void Metrics::choice_finished(runtime::ChoiceEnd how) {
   auto labels = families_->labels;
-  labels["finished_reason"] = reason;
+  labels["finished_reason"] = to_string(how);
   families_->success.Add(labels).Increment();
 }
 

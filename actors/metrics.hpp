@@ -9,6 +9,7 @@
 #include <string>
 
 #include "runtime/base/ticks.hpp"
+#include "runtime/generation/request.hpp"
 #include "runtime/scheduling/blocks.hpp"
 #include "runtime/scheduling/scheduler.hpp"
 
@@ -33,7 +34,7 @@ class Metrics {
   // Each output token is told once, as its choice's first or as a later one.
   void first_token(std::chrono::duration<double> since_arrival);
   void next_token(std::chrono::duration<double> since_previous);
-  void choice_finished(const std::string& reason);  // "stop", "length", "tool_calls", "abort" or "error"
+  void choice_finished(runtime::ChoiceEnd how);
   void request_finished(std::chrono::duration<double> since_arrival);
 
   void epoch(Epoch now);

@@ -12,7 +12,7 @@ namespace {
 
 using runtime::ReplicaState;
 
-class RunningGeneration final : public Generation {
+class RunningGeneration final : public GenerationHandle {
  public:
   explicit RunningGeneration(RequestHandle request) : request_(std::move(request)) {}
   ~RunningGeneration() override { cancel(); }
@@ -24,7 +24,7 @@ class RunningGeneration final : public Generation {
 };
 
 // Of a request that was refused before it was born.
-class NoGeneration final : public Generation {
+class NoGeneration final : public GenerationHandle {
  public:
   void grant(std::int32_t) override {}
   void cancel() override {}
@@ -42,13 +42,15 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
       options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
       config_(make_config(options_)),
-      system_(std::make_unique<caf::actor_system>(*config_)) {
+      system_(std::make_unique<caf::actor_system>(*config_)),
+      tokenizing_(deployment_.tokenizing_threads, std::size_t(deployment_.max_tokenizing)) {
   context_->text = options_.text;
   context_->metrics = metrics_;
-  context_->parse_reasoning = deployment_.reasoning_parser != "none";
-  context_->parse_tool_calls = deployment_.tool_call_parser != "none";
-  context_->max_choices = std::size_t(deployment_.scheduler.max_waiting);
-  context_->max_model_len = options_.info.max_model_len;
+  context_->rules = {.max_model_len = options_.info.max_model_len,
+                     .max_choices = std::size_t(deployment_.scheduler.max_waiting),
+                     .parse_reasoning = deployment_.reasoning_parser != "none",
+                     .parse_tool_calls = deployment_.tool_call_parser != "none"};
+  context_->tokenizing = &tokenizing_;
   requests_ = system_->spawn(request_supervisor, metrics_);
   supervisor_ = system_->spawn(replica_supervisor, supervisor_settings());
   try {
@@ -118,8 +120,8 @@ void Replica::end() {
   if (node_) caf::anon_send(node_, End{});  // the supervisor may not have met it yet
 }
 
-std::unique_ptr<Generation> Replica::generate(GenerationRequest request,
-                                              std::shared_ptr<GenerationSink> sink) {
+std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest request,
+                                                    std::shared_ptr<GenerationSink> sink) {
   if (!ready()) {
     sink->on_failure({RefusalKind::unavailable, "The model is not ready.", "", "not_ready"});
     return std::make_unique<NoGeneration>();

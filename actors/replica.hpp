@@ -35,8 +35,8 @@ class Replica final : public Service {
   Replica(const config::Settings& settings, ReplicaOptions options);
   ~Replica() override;  // ends every stream, waits for all actors
 
-  std::unique_ptr<Generation> generate(GenerationRequest request,
-                                       std::shared_ptr<GenerationSink> sink) override;
+  std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
+                                             std::shared_ptr<GenerationSink> sink) override;
   const ModelInfo& model() const override { return options_.info; }
   bool ready() const override;
   bool healthy() const override;
@@ -63,6 +63,7 @@ class Replica final : public Service {
   std::shared_ptr<RequestContext> context_ = std::make_shared<RequestContext>();
   std::unique_ptr<caf::actor_system_config> config_;
   std::unique_ptr<caf::actor_system> system_;
+  JobQueue tokenizing_;  // behind the system, to whose actors its jobs speak
   RequestSupervisorHandle requests_;
   ReplicaSupervisorHandle supervisor_;
   NodeHandle node_;

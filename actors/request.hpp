@@ -1,27 +1,27 @@
-// A request owns its prompt and every token produced for it, so that it can replay itself: the scheduler
-// forgets sequences, requests do not. Renders and tokenizes when it is born, on the actor system's threads.
+// A request: glue between a runtime::Generation and the actors. It has its prompts rendered and tokenized on
+// threads that are not the actor system's, speaks for the generation to the scheduler of the day and to the
+// reader, and ends with it.
 #pragma once
 
 #include <atomic>
+#include <future>
 #include <mutex>
 
 #include "actors/handles.hpp"
 #include "actors/metrics.hpp"
 #include "actors/service.hpp"
 #include "model/text_model.hpp"
-#include "runtime/base/clock.hpp"
-#include "runtime/generation/choice_output.hpp"
+#include "runtime/base/job_queue.hpp"
+#include "runtime/generation/generation.hpp"
 
 namespace troupe::actors {
 
-// What all requests of a replica share. Thread-safe.
+// What all requests of a replica share; set before the first is born, but for the counter. Thread-safe.
 struct RequestContext {
-  // Set before the first request is born.
   std::shared_ptr<const model::TextModel> text;
   std::shared_ptr<Metrics> metrics;
-  std::int32_t max_model_len = 0;
-  std::size_t max_choices = 1024;  // of a request: more could never wait together
-  bool parse_reasoning = true, parse_tool_calls = true;
+  runtime::GenerationRules rules;
+  JobQueue* tokenizing = nullptr;  // outlives all requests; rendering, too, happens there
   std::atomic<SequenceId> next_sequence{1};
 };
 
@@ -31,12 +31,12 @@ class TerminalOnce {
  public:
   explicit TerminalOnce(std::shared_ptr<GenerationSink> sink) : sink_(std::move(sink)) {}
 
-  void delta(Delta delta) {
+  void delta(runtime::Delta delta) {
     const std::lock_guard lock(mutex_);
     if (!over_) sink_->on_delta(std::move(delta));
   }
   // True for the first of these three.
-  bool end(const Usage& usage) {
+  bool end(const runtime::Usage& usage) {
     return first([&] { sink_->on_end(usage); });
   }
   bool fail(const Refusal& refusal) {
@@ -63,29 +63,33 @@ class TerminalOnce {
 struct RequestState {
   static inline const char* name = "request";
 
-  struct Choice {
-    runtime::Submission submission;  // tokens: the prompt and all output so far
-    runtime::ChoiceOutput output;
-    Delta pending;        // waits for credit
-    bool paused = false;  // at the scheduler
-    bool finished = false;
-    TimePoint last_token;
+  // What comes back from tokenizing.
+  struct Prepared {
+    runtime::GenerationRequest request;
+    Expected<std::vector<runtime::NewChoice>> choices;
   };
 
-  GenerationRequest request;
+  std::string id;
+  std::size_t choices = 0;
   std::shared_ptr<RequestContext> context;
-  SchedulerHandle scheduler;  // that knows the sequences; unset until the edge has told of one
   std::shared_ptr<TerminalOnce> sink;
-  std::vector<Choice> choices;
-  Usage usage;
-  std::int32_t credit = 0;
-  std::size_t unfinished = 0;
-  std::size_t next_choice = 0;  // who gets credit first
   TimePoint arrival;
+  SchedulerHandle scheduler;  // unset until the supervisor has told of one
+
+  // Until it is tokenized. A request that ends before gives its place in the queue up.
+  std::optional<JobQueue::Ticket> place;
+  std::future<Prepared> prepared;
+  std::int64_t early_credit = 0;
+
+  // From then on.
+  std::unique_ptr<runtime::GenerationOutlet> outlet;
+  std::optional<runtime::Generation> generation;
+  const char* outcome = "abort";  // for the log: what the outlet was told of the end, if it was
 };
 
 RequestHandle::behavior_type request(RequestHandle::stateful_pointer<RequestState> self,
-                                     GenerationRequest request, std::shared_ptr<RequestContext> context,
+                                     runtime::GenerationRequest request,
+                                     std::shared_ptr<RequestContext> context,
                                      std::shared_ptr<TerminalOnce> sink);
 
 }  // namespace troupe::actors

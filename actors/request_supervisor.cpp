@@ -12,7 +12,7 @@ RequestSupervisorHandle::behavior_type request_supervisor(
     if (!born) return;
     if (!born.mapped().sink->fail({RefusalKind::internal, "The request failed inside the server.", "", ""}))
       return;
-    metrics->choice_finished("error");
+    metrics->choice_finished(runtime::ChoiceEnd::error);
     log_event(LogLevel::error, "request_died", {{"error", self->system().render(down.reason)}});
   });
   return {

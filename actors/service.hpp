@@ -3,95 +3,31 @@
 
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/ids.hpp"
+#include "runtime/generation/request.hpp"
 #include "runtime/recovery/replica_view.hpp"
-#include "runtime/scheduling/step.hpp"
 
 namespace troupe::actors {
-
-// Rendered through the chat template.
-struct ChatPrompt {
-  nlohmann::ordered_json messages;         // checked array of OpenAI messages
-  nlohmann::ordered_json tools;            // array, or null when there are none (or tool_choice is "none")
-  nlohmann::ordered_json template_kwargs;  // chat_template_kwargs: object, may be empty
-  bool add_generation_prompt = true;
-  bool continue_final_message = false;
-};
-using Prompt = std::variant<ChatPrompt, std::string, std::vector<TokenId>>;
-
-// A checked request. Fields that the client left out are empty where the model's generation_config.json has a
-// say.
-struct GenerationRequest {
-  std::string id;               // "chatcmpl-..." or "cmpl-...": in every chunk and log line
-  std::vector<Prompt> prompts;  // choice = prompt index * n + i
-  std::int32_t n = 1;
-  std::optional<std::int32_t> max_tokens;  // of output, a choice; unset: up to the context length
-  std::optional<float> temperature, top_p, min_p;
-  std::optional<std::int32_t> top_k;
-  std::optional<std::uint64_t> seed;
-  std::int32_t logprobs = -1;  // alternatives a token; -1: none wanted
-  std::vector<std::string> stop;
-  std::vector<TokenId> stop_token_ids;
-  bool include_stop_str_in_output = false;
-  bool ignore_eos = false;
-  bool skip_special_tokens = true;
-  bool echo = false;  // completions: the prompt comes first in the text
-  std::int32_t priority = 0;
-  std::string cache_salt;
-};
-
-struct LogprobToken {
-  TokenId token = 0;
-  std::string bytes;  // of the token; may be part of a character
-  float logprob = 0;
-};
-struct LogprobEntry {
-  LogprobToken chosen;
-  std::vector<LogprobToken> top;
-};
-
-struct ToolCallDelta {
-  std::int32_t index = 0;
-  std::string id, name;   // in a call's first delta only
-  std::string arguments;  // the next characters
-};
-
-// Next part of one choice. All text is whole UTF-8 characters.
-struct Delta {
-  std::int32_t choice = 0;
-  std::string content, reasoning;
-  std::vector<ToolCallDelta> tool_calls;
-  std::vector<LogprobEntry> logprobs;
-  std::string finish_reason;  // "stop", "length" or "tool_calls" in a choice's last delta, else empty
-  std::string stop_reason;    // the stop string that matched, if one did
-};
-
-struct Usage {
-  std::int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
-};
 
 // Where a generation's news go. Called from threads of the replica, one call at a time, never after on_end or
 // on_failure; implementations hand over and return.
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
-  virtual void on_delta(Delta delta) = 0;  // costs one credit
-  virtual void on_end(Usage usage) = 0;    // every choice has had its finish_reason
-  virtual void on_failure(
-      Refusal refusal) = 0;  // before any delta: a refusal of the request; later: a broken stream
+  virtual void on_delta(runtime::Delta delta) = 0;  // costs one credit
+  virtual void on_end(runtime::Usage usage) = 0;    // every choice has had its last delta
+  // Before any delta: a refusal of the request; later: a broken stream.
+  virtual void on_failure(Refusal refusal) = 0;
 };
 
 // A generation in progress. Any thread. Destroying it cancels what still runs.
-class Generation {
+class GenerationHandle {
  public:
-  virtual ~Generation() = default;
+  virtual ~GenerationHandle() = default;
   // The sink can take this many deltas more. A new generation has none. Without credit a sequence is paused.
   virtual void grant(std::int32_t deltas) = 0;
   virtual void cancel() = 0;  // the client left
@@ -129,8 +65,8 @@ struct Drill {
 class Service {
  public:
   virtual ~Service() = default;
-  virtual std::unique_ptr<Generation> generate(GenerationRequest request,
-                                               std::shared_ptr<GenerationSink> sink) = 0;
+  virtual std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
+                                                     std::shared_ptr<GenerationSink> sink) = 0;
   virtual const ModelInfo& model() const = 0;
   virtual bool ready() const = 0;    // inference is accepted
   virtual bool healthy() const = 0;  // false once the replica has given up

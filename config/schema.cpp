@@ -71,6 +71,20 @@ Table scheduling_settings(Settings& s, std::vector<std::string> policies) {
        .argument = "N",
        .help = "Most sequences that wait for their turn; a request beyond them is answered with status 503.",
        .range = {1, most_items}},
+      {.name = "max-tokenizing",
+       .target = &s.max_tokenizing,
+       .argument = "N",
+       .help =
+           "Most requests whose prompts wait to be rendered and tokenized; a request beyond them is answered "
+           "with status 503.",
+       .range = {1, most_items}},
+      {.name = "tokenizing-threads",
+       .target = &s.tokenizing_threads,
+       .argument = "N",
+       .help =
+           "Threads that render and tokenize prompts. With two, a long prompt does not hold up the short ones "
+           "behind it; more take the CPUs from what computes.",
+       .range = {1, 64}},
       {.name = "scheduling-policy",
        .target = &s.scheduling_policy,
        .argument = "NAME",

@@ -27,6 +27,8 @@ struct Settings {
   // Scheduling and the KV cache
   runtime::SchedulerLimits scheduler;  // but for max_model_len, which is known with the model
   std::string scheduling_policy = "decode_first";
+  std::int32_t max_tokenizing = 1024;   // requests that wait to be tokenized; further ones are refused
+  std::int32_t tokenizing_threads = 2;  // so that a long prompt does not hold up the short ones behind it
   double gpu_memory_utilization = 0.5;
   std::optional<ByteSize> kv_cache_memory_bytes;
 

@@ -1,5 +1,5 @@
 #include <iostream>
-#include <random>
+#include <limits>
 
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
@@ -7,7 +7,7 @@
 #include "model/text_model.hpp"
 #include "runtime/execution/engine.hpp"
 #include "runtime/execution/model_executor.hpp"
-#include "runtime/generation/choice_output.hpp"
+#include "runtime/generation/generation.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -93,62 +93,77 @@ config::Table options_table(Options& o) {
   return table;
 }
 
-template <class T>
-T or_throw(Expected<T> value, std::string_view where) {
-  if (!value) throw Error(value.error().message, where);
-  return std::move(*value);
-}
-
-std::vector<TokenId> prompt_tokens(const Options& options, const model::TextModel& text) {
-  if (!options.chat) return or_throw(text.encode_prompt(options.prompt), "--prompt");
-  const auto variables = ordered_json::parse(options.chat_template_kwargs, nullptr, false);
+runtime::Prompt make_prompt(const Options& options) {
+  if (!options.chat) return options.prompt;
+  auto variables = ordered_json::parse(options.chat_template_kwargs, nullptr, false);
   if (variables.is_discarded())
     throw config::UsageError("is not JSON", "--chat-template-kwargs", "give an object");
-  const ordered_json messages = {{{"role", "user"}, {"content", options.prompt}}};
-  return or_throw(text.render_chat(messages, nullptr, variables, true), "--chat");
+  return runtime::ChatPrompt{.messages = {{{"role", "user"}, {"content", options.prompt}}},
+                             .tools = nullptr,
+                             .template_kwargs = std::move(variables)};
 }
 
-runtime::SamplingParams sampling(const Options& options, const model::GenerationDefaults& defaults) {
-  runtime::SamplingParams params;
-  params.temperature = float(options.temperature.value_or(defaults.temperature.value_or(1)));
-  params.top_p = float(options.top_p.value_or(defaults.top_p.value_or(1)));
-  params.min_p = float(options.min_p.value_or(defaults.min_p.value_or(0)));
-  params.top_k = std::int32_t(std::max<std::int64_t>(0, options.top_k.value_or(defaults.top_k.value_or(0))));
-  params.seed = options.seed ? std::uint64_t(*options.seed) : std::random_device{}();
-  return params;
+runtime::GenerationRequest make_request(const Options& options) {
+  const auto narrow = [](const std::optional<double>& value) -> std::optional<float> {
+    return value ? std::optional(float(*value)) : std::nullopt;
+  };
+  runtime::GenerationRequest request;
+  request.prompts = {make_prompt(options)};
+  request.temperature = narrow(options.temperature);
+  request.top_p = narrow(options.top_p);
+  request.min_p = narrow(options.min_p);
+  if (options.top_k) request.top_k = std::int32_t(std::max<std::int64_t>(0, *options.top_k));
+  if (options.seed) request.seed = std::uint64_t(*options.seed);
+  request.stop = options.stop;
+  return request;
 }
 
-// The one sequence to compute, with as many output tokens as were asked for or as fit.
-runtime::Submission make_submission(const Options& options, const model::TextModel& text,
-                                    std::int64_t max_model_len) {
-  runtime::Submission submission;
-  submission.tokens = prompt_tokens(options, text);
-  const auto room = max_model_len - std::int64_t(submission.tokens.size());
-  if (submission.tokens.empty()) throw Error("the prompt is empty", "--prompt");
-  if (room < 1)
-    throw Error("the prompt has " + std::to_string(submission.tokens.size()) +
-                    " tokens and the context length is " + std::to_string(max_model_len),
-                "--prompt", "shorten it");
-  submission.prompt_tokens = std::int32_t(submission.tokens.size());
-  submission.max_output_tokens = std::int32_t(std::min(room, options.max_tokens.value_or(room)));
-  submission.sampling = sampling(options, text.defaults);
-  submission.stop_ids = text.eos_ids;
-  return submission;
+// The one choice: the text as it is, with as many output tokens as were asked for or as fit.
+std::vector<runtime::NewChoice> make_choice(const runtime::GenerationRequest& request, const Options& options,
+                                            const model::TextModel& text, std::int64_t max_model_len) {
+  const runtime::GenerationRules rules{.max_model_len = std::int32_t(max_model_len),
+                                       .max_choices = 1,
+                                       .parse_reasoning = false,
+                                       .parse_tool_calls = false};
+  auto choices = make_choices(request, text, rules, 0, runtime::draw_seed());
+  if (!choices) throw Error(choices.error().message, options.chat ? "--chat" : "--prompt");
+  std::int32_t& most = choices->front().submission.max_output_tokens;
+  most = std::int32_t(std::min<std::int64_t>(most, options.max_tokens.value_or(most)));
+  return std::move(*choices);
 }
 
-// Steps until the sequence has ended or a stop string has come.
-void stream(runtime::Engine& engine, SequenceId sequence, runtime::ChoiceOutput& output) {
-  while (!engine.idle()) {
-    for (const runtime::CommittedToken& each : engine.step()) {
-      if (each.finish == runtime::FinishReason::error)
-        throw Error("the model's output is not a number", "the prompt", "check the checkpoint");
-      const bool ended = each.finish == runtime::FinishReason::stop;
-      if (!ended && output.push(each.output.token)) engine.cancel(sequence);
-    }
-    std::cout << output.take().content << std::flush;
+// Between the engine and the terminal.
+class Terminal final : public runtime::GenerationOutlet {
+ public:
+  explicit Terminal(runtime::Engine& engine) : engine_(engine) {}
+
+  void submit(const runtime::Submission& submission) override {
+    if (auto accepted = engine_.submit(submission); !accepted)
+      throw Error(accepted.error().message, "--prompt");
   }
-  output.finish();
-  std::cout << output.take().content << std::endl;
+  void pause(SequenceId sequence) override { engine_.pause(sequence); }
+  void resume(SequenceId sequence) override { engine_.resume(sequence); }
+  void cancel(SequenceId sequence) override { engine_.cancel(sequence); }
+
+  void delta(runtime::Delta delta) override { std::cout << delta.content << std::flush; }
+  void end(const runtime::Usage&) override { std::cout << std::endl; }
+  void failure(const Refusal& why) override {
+    throw Error(why.message, "the prompt", "check the checkpoint");
+  }
+
+  void first_token(Duration) override {}
+  void next_token(Duration) override {}
+  void choice_ended(runtime::ChoiceEnd) override {}
+
+ private:
+  runtime::Engine& engine_;
+};
+
+void stream(runtime::Engine& engine, runtime::Generation& generation) {
+  generation.grant(std::numeric_limits<std::int64_t>::max());  // a terminal is never too slow
+  generation.meet_scheduler();
+  while (!generation.over())
+    for (const runtime::CommittedToken& each : engine.step()) generation.take(each, now());
   if (!std::cout) throw Error("cannot be written", "standard output");
 }
 
@@ -172,10 +187,11 @@ int generate(const Arguments& arguments) {
   const auto folder = checkpoint_or_demo(settings.model);
   const auto checkpoint = model::Checkpoint::open(folder);
   const auto text = model::TextModel::load(folder);
-  runtime::Submission submission =
-      make_submission(options, text, context_length(settings, checkpoint.config()));
+  auto request = make_request(options);
+  auto choices = make_choice(request, options, text, context_length(settings, checkpoint.config()));
 
   runtime::SchedulerLimits limits = settings.scheduler;
+  const runtime::Submission& submission = choices.front().submission;
   limits.max_model_len = submission.prompt_tokens + submission.max_output_tokens;
   const std::int32_t blocks = (limits.max_model_len + limits.block_size - 1) / limits.block_size;
   SingleRank rank(checkpoint, settings,
@@ -185,11 +201,9 @@ int generate(const Arguments& arguments) {
   runtime::ModelExecutor executor(*rank.ops, *rank.decoder, rank.communicators(), 0,
                                   rank.decoder->make_cache(blocks, limits.block_size));
   runtime::Engine engine(limits, runtime::make_policy("fcfs"), blocks, executor);
-  runtime::ChoiceOutput output(text.tokenizer, {.stop = options.stop, .format = {}});
-  const SequenceId sequence = submission.sequence;
-  if (auto accepted = engine.submit(std::move(submission)); !accepted)
-    throw Error(accepted.error().message, "--prompt");
-  stream(engine, sequence, output);
+  Terminal terminal(engine);
+  runtime::Generation generation(std::move(request), std::move(choices), text, terminal, now());
+  stream(engine, generation);
   return 0;
 }
 

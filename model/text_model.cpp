@@ -136,14 +136,6 @@ Expected<RenderedPrompt> TextModel::render(const ordered_json& messages, const o
   return chosen->render(template_variables, untrusted);
 }
 
-Expected<std::vector<TokenId>> TextModel::render_chat(const ordered_json& messages, const ordered_json& tools,
-                                                      const ordered_json& variables,
-                                                      bool add_generation_prompt) const {
-  const auto prompt = render(messages, tools, variables, add_generation_prompt);
-  if (!prompt) return tl::unexpected(prompt.error());
-  return tokenizer.encode(prompt->text, prompt->plain);
-}
-
 Expected<std::vector<TokenId>> TextModel::encode_prompt(std::string_view text) const {
   auto ids = tokenizer.encode(text);
   if (ids && leading_token && (ids->empty() || ids->front() != *leading_token))

@@ -32,10 +32,6 @@ struct TextModel {
   // refuses, and variables that would stand in for what is not the caller's to set.
   Expected<RenderedPrompt> render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                   const nlohmann::ordered_json& variables, bool add_generation_prompt) const;
-  Expected<std::vector<TokenId>> render_chat(const nlohmann::ordered_json& messages,
-                                             const nlohmann::ordered_json& tools,
-                                             const nlohmann::ordered_json& variables,
-                                             bool add_generation_prompt) const;
 
   // A prompt of the completions API, as vLLM reads it: added tokens in it are control tokens, and the
   // beginning-of-sequence token comes first if the checkpoint says so and the text does not begin with it.

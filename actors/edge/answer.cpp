@@ -6,7 +6,7 @@
 
 namespace troupe::actors::edge {
 
-Json usage_object(const Usage& usage) {
+Json usage_object(const runtime::Usage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.completion_tokens},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
@@ -19,6 +19,10 @@ Json answer_object(const AnswerIdentity& identity, const char* object, Json choi
           {"created", identity.created},
           {"model", identity.model},
           {"choices", std::move(choices)}};
+}
+
+Json text_or_null(std::string_view text) {
+  return text.empty() ? Json() : Json(text);
 }
 
 std::string token_text(const std::string& bytes) {

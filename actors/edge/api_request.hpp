@@ -10,7 +10,7 @@
 namespace troupe::actors::edge {
 
 struct ApiRequest {
-  GenerationRequest generation;  // without its id
+  runtime::GenerationRequest generation;  // without its id
   bool stream = false;
   bool include_usage = false;     // in a stream: a last chunk says the usage
   bool include_reasoning = true;  // chat: false drops the thoughts from the answer

@@ -3,7 +3,7 @@
 namespace troupe::actors::edge {
 namespace {
 
-Json logprob_object(const LogprobToken& token) {
+Json logprob_object(const runtime::LogprobToken& token) {
   Json bytes = Json::array();
   for (const unsigned char byte : token.bytes) bytes.push_back(byte);
   return {{"token", token_text(token.bytes)},
@@ -11,11 +11,12 @@ Json logprob_object(const LogprobToken& token) {
           {"bytes", std::move(bytes)}};
 }
 
-void append_logprobs(const std::vector<LogprobEntry>& entries, Json& content) {
-  for (const LogprobEntry& entry : entries) {
+void append_logprobs(const std::vector<runtime::LogprobEntry>& entries, Json& content) {
+  for (const runtime::LogprobEntry& entry : entries) {
     Json object = logprob_object(entry.chosen);
     object["top_logprobs"] = Json::array();
-    for (const LogprobToken& each : entry.top) object["top_logprobs"].push_back(logprob_object(each));
+    for (const runtime::LogprobToken& each : entry.top)
+      object["top_logprobs"].push_back(logprob_object(each));
     content.push_back(std::move(object));
   }
 }
@@ -26,11 +27,7 @@ Json logprobs_object(Json content) {
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json() : Json(text);
-}
-
-Json tool_call_chunk(const ToolCallDelta& call) {
+Json tool_call_chunk(const runtime::ToolCallDelta& call) {
   Json chunk = {{"index", call.index}};
   Json function = Json::object();
   if (!call.id.empty()) {
@@ -48,7 +45,7 @@ class ChatAnswer final : public Answer {
   ChatAnswer(AnswerIdentity identity, std::size_t choices, bool include_reasoning)
       : identity_(std::move(identity)), include_reasoning_(include_reasoning), choices_(choices) {}
 
-  std::optional<Json> chunk(const Delta& delta) override {
+  std::optional<Json> chunk(const runtime::Delta& delta) override {
     Choice& choice = choices_.at(delta.choice);
     Json message = Json::object();
     if (!choice.begun) message = {{"role", "assistant"}, {"content", ""}};
@@ -57,50 +54,51 @@ class ChatAnswer final : public Answer {
       message["reasoning_content"] = delta.reasoning;
       message["reasoning"] = delta.reasoning;
     }
-    for (const ToolCallDelta& call : delta.tool_calls) message["tool_calls"].push_back(tool_call_chunk(call));
-    if (message.empty() && delta.logprobs.empty() && delta.finish_reason.empty()) return std::nullopt;
+    for (const runtime::ToolCallDelta& call : delta.tool_calls)
+      message["tool_calls"].push_back(tool_call_chunk(call));
+    if (message.empty() && delta.logprobs.empty() && !delta.ends()) return std::nullopt;
     choice.begun = true;
     Json logprobs;
     append_logprobs(delta.logprobs, logprobs);
     Json object = {{"index", delta.choice},
                    {"delta", std::move(message)},
                    {"logprobs", logprobs_object(std::move(logprobs))},
-                   {"finish_reason", text_or_null(delta.finish_reason)}};
-    if (!delta.finish_reason.empty()) object["stop_reason"] = text_or_null(delta.stop_reason);
+                   {"finish_reason", text_or_null(to_string(delta.finish))}};
+    if (delta.ends()) object["stop_reason"] = text_or_null(delta.stop_reason);
     return answer_object(identity_, "chat.completion.chunk", Json::array({std::move(object)}));
   }
 
-  Json usage_chunk(const Usage& usage) const override {
+  Json usage_chunk(const runtime::Usage& usage) const override {
     Json chunk = answer_object(identity_, "chat.completion.chunk", Json::array());
     chunk["usage"] = usage_object(usage);
     return chunk;
   }
 
-  void collect(Delta delta) override {
+  void collect(runtime::Delta delta) override {
     Choice& choice = choices_.at(delta.choice);
     choice.content += delta.content;
     if (include_reasoning_) choice.reasoning += delta.reasoning;
-    for (ToolCallDelta& call : delta.tool_calls) {
+    for (runtime::ToolCallDelta& call : delta.tool_calls) {
       CHECK(call.index >= 0 && std::size_t(call.index) <= choice.tool_calls.size());
       if (std::size_t(call.index) == choice.tool_calls.size()) choice.tool_calls.emplace_back();
-      ToolCallDelta& so_far = choice.tool_calls[call.index];
+      runtime::ToolCallDelta& so_far = choice.tool_calls[call.index];
       so_far.id += call.id;
       so_far.name += call.name;
       so_far.arguments += call.arguments;
     }
     append_logprobs(delta.logprobs, choice.logprobs);
-    if (delta.finish_reason.empty()) return;
-    choice.finish_reason = delta.finish_reason;
+    if (!delta.ends()) return;
+    choice.finish = delta.finish;
     choice.stop_reason = delta.stop_reason;
   }
 
-  Json whole(const Usage& usage) override {
+  Json whole(const runtime::Usage& usage) override {
     Json choices = Json::array();
     for (std::size_t i = 0; i < choices_.size(); ++i)
       choices.push_back({{"index", i},
                          {"message", message_object(choices_[i])},
                          {"logprobs", logprobs_object(std::move(choices_[i].logprobs))},
-                         {"finish_reason", choices_[i].finish_reason},
+                         {"finish_reason", text_or_null(to_string(choices_[i].finish))},
                          {"stop_reason", text_or_null(choices_[i].stop_reason)}});
     Json object = answer_object(identity_, "chat.completion", std::move(choices));
     object["usage"] = usage_object(usage);
@@ -111,9 +109,10 @@ class ChatAnswer final : public Answer {
   struct Choice {
     bool begun = false;  // its role has been sent
     std::string content, reasoning;
-    std::vector<ToolCallDelta> tool_calls;  // by index, each whole so far
+    std::vector<runtime::ToolCallDelta> tool_calls;  // by index, each whole so far
     Json logprobs;
-    std::string finish_reason, stop_reason;
+    runtime::ChoiceEnd finish = runtime::ChoiceEnd::none;
+    std::string stop_reason;
   };
 
   static Json message_object(const Choice& choice) {
@@ -123,7 +122,7 @@ class ChatAnswer final : public Answer {
                     {"refusal", nullptr},
                     {"reasoning_content", text_or_null(choice.reasoning)},
                     {"reasoning", text_or_null(choice.reasoning)}};
-    for (const ToolCallDelta& call : choice.tool_calls)
+    for (const runtime::ToolCallDelta& call : choice.tool_calls)
       message["tool_calls"].push_back({{"id", call.id},
                                        {"type", "function"},
                                        {"function", {{"name", call.name}, {"arguments", call.arguments}}}});

@@ -5,7 +5,7 @@
 namespace troupe::actors::edge {
 namespace {
 
-void read_tools(RequestFields& fields, const config::RequestLimits& limits, ChatPrompt& prompt) {
+void read_tools(RequestFields& fields, const config::RequestLimits& limits, runtime::ChatPrompt& prompt) {
   const Json* tools = fields.array("tools", limits.tools);
   if (tools)
     if (const auto ok = check_tools(*tools, limits); !ok) return fields.keep(ok.error());
@@ -30,7 +30,7 @@ void read_tools(RequestFields& fields, const config::RequestLimits& limits, Chat
   fields.invalid("tool_choice", "Expected 'auto' or 'none'.");
 }
 
-void read_template_fields(RequestFields& fields, ChatPrompt& prompt) {
+void read_template_fields(RequestFields& fields, runtime::ChatPrompt& prompt) {
   prompt.template_kwargs = Json::object();
   if (const Json* kwargs = fields.object("chat_template_kwargs")) {
     for (const char* taken : {"messages", "tools", "add_generation_prompt", "continue_final_message"})
@@ -48,7 +48,8 @@ void read_template_fields(RequestFields& fields, ChatPrompt& prompt) {
     fields.invalid("continue_final_message", "The last message must be the assistant's.");
 }
 
-void read_logprobs(RequestFields& fields, const config::RequestLimits& limits, GenerationRequest& out) {
+void read_logprobs(RequestFields& fields, const config::RequestLimits& limits,
+                   runtime::GenerationRequest& out) {
   const bool wanted = fields.boolean("logprobs", false);
   const auto top = fields.integer("top_logprobs", 0, limits.logprobs);
   if (top.value_or(0) > 0 && !wanted)
@@ -71,7 +72,7 @@ void refuse_unsupported_in_chat(RequestFields& fields) {
 Expected<ApiRequest> parse_chat_request(const Json& body, const ModelInfo& model,
                                         const config::RequestLimits& limits) {
   ApiRequest request;
-  ChatPrompt prompt;
+  runtime::ChatPrompt prompt;
   RequestFields fields(body);
   read_generation_fields(fields, model, limits, request);
   refuse_unsupported_in_chat(fields);

@@ -15,36 +15,36 @@ class CompletionAnswer final : public Answer {
   CompletionAnswer(AnswerIdentity identity, std::size_t choices)
       : identity_(std::move(identity)), choices_(choices) {}
 
-  std::optional<Json> chunk(const Delta& delta) override {
-    if (delta.content.empty() && delta.logprobs.empty() && delta.finish_reason.empty()) return std::nullopt;
+  std::optional<Json> chunk(const runtime::Delta& delta) override {
+    if (delta.content.empty() && delta.logprobs.empty() && !delta.ends()) return std::nullopt;
     Json logprobs;
     append_logprobs(delta, logprobs);
     return answer_object(identity_, "text_completion",
                          Json::array({choice_object(delta.choice, delta.content, std::move(logprobs),
-                                                    delta.finish_reason, delta.stop_reason)}));
+                                                    delta.finish, delta.stop_reason)}));
   }
 
-  Json usage_chunk(const Usage& usage) const override {
+  Json usage_chunk(const runtime::Usage& usage) const override {
     Json chunk = answer_object(identity_, "text_completion", Json::array());
     chunk["usage"] = usage_object(usage);
     return chunk;
   }
 
-  void collect(Delta delta) override {
+  void collect(runtime::Delta delta) override {
     Choice& choice = choices_.at(delta.choice);
     choice.text += delta.content;
     append_logprobs(delta, choice.logprobs);
-    if (delta.finish_reason.empty()) return;
-    choice.finish_reason = delta.finish_reason;
+    if (!delta.ends()) return;
+    choice.finish = delta.finish;
     choice.stop_reason = delta.stop_reason;
   }
 
-  Json whole(const Usage& usage) override {
+  Json whole(const runtime::Usage& usage) override {
     Json choices = Json::array();
     for (std::size_t i = 0; i < choices_.size(); ++i) {
       Choice& each = choices_[i];
-      choices.push_back(choice_object(std::int32_t(i), each.text, std::move(each.logprobs),
-                                      each.finish_reason, each.stop_reason));
+      choices.push_back(
+          choice_object(std::int32_t(i), each.text, std::move(each.logprobs), each.finish, each.stop_reason));
     }
     Json object = answer_object(identity_, "text_completion", std::move(choices));
     object["usage"] = usage_object(usage);
@@ -56,20 +56,20 @@ class CompletionAnswer final : public Answer {
     std::string text;
     Json logprobs;
     std::int64_t characters = 0;  // that have begun in the tokens before
-    std::string finish_reason, stop_reason;
+    runtime::ChoiceEnd finish = runtime::ChoiceEnd::none;
+    std::string stop_reason;
   };
 
   static Json choice_object(std::int32_t index, const std::string& text, Json logprobs,
-                            const std::string& finish_reason, const std::string& stop_reason) {
-    const auto or_null = [](const std::string& value) { return value.empty() ? Json() : Json(value); };
+                            runtime::ChoiceEnd finish, const std::string& stop_reason) {
     return {{"index", index},
             {"text", text},
             {"logprobs", std::move(logprobs)},
-            {"finish_reason", or_null(finish_reason)},
-            {"stop_reason", or_null(stop_reason)}};
+            {"finish_reason", text_or_null(to_string(finish))},
+            {"stop_reason", text_or_null(stop_reason)}};
   }
 
-  void append_logprobs(const Delta& delta, Json& logprobs) {
+  void append_logprobs(const runtime::Delta& delta, Json& logprobs) {
     if (delta.logprobs.empty()) return;
     if (logprobs.is_null())
       logprobs = {{"tokens", Json::array()},
@@ -77,9 +77,10 @@ class CompletionAnswer final : public Answer {
                   {"top_logprobs", Json::array()},
                   {"text_offset", Json::array()}};
     std::int64_t& characters = choices_.at(delta.choice).characters;
-    for (const LogprobEntry& entry : delta.logprobs) {
+    for (const runtime::LogprobEntry& entry : delta.logprobs) {
       Json top = Json::object();
-      for (const LogprobToken& each : entry.top) top[token_text(each.bytes)] = finite_logprob(each.logprob);
+      for (const runtime::LogprobToken& each : entry.top)
+        top[token_text(each.bytes)] = finite_logprob(each.logprob);
       top[token_text(entry.chosen.bytes)] = finite_logprob(entry.chosen.logprob);
       logprobs["tokens"].push_back(token_text(entry.chosen.bytes));
       logprobs["token_logprobs"].push_back(finite_logprob(entry.chosen.logprob));

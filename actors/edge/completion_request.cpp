@@ -7,7 +7,8 @@ namespace {
 constexpr std::int32_t default_max_tokens = 16;  // OpenAI's, of this endpoint alone
 
 // A text, token ids, or an array of either.
-void read_prompts(RequestFields& fields, const config::RequestLimits& limits, std::vector<Prompt>& prompts) {
+void read_prompts(RequestFields& fields, const config::RequestLimits& limits,
+                  std::vector<runtime::Prompt>& prompts) {
   const auto add_ids = [&](const Json& ids) {
     prompts.emplace_back(read_token_ids(fields, "prompt", ids));
     if (ids.empty()) fields.invalid("prompt", "A prompt needs at least one token.", "empty_array");
@@ -38,7 +39,7 @@ Expected<ApiRequest> parse_completion_request(const Json& body, const ModelInfo&
   ApiRequest request;
   RequestFields fields(body);
   read_generation_fields(fields, model, limits, request);
-  GenerationRequest& out = request.generation;
+  runtime::GenerationRequest& out = request.generation;
   if (!out.max_tokens) out.max_tokens = default_max_tokens;
   read_prompts(fields, limits, out.prompts);
   check_choices(fields, limits, request);

@@ -85,7 +85,7 @@ net::awaitable<void> Delivery::send_part(DeltaFeed::News news) {
     co_return;
   }
   std::string events;
-  for (const Delta& each : news.deltas) stream_->delta(each, events);
+  for (const runtime::Delta& each : news.deltas) stream_->delta(each, events);
   if (news.end) stream_->end(*news.end, events);
   if (news.failure) stream_->failure(*news.failure, events);
   std::string bytes = begun ? std::string() : event_stream_head(exchange_);
@@ -101,7 +101,7 @@ net::awaitable<void> Delivery::send_part(DeltaFeed::News news) {
 
 net::awaitable<void> Delivery::send_whole(DeltaFeed::News news) {
   const std::size_t count = news.deltas.size();
-  for (Delta& each : news.deltas) answer_->collect(std::move(each));
+  for (runtime::Delta& each : news.deltas) answer_->collect(std::move(each));
   if (news.failure) {
     const Reply reply = refusal_reply(*news.failure);
     co_await send_reply(reply, "failed");

@@ -51,7 +51,7 @@ class Delivery {
 
   std::unique_ptr<Answer> answer_;
   std::unique_ptr<EventStream> stream_;  // null: the answer is sent whole
-  std::unique_ptr<Generation> generation_;
+  std::unique_ptr<GenerationHandle> generation_;
   Outcome outcome_;
 };
 

@@ -28,7 +28,7 @@ void DeltaFeed::cut_off(Refusal why) {
   announce();
 }
 
-void DeltaFeed::on_delta(Delta delta) {
+void DeltaFeed::on_delta(runtime::Delta delta) {
   const std::lock_guard lock(mutex_);
   CHECK(!over_, "no delta after the end");
   if (!wake_ || cut_off_) return;
@@ -38,7 +38,7 @@ void DeltaFeed::on_delta(Delta delta) {
   announce();
 }
 
-void DeltaFeed::on_end(Usage usage) {
+void DeltaFeed::on_end(runtime::Usage usage) {
   const std::lock_guard lock(mutex_);
   CHECK(!std::exchange(over_, true), "one end");
   if (!wake_ || cut_off_) return;

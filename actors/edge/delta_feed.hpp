@@ -15,8 +15,8 @@ namespace troupe::actors::edge {
 class DeltaFeed final : public GenerationSink {
  public:
   struct News {
-    std::vector<Delta> deltas;
-    std::optional<Usage> end;
+    std::vector<runtime::Delta> deltas;
+    std::optional<runtime::Usage> end;
     std::optional<Refusal> failure;
     bool empty() const { return deltas.empty() && !end && !failure; }
   };
@@ -26,14 +26,14 @@ class DeltaFeed final : public GenerationSink {
   explicit DeltaFeed(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   // The session's side.
-  void expect(std::int32_t deltas);  // before Generation::grant of as many
+  void expect(std::int32_t deltas);  // before GenerationHandle::grant of as many
   News take();                       // empty: wait for wake
   void close();                      // after it nothing is kept and wake is never called
   void cut_off(Refusal why);         // fails now, if it has not ended; nothing that comes later is kept
 
   // The replica's side.
-  void on_delta(Delta delta) override;
-  void on_end(Usage usage) override;
+  void on_delta(runtime::Delta delta) override;
+  void on_end(runtime::Usage usage) override;
   void on_failure(Refusal refusal) override;
 
  private:

@@ -19,8 +19,8 @@ class EventStream {
   EventStream(Answer& answer, std::size_t choices, bool include_usage);
 
   // Each appends whole events to out.
-  void delta(const Delta& delta, std::string& out);  // after a choice's finish_reason it gets no more
-  void end(const Usage& usage, std::string& out);    // every choice has had its finish_reason
+  void delta(const runtime::Delta& delta, std::string& out);  // after a choice's last it gets no more
+  void end(const runtime::Usage& usage, std::string& out);    // every choice has had its last delta
   void failure(const Refusal& refusal, std::string& out);
 
  private:

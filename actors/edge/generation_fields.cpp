@@ -62,7 +62,7 @@ void read_response_format(RequestFields& fields) {
   if (type != "text") fields.unsupported("response_format", "only the type 'text' is.");
 }
 
-void read_stop(RequestFields& fields, const config::RequestLimits& limits, GenerationRequest& out) {
+void read_stop(RequestFields& fields, const config::RequestLimits& limits, runtime::GenerationRequest& out) {
   const Json* stop = fields.find("stop");
   if (!stop) return;
   if (!stop->is_string() && !stop->is_array())
@@ -93,7 +93,7 @@ void read_stream(RequestFields& fields, ApiRequest& request) {
   if (inside.refusal()) fields.keep(*inside.refusal());
 }
 
-void read_sampling(RequestFields& fields, GenerationRequest& out) {
+void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
   out.temperature = fields.number("temperature", 0, 2);
   out.top_p = fields.number("top_p", 0, 1);
   if (out.top_p && *out.top_p <= 0)
@@ -107,7 +107,7 @@ void read_sampling(RequestFields& fields, GenerationRequest& out) {
   out.seed = seed->get<std::uint64_t>();  // a negative one wraps around, so that each seed is its own
 }
 
-void read_length(RequestFields& fields, GenerationRequest& out) {
+void read_length(RequestFields& fields, runtime::GenerationRequest& out) {
   const auto old_name = fields.integer("max_tokens", 1, int32_max);
   const auto new_name = fields.integer("max_completion_tokens", 1, int32_max);
   if (const auto limit = new_name ? new_name : old_name) out.max_tokens = std::int32_t(*limit);
@@ -121,7 +121,7 @@ void read_length(RequestFields& fields, GenerationRequest& out) {
 
 void read_generation_fields(RequestFields& fields, const ModelInfo& model,
                             const config::RequestLimits& limits, ApiRequest& request) {
-  GenerationRequest& out = request.generation;
+  runtime::GenerationRequest& out = request.generation;
   read_model(fields, model, limits);
   read_stream(fields, request);
   refuse_unsupported(fields);

@@ -14,6 +14,7 @@
 #include "actors/scheduler_actor.hpp"
 #include "actors/system_config.hpp"
 #include "model/checkpoint.hpp"
+#include "tests/actors/gate.hpp"
 #include "tests/actors/reader.hpp"
 
 namespace troupe::actors {
@@ -32,7 +33,8 @@ class ActorTest : public ::testing::Test {
   void SetUp() override {
     context->text = text_model();
     context->metrics = metrics;
-    context->max_model_len = limits_.max_model_len;
+    context->rules.max_model_len = limits_.max_model_len;
+    context->tokenizing = &tokenizing;
     requests = system.spawn(request_supervisor, metrics);
     supervisor = system.spawn(replica_supervisor, settings());
     node = system.spawn(local_node, supervisor, spawn_worker({.ticks = &ticks, .progress = &progress}));
@@ -89,7 +91,7 @@ class ActorTest : public ::testing::Test {
     RequestHandle actor;
     std::shared_ptr<Reader> reader = std::make_shared<Reader>();
   };
-  Running start(GenerationRequest request, std::int32_t credit = 1'000'000) {
+  Running start(runtime::GenerationRequest request, std::int32_t credit = 1'000'000) {
     Running running;
     auto once = std::make_shared<TerminalOnce>(running.reader);
     running.actor = system.spawn(actors::request, std::move(request), context, once);
@@ -98,14 +100,22 @@ class ActorTest : public ::testing::Test {
     return running;
   }
 
-  void run() { scheduler.run(); }
+  // Until nothing is left to do but to wait. Prompts are tokenized while no actor has anything to do.
+  void run() {
+    do {
+      scheduler.run();
+      gate.let_through();
+    } while (scheduler.has_job());
+  }
   // Lets time pass until the replica serves again.
   void recover() {
     run();
     while (state() == ReplicaState::recovering && scheduler.trigger_timeout()) run();
   }
   void run_some(int messages) {
-    while (messages-- > 0 && scheduler.try_run_once()) {
+    while (messages-- > 0) {
+      if (!scheduler.has_job()) gate.let_through();
+      if (!scheduler.try_run_once()) return;
     }
   }
   // Value of a metric line that begins so; 0 if there is none.
@@ -136,6 +146,8 @@ class ActorTest : public ::testing::Test {
   caf::actor_system system{config};
   caf::scheduler::test_coordinator& scheduler =
       dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
+  JobQueue tokenizing{1, 200};
+  Gate gate{tokenizing};
   caf::scoped_actor self{system, true};
   RequestSupervisorHandle requests;
   ReplicaSupervisorHandle supervisor;

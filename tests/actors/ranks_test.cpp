@@ -57,10 +57,10 @@ NodeHandle::behavior_type threads_node(ThreadsNode self, ReplicaSupervisorHandle
 
 class WaitingReader final : public GenerationSink {
  public:
-  void on_delta(Delta delta) override {
+  void on_delta(runtime::Delta delta) override {
     note([&] { reader.on_delta(std::move(delta)), ++deltas_; });
   }
-  void on_end(Usage usage) override {
+  void on_end(runtime::Usage usage) override {
     note([&] { reader.on_end(usage); });
   }
   void on_failure(Refusal refusal) override {
@@ -98,7 +98,8 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
   void SetUp() override {
     context->text = std::make_shared<const model::TextModel>(model::TextModel::load(DEMO_MODEL));
     context->metrics = metrics;
-    context->max_model_len = limits.max_model_len;
+    context->rules.max_model_len = limits.max_model_len;
+    context->tokenizing = &tokenizing;
     requests = system.spawn(request_supervisor, metrics);
     supervisor = system.spawn(replica_supervisor, settings());
     system.spawn(threads_node, supervisor, &boards);
@@ -107,6 +108,7 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
   void TearDown() override {
     caf::anon_send(requests, End{});
     caf::anon_send(supervisor, End{});
+    system.await_all_actors_done();
   }
 
   ReplicaSettings settings() {
@@ -175,6 +177,7 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
   std::vector<TickBoard> boards = std::vector<TickBoard>(std::size_t(tensor() * data()));
   LocalConfig config;
   caf::actor_system system{config};
+  JobQueue tokenizing{2, 64};
   RequestSupervisorHandle requests;
   ReplicaSupervisorHandle supervisor;
 };

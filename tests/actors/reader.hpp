@@ -14,18 +14,18 @@ class Reader final : public GenerationSink {
  public:
   struct Choice {
     std::string content, reasoning, finish_reason, stop_reason;
-    std::vector<ToolCallDelta> calls;  // arguments joined
-    std::vector<LogprobEntry> logprobs;
+    std::vector<runtime::ToolCallDelta> calls;  // arguments joined
+    std::vector<runtime::LogprobEntry> logprobs;
     int deltas = 0;
   };
-  void on_delta(Delta delta) override {
+  void on_delta(runtime::Delta delta) override {
     EXPECT_EQ(endings, 0) << "a delta after the end";
     auto& choice = choices[delta.choice];
     EXPECT_EQ(choice.finish_reason, "") << "a delta after the choice's last";
     ++choice.deltas;
     choice.content += delta.content;
     choice.reasoning += delta.reasoning;
-    choice.finish_reason = delta.finish_reason;
+    choice.finish_reason = to_string(delta.finish);
     choice.stop_reason = delta.stop_reason;
     for (auto& call : delta.tool_calls)
       if (call.name.empty())
@@ -34,7 +34,7 @@ class Reader final : public GenerationSink {
         choice.calls.push_back(std::move(call));
     for (auto& entry : delta.logprobs) choice.logprobs.push_back(std::move(entry));
   }
-  void on_end(Usage total) override {
+  void on_end(runtime::Usage total) override {
     ++endings;
     usage = total;
   }
@@ -44,15 +44,15 @@ class Reader final : public GenerationSink {
   }
 
   std::map<int, Choice> choices;
-  Usage usage;
+  runtime::Usage usage;
   std::optional<Refusal> failure;
   int endings = 0;
 };
 
-inline GenerationRequest chat(const std::string& text, float temperature = 0) {
-  GenerationRequest request;
+inline runtime::GenerationRequest chat(const std::string& text, float temperature = 0) {
+  runtime::GenerationRequest request;
   request.id = "chatcmpl-test";
-  ChatPrompt prompt;
+  runtime::ChatPrompt prompt;
   prompt.messages = {{{"role", "user"}, {"content", text}}};
   prompt.template_kwargs = nlohmann::ordered_json::object();
   request.prompts = {prompt};

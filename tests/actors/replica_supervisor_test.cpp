@@ -9,19 +9,24 @@ using Kind = Drill::Kind;
 
 // A request to which only the scheduler matters.
 RequestHandle::behavior_type scheduler_listener(RequestHandle::pointer, SchedulerHandle* told) {
-  return {[](const TokenReady&) {},   [](const Refused&) {},
-          [](const Interrupted&) {},  [told](const NewScheduler& news) { *told = news.scheduler; },
-          [](const GiveUp&) {},       [](const Credit&) {},
+  return {[](const Tokenized&) {},
+          [](const TokenReady&) {},
+          [](const Refused&) {},
+          [](const Interrupted&) {},
+          [told](const NewScheduler& news) { *told = news.scheduler; },
+          [](const GiveUp&) {},
+          [](const Credit&) {},
           [](const CancelRequest&) {}};
 }
 
 class SupervisorTest : public ActorTest {
  protected:
-  static std::vector<GenerationRequest> assorted() {
+  static std::vector<runtime::GenerationRequest> assorted() {
     auto sampled = chat("Tell me a short story about an owl.", 0.8f);
     sampled.seed = 11;
     sampled.n = 2;
-    std::vector<GenerationRequest> requests{chat("Count from 1 to 30."), chat("Solve 17 * 23"), sampled};
+    std::vector<runtime::GenerationRequest> requests{chat("Count from 1 to 30."), chat("Solve 17 * 23"),
+                                                     sampled};
     for (auto& request : requests) request.max_tokens = 24;
     return requests;
   }

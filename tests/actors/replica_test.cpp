@@ -13,13 +13,13 @@ namespace {
 // A reader on threads of its own: others wait for its deltas and its end.
 class WaitingReader final : public GenerationSink {
  public:
-  void on_delta(Delta delta) override {
+  void on_delta(runtime::Delta delta) override {
     const std::lock_guard lock(mutex_);
     reader_.on_delta(std::move(delta));
     ++deltas_;
     changed_.notify_all();
   }
-  void on_end(Usage usage) override {
+  void on_end(runtime::Usage usage) override {
     const std::lock_guard lock(mutex_);
     reader_.on_end(usage);
     changed_.notify_all();
@@ -48,7 +48,7 @@ class WaitingReader final : public GenerationSink {
 
 struct Stream {
   std::shared_ptr<WaitingReader> reader = std::make_shared<WaitingReader>();
-  std::unique_ptr<Generation> generation;
+  std::unique_ptr<GenerationHandle> generation;
 };
 
 class ReplicaTest : public ::testing::Test {
@@ -71,14 +71,14 @@ class ReplicaTest : public ::testing::Test {
     while (!replica.ready() && replica.healthy()) std::this_thread::yield();
     ASSERT_TRUE(replica.ready());
   }
-  static Stream start(Replica& replica, GenerationRequest request) {
+  static Stream start(Replica& replica, runtime::GenerationRequest request) {
     Stream stream;
     stream.generation = replica.generate(std::move(request), stream.reader);
     stream.generation->grant(1'000'000);
     return stream;
   }
-  static std::vector<GenerationRequest> assorted() {
-    std::vector<GenerationRequest> requests;
+  static std::vector<runtime::GenerationRequest> assorted() {
+    std::vector<runtime::GenerationRequest> requests;
     for (int i = 0; i < 8; ++i) {
       requests.push_back(
           chat(i % 2 ? "Count from 1 to 100." : "Tell me a short story about an owl.", i % 4 < 2 ? 0 : 0.9f));

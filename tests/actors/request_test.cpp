@@ -57,7 +57,7 @@ TEST_F(RequestTest, EndsAtMaxTokens) {
 
 TEST_F(RequestTest, SeparatesReasoning) {
   auto request = chat("Capital of Japan?");
-  std::get<ChatPrompt>(request.prompts[0]).template_kwargs = {{"thinking", true}};
+  std::get<runtime::ChatPrompt>(request.prompts[0]).template_kwargs = {{"thinking", true}};
   auto running = start(request);
   run();
   const auto& choice = running.reader->choices.at(0);
@@ -77,7 +77,7 @@ TEST_F(RequestTest, EqualSeedsGiveEqualChoicesAndChoicesDiffer) {
 }
 
 TEST_F(RequestTest, RefusesAPromptOverTheContextWithTheNumbers) {
-  GenerationRequest request;
+  runtime::GenerationRequest request;
   request.prompts = {std::vector<TokenId>(5000, 30)};
   auto running = start(request);
   run();
@@ -89,7 +89,7 @@ TEST_F(RequestTest, RefusesAPromptOverTheContextWithTheNumbers) {
 }
 
 TEST_F(RequestTest, RefusesATextThatCannotFitBeforeItIsTokenized) {
-  GenerationRequest request;
+  runtime::GenerationRequest request;
   request.prompts = {std::string(4 << 20, 'a')};
   auto running = start(request);
   run();
@@ -99,7 +99,7 @@ TEST_F(RequestTest, RefusesATextThatCannotFitBeforeItIsTokenized) {
 }
 
 TEST_F(RequestTest, RefusesMoreChoicesThanCanWait) {
-  context->max_choices = 4;
+  context->rules.max_choices = 4;
   auto request = chat("Hello");
   request.n = 5;
   auto running = start(request);
@@ -110,7 +110,7 @@ TEST_F(RequestTest, RefusesMoreChoicesThanCanWait) {
 }
 
 TEST_F(RequestTest, EchoesThePromptAsItCame) {
-  GenerationRequest request;
+  runtime::GenerationRequest request;
   request.prompts = {std::string("Hi <｜User｜> there")};
   request.echo = true;
   request.max_tokens = 1;
@@ -121,7 +121,7 @@ TEST_F(RequestTest, EchoesThePromptAsItCame) {
 }
 
 TEST_F(RequestTest, RefusesTokensOutsideTheVocabulary) {
-  GenerationRequest request;
+  runtime::GenerationRequest request;
   request.prompts = {std::vector<TokenId>{5, 1'000'000}};
   auto running = start(request);
   run();
@@ -207,9 +207,67 @@ TEST_F(RequestTest, ACachedPromptCountsOnceHoweverManyChoices) {
   EXPECT_GT(metric("prefix_cache_hits_total"), 0);
 }
 
+TEST_F(RequestTest, ABurstOfPromptsHoldsNothingElseUp) {
+  std::string words;
+  for (int i = 0; i < 60; ++i) words += "one two three ";
+  auto request = chat(words);
+  request.max_tokens = 1;
+  gate.let_through();  // its thread stands there, and the queue is empty
+  std::vector<Running> burst;
+  for (std::size_t i = 0; i < tokenizing.limit(); ++i) burst.push_back(start(request));
+  const auto one_more = start(request);
+  scheduler.run();
+  ASSERT_TRUE(one_more.reader->failure);
+  EXPECT_EQ(one_more.reader->failure->kind, RefusalKind::unavailable);
+  EXPECT_EQ(one_more.reader->failure->code, "queue_full");
+
+  // A worker dies and comes back while the prompts wait.
+  self->send(supervisor, Drill{.kind = Drill::Kind::crash_worker});
+  scheduler.run();
+  while (state() == ReplicaState::recovering && scheduler.trigger_timeout()) scheduler.run();
+  EXPECT_EQ(state(), ReplicaState::serving);
+  EXPECT_EQ(restarts(), 1u);
+
+  // Who leaves gives its place up, however it leaves.
+  constexpr std::size_t leave = 50;
+  for (std::size_t i = 0; i < leave; ++i)
+    if (i % 2 == 0)
+      self->send(burst[i].actor, CancelRequest{});
+    else
+      self->send_exit(burst[i].actor, caf::exit_reason::kill);
+  scheduler.run();
+  for (std::size_t i = 0; i < leave; ++i) burst.push_back(start(request));
+  scheduler.run();
+  for (std::size_t i = leave; i < burst.size(); ++i) ASSERT_EQ(burst[i].reader->endings, 0) << i;
+  const auto late = start(request);
+  scheduler.run();
+  EXPECT_EQ(late.reader->endings, 1) << "all places are taken again";
+
+  self->send(burst.back().actor, CancelRequest{});  // the gate needs one
+  scheduler.run();
+  run();
+  burst.pop_back();
+  for (std::size_t i = leave; i < burst.size(); ++i) {
+    ASSERT_FALSE(burst[i].reader->failure) << i;
+    ASSERT_EQ(burst[i].reader->endings, 1) << i;
+  }
+  const double each = double(burst.back().reader->usage.prompt_tokens);
+  EXPECT_EQ(metric("prompt_tokens_total"), each * double(burst.size() - leave));
+}
+
+TEST_F(RequestTest, EndsBeforeItIsTokenizedWhenTheReplicaGivesUp) {
+  const auto running = start(chat("Hello"));
+  scheduler.run();
+  self->send(running.actor, GiveUp{{RefusalKind::unavailable, "Gone.", "", ""}});
+  run();
+  ASSERT_TRUE(running.reader->failure);
+  EXPECT_EQ(running.reader->failure->message, "Gone.");
+  EXPECT_EQ(running.reader->endings, 1);
+}
+
 TEST_F(RequestTest, CallsATool) {
   auto request = chat("What is the weather in Lima?");
-  std::get<ChatPrompt>(request.prompts[0]).tools =
+  std::get<runtime::ChatPrompt>(request.prompts[0]).tools =
       nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
       "name": "get_weather", "description": "Get the weather in a city",
       "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}])");

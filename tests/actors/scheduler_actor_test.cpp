@@ -40,7 +40,8 @@ struct Client {
   std::set<SequenceId> finished;
 };
 RequestHandle::behavior_type client_actor(RequestHandle::pointer self, Client* client) {
-  return {[client](const TokenReady& ready) {
+  return {[](const Tokenized&) {},
+          [client](const TokenReady& ready) {
             client->tokens[ready.committed.sequence].push_back(ready.committed.output.token);
             if (ready.committed.finish != runtime::FinishReason::none)
               client->finished.insert(ready.committed.sequence);

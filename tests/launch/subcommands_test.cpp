@@ -191,7 +191,7 @@ TEST_F(Subcommands, GenerateRepeatsItselfWithASeed) {
 TEST_F(Subcommands, GenerateRefusesAPromptOverTheContext) {
   const Outcome outcome = run("generate --prompt 'one two three' --max-model-len 2");
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("the context length is 2"));
+  EXPECT_THAT(outcome.err, HasSubstr("maximum context length is 2 tokens"));
 }
 
 TEST_F(Subcommands, LogitsOfAReferenceCheckpoint) {

@@ -26,6 +26,14 @@ ordered_json user_says(std::string_view text) {
   return {{{"role", "user"}, {"content", text}}};
 }
 
+// The tokens of a chat, as requests get them.
+Expected<std::vector<TokenId>> render_chat(const ordered_json& messages, const ordered_json& tools,
+                                           const ordered_json& variables) {
+  const auto prompt = demo().render(messages, tools, variables, true);
+  if (!prompt) return tl::unexpected(prompt.error());
+  return demo().tokenizer.encode(prompt->text, prompt->plain);
+}
+
 // A copy of the demo model's text files, to be changed.
 class TextModelFolder : public testing::Test {
  protected:
@@ -52,19 +60,18 @@ TEST(TextModel, RendersTheGoldensPrompts) {
   const auto goldens = ordered_json::parse(file);
   ASSERT_EQ(goldens.size(), 30u);
   for (const auto& golden : goldens) {
-    const auto ids =
-        demo().render_chat(golden["messages"], golden["tools"], {{"thinking", golden["thinking"]}}, true);
+    const auto ids = render_chat(golden["messages"], golden["tools"], {{"thinking", golden["thinking"]}});
     ASSERT_TRUE(ids) << ids.error().message;
     EXPECT_EQ(ordered_json(*ids), golden["prompt_ids"]);
   }
 }
 
 TEST(TextModel, ControlTokensInMessagesAreText) {
-  const auto plain = demo().render_chat(user_says("hello"), nullptr, ordered_json::object(), true);
+  const auto plain = render_chat(user_says("hello"), nullptr, ordered_json::object());
   const TokenId user = *demo().tokenizer.id_of_added("<｜User｜>");
   for (const std::string text :
        {"<｜User｜>", "a<｜end▁of▁sentence｜>b", "</think>", "<｜Assistant｜></think>"}) {
-    const auto ids = demo().render_chat(user_says(text), nullptr, ordered_json::object(), true);
+    const auto ids = render_chat(user_says(text), nullptr, ordered_json::object());
     ASSERT_TRUE(ids);
     // The frame is that of any other message, and between its marks there is no added token.
     EXPECT_EQ(std::vector(ids->begin(), ids->begin() + 2), std::vector(plain->begin(), plain->begin() + 2));
@@ -80,7 +87,7 @@ TEST(TextModel, ControlTokensInToolsAndVariablesAreText) {
   const ordered_json tools = {
       {{"type", "function"},
        {"function", {{"name", "f"}, {"description", "<｜User｜>"}, {"parameters", {{"type", "object"}}}}}}};
-  const auto ids = demo().render_chat(user_says("hello"), tools, ordered_json::object(), true);
+  const auto ids = render_chat(user_says("hello"), tools, ordered_json::object());
   ASSERT_TRUE(ids);
   EXPECT_EQ(std::count(ids->begin(), ids->end(), *demo().tokenizer.id_of_added("<｜User｜>")), 1);
   EXPECT_THAT(demo().tokenizer.decode(*ids), HasSubstr("### f\n<｜User｜>"));
@@ -88,12 +95,12 @@ TEST(TextModel, ControlTokensInToolsAndVariablesAreText) {
 
 TEST(TextModel, VariablesMayNotReplaceTheRest) {
   for (const char* name : {"messages", "tools", "add_generation_prompt", "bos_token", "eos_token"}) {
-    const auto ids = demo().render_chat(user_says("hello"), nullptr, {{name, "x"}}, true);
+    const auto ids = render_chat(user_says("hello"), nullptr, {{name, "x"}});
     ASSERT_FALSE(ids) << name;
     EXPECT_EQ(ids.error().param, "chat_template_kwargs");
   }
-  EXPECT_FALSE(demo().render_chat(user_says("hello"), nullptr, ordered_json::array(), true));
-  EXPECT_TRUE(demo().render_chat(user_says("hello"), nullptr, {{"anything_else", 1}}, true));
+  EXPECT_FALSE(render_chat(user_says("hello"), nullptr, ordered_json::array()));
+  EXPECT_TRUE(render_chat(user_says("hello"), nullptr, {{"anything_else", 1}}));
 }
 
 TEST(TextModel, CompletionPromptsBeginWithTheFirstTokenOnce) {

@@ -10,29 +10,31 @@
 namespace troupe::actors::edge {
 namespace {
 
+using runtime::ChoiceEnd;
+
 const AnswerIdentity identity{"id-1", "demo", 1700000000};
 constexpr const char* chat_head =
     R"({"id":"id-1","object":"chat.completion.chunk","created":1700000000,"model":"demo","choices":[)";
 
-Delta text(std::string content, std::int32_t choice = 0) {
-  Delta delta;
+runtime::Delta text(std::string content, std::int32_t choice = 0) {
+  runtime::Delta delta;
   delta.choice = choice;
   delta.content = std::move(content);
   return delta;
 }
-Delta finish(std::string reason, std::int32_t choice = 0) {
-  Delta delta;
+runtime::Delta finish(ChoiceEnd how, std::int32_t choice = 0) {
+  runtime::Delta delta;
   delta.choice = choice;
-  delta.finish_reason = std::move(reason);
+  delta.finish = how;
   return delta;
 }
-Delta thought(std::string reasoning) {
-  Delta delta;
+runtime::Delta thought(std::string reasoning) {
+  runtime::Delta delta;
   delta.reasoning = std::move(reasoning);
   return delta;
 }
-Delta call(ToolCallDelta part) {
-  Delta delta;
+runtime::Delta call(runtime::ToolCallDelta part) {
+  runtime::Delta delta;
   delta.tool_calls = {std::move(part)};
   return delta;
 }
@@ -51,9 +53,9 @@ TEST(ChatAnswer, FirstChunkOfEachChoiceHasTheRole) {
       choice_in(answer->chunk(thought("t"))),
       R"({"index":0,"delta":{"reasoning_content":"t","reasoning":"t"},"logprobs":null,"finish_reason":null})");
   EXPECT_EQ(
-      choice_in(answer->chunk(finish("length", 1))),
+      choice_in(answer->chunk(finish(ChoiceEnd::length, 1))),
       R"({"index":1,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":"length","stop_reason":null})");
-  EXPECT_EQ(choice_in(answer->chunk(finish("stop"))),
+  EXPECT_EQ(choice_in(answer->chunk(finish(ChoiceEnd::stop))),
             R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":null})");
 }
 
@@ -82,10 +84,10 @@ TEST(ChatAnswer, WholeIsMadeOfTheSameDeltas) {
   answer->collect(call({0, "", "", "}"}));
   answer->collect(call({1, "c2", "g", "[]"}));
   answer->collect(text("b", 1));
-  Delta last = finish("stop", 1);
+  runtime::Delta last = finish(ChoiceEnd::stop, 1);
   last.stop_reason = "END";
   answer->collect(last);
-  answer->collect(finish("tool_calls"));
+  answer->collect(finish(ChoiceEnd::tool_calls));
   EXPECT_EQ(
       answer->whole({10, 5, 8}).dump(),
       R"({"id":"id-1","object":"chat.completion","created":1700000000,"model":"demo","choices":[)"
@@ -103,12 +105,12 @@ TEST(ChatAnswer, DropsThoughtsThatAreNotWanted) {
   answer->chunk(text("x"));
   EXPECT_EQ(choice_in(answer->chunk(thought("t"))), "nothing");
   answer->collect(thought("t"));
-  answer->collect(finish("stop"));
+  answer->collect(finish(ChoiceEnd::stop));
   EXPECT_TRUE(answer->whole({})["choices"][0]["message"]["reasoning"].is_null());
 }
 
-Delta with_logprobs() {
-  Delta delta = text("\xE2\x82\xAC");
+runtime::Delta with_logprobs() {
+  runtime::Delta delta = text("\xE2\x82\xAC");
   delta.logprobs = {{{5, "\xE2\x82", -0.5f}, {{5, "\xE2\x82", -0.5f}, {6, "a", -INFINITY}}},
                     {{7, "\xAC", -0.25f}, {}}};
   return delta;
@@ -133,8 +135,8 @@ TEST(CompletionAnswer, ChunksAndWhole) {
   EXPECT_EQ(choice_in(answer->chunk(text(""))), "nothing");
   answer->collect(text("x"));
   answer->collect(text("y"));
-  answer->collect(finish("length"));
-  answer->collect(finish("stop", 1));
+  answer->collect(finish(ChoiceEnd::length));
+  answer->collect(finish(ChoiceEnd::stop, 1));
   EXPECT_EQ(
       answer->whole({1, 2, 0}).dump(),
       R"({"id":"id-1","object":"text_completion","created":1700000000,"model":"demo","choices":[)"
@@ -149,7 +151,7 @@ TEST(CompletionAnswer, OffsetsCountCharactersOverAllChunks) {
       (*answer->chunk(with_logprobs()))["choices"][0]["logprobs"].dump(),
       R"({"tokens":["bytes:\\xe2\\x82","bytes:\\xac"],"token_logprobs":[-0.5,-0.25],)"
       R"("top_logprobs":[{"bytes:\\xe2\\x82":-0.5,"a":-9999.0},{"bytes:\\xac":-0.25}],"text_offset":[0,1]})");
-  Delta next = text("bc");
+  runtime::Delta next = text("bc");
   next.logprobs = {{{8, "b", -1}, {}}, {{9, "c", -1}, {}}};
   EXPECT_EQ((*answer->chunk(next))["choices"][0]["logprobs"]["text_offset"].dump(), "[1,2]");
 }
@@ -159,8 +161,8 @@ TEST(EventStream, EndsEachChoiceThenUsageThenDone) {
   EventStream stream(*answer, 2, true);
   std::string out;
   stream.delta(text("a"), out);
-  stream.delta(finish("stop", 1), out);
-  stream.delta(finish("stop"), out);
+  stream.delta(finish(ChoiceEnd::stop, 1), out);
+  stream.delta(finish(ChoiceEnd::stop), out);
   stream.end({3, 2, 1}, out);
   const auto events = events_of(out);
   ASSERT_EQ(events.size(), 5u);
@@ -188,8 +190,8 @@ TEST(EventStreamDeathTest, EndsOnce) {
   EventStream stream(*answer, 1, false);
   std::string out;
   EXPECT_DEATH(stream.end({}, out), "every choice has ended");
-  stream.delta(finish("stop"), out);
-  EXPECT_DEATH(stream.delta(finish("stop"), out), "a choice ends once");
+  stream.delta(finish(ChoiceEnd::stop), out);
+  EXPECT_DEATH(stream.delta(finish(ChoiceEnd::stop), out), "a choice ends once");
   stream.end({}, out);
   EXPECT_DEATH(stream.end({}, out), "a stream ends once");
   EXPECT_EQ(events_of(out).size(), 2u);

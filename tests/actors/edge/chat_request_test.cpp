@@ -29,10 +29,10 @@ std::string verdict(const char* changes, const config::RequestLimits& limits = {
   return verdict(parse(changes, limits));
 }
 
-ChatPrompt prompt_of(const char* changes) {
+runtime::ChatPrompt prompt_of(const char* changes) {
   const auto request = parse(changes);
   EXPECT_TRUE(request) << (request ? "" : request.error().message);
-  return request ? std::get<ChatPrompt>(request->generation.prompts.at(0)) : ChatPrompt();
+  return request ? std::get<runtime::ChatPrompt>(request->generation.prompts.at(0)) : runtime::ChatPrompt();
 }
 std::string messages_of(const char* changes) {
   return prompt_of(changes).messages.dump();
@@ -41,14 +41,14 @@ std::string messages_of(const char* changes) {
 TEST(ChatRequest, LeavesOutWhatTheClientLeftOut) {
   const auto request = parse("{}");
   ASSERT_TRUE(request);
-  const GenerationRequest& g = request->generation;
+  const runtime::GenerationRequest& g = request->generation;
   EXPECT_FALSE(g.max_tokens || g.temperature || g.top_p || g.min_p || g.top_k || g.seed);
   EXPECT_EQ(g.n, 1);
   EXPECT_EQ(g.logprobs, -1);
   EXPECT_TRUE(g.stop.empty() && g.stop_token_ids.empty() && g.cache_salt.empty());
   EXPECT_TRUE(g.skip_special_tokens && !g.ignore_eos && !g.include_stop_str_in_output && !g.echo);
   EXPECT_FALSE(request->stream || request->include_usage);
-  const ChatPrompt& prompt = std::get<ChatPrompt>(g.prompts.at(0));
+  const runtime::ChatPrompt& prompt = std::get<runtime::ChatPrompt>(g.prompts.at(0));
   EXPECT_EQ(prompt.messages.dump(), R"([{"role":"user","content":"hi"}])");
   EXPECT_TRUE(prompt.tools.is_null());
   EXPECT_EQ(prompt.template_kwargs.dump(), "{}");
@@ -65,7 +65,7 @@ TEST(ChatRequest, ReadsEachField) {
       "presence_penalty": 0.0, "repetition_penalty": 1.0, "logit_bias": {}, "some_new_field": [1],
       "chat_template_kwargs": {"thinking": true}})");
   ASSERT_TRUE(request) << request.error().message;
-  const GenerationRequest& g = request->generation;
+  const runtime::GenerationRequest& g = request->generation;
   EXPECT_TRUE(request->stream && request->include_usage && !request->include_reasoning);
   EXPECT_EQ(g.max_tokens, 9);
   EXPECT_EQ(g.n, 3);
@@ -80,7 +80,7 @@ TEST(ChatRequest, ReadsEachField) {
   EXPECT_TRUE(!g.skip_special_tokens && g.ignore_eos && g.include_stop_str_in_output);
   EXPECT_EQ(g.priority, -3);
   EXPECT_EQ(g.cache_salt, "s");
-  EXPECT_EQ(std::get<ChatPrompt>(g.prompts[0]).template_kwargs.dump(), R"({"thinking":true})");
+  EXPECT_EQ(std::get<runtime::ChatPrompt>(g.prompts[0]).template_kwargs.dump(), R"({"thinking":true})");
 }
 
 TEST(ChatRequest, NullCountsAsAbsent) {

@@ -16,7 +16,7 @@ std::string verdict(const char* changes, const config::RequestLimits& limits = {
   const auto request = parse(changes, limits);
   return request ? "ok" : request.error().param + " " + request.error().code;
 }
-using Prompts = std::vector<Prompt>;
+using Prompts = std::vector<runtime::Prompt>;
 using Ids = std::vector<TokenId>;
 
 Prompts prompts_of(const char* changes) {

@@ -75,7 +75,7 @@ TEST_F(DeliveryTest, AStreamOfTwoChoicesInterleaved) {
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.headers["Content-Type"], "text/event-stream; charset=utf-8");
   EXPECT_EQ(response.headers["Transfer-Encoding"], "chunked");
-  generation->finish(0, "length");
+  generation->finish(0, runtime::ChoiceEnd::length);
   generation->text(1, "b2");
   generation->finish(1);
   generation->end({4, 5, 0});
@@ -220,7 +220,7 @@ TEST_F(DeliveryTest, ASlowReaderPausesItsOwnStreamOnly) {
   slow.post("/v1/chat/completions", chat_stream);
   const auto paused = service->next();
   const std::string block(1 << 20, 'x');
-  Delta delta;
+  runtime::Delta delta;
   delta.content = block;
   std::size_t sent = 0;
   while (paused->try_emit(delta, milliseconds(300)))
@@ -249,7 +249,7 @@ TEST_F(DeliveryTest, AReaderThatTakesNothingIsGivenUp) {
   Client client(port());
   client.post("/v1/chat/completions", chat_stream);
   const auto generation = service->next();
-  Delta delta;
+  runtime::Delta delta;
   delta.content = std::string(1 << 20, 'x');
   while (generation->cancelled() == 0 && generation->try_emit(delta, milliseconds(300))) continue;
   generation->wait_cancelled();

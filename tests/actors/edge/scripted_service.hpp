@@ -18,16 +18,16 @@ class ScriptedGeneration {
  public:
   static constexpr std::chrono::seconds deadline{20};
 
-  ScriptedGeneration(GenerationRequest request, std::shared_ptr<GenerationSink> sink)
+  ScriptedGeneration(runtime::GenerationRequest request, std::shared_ptr<GenerationSink> sink)
       : request(std::move(request)), sink_(std::move(sink)) {}
 
-  const GenerationRequest request;
+  const runtime::GenerationRequest request;
 
-  void emit(Delta delta) {
+  void emit(runtime::Delta delta) {
     if (!try_emit(std::move(delta), deadline)) throw std::runtime_error("no credit");
   }
   // false: there was no credit for so long.
-  bool try_emit(Delta delta, std::chrono::milliseconds patience) {
+  bool try_emit(runtime::Delta delta, std::chrono::milliseconds patience) {
     {
       std::unique_lock lock(mutex_);
       if (!changed_.wait_for(lock, patience, [this] { return credit_ > 0; })) return false;
@@ -37,18 +37,18 @@ class ScriptedGeneration {
     return true;
   }
   void text(std::int32_t choice, std::string content) {
-    Delta delta;
+    runtime::Delta delta;
     delta.choice = choice;
     delta.content = std::move(content);
     emit(std::move(delta));
   }
-  void finish(std::int32_t choice, std::string reason = "stop") {
-    Delta delta;
+  void finish(std::int32_t choice, runtime::ChoiceEnd how = runtime::ChoiceEnd::stop) {
+    runtime::Delta delta;
     delta.choice = choice;
-    delta.finish_reason = std::move(reason);
+    delta.finish = how;
     emit(std::move(delta));
   }
-  void end(Usage usage) { sink_->on_end(usage); }
+  void end(runtime::Usage usage) { sink_->on_end(usage); }
   void fail(Refusal refusal) { sink_->on_failure(std::move(refusal)); }
 
   void wait_credit(std::int32_t exactly) {
@@ -101,8 +101,8 @@ class ScriptedService final : public Service {
  public:
   ScriptedService() { model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000}; }
 
-  std::unique_ptr<Generation> generate(GenerationRequest request,
-                                       std::shared_ptr<GenerationSink> sink) override {
+  std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
+                                             std::shared_ptr<GenerationSink> sink) override {
     if (throws) throw Error("gone", "replica");
     const auto made = std::make_shared<ScriptedGeneration>(std::move(request), std::move(sink));
     const std::lock_guard lock(mutex_);
@@ -168,7 +168,7 @@ class ScriptedService final : public Service {
   std::atomic<bool> is_ready = true, is_healthy = true, throws = false;
 
  private:
-  class Handle final : public Generation {
+  class Handle final : public GenerationHandle {
    public:
     explicit Handle(std::shared_ptr<ScriptedGeneration> made) : made_(std::move(made)) {}
     ~Handle() override { made_->mark_destroyed(); }

@@ -1,14 +1,9 @@
-#include "actors/request_birth.hpp"
+#include "runtime/generation/choices.hpp"
 
 #include <random>
 
-namespace troupe::actors {
+namespace troupe::runtime {
 namespace {
-
-std::uint64_t draw_seed() {
-  std::random_device device;
-  return std::uint64_t(device()) << 32 | device();
-}
 
 Expected<std::vector<TokenId>> check_ids(const std::vector<TokenId>& ids, const model::Tokenizer& tokenizer) {
   for (const TokenId id : ids)
@@ -19,34 +14,40 @@ Expected<std::vector<TokenId>> check_ids(const std::vector<TokenId>& ids, const 
   return ids;
 }
 
+// Whose prompt is tokenized, and by what.
+struct Context {
+  const model::TextModel& text;
+  const GenerationRules& rules;
+};
+
 // A text that would be too long even if all its tokens were the vocabulary's longest is not worth tokenizing.
-Expected<void> check_bytes(std::size_t bytes, const RequestContext& context, const char* field) {
-  const std::size_t longest = context.text->tokenizer.longest_token_bytes();
-  if (bytes <= std::size_t(context.max_model_len) * longest) return {};
-  return refuse("This model's maximum context length is " + std::to_string(context.max_model_len) +
+Expected<void> check_bytes(std::size_t bytes, const Context& context, const char* field) {
+  const std::size_t longest = context.text.tokenizer.longest_token_bytes();
+  if (bytes <= std::size_t(context.rules.max_model_len) * longest) return {};
+  return refuse("This model's maximum context length is " + std::to_string(context.rules.max_model_len) +
                     " tokens; the prompt has more than " + std::to_string((bytes - 1) / longest) +
                     ". Shorten the prompt.",
                 field, "context_length_exceeded");
 }
 
-Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const RequestContext& context) {
+Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const Context& context) {
   if (prompt.continue_final_message)
     return refuse("continue_final_message is not supported yet.", "continue_final_message");
-  const auto rendered = context.text->render(prompt.messages, prompt.tools, prompt.template_kwargs,
-                                             prompt.add_generation_prompt);
+  const auto rendered = context.text.render(prompt.messages, prompt.tools, prompt.template_kwargs,
+                                            prompt.add_generation_prompt);
   if (!rendered) return tl::unexpected(rendered.error());
   if (auto fits = check_bytes(rendered->text.size(), context, "messages"); !fits)
     return tl::unexpected(fits.error());
-  return context.text->tokenizer.encode(rendered->text, rendered->plain);
+  return context.text.tokenizer.encode(rendered->text, rendered->plain);
 }
 
-Expected<std::vector<TokenId>> tokenize(const std::string& prompt, const RequestContext& context) {
+Expected<std::vector<TokenId>> tokenize(const std::string& prompt, const Context& context) {
   if (auto fits = check_bytes(prompt.size(), context, "prompt"); !fits) return tl::unexpected(fits.error());
-  return context.text->encode_prompt(prompt);
+  return context.text.encode_prompt(prompt);
 }
 
-Expected<std::vector<TokenId>> tokenize(const std::vector<TokenId>& prompt, const RequestContext& context) {
-  return check_ids(prompt, context.text->tokenizer);
+Expected<std::vector<TokenId>> tokenize(const std::vector<TokenId>& prompt, const Context& context) {
+  return check_ids(prompt, context.text.tokenizer);
 }
 
 std::string field_of(const GenerationRequest& request) {
@@ -72,9 +73,9 @@ Expected<std::int32_t> output_limit(const GenerationRequest& request, std::size_
   return *request.max_tokens;
 }
 
-runtime::SamplingParams sampling(const GenerationRequest& request, const model::GenerationDefaults& defaults,
-                                 std::uint64_t seed, std::uint32_t choice) {
-  runtime::SamplingParams params;
+SamplingParams sampling(const GenerationRequest& request, const model::GenerationDefaults& defaults,
+                        std::uint64_t seed, std::uint32_t choice) {
+  SamplingParams params;
   params.temperature = request.temperature.value_or(float(defaults.temperature.value_or(1)));
   params.top_p = request.top_p.value_or(float(defaults.top_p.value_or(1)));
   params.min_p = request.min_p.value_or(float(defaults.min_p.value_or(0)));
@@ -95,58 +96,66 @@ bool ends_in_think(std::span<const TokenId> prompt, const model::Tokenizer& toke
 }
 
 model::OutputFormat output_format(const Prompt& prompt, std::span<const TokenId> ids,
-                                  const RequestContext& context) {
-  const model::Tokenizer& tokenizer = context.text->tokenizer;
+                                  const Context& context) {
+  const model::Tokenizer& tokenizer = context.text.tokenizer;
   const auto* chat = std::get_if<ChatPrompt>(&prompt);
   if (!chat) return {};
   const bool has_calls = tokenizer.id_of_added("<｜tool▁calls▁begin｜>").has_value();
-  return {
-      .reasoning = context.parse_reasoning && tokenizer.id_of_added("</think>").has_value(),
-      .starts_in_reasoning = ends_in_think(ids, tokenizer),
-      .tool_calls = context.parse_tool_calls && has_calls && chat->tools.is_array() && !chat->tools.empty()};
+  return {.reasoning = context.rules.parse_reasoning && tokenizer.id_of_added("</think>").has_value(),
+          .starts_in_reasoning = ends_in_think(ids, tokenizer),
+          .tool_calls =
+              context.rules.parse_tool_calls && has_calls && chat->tools.is_array() && !chat->tools.empty()};
+}
+
+// What the choices of one prompt have in common.
+Submission submission_of(const GenerationRequest& request, const model::TextModel& text,
+                         std::vector<TokenId> prompt, std::int32_t output_limit) {
+  Submission submission;
+  submission.prompt_tokens = std::int32_t(prompt.size());
+  submission.tokens = std::move(prompt);
+  submission.max_output_tokens = output_limit;
+  submission.stop_ids = request.stop_token_ids;
+  if (!request.ignore_eos)
+    submission.stop_ids.insert(submission.stop_ids.end(), text.eos_ids.begin(), text.eos_ids.end());
+  submission.priority = request.priority;
+  submission.cache_salt = request.cache_salt;
+  return submission;
 }
 
 }  // namespace
 
-Expected<std::vector<RequestState::Choice>> make_choices(const GenerationRequest& request,
-                                                         RequestContext& context) {
-  const model::TextModel& text = *context.text;
-  const std::uint64_t seed = request.seed ? *request.seed : draw_seed();
+std::uint64_t draw_seed() {
+  std::random_device device;
+  return std::uint64_t(device()) << 32 | device();
+}
+
+Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, const model::TextModel& text,
+                                              const GenerationRules& rules, SequenceId first,
+                                              std::uint64_t seed) {
+  const Context context{text, rules};
   const std::size_t wanted = request.prompts.size() * std::size_t(request.n);
-  if (wanted > context.max_choices)
+  if (wanted > rules.max_choices)
     return refuse("the request asks for " + std::to_string(wanted) + " choices; this server takes at most " +
-                      std::to_string(context.max_choices) + " at once",
+                      std::to_string(rules.max_choices) + " at once",
                   "n");
-  std::vector<RequestState::Choice> choices;
+  std::vector<NewChoice> choices;
   for (const Prompt& prompt : request.prompts) {
     auto ids = std::visit([&](const auto& each) { return tokenize(each, context); }, prompt);
     if (!ids) return tl::unexpected(ids.error());
-    const auto limit = output_limit(request, ids->size(), context.max_model_len);
+    const auto limit = output_limit(request, ids->size(), rules.max_model_len);
     if (!limit) return tl::unexpected(limit.error());
     const auto format = output_format(prompt, *ids, context);
+    Submission submission = submission_of(request, text, std::move(*ids), *limit);
     for (std::int32_t i = 0; i < request.n; ++i) {
-      const auto index = std::uint32_t(choices.size());
-      runtime::Submission submission;
-      submission.sequence = submission.arrival = context.next_sequence++;
-      submission.tokens = *ids;
-      submission.prompt_tokens = std::int32_t(ids->size());
-      submission.max_output_tokens = *limit;
-      submission.sampling = sampling(request, text.defaults, seed, index);
-      submission.stop_ids = request.stop_token_ids;
-      if (!request.ignore_eos)
-        submission.stop_ids.insert(submission.stop_ids.end(), text.eos_ids.begin(), text.eos_ids.end());
-      submission.priority = request.priority;
-      submission.cache_salt = request.cache_salt;
-      choices.push_back({.submission = std::move(submission),
-                         .output = {text.tokenizer,
-                                    {request.stop, request.include_stop_str_in_output,
-                                     request.skip_special_tokens, format}},
-                         .pending = {},
-                         .last_token = {}});
-      choices.back().pending.choice = std::int32_t(index);
+      submission.sequence = submission.arrival = first + choices.size();
+      submission.sampling =
+          sampling(request, text.defaults, request.seed.value_or(seed), std::uint32_t(choices.size()));
+      choices.push_back(
+          {submission,
+           {request.stop, request.include_stop_str_in_output, request.skip_special_tokens, format}});
     }
   }
   return choices;
 }
 
-}  // namespace troupe::actors
+}  // namespace troupe::runtime

@@ -1,0 +1,32 @@
+// From what a client asked to what the scheduler gets: rendering, tokenizing, limits and defaults.
+#pragma once
+
+#include "model/text_model.hpp"
+#include "runtime/generation/choice_output.hpp"
+#include "runtime/generation/request.hpp"
+#include "runtime/scheduling/step.hpp"
+
+namespace troupe::runtime {
+
+// What all requests of a replica share. Immutable; any thread.
+struct GenerationRules {
+  std::int32_t max_model_len = 0;
+  std::size_t max_choices = 1024;                        // of a request: more could never wait together
+  bool parse_reasoning = true, parse_tool_calls = true;  // where the tokenizer has the markers
+};
+
+// One choice as it is born.
+struct NewChoice {
+  Submission submission;
+  ChoiceOutputOptions output;
+};
+
+std::uint64_t draw_seed();  // of the system's entropy
+
+// The choices of a request, in order of their index; choice i is sequence `first` + i. seed: for a request
+// that brings none. Refuses what the model cannot take, with the numbers. Takes long for long prompts.
+Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, const model::TextModel& text,
+                                              const GenerationRules& rules, SequenceId first,
+                                              std::uint64_t seed);
+
+}  // namespace troupe::runtime

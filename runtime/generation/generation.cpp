@@ -1,0 +1,228 @@
+#include "runtime/generation/generation.hpp"
+
+#include <algorithm>
+
+namespace troupe::runtime {
+namespace {
+
+LogprobToken named(const model::Tokenizer& tokenizer, TokenId token, float logprob) {
+  return {token, std::string(tokenizer.token_bytes(token)), logprob};
+}
+
+// The prompt as the client sent it.
+std::string echo_of(const GenerationRequest& request, const model::Tokenizer& tokenizer,
+                    const Submission& submission, std::int32_t choice) {
+  const Prompt& prompt = request.prompts[std::size_t(choice / request.n)];
+  if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
+  const std::span tokens = submission.tokens;
+  return tokenizer.decode(tokens.first(std::size_t(submission.prompt_tokens)), request.skip_special_tokens);
+}
+
+}  // namespace
+
+Generation::Generation(GenerationRequest request, std::vector<NewChoice> choices,
+                       const model::TextModel& text, GenerationOutlet& outlet, TimePoint arrival)
+    : request_(std::move(request)), text_(text), outlet_(outlet), arrival_(arrival) {
+  CHECK(!choices.empty(), "a request has a choice");
+  first_ = choices.front().submission.sequence;
+  unfinished_ = choices.size();
+  choices_.reserve(choices.size());
+  for (NewChoice& each : choices) {
+    const std::size_t index = choices_.size();
+    CHECK(each.submission.sequence == first_ + index, "sequences of a request follow each other");
+    // A prompt counts once, however many choices it has.
+    if (index % std::size_t(request_.n) == 0) usage_.prompt_tokens += each.submission.prompt_tokens;
+    choices_.push_back({.submission = std::move(each.submission),
+                        .output = {text.tokenizer, std::move(each.output)},
+                        .pending = {},
+                        .last_token = {}});
+    choices_.back().pending.choice = std::int32_t(index);
+  }
+}
+
+Generation::Choice* Generation::running(SequenceId sequence) {
+  if (over_ || sequence < first_ || sequence - first_ >= choices_.size()) return nullptr;
+  Choice& choice = choices_[sequence - first_];
+  ++visits_;
+  return choice.finished ? nullptr : &choice;
+}
+
+void Generation::submit(Choice& choice, bool again) {
+  choice.submission.resubmitted = again;
+  outlet_.submit(choice.submission);
+  if (choice.paused) outlet_.pause(choice.submission.sequence);
+}
+
+void Generation::meet_scheduler() {
+  if (over_) return;
+  for (Choice& choice : choices_)
+    if (!choice.finished) submit(choice, submitted_);
+  submitted_ = true;
+}
+
+void Generation::replay(SequenceId sequence) {
+  if (Choice* choice = running(sequence)) submit(*choice, true);
+}
+
+void Generation::refused(SequenceId sequence, const Refusal& why) {
+  if (running(sequence)) fail(why);
+}
+
+void Generation::take(const CommittedToken& committed, TimePoint now) {
+  Choice* choice = running(committed.sequence);
+  if (!choice) return;  // computed past a stop: dropped, not counted
+  if (committed.finish == FinishReason::error)
+    return fail(
+        {RefusalKind::internal, "The model's output for this request is not a number.", "", "not_a_number"});
+  auto& tokens = choice->submission.tokens;
+  CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
+        "tokens of a sequence come in order, each once");
+  if (!choice->last_token) begin_text(*choice, committed.cached_tokens);
+  count(*choice, now);
+  tokens.push_back(committed.output.token);
+  append(*choice, committed);
+  offer(*choice);
+  end_if_done();
+}
+
+void Generation::begin_text(Choice& choice, std::int32_t cached_tokens) {
+  if (choice.pending.choice % request_.n == 0) usage_.cached_tokens += cached_tokens;
+  if (request_.echo)
+    choice.pending.content = echo_of(request_, text_.tokenizer, choice.submission, choice.pending.choice);
+}
+
+void Generation::count(Choice& choice, TimePoint now) {
+  ++usage_.completion_tokens;
+  if (choice.last_token)
+    outlet_.next_token(now - *choice.last_token);
+  else
+    outlet_.first_token(now - arrival_);
+  choice.last_token = now;
+}
+
+void Generation::append(Choice& choice, const CommittedToken& committed) {
+  // A token that ends the sequence is not text, unless the client asked to go on past it.
+  const bool ends = committed.finish == FinishReason::stop;
+  const bool stopped = !ends && choice.output.push(committed.output.token);
+  if (stopped || committed.finish != FinishReason::none) {
+    if (!stopped) choice.output.finish();
+    if (committed.finish == FinishReason::none) outlet_.cancel(committed.sequence);
+    finish(choice, stopped ? FinishReason::stop : committed.finish);
+  }
+  append_text(choice);
+  if (request_.logprobs >= 0) append_logprobs(choice, committed.output);
+}
+
+void Generation::finish(Choice& choice, FinishReason why) {
+  choice.finished = true;
+  --unfinished_;
+  choice.pending.stop_reason = choice.output.matched_stop();
+  choice.pending.finish = why == FinishReason::length    ? ChoiceEnd::length
+                          : choice.output.called_tools() ? ChoiceEnd::tool_calls
+                                                         : ChoiceEnd::stop;
+  outlet_.choice_ended(choice.pending.finish);
+}
+
+void Generation::append_text(Choice& choice) {
+  model::ParsedOutput parsed = choice.output.take();
+  choice.pending.content += parsed.content;
+  choice.pending.reasoning += parsed.reasoning;
+  for (model::ToolCallPiece& piece : parsed.tool_calls) {
+    std::string id;
+    // The request's id makes the call's unique among all that a client may put into one conversation.
+    if (piece.begins)
+      id = "call_" + request_.id + "_" + std::to_string(choice.pending.choice) + "_" +
+           std::to_string(piece.index);
+    choice.pending.tool_calls.push_back(
+        {piece.index, std::move(id), std::move(piece.name), std::move(piece.arguments)});
+  }
+}
+
+void Generation::append_logprobs(Choice& choice, const SequenceOutput& output) {
+  LogprobEntry entry{named(text_.tokenizer, output.token, output.logprob), {}};
+  for (const auto& [token, logprob] : output.top) entry.top.push_back(named(text_.tokenizer, token, logprob));
+  choice.pending.logprobs.push_back(std::move(entry));
+}
+
+// The choice's news go to the reader, or wait for their turn while the sequence is paused.
+void Generation::offer(Choice& choice) {
+  if (!choice.pending.says_something()) return;
+  if (credit_ > 0) return send(choice);
+  if (!std::exchange(choice.queued, true)) waiting_.push_back(std::size_t(choice.pending.choice));
+  if (choice.finished || std::exchange(choice.paused, true)) return;
+  outlet_.pause(choice.submission.sequence);
+}
+
+void Generation::send(Choice& choice) {
+  --credit_;
+  Delta delta;
+  delta.choice = choice.pending.choice;
+  std::swap(delta, choice.pending);
+  outlet_.delta(std::move(delta));
+  if (std::exchange(choice.paused, false) && !choice.finished) outlet_.resume(choice.submission.sequence);
+}
+
+void Generation::grant(std::int64_t deltas) {
+  if (over_) return;
+  credit_ += deltas;
+  while (credit_ > 0 && !waiting_.empty()) {
+    Choice& choice = choices_[waiting_.front()];
+    waiting_.pop_front();
+    ++visits_;
+    choice.queued = false;
+    send(choice);
+  }
+  end_if_done();
+}
+
+void Generation::end_if_done() {
+  if (unfinished_ > 0 || !waiting_.empty()) return;
+  over_ = true;
+  outlet_.end(usage_);
+}
+
+// Takes all sequences back from the scheduler.
+void Generation::leave(ChoiceEnd how) {
+  over_ = true;
+  for (Choice& choice : choices_) {
+    if (std::exchange(choice.finished, true)) continue;
+    if (submitted_) outlet_.cancel(choice.submission.sequence);
+    outlet_.choice_ended(how);
+  }
+  unfinished_ = 0;
+  waiting_.clear();
+}
+
+void Generation::cancel() {
+  if (!over_) leave(ChoiceEnd::abort);
+}
+
+void Generation::fail(const Refusal& why) {
+  if (over_) return;
+  leave(ChoiceEnd::error);
+  outlet_.failure(why);
+}
+
+void Generation::check() const {
+  CHECK(credit_ >= 0, "credit was overdrawn");
+  if (over_) return CHECK(unfinished_ == 0 && waiting_.empty(), "something is left after the end");
+  CHECK(credit_ == 0 || waiting_.empty(), "news wait although there is credit");
+  CHECK(unfinished_ > 0 || !waiting_.empty(), "all is told, and the end is not");
+  std::vector<int> queued(choices_.size());
+  for (const std::size_t index : waiting_) CHECK(++queued.at(index) == 1, "a choice waits twice");
+  std::size_t unfinished = 0;
+  std::int64_t completion = 0;
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    const Choice& choice = choices_[i];
+    unfinished += !choice.finished;
+    completion += std::int64_t(choice.submission.tokens.size()) - choice.submission.prompt_tokens;
+    CHECK(choice.queued == (queued[i] == 1), "a choice does not know whether it waits");
+    CHECK(choice.queued == choice.pending.says_something(), "news are forgotten, or nothing waits");
+    CHECK(choice.finished || choice.paused == choice.queued,
+          "a sequence is paused for no reason, or runs on");
+  }
+  CHECK(unfinished == unfinished_, "choices that run are miscounted");
+  CHECK(completion == usage_.completion_tokens, "tokens are miscounted");
+}
+
+}  // namespace troupe::runtime

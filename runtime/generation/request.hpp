@@ -1,0 +1,87 @@
+// What is asked of a generation, and what it tells its reader. Plain values without HTTP and actors.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "runtime/base/ids.hpp"
+
+namespace troupe::runtime {
+
+// Rendered through the chat template.
+struct ChatPrompt {
+  nlohmann::ordered_json messages;         // checked array of OpenAI messages
+  nlohmann::ordered_json tools;            // array, or null when there are none (or tool_choice is "none")
+  nlohmann::ordered_json template_kwargs;  // chat_template_kwargs: object, may be empty
+  bool add_generation_prompt = true;
+  bool continue_final_message = false;
+};
+using Prompt = std::variant<ChatPrompt, std::string, std::vector<TokenId>>;
+
+// A checked request. Fields that the client left out are empty where the model's generation_config.json has a
+// say.
+struct GenerationRequest {
+  std::string id;               // in every chunk, log line and tool call's id
+  std::vector<Prompt> prompts;  // choice = prompt index * n + i
+  std::int32_t n = 1;
+  std::optional<std::int32_t> max_tokens;  // of output, a choice; unset: up to the context length
+  std::optional<float> temperature, top_p, min_p;
+  std::optional<std::int32_t> top_k;
+  std::optional<std::uint64_t> seed;
+  std::int32_t logprobs = -1;  // alternatives a token; -1: none wanted
+  std::vector<std::string> stop;
+  std::vector<TokenId> stop_token_ids;
+  bool include_stop_str_in_output = false;
+  bool ignore_eos = false;
+  bool skip_special_tokens = true;
+  bool echo = false;  // completions: the prompt comes first in the text
+  std::int32_t priority = 0;
+  std::string cache_salt;
+};
+
+struct LogprobToken {
+  TokenId token = 0;
+  std::string bytes;  // of the token; may be part of a character
+  float logprob = 0;
+};
+struct LogprobEntry {
+  LogprobToken chosen;
+  std::vector<LogprobToken> top;
+};
+
+struct ToolCallDelta {
+  std::int32_t index = 0;
+  std::string id, name;   // in a call's first delta only
+  std::string arguments;  // the next characters
+};
+
+// How a choice ended, for its reader and for the metrics; abort and error are never in a delta.
+enum class ChoiceEnd : std::uint8_t { none, stop, length, tool_calls, abort, error };
+// The words of OpenAI's finish_reason, which the metrics' label takes over; empty: none.
+std::string_view to_string(ChoiceEnd how);
+
+// Next part of one choice. All text is whole UTF-8 characters.
+struct Delta {
+  std::int32_t choice = 0;
+  std::string content, reasoning;
+  std::vector<ToolCallDelta> tool_calls;
+  std::vector<LogprobEntry> logprobs;
+  ChoiceEnd finish = ChoiceEnd::none;
+  std::string stop_reason;  // the stop string that matched, if one did
+
+  bool ends() const { return finish != ChoiceEnd::none; }  // the choice
+  bool says_something() const {
+    return !content.empty() || !reasoning.empty() || !tool_calls.empty() || !logprobs.empty() || ends();
+  }
+};
+
+struct Usage {
+  std::int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+};
+
+}  // namespace troupe::runtime

@@ -1,0 +1,66 @@
+#include "runtime/generation/choices.hpp"
+
+#include <gtest/gtest.h>
+
+namespace troupe::runtime {
+namespace {
+
+const model::TextModel& text_model() {
+  static const auto loaded = model::TextModel::load(DEMO_MODEL);
+  return loaded;
+}
+
+Expected<std::vector<NewChoice>> choices_of(const GenerationRequest& request,
+                                            GenerationRules rules = {.max_model_len = 4096}) {
+  return make_choices(request, text_model(), rules, 7, 99);
+}
+
+GenerationRequest continuing(Prompt prompt) {
+  GenerationRequest request;
+  request.prompts = {std::move(prompt)};
+  return request;
+}
+
+TEST(Choices, AreNumberedByPromptThenByTurn) {
+  auto request = continuing(std::string("one"));
+  request.prompts.push_back(std::string("two three"));
+  request.n = 2;
+  const auto choices = choices_of(request).value();
+  ASSERT_EQ(choices.size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(choices[i].submission.sequence, 7 + i);
+    EXPECT_EQ(choices[i].submission.sampling.choice, i);
+    EXPECT_EQ(choices[i].submission.sampling.seed, 99u);
+  }
+  EXPECT_EQ(choices[0].submission.tokens, choices[1].submission.tokens);
+  EXPECT_NE(choices[1].submission.tokens, choices[2].submission.tokens);
+}
+
+TEST(Choices, TheClientsFieldGoesBeforeTheModels) {
+  auto request = continuing(std::string("one"));
+  request.temperature = 0.25f;
+  request.seed = 3;
+  const auto sampling = choices_of(request).value().front().submission.sampling;
+  EXPECT_EQ(sampling.temperature, 0.25f);
+  EXPECT_EQ(sampling.seed, 3u);
+  EXPECT_EQ(sampling.top_p, float(text_model().defaults.top_p.value_or(1)));
+}
+
+TEST(Choices, WhatIsTooLongIsRefusedWithTheNumbers) {
+  const auto refused = choices_of(continuing(std::vector<TokenId>(5000, 30)));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "context_length_exceeded");
+  EXPECT_NE(refused.error().message.find("5000"), std::string::npos);
+  EXPECT_EQ(choices_of(continuing(std::string(4 << 20, 'a'))).error().param, "prompt");
+}
+
+TEST(Choices, TooManyAndEmptyAndUnknownTokensAreRefused) {
+  auto request = continuing(std::string("one"));
+  request.n = 5;
+  EXPECT_EQ(choices_of(request, {.max_model_len = 4096, .max_choices = 4}).error().param, "n");
+  EXPECT_FALSE(choices_of(continuing(std::vector<TokenId>{})));
+  EXPECT_FALSE(choices_of(continuing(std::vector<TokenId>{1'000'000})));
+}
+
+}  // namespace
+}  // namespace troupe::runtime

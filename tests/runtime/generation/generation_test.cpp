@@ -1,0 +1,386 @@
+// A generation against a scheduler that the test plays: tokens of n choices in any order, scarce credit,
+// faults and cancellations at any moment, over many seeds. After each event its invariants are checked.
+#include "runtime/generation/generation.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace troupe::runtime {
+namespace {
+
+const model::TextModel& text_model() {
+  static const auto loaded = model::TextModel::load(DEMO_MODEL);
+  return loaded;
+}
+
+constexpr SequenceId first_sequence = 100;
+
+// Keeps what each sequence is doing at the scheduler and what the reader was told.
+class Recorder final : public GenerationOutlet {
+ public:
+  struct Told {
+    std::string content, stop_reason;
+    ChoiceEnd finish = ChoiceEnd::none;
+    std::string reasoning{};
+    std::vector<std::string> calls{};  // "id name arguments"
+    std::string logprob_bytes{};       // of the chosen tokens
+    std::vector<float> logprobs{};     // theirs, each followed by those of the alternatives
+    bool operator==(const Told&) const = default;
+  };
+
+  void submit(const Submission& submission) override {
+    EXPECT_FALSE(closed());
+    EXPECT_EQ(submission.resubmitted, submitted_before.contains(submission.sequence));
+    submitted_before.insert({submission.sequence, true});
+    known[submission.sequence] = submission;
+    paused[submission.sequence] = false;
+  }
+  void pause(SequenceId sequence) override { EXPECT_FALSE(std::exchange(paused.at(sequence), true)); }
+  void resume(SequenceId sequence) override { EXPECT_TRUE(std::exchange(paused.at(sequence), false)); }
+  void cancel(SequenceId sequence) override { EXPECT_EQ(known.erase(sequence), 1u); }
+  void delta(Delta delta) override {
+    EXPECT_FALSE(closed());
+    EXPECT_TRUE(delta.says_something());
+    Told& choice = told[delta.choice];
+    EXPECT_EQ(choice.finish, ChoiceEnd::none) << "a delta after the choice's last";
+    choice.content += delta.content;
+    choice.finish = delta.finish;
+    choice.stop_reason = delta.stop_reason;
+    choice.reasoning += delta.reasoning;
+    for (const ToolCallDelta& call : delta.tool_calls) {
+      if (std::size_t(call.index) == choice.calls.size())
+        choice.calls.push_back(call.id + " " + call.name + " ");
+      choice.calls.at(std::size_t(call.index)) += call.arguments;
+    }
+    for (const LogprobEntry& entry : delta.logprobs) {
+      choice.logprob_bytes += entry.chosen.bytes;
+      choice.logprobs.push_back(entry.chosen.logprob);
+      for (const LogprobToken& each : entry.top) choice.logprobs.push_back(each.logprob);
+    }
+    ++deltas[delta.choice];
+    ++all_deltas;
+  }
+  void end(const Usage& total) override {
+    EXPECT_FALSE(closed());
+    ++ends;
+    usage = total;
+  }
+  void failure(const Refusal& why) override {
+    EXPECT_FALSE(closed());
+    failures.push_back(why);
+  }
+  void first_token(Duration since) override {
+    EXPECT_GE(since, Duration::zero());
+    ++first_tokens;
+  }
+  void next_token(Duration since) override {
+    EXPECT_GE(since, Duration::zero());
+    ++next_tokens;
+  }
+  void choice_ended(ChoiceEnd how) override { ++ended[how]; }
+
+  bool closed() const { return ends + int(failures.size()) > 0; }
+
+  std::map<SequenceId, Submission> known;  // at the scheduler
+  std::map<SequenceId, bool> submitted_before, paused;
+  std::map<std::int32_t, Told> told;
+  std::map<std::int32_t, int> deltas;
+  std::map<ChoiceEnd, int> ended;
+  int all_deltas = 0, ends = 0, first_tokens = 0, next_tokens = 0;
+  Usage usage;
+  std::vector<Refusal> failures;
+};
+
+GenerationRequest asking(std::int32_t n, std::vector<std::string> stop = {}) {
+  GenerationRequest request;
+  request.id = "cmpl-test";
+  request.prompts = {std::string("Count")};
+  request.n = n;
+  request.stop = std::move(stop);
+  return request;
+}
+
+// A request with its scheduler, which says the given texts, a token at a time.
+class Conversation {
+ public:
+  Conversation(GenerationRequest request, std::vector<std::string> texts) : request_(std::move(request)) {
+    for (const auto& text : texts) scripts.push_back(text_model().tokenizer.encode(text).value());
+    auto choices = make_choices(request_, text_model(), {.max_model_len = 4096}, first_sequence, 1).value();
+    generation.emplace(request_, std::move(choices), text_model(), outlet, TimePoint{});
+    generation->check();
+  }
+
+  // The next token of a choice that the scheduler knows; a paused one may still have a token in flight.
+  void token(std::int32_t choice) {
+    const SequenceId sequence = first_sequence + SequenceId(choice);
+    const auto found = outlet.known.find(sequence);
+    if (found == outlet.known.end()) return;
+    Submission& submission = found->second;
+    const auto position = submission.tokens.size() - std::size_t(submission.prompt_tokens);
+    const auto& script = scripts.at(std::size_t(choice));
+    const TokenId next = script.at(position);
+    const float logprob = -float(position);
+    CommittedToken committed{sequence, position, {sequence, next, logprob, {}}, FinishReason::none, 1};
+    for (std::int32_t i = 0; i < request_.logprobs; ++i)
+      committed.output.top.push_back({(next + i) % text_model().tokenizer.vocab_size(), logprob - float(i)});
+    submission.tokens.push_back(next);
+    if (position + 1 == script.size()) {
+      committed.finish = ends_with;
+      outlet.known.erase(found);
+    }
+    ++tokens;
+    generation->take(committed, TimePoint{} + std::chrono::milliseconds(tokens));
+    generation->check();
+  }
+  void grant(std::int32_t deltas) {
+    granted += deltas;
+    generation->grant(deltas);
+    generation->check();
+  }
+  // The scheduler died, and another came.
+  void fault() {
+    outlet.known.clear();
+    generation->meet_scheduler();
+    generation->check();
+  }
+
+  std::vector<std::vector<TokenId>> scripts;  // by choice
+  Recorder outlet;
+  std::optional<Generation> generation;
+  int tokens = 0, granted = 0;
+  FinishReason ends_with = FinishReason::length;  // all scripts
+
+ private:
+  GenerationRequest request_;
+};
+
+const std::vector<std::string> four_texts{"1, 2, 3, 4, 5, 6, 7, 8, STOP and more",
+                                          "Hello, wörld! 你好 👩‍👩‍👧", "a fox, a crow, an owl",
+                                          "ST OP STO STOP"};
+
+// With credit and nothing in between.
+Recorder undisturbed() {
+  Conversation talk(asking(4, {"STOP"}), four_texts);
+  talk.generation->meet_scheduler();
+  talk.grant(1'000'000);
+  for (std::int32_t choice = 0; choice < 4; ++choice)
+    while (talk.outlet.known.contains(first_sequence + SequenceId(choice))) talk.token(choice);
+  return talk.outlet;
+}
+
+TEST(Generation, TellsEachChoiceItsTextAndItsEnd) {
+  const Recorder outlet = undisturbed();
+  EXPECT_EQ(outlet.told.at(0), (Recorder::Told{"1, 2, 3, 4, 5, 6, 7, 8, ", "STOP", ChoiceEnd::stop}));
+  EXPECT_EQ(outlet.told.at(1), (Recorder::Told{four_texts[1], "", ChoiceEnd::length}));
+  EXPECT_EQ(outlet.told.at(3), (Recorder::Told{"ST OP STO ", "STOP", ChoiceEnd::stop}));
+  EXPECT_EQ(outlet.ends, 1);
+  EXPECT_EQ(outlet.usage.completion_tokens, outlet.first_tokens + outlet.next_tokens);
+  EXPECT_EQ(outlet.usage.cached_tokens, 1) << "a prompt counts once";
+}
+
+TEST(Generation, AnyOrderCreditAndFaultsGiveTheSameTextsAndOneEnd) {
+  const Recorder expected = undisturbed();
+  for (unsigned seed = 0; seed < 500; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(asking(4, {"STOP"}), four_texts);
+    talk.generation->meet_scheduler();
+    for (int event = 0; !talk.outlet.closed(); ++event) {
+      ASSERT_LT(event, 100'000) << "seed " << seed;
+      const auto dice = random() % 100;
+      if (dice < 80)
+        talk.token(std::int32_t(random() % 4));
+      else if (dice < 95)
+        talk.grant(std::int32_t(random() % 3));
+      else if (dice < 97)
+        talk.fault();
+      else if (const SequenceId sequence = first_sequence + random() % 4; talk.outlet.known.erase(sequence))
+        talk.generation->replay(sequence);
+      ASSERT_LE(talk.outlet.all_deltas, talk.granted) << "seed " << seed;
+    }
+    ASSERT_EQ(talk.outlet.told, expected.told) << "seed " << seed;
+    ASSERT_EQ(talk.outlet.usage.completion_tokens, expected.usage.completion_tokens) << "seed " << seed;
+    ASSERT_TRUE(talk.outlet.known.empty()) << "seed " << seed;
+    talk.generation->fail({});  // nothing comes after the end
+    talk.generation->cancel();
+    ASSERT_EQ(talk.outlet.ends, 1);
+  }
+}
+
+TEST(Generation, ACancellationAtAnyMomentTakesAllBackAndTellsNobody) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(asking(4), four_texts);
+    talk.generation->meet_scheduler();
+    for (auto events = random() % 40; events > 0; --events)
+      random() % 2 ? talk.token(std::int32_t(random() % 4)) : talk.grant(std::int32_t(random() % 3));
+    const bool ended = talk.outlet.closed();
+    talk.generation->cancel();
+    talk.generation->check();
+    EXPECT_TRUE(talk.generation->over());
+    EXPECT_TRUE(talk.outlet.known.empty()) << "seed " << seed;
+    EXPECT_EQ(talk.outlet.closed(), ended) << "seed " << seed;
+    const int told = talk.outlet.all_deltas;
+    talk.grant(100);
+    talk.fault();
+    EXPECT_EQ(talk.outlet.all_deltas, told) << "seed " << seed;
+    int ends = 0;
+    for (const auto& [how, count] : talk.outlet.ended) ends += count;
+    EXPECT_EQ(ends, 4) << "seed " << seed;
+  }
+}
+
+// The same text in other tokens: cut anywhere between characters' bytes, each piece tokenized by itself.
+std::vector<TokenId> other_tokens(const std::string& text, std::mt19937& random) {
+  std::vector<TokenId> tokens;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = std::min(text.size() - at, std::size_t(1 + random() % 5));
+    const auto piece = text_model().tokenizer.encode(text.substr(at, size)).value();
+    tokens.insert(tokens.end(), piece.begin(), piece.end());
+    at += size;
+  }
+  return tokens;
+}
+
+TEST(Generation, ATextAndItsStopStringsDoNotDependOnItsTokens) {
+  const std::string text = "to be or not to be, that is the que\nquestion; WHETHER 'tis";
+  const std::vector<std::string> stop{"que\nquest", "questions", "WHETHER"};
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    std::mt19937 random(seed);
+    auto request = asking(1, stop);
+    request.include_stop_str_in_output = seed % 2;
+    request.logprobs = 1;
+    Conversation talk(request, {text});
+    talk.scripts[0] = other_tokens(text, random);
+    talk.generation->meet_scheduler();
+    while (!talk.outlet.closed()) {
+      talk.token(0);
+      if (random() % 2) talk.grant(std::int32_t(random() % 3));
+    }
+    const Recorder::Told& told = talk.outlet.told.at(0);
+    ASSERT_EQ(told.content, "to be or not to be, that is the " + std::string(seed % 2 ? "que\nquest" : ""));
+    ASSERT_EQ(told.stop_reason, "que\nquest");
+    ASSERT_TRUE(text.starts_with(told.logprob_bytes)) << "each token once, with those of the stop string";
+    ASSERT_GE(told.logprob_bytes.size(), text.find("ion;"));
+  }
+}
+
+TEST(Generation, LogprobsComeWithTheirTokens) {
+  auto request = asking(1);
+  request.logprobs = 2;
+  Conversation talk(request, {four_texts[2]});
+  talk.generation->meet_scheduler();
+  while (talk.outlet.known.contains(first_sequence)) talk.token(0);
+  talk.grant(1);
+  const Recorder::Told& told = talk.outlet.told.at(0);
+  EXPECT_EQ(told.logprob_bytes, four_texts[2]);
+  ASSERT_EQ(told.logprobs.size(), 3 * talk.scripts[0].size());
+  for (std::size_t i = 0; i < talk.scripts[0].size(); ++i) {
+    EXPECT_EQ(told.logprobs[3 * i], -float(i));
+    EXPECT_EQ(told.logprobs[3 * i + 1], -float(i));
+    EXPECT_EQ(told.logprobs[3 * i + 2], -float(i) - 1);
+  }
+}
+
+TEST(Generation, WithoutTheWishThereAreNoLogprobs) {
+  EXPECT_TRUE(undisturbed().told.at(2).logprobs.empty());
+}
+
+TEST(Generation, ThoughtsTextAndCallsAreToldApart) {
+  ChatPrompt prompt{.messages = nlohmann::ordered_json::parse(R"([{"role": "user", "content": "Weather?"}])"),
+                    .tools = nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
+      "name": "get_weather", "description": "The weather", "parameters": {"type": "object"}}}])"),
+                    .template_kwargs = {{"thinking", true}}};
+  auto request = asking(1);
+  request.prompts = {prompt};
+  const std::string call =
+      "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{\"city\": \"CITY\"}<｜tool▁call▁end｜>";
+  const auto call_for = [&](const char* city) {
+    return std::string(call).replace(call.find("CITY"), 4, city);
+  };
+  const std::string text = "Lima or Oslo?</think>Let me see.<｜tool▁calls▁begin｜>" + call_for("Lima") +
+                           call_for("Oslo") + "<｜tool▁calls▁end｜>";
+  const Recorder::Told expected{"Let me see.",
+                                "",
+                                ChoiceEnd::tool_calls,
+                                "Lima or Oslo?",
+                                {"call_cmpl-test_0_0 get_weather {\"city\": \"Lima\"}",
+                                 "call_cmpl-test_0_1 get_weather {\"city\": \"Oslo\"}"}};
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(request, {text});
+    talk.ends_with = FinishReason::stop;
+    talk.scripts[0].push_back(text_model().eos_ids.at(0));
+    talk.generation->meet_scheduler();
+    while (!talk.outlet.closed()) {
+      talk.token(0);
+      if (random() % 3 == 0) talk.grant(std::int32_t(random() % 3));
+      if (random() % 20 == 0) talk.fault();
+    }
+    ASSERT_EQ(talk.outlet.told.at(0), expected) << "seed " << seed;
+  }
+}
+
+TEST(Generation, ASlowReaderPausesOnlySequencesWithNewsAndTheyTakeTurns) {
+  Conversation talk(asking(3), {four_texts[0], four_texts[0], four_texts[0]});
+  talk.generation->meet_scheduler();
+  talk.token(0);
+  EXPECT_TRUE(talk.outlet.paused.at(first_sequence));
+  EXPECT_FALSE(talk.outlet.paused.at(first_sequence + 1));
+  talk.token(1);
+  talk.token(2);
+  talk.grant(1);
+  EXPECT_FALSE(talk.outlet.paused.at(first_sequence));
+  EXPECT_TRUE(talk.outlet.paused.at(first_sequence + 1));
+  for (int round = 0; round < 6; ++round) {
+    for (std::int32_t choice = 0; choice < 3; ++choice) talk.token(choice);
+    talk.grant(1);
+  }
+  for (const auto& [choice, deltas] : talk.outlet.deltas) EXPECT_GE(deltas, 2) << choice;
+  EXPECT_EQ(talk.outlet.deltas.size(), 3u);
+}
+
+TEST(Generation, WorkForATokenDoesNotGrowWithTheChoices) {
+  for (const std::int32_t n : {1, 10, 100}) {
+    Conversation talk(asking(n), std::vector<std::string>(std::size_t(n), four_texts[2]));
+    talk.generation->meet_scheduler();
+    for (std::int32_t choice = 0; choice < n; ++choice) talk.token(choice);
+    EXPECT_EQ(talk.generation->visits(), std::uint64_t(n)) << "without credit, one look a token";
+    talk.grant(n);
+    EXPECT_EQ(talk.generation->visits(), std::uint64_t(2 * n)) << "and one for each credit spent";
+  }
+}
+
+TEST(Generation, AnOutputThatIsNoNumberEndsTheRequest) {
+  Conversation talk(asking(2), {four_texts[0], four_texts[1]});
+  talk.generation->meet_scheduler();
+  talk.token(1);
+  talk.outlet.known.erase(first_sequence);
+  talk.outlet.known[first_sequence];  // the scheduler has forgotten it; a cancel of it is ignored
+  talk.generation->take({first_sequence, 0, {first_sequence, no_token, 0, {}}, FinishReason::error, 0}, {});
+  ASSERT_EQ(talk.outlet.failures.size(), 1u);
+  EXPECT_EQ(talk.outlet.failures[0].code, "not_a_number");
+  EXPECT_EQ(talk.outlet.ended.at(ChoiceEnd::error), 2);
+}
+
+TEST(Generation, EchoesAPromptOnceBeforeTheText) {
+  auto request = asking(1);
+  request.echo = true;
+  Conversation talk(request, {" up"});
+  talk.generation->meet_scheduler();
+  talk.grant(100);
+  while (!talk.outlet.closed()) talk.token(0);
+  EXPECT_EQ(talk.outlet.told.at(0).content, "Count up");
+}
+
+TEST(GenerationDeathTest, ATokenOutOfOrderStops) {
+  Conversation talk(asking(1), {four_texts[0]});
+  talk.generation->meet_scheduler();
+  EXPECT_DEATH(
+      talk.generation->take({first_sequence, 1, {first_sequence, 5, 0, {}}, FinishReason::none, 0}, {}),
+      "in order");
+}
+
+}  // namespace
+}  // namespace troupe::runtime
