@@ -48,7 +48,8 @@ void introduce(Self self, const ReplicaSupervisorHandle& supervisor) {
           [self](const runtime::NodeWelcome& welcome) {
             if (welcome.node < 0) {
               log_event(LogLevel::error, "node_refused", {{"reason", welcome.refusal}});
-              return self->quit(caf::make_error(caf::sec::invalid_argument, welcome.refusal));
+              return self->quit(caf::make_error(caf::sec::runtime_error,
+                                                "the replica refuses this node: " + welcome.refusal));
             }
             self->state.index = welcome.node;
           },

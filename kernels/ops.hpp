@@ -18,7 +18,7 @@
 
 #include "kernels/queue.hpp"
 #include "kernels/tensor.hpp"
-#include "runtime/base/ids.hpp"
+#include "runtime/base/sampling.hpp"
 
 namespace troupe::kernels {
 
@@ -99,23 +99,11 @@ struct ExpertWeights {
   VirtualShards shards;
 };
 
-constexpr int max_logprobs = 20;
+constexpr int max_logprobs = 20;  // of a row
 
 struct SamplingRow {
-  float temperature = 1;  // 0: greedy
-  float top_p = 1;
-  float min_p = 0;
-  int top_k = 0;  // 0: all
-  std::uint64_t seed = 0;
-  std::uint32_t choice = 0;
-  std::uint64_t output_position = 0;
-  int logprobs = -1;  // how many alternatives to report, up to max_logprobs; -1: no log-probability at all
-};
-
-struct SampledToken {
-  TokenId token = 0;                           // no_token: one of the row's logits is no number
-  float logprob = 0;                           // of the untempered distribution; set when logprobs >= 0
-  std::vector<std::pair<TokenId, float>> top;  // most likely first, ties by lower id
+  SamplingParams params;
+  std::uint64_t output_position = 0;  // of the token, in its sequence: part of the draw's key
 };
 
 class Ops {

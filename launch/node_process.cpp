@@ -36,20 +36,22 @@ int run_node(actors::NodeSettings settings) {
     while (!over.stop_requested())
       if (stop_signal_came(stop)) return caf::anon_send(here, actors::End{});
   });
-  const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
+  const actors::LinkEnd end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, settings.order.host, settings.order.port, here.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) {
         caf::anon_send(here, actors::SupervisorFound{supervisor});
       });
   caf::anon_send(here, actors::End{});
   const std::string replica = settings.order.host + ":" + std::to_string(settings.order.port);
-  if (end == caf::exit_reason::user_shutdown) return 0;
-  if (end == caf::sec::cannot_connect_to_node)
-    throw Error("the replica's first node cannot be reached", replica, "start the replica again");
-  if (end == caf::sec::invalid_argument)
-    throw Error("the replica refuses this node: " + end.context().get_as<std::string>(0), replica,
-                "see `troupe status`, and run the same program as the other nodes");
-  throw Error("the node failed: " + system.render(end), replica);
+  switch (end.why) {
+    case actors::LinkEnd::Why::shut_down:
+      break;
+    case actors::LinkEnd::Why::head_gone:
+      throw Error("the replica's first node cannot be reached", replica, "start the replica again");
+    case actors::LinkEnd::Why::failed:
+      throw Error(end.reason, replica, "see `troupe status`, and run the same program as the other nodes");
+  }
+  return 0;
 }
 
 }  // namespace troupe::launch

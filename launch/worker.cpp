@@ -52,11 +52,10 @@ int worker(const Arguments& arguments) {
   const auto rank =
       system.spawn(actors::worker, options, system.spawn<caf::detached>(actors::compute, options));
   const actors::WorkerIntroduced introduction{{order.start.life, getpid()}, rank};
-  const caf::error end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
+  const actors::LinkEnd end = actors::keep_linked<actors::ReplicaSupervisorHandle>(
       system, order.host, order.port, rank.address(),
       [&](const actors::ReplicaSupervisorHandle& supervisor) { caf::anon_send(supervisor, introduction); });
-  log_event(LogLevel::info, "worker_ended",
-            {{"rank", order.start.life.rank}, {"reason", system.render(end)}});
+  log_event(LogLevel::info, "worker_ended", {{"rank", order.start.life.rank}, {"reason", end.reason}});
   // The compute thread may be anywhere; the process' end is the end of it.
   _exit(1);
 }

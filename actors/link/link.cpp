@@ -41,6 +41,12 @@ Probe probe(const std::string& host, std::uint16_t port) {
   return error == 0 ? Probe::reachable : error == ECONNREFUSED ? Probe::refused : Probe::silent;
 }
 
+LinkEnd end_for(caf::actor_system& system, const caf::error& reason) {
+  if (reason == caf::exit_reason::user_shutdown) return {LinkEnd::Why::shut_down, "it was shut down"};
+  const bool says_why = reason.context().match_elements<std::string>();
+  return {LinkEnd::Why::failed, says_why ? reason.context().get_as<std::string>(0) : system.render(reason)};
+}
+
 }  // namespace
 
 bool LinkPatience::lasts(Probe head, TimePoint now) {
@@ -79,18 +85,18 @@ caf::expected<caf::strong_actor_ptr> link_to(caf::actor_system& system, const In
   return actor;
 }
 
-caf::error keep_linked(caf::actor_system& system, const Interface& interface, const std::string& host,
-                       std::uint16_t port, const caf::actor_addr& whole,
-                       const std::function<void(const caf::strong_actor_ptr&)>& introduce) {
+LinkEnd keep_linked(caf::actor_system& system, const Interface& interface, const std::string& host,
+                    std::uint16_t port, const caf::actor_addr& whole,
+                    const std::function<void(const caf::strong_actor_ptr&)>& introduce) {
   caf::scoped_actor self{system};
   self->monitor(whole);
   LinkPatience patience(now());
-  std::optional<caf::error> over;
+  std::optional<LinkEnd> over;
   std::string last_error;
   for (;;) {
     if (over) return *over;
     const Probe head = probe(host, port);
-    if (!patience.lasts(head, now())) return caf::make_error(caf::sec::cannot_connect_to_node);
+    if (!patience.lasts(head, now())) return {LinkEnd::Why::head_gone, "the head is gone"};
     const auto linked =
         head == Probe::reachable
             ? link_to(system, interface, host, port)
@@ -100,7 +106,7 @@ caf::error keep_linked(caf::actor_system& system, const Interface& interface, co
       introduce(*linked);
       self->receive([&](const caf::down_msg& down) {
         if (down.source == whole || down.reason == caf::exit_reason::user_shutdown)
-          over = down.reason;
+          over = end_for(system, down.reason);
         else
           log_event(
               LogLevel::warning, "link_lost",
@@ -112,7 +118,7 @@ caf::error keep_linked(caf::actor_system& system, const Interface& interface, co
         log_event(LogLevel::warning, "no_link", {{"host", host}, {"port", port}, {"error", why}});
       self->receive(
           [&](const caf::down_msg& down) {
-            if (down.source == whole) over = down.reason;
+            if (down.source == whole) over = end_for(system, down.reason);
           },
           caf::after(between_attempts) >> [] {});
     }

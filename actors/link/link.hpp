@@ -33,6 +33,17 @@ class LinkPatience {
   TimePoint since_;
 };
 
+// How it came that a process keeps no link any more.
+struct LinkEnd {
+  enum class Why {
+    shut_down,  // somebody wanted it so
+    head_gone,  // for too long
+    failed,     // what was to be kept linked ended by itself
+  };
+  Why why = Why::shut_down;
+  std::string reason;  // in words
+};
+
 // CAF's names of the messages that an actor takes.
 using Interface = std::set<std::string>;
 
@@ -43,9 +54,9 @@ caf::expected<caf::strong_actor_ptr> link_to(caf::actor_system& system, const In
 // As the templates below, for a handle that was stripped of its type.
 std::uint16_t open_door(caf::actor_system& system, const caf::strong_actor_ptr& actor, Interface interface,
                         const std::string& host, std::uint16_t port);
-caf::error keep_linked(caf::actor_system& system, const Interface& interface, const std::string& host,
-                       std::uint16_t port, const caf::actor_addr& whole,
-                       const std::function<void(const caf::strong_actor_ptr&)>& introduce);
+LinkEnd keep_linked(caf::actor_system& system, const Interface& interface, const std::string& host,
+                    std::uint16_t port, const caf::actor_addr& whole,
+                    const std::function<void(const caf::strong_actor_ptr&)>& introduce);
 
 // Puts the actor at the door. port 0: any free one; returns the port. Throws Error.
 template <class Handle>
@@ -56,11 +67,10 @@ std::uint16_t open_door(caf::actor_system& system, const Handle& actor, const st
 }
 
 // Connects to the actor at the door and introduces, again and again whenever the link breaks, until `whole` or
-// that actor ends, for the reason that it returns, or the head has been gone for too long
-// (cannot_connect_to_node). Blocks; one call a process.
+// that actor ends, or the head has been gone for too long. Blocks; one call a process.
 template <class Handle>
-caf::error keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
-                       const caf::actor_addr& whole, const std::function<void(const Handle&)>& introduce) {
+LinkEnd keep_linked(caf::actor_system& system, const std::string& host, std::uint16_t port,
+                    const caf::actor_addr& whole, const std::function<void(const Handle&)>& introduce) {
   return keep_linked(system, system.message_types(caf::detail::type_list<Handle>{}), host, port, whole,
                      [&](const caf::strong_actor_ptr& actor) { introduce(caf::actor_cast<Handle>(actor)); });
 }

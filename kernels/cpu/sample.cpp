@@ -100,8 +100,8 @@ class Sampler {
       result.token = no_token;
       return result;
     }
-    result.token = how.temperature == 0 ? most_likely() : draw(how);
-    if (how.logprobs >= 0) report(how.logprobs, result);
+    result.token = how.params.temperature == 0 ? most_likely() : draw(how);
+    if (how.params.logprobs >= 0) report(how.params.logprobs, result);
     return result;
   }
 
@@ -117,14 +117,15 @@ class Sampler {
   }
 
   TokenId draw(const SamplingRow& how) {
-    exponentiate(how.temperature);
+    exponentiate(how.params.temperature);
     // min_p is relative to the most likely token, which has 1 here.
-    Ranking ranking(probabilities_.data(), vocabulary_, [&](float p) { return p > 0 && p >= how.min_p; });
+    Ranking ranking(probabilities_.data(), vocabulary_,
+                    [&](float p) { return p > 0 && p >= how.params.min_p; });
     const std::size_t kept =
-        how.top_k > 0 ? std::min(ranking.size(), std::size_t(how.top_k)) : ranking.size();
-    double total = mass(ranking, kept, how.min_p);
-    if (how.top_p < 1) total = cut(ranking, kept, how.top_p * total);
-    const double target = uniform_draw(how.seed, how.choice, how.output_position) * total;
+        how.params.top_k > 0 ? std::min(ranking.size(), std::size_t(how.params.top_k)) : ranking.size();
+    double total = mass(ranking, kept, how.params.min_p);
+    if (how.params.top_p < 1) total = cut(ranking, kept, how.params.top_p * total);
+    const double target = uniform_draw(how.params.seed, how.params.choice, how.output_position) * total;
     double sum = 0;
     for (std::size_t rank = 0; rank < kept; ++rank) {
       sum += probabilities_[std::size_t(ranking[rank])];
@@ -167,7 +168,7 @@ class Sampler {
     Ranking ranking(logits_, vocabulary_, [](float) { return true; });
     const std::size_t count = std::min(ranking.size(), std::size_t(alternatives));
     for (std::size_t rank = 0; rank < count; ++rank)
-      result.top.emplace_back(ranking[rank], logprob(ranking[rank]));
+      result.top.push_back({ranking[rank], logprob(ranking[rank])});
   }
 
   const float* logits_;
@@ -182,7 +183,7 @@ void CpuOps::sample(Queue&, const Tensor& logits, std::span<const SamplingRow> h
                     std::vector<SampledToken>& out) {
   const std::int64_t vocabulary = logits.row_elements();
   CHECK(logits.rows() == std::int64_t(how.size()) && (how.empty() || vocabulary > 0), "shapes of sample");
-  for (const SamplingRow& row : how) {
+  for (const auto& [row, position] : how) {
     CHECK(row.temperature >= 0 && row.top_p > 0 && row.top_p <= 1, "temperature or top_p out of range");
     CHECK(row.min_p >= 0 && row.min_p <= 1 && row.top_k >= 0, "min_p or top_k out of range");
     CHECK(row.logprobs >= -1 && row.logprobs <= max_logprobs, "logprobs out of range");

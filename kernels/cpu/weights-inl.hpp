@@ -8,6 +8,7 @@
 #endif
 
 #include <cmath>
+#include <cstring>
 
 #include "kernels/cpu/dot-inl.hpp"
 #include "kernels/cpu/weights.hpp"
@@ -87,13 +88,21 @@ HWY_INLINE void each_weight_chunk(const Weight& w, std::int64_t row, std::int64_
       f(column, std::int64_t{lanes}, values);
     }
     if (exact && column == run_end) continue;
-    // A chunk across a border of scale blocks, or the short last one.
+    // The short last chunk, as if zeros followed; or one across a border of scale blocks.
     const std::int64_t length = std::min<std::int64_t>(lanes, end - column);
+    const bool one_block = exact && column + length <= run_end;
     Lanes values[A];
     for (int i = 0; i < A; ++i) {
-      float padded[lanes] = {};
-      for (std::int64_t k = 0; k < length; ++k) padded[k] = dequantise(w, row + i, column + k);
-      values[i] = load(padded);
+      if (one_block) {
+        alignas(64) std::byte padded[lanes * size_of(type)] = {};
+        std::memcpy(padded, rows[i] + column * std::int64_t(size_of(type)),
+                    std::size_t(length) * size_of(type));
+        values[i] = decode<type>(padded, factor[i]);
+      } else {
+        float padded[lanes] = {};
+        for (std::int64_t k = 0; k < length; ++k) padded[k] = dequantise(w, row + i, column + k);
+        values[i] = load(padded);
+      }
     }
     f(column, length, values);
     column += length;

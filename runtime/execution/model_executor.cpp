@@ -14,12 +14,6 @@ struct Batch {
   std::vector<SequenceId> sequences;           // likewise
 };
 
-kernels::SamplingRow sampling_row(const Slice& slice) {
-  const SamplingParams& how = slice.sampling;
-  return {how.temperature,       how.top_p,   how.min_p, how.top_k, how.seed, how.choice,
-          slice.output_position, how.logprobs};
-}
-
 Batch batch_of(std::span<const Slice> slices, const model::KvCache& cache) {
   Batch batch;
   for (const Slice& slice : slices) {
@@ -33,7 +27,7 @@ Batch batch_of(std::span<const Slice> slices, const model::KvCache& cache) {
     batch.layout.sequences.push_back({first_row, rows, slice.first_position, slice.blocks});
     if (!slice.samples) continue;
     batch.logit_rows.push_back(std::int32_t(first_row + rows - 1));
-    batch.sampling.push_back(sampling_row(slice));
+    batch.sampling.push_back({slice.sampling, slice.output_position});
     batch.sequences.push_back(slice.sequence);
   }
   batch.layout.tokens = std::int64_t(batch.tokens.size());
@@ -49,12 +43,6 @@ std::vector<std::int64_t> tokens_of_groups(const StepPlan& plan, int groups) {
       tokens[std::size_t(part.group)] += std::int64_t(slice.tokens.size());
   }
   return tokens;
-}
-
-SequenceOutput output_of(SequenceId sequence, const kernels::SampledToken& sampled) {
-  SequenceOutput output{sequence, sampled.token, sampled.logprob, {}};
-  for (const auto& [token, logprob] : sampled.top) output.top.push_back({token, logprob});
-  return output;
 }
 
 }  // namespace
@@ -81,13 +69,13 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
   // Without slices too: other groups' ranks wait in the collectives.
   const kernels::Tensor logits = decoder_.forward(
       queue_, communicators_, {batch.tokens, batch.layout, batch.logit_rows, group_tokens}, cache_);
-  std::vector<kernels::SampledToken> sampled;
+  std::vector<SampledToken> sampled;
   if (!batch.sampling.empty()) ops_.sample(queue_, logits, batch.sampling, sampled);
   queue_.wait(TimePoint::max());
 
   StepResult result{plan.epoch, plan.step, group_, {}, {}};
   for (std::size_t i = 0; i < sampled.size(); ++i)
-    result.outputs.push_back(output_of(batch.sequences[i], sampled[i]));
+    result.outputs.push_back({batch.sequences[i], std::move(sampled[i])});
   result.times.compute_seconds = std::chrono::duration<double>(now() - start).count();
   return result;
 }

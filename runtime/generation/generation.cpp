@@ -79,7 +79,7 @@ void Generation::take(const CommittedToken& committed, TimePoint now) {
         "tokens of a sequence come in order, each once");
   if (!choice->last_token) begin_text(*choice, committed.cached_tokens);
   count(*choice, now);
-  tokens.push_back(committed.output.token);
+  tokens.push_back(committed.sampled.token);
   append(*choice, committed);
   offer(*choice);
   end_if_done();
@@ -103,14 +103,14 @@ void Generation::count(Choice& choice, TimePoint now) {
 void Generation::append(Choice& choice, const CommittedToken& committed) {
   // A token that ends the sequence is not text, unless the client asked to go on past it.
   const bool ends = committed.finish == FinishReason::stop;
-  const bool stopped = !ends && choice.output.push(committed.output.token);
+  const bool stopped = !ends && choice.output.push(committed.sampled.token);
   if (stopped || committed.finish != FinishReason::none) {
     if (!stopped) choice.output.finish();
     if (committed.finish == FinishReason::none) outlet_.cancel(committed.sequence);
     finish(choice, stopped ? FinishReason::stop : committed.finish);
   }
   append_text(choice);
-  if (request_.logprobs >= 0) append_logprobs(choice, committed.output);
+  if (request_.logprobs >= 0) append_logprobs(choice, committed.sampled);
 }
 
 void Generation::finish(Choice& choice, FinishReason why) {
@@ -138,9 +138,10 @@ void Generation::append_text(Choice& choice) {
   }
 }
 
-void Generation::append_logprobs(Choice& choice, const SequenceOutput& output) {
-  LogprobEntry entry{named(text_.tokenizer, output.token, output.logprob), {}};
-  for (const auto& [token, logprob] : output.top) entry.top.push_back(named(text_.tokenizer, token, logprob));
+void Generation::append_logprobs(Choice& choice, const SampledToken& sampled) {
+  LogprobEntry entry{named(text_.tokenizer, sampled.token, sampled.logprob), {}};
+  for (const auto& [token, logprob] : sampled.top)
+    entry.top.push_back(named(text_.tokenizer, token, logprob));
   choice.pending.logprobs.push_back(std::move(entry));
 }
 

@@ -75,7 +75,7 @@ class Generation {
   void append(Choice& choice, const CommittedToken& committed);
   void finish(Choice& choice, FinishReason why);
   void append_text(Choice& choice);
-  void append_logprobs(Choice& choice, const SequenceOutput& output);
+  void append_logprobs(Choice& choice, const SampledToken& sampled);
   void offer(Choice& choice);
   void send(Choice& choice);
   void end_if_done();

@@ -142,9 +142,9 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
     CHECK(output != result.outputs.end() && output->sequence == part.sequence, "a step's outputs do not fit");
     if (sequence) {
       const auto position = std::uint64_t(sequence->outputs());
-      const FinishReason finish = sequence->append(output->token, limits_.max_model_len);
+      const FinishReason finish = sequence->append(output->sampled.token, limits_.max_model_len);
       tokens_ += finish != FinishReason::error;
-      committed.push_back({part.sequence, position, std::move(*output), finish, sequence->found});
+      committed.push_back({part.sequence, position, std::move(output->sampled), finish, sequence->found});
       if (finish == FinishReason::error)  // nobody shall share what led to it
         std::erase_if(filled_, [&](const auto& block) { return block.sequence == part.sequence; });
       if (finish != FinishReason::none) forget(*sequence);

@@ -6,23 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/ids.hpp"
+#include "runtime/base/sampling.hpp"
 
 namespace troupe::runtime {
-
-struct SamplingParams {
-  float temperature = 1;  // 0: greedy
-  float top_p = 1;
-  float min_p = 0;
-  std::int32_t top_k = 0;  // 0: all
-  std::uint64_t seed = 0;
-  std::uint32_t choice = 0;    // which of a request's n choices
-  std::int32_t logprobs = -1;  // alternatives to report; -1: no log-probability at all
-};
-template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, SamplingParams& x) {
-  return f(x.temperature, x.top_p, x.min_p, x.top_k, x.seed, x.choice, x.logprobs);
-}
 
 // One choice of a request, as the scheduler gets it. A replay after a fault submits the same sequence again
 // with what it had produced behind its prompt.
@@ -79,24 +65,13 @@ typename Inspector::result_type inspect(Inspector& f, StepPlan& x) {
   return f(x.epoch, x.step, x.groups);
 }
 
-struct TokenLogprob {
-  TokenId token = 0;
-  float logprob = 0;
-};
-template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, TokenLogprob& x) {
-  return f(x.token, x.logprob);
-}
-
 struct SequenceOutput {
   SequenceId sequence = 0;
-  TokenId token = 0;
-  float logprob = 0;              // when asked for
-  std::vector<TokenLogprob> top;  // most likely first
+  SampledToken sampled;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, SequenceOutput& x) {
-  return f(x.sequence, x.token, x.logprob, x.top);
+  return f(x.sequence, x.sampled);
 }
 
 struct StepTimes {
@@ -125,13 +100,13 @@ enum class FinishReason : std::uint8_t { none, stop, length, error };  // error:
 struct CommittedToken {
   SequenceId sequence = 0;
   std::uint64_t output_position = 0;
-  SequenceOutput output;
+  SampledToken sampled;
   FinishReason finish = FinishReason::none;  // not none: the scheduler has forgotten the sequence
   std::int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache since it was submitted
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, CommittedToken& x) {
-  return f(x.sequence, x.output_position, x.output, x.finish, x.cached_tokens);
+  return f(x.sequence, x.output_position, x.sampled, x.finish, x.cached_tokens);
 }
 
 }  // namespace troupe::runtime

@@ -42,7 +42,7 @@ struct Client {
 RequestHandle::behavior_type client_actor(RequestHandle::pointer self, Client* client) {
   return {[](const Tokenized&) {},
           [client](const TokenReady& ready) {
-            client->tokens[ready.committed.sequence].push_back(ready.committed.output.token);
+            client->tokens[ready.committed.sequence].push_back(ready.committed.sampled.token);
             if (ready.committed.finish != runtime::FinishReason::none)
               client->finished.insert(ready.committed.sequence);
           },

@@ -5,11 +5,19 @@
 namespace troupe::kernels {
 namespace {
 
-std::vector<SampledToken> sample(Ops& ops, const Array<float>& logits, std::vector<SamplingRow> how) {
+std::vector<SampledToken> sample(Ops& ops, const Array<float>& logits, const std::vector<SamplingRow>& how) {
   ImmediateQueue queue;
   std::vector<SampledToken> out;
   ops.sample(queue, logits.tensor, how, out);
   return out;
+}
+
+// All rows at one output position.
+std::vector<SampledToken> drawn(Ops& ops, const Array<float>& logits, const std::vector<SamplingParams>& how,
+                                std::uint64_t position = 0) {
+  std::vector<SamplingRow> rows;
+  for (const SamplingParams& params : how) rows.push_back({params, position});
+  return sample(ops, logits, rows);
 }
 
 Array<float> row(const std::vector<float>& values) {
@@ -19,18 +27,15 @@ Array<float> row(const std::vector<float>& values) {
 }
 
 // How often each token comes out over many output positions.
-std::map<TokenId, int> counts(const std::vector<float>& logits, SamplingRow how, int draws) {
+std::map<TokenId, int> counts(const std::vector<float>& logits, const SamplingParams& how, int draws) {
   CpuOps ops(1);
   const auto one = row(logits);
   std::map<TokenId, int> result;
-  for (int i = 0; i < draws; ++i) {
-    how.output_position = std::uint64_t(i);
-    ++result[sample(ops, one, {how})[0].token];
-  }
+  for (int i = 0; i < draws; ++i) ++result[drawn(ops, one, {how}, std::uint64_t(i))[0].token];
   return result;
 }
 
-std::vector<TokenId> kept(const std::vector<float>& logits, SamplingRow how) {
+std::vector<TokenId> kept(const std::vector<float>& logits, const SamplingParams& how) {
   std::vector<TokenId> tokens;
   for (const auto& [token, count] : counts(logits, how, 2000)) tokens.push_back(token);
   return tokens;
@@ -40,8 +45,8 @@ using testing::ElementsAre;
 
 TEST(Sample, GreedyTakesTheHighestAndTheLowerIdOfEquals) {
   CpuOps ops(1);
-  EXPECT_EQ(sample(ops, row({1, 3, 2, 3}), {{.temperature = 0}})[0].token, 1);
-  EXPECT_EQ(sample(ops, row({-5}), {{.temperature = 0}})[0].token, 0);
+  EXPECT_EQ(drawn(ops, row({1, 3, 2, 3}), {{.temperature = 0}})[0].token, 1);
+  EXPECT_EQ(drawn(ops, row({-5}), {{.temperature = 0}})[0].token, 0);
 }
 
 // Chi-squared with 3 degrees of freedom is under 16.3 in 999 of 1000 cases; the draws are fixed.
@@ -104,13 +109,13 @@ TEST(Sample, ADrawDependsOnItsKeyAlone) {
   const auto logits = random_array({rows, vocabulary}, 1, 6);
   std::vector<SamplingRow> how(rows);
   for (std::size_t i = 0; i < rows; ++i)
-    how[i] = {.temperature = i % 4 == 0 ? 0 : 0.3f * float(i),
-              .top_p = i % 3 == 0 ? 0.9f : 1,
-              .min_p = i % 5 == 0 ? 0.01f : 0,
-              .top_k = i % 2 == 0 ? 40 : 0,
-              .seed = i,
-              .output_position = 100 + i,
-              .logprobs = int(i) - 1};
+    how[i] = {{.temperature = i % 4 == 0 ? 0 : 0.3f * float(i),
+               .top_p = i % 3 == 0 ? 0.9f : 1,
+               .min_p = i % 5 == 0 ? 0.01f : 0,
+               .top_k = i % 2 == 0 ? 40 : 0,
+               .seed = i,
+               .logprobs = int(i) - 1},
+              100 + i};
   CpuOps one(1);
   const auto expected = sample(one, logits, how);
   with_every_ops([&](Ops& ops) {
@@ -130,12 +135,14 @@ TEST(Sample, ADrawDependsOnItsKeyAlone) {
 TEST(Sample, SeedChoiceAndPositionChangeTheDraw) {
   const std::vector<float> flat(1000, 0.0f);
   CpuOps ops(1);
-  auto draw = [&](SamplingRow how) { return sample(ops, row(flat), {how})[0].token; };
-  const TokenId token = draw({.seed = 1, .choice = 1, .output_position = 1});
-  EXPECT_EQ(draw({.seed = 1, .choice = 1, .output_position = 1}), token);
-  EXPECT_NE(draw({.seed = 2, .choice = 1, .output_position = 1}), token);
-  EXPECT_NE(draw({.seed = 1, .choice = 2, .output_position = 1}), token);
-  EXPECT_NE(draw({.seed = 1, .choice = 1, .output_position = 2}), token);
+  auto draw = [&](const SamplingParams& how, std::uint64_t position) {
+    return drawn(ops, row(flat), {how}, position)[0].token;
+  };
+  const TokenId token = draw({.seed = 1, .choice = 1}, 1);
+  EXPECT_EQ(draw({.seed = 1, .choice = 1}, 1), token);
+  EXPECT_NE(draw({.seed = 2, .choice = 1}, 1), token);
+  EXPECT_NE(draw({.seed = 1, .choice = 2}, 1), token);
+  EXPECT_NE(draw({.seed = 1, .choice = 1}, 2), token);
 }
 
 TEST(Sample, LogProbabilitiesAreThoseOfTheRawLogits) {
@@ -145,7 +152,7 @@ TEST(Sample, LogProbabilitiesAreThoseOfTheRawLogits) {
   for (std::int64_t i = 0; i < vocabulary; ++i) total += std::exp(double(logits[i]));
   CpuOps ops(1);
   const auto token =
-      sample(ops, logits, {{.temperature = 2, .top_k = 5, .seed = 3, .logprobs = max_logprobs}})[0];
+      drawn(ops, logits, {{.temperature = 2, .top_k = 5, .seed = 3, .logprobs = max_logprobs}})[0];
   EXPECT_NEAR(token.logprob, logits[token.token] - std::log(total), 1e-5);
   ASSERT_EQ(token.top.size(), std::size_t(max_logprobs));
   for (std::size_t i = 0; i < token.top.size(); ++i) {
@@ -155,14 +162,14 @@ TEST(Sample, LogProbabilitiesAreThoseOfTheRawLogits) {
     for (std::int64_t k = 0; k < vocabulary; ++k) higher += logits[k] > logits[id];
     EXPECT_EQ(higher, i);
   }
-  EXPECT_EQ(sample(ops, logits, {{}})[0].top.size(), 0u);
-  EXPECT_EQ(sample(ops, row({1, 2}), {{.logprobs = 5}})[0].top.size(), 2u);
+  EXPECT_EQ(drawn(ops, logits, {{}})[0].top.size(), 0u);
+  EXPECT_EQ(drawn(ops, row({1, 2}), {{.logprobs = 5}})[0].top.size(), 2u);
 }
 
 TEST(Sample, ExtremeValuesStillGiveAToken) {
   CpuOps ops(1);
-  EXPECT_EQ(sample(ops, row({-3e38f, 3e38f}), {{.temperature = 1}})[0].token, 1);
-  EXPECT_EQ(sample(ops, row({1, 2, 3}), {{.temperature = 1e-30f}})[0].token, 2);
+  EXPECT_EQ(drawn(ops, row({-3e38f, 3e38f}), {{.temperature = 1}})[0].token, 1);
+  EXPECT_EQ(drawn(ops, row({1, 2, 3}), {{.temperature = 1e-30f}})[0].token, 2);
   for (const TokenId token : kept({1, 2, 3}, {.temperature = 1e30f})) EXPECT_TRUE(token >= 0 && token < 3);
 }
 
@@ -171,9 +178,9 @@ TEST(Sample, LogitsThatAreNoNumbersGiveNoTokenInTheirRowAlone) {
   for (const float strange : {NAN, INFINITY, -INFINITY})
     for (const std::int64_t at : {0, 20, 36}) {
       auto logits = random_array({2, 37}, 1);
-      const auto whole = sample(ops, logits, {{.temperature = 0, .logprobs = 2}, {}});
+      const auto whole = drawn(ops, logits, {{.temperature = 0, .logprobs = 2}, {}});
       logits[37 + at] = strange;
-      const auto sampled = sample(ops, logits, {{.temperature = 0, .logprobs = 2}, {.logprobs = 2}});
+      const auto sampled = drawn(ops, logits, {{.temperature = 0, .logprobs = 2}, {.logprobs = 2}});
       EXPECT_EQ(sampled[0].token, whole[0].token);
       EXPECT_EQ(sampled[0].top, whole[0].top);
       EXPECT_EQ(sampled[1].token, no_token);
@@ -183,12 +190,12 @@ TEST(Sample, LogitsThatAreNoNumbersGiveNoTokenInTheirRowAlone) {
 
 TEST(SampleDeathTest, ParametersOutOfRangeStop) {
   CpuOps ops(1);
-  EXPECT_DEATH(sample(ops, row({1}), {{.temperature = -1}}), "temperature");
-  EXPECT_DEATH(sample(ops, row({1}), {{.temperature = NAN}}), "temperature");
-  EXPECT_DEATH(sample(ops, row({1}), {{.top_p = 0}}), "top_p");
-  EXPECT_DEATH(sample(ops, row({1}), {{.min_p = 1.5f}}), "min_p");
-  EXPECT_DEATH(sample(ops, row({1}), {{.top_k = -1}}), "top_k");
-  EXPECT_DEATH(sample(ops, row({1}), {{.logprobs = max_logprobs + 1}}), "logprobs");
+  EXPECT_DEATH(drawn(ops, row({1}), {{.temperature = -1}}), "temperature");
+  EXPECT_DEATH(drawn(ops, row({1}), {{.temperature = NAN}}), "temperature");
+  EXPECT_DEATH(drawn(ops, row({1}), {{.top_p = 0}}), "top_p");
+  EXPECT_DEATH(drawn(ops, row({1}), {{.min_p = 1.5f}}), "min_p");
+  EXPECT_DEATH(drawn(ops, row({1}), {{.top_k = -1}}), "top_k");
+  EXPECT_DEATH(drawn(ops, row({1}), {{.logprobs = max_logprobs + 1}}), "logprobs");
 }
 
 }  // namespace

@@ -250,8 +250,8 @@ void Head::take_token(Request& request, const runtime::CommittedToken& token) {
   auto& tokens = request.submission.tokens;
   expect(token.output_position == tokens.size() - std::size_t(request.submission.prompt_tokens),
          "a token is missing, or came twice");
-  tokens.push_back(token.output.token);
-  request.output.tokens.push_back(token.output.token);
+  tokens.push_back(token.sampled.token);
+  request.output.tokens.push_back(token.sampled.token);
   request.output.finish = token.finish;
   if (token.finish != runtime::FinishReason::none) return finish(request, false);
   if (std::int32_t(request.output.tokens.size()) == request.stops_after) cancel(request);

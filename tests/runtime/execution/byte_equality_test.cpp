@@ -61,7 +61,7 @@ Submission request(SequenceId id, std::int32_t prompt, std::int32_t shared = 0) 
 using Bytes = std::vector<std::uint32_t>;
 using Outputs = std::map<SequenceId, Bytes>;
 
-void append(Bytes& bytes, const SequenceOutput& output) {
+void append(Bytes& bytes, const SampledToken& output) {
   bytes.push_back(std::uint32_t(output.token));
   bytes.push_back(std::bit_cast<std::uint32_t>(output.logprob));
   for (const TokenLogprob& each : output.top) {
@@ -81,7 +81,7 @@ Outputs run(Engine& engine, const std::vector<Submission>& submissions, EachStep
   for (const Submission& submission : submissions) EXPECT_TRUE(engine.submit(submission));
   while (!engine.idle()) {
     const auto committed = engine.step();
-    for (const CommittedToken& token : committed) append(outputs[token.sequence], token.output);
+    for (const CommittedToken& token : committed) append(outputs[token.sequence], token.sampled);
     each_step(committed);
   }
   return outputs;
@@ -177,8 +177,8 @@ TEST(ByteEquality, AfterAFaultThatVoidsTheCache) {
   Outputs outputs;
   for (int steps = 0; !engine.idle(); ++steps) {
     for (const CommittedToken& token : engine.step()) {
-      append(outputs[token.sequence], token.output);
-      live[token.sequence].tokens.push_back(token.output.token);
+      append(outputs[token.sequence], token.sampled);
+      live[token.sequence].tokens.push_back(token.sampled.token);
     }
     if (steps != 4) continue;
     executor.cache().poison();
@@ -222,8 +222,8 @@ TEST(ModelExecutor, GivesTheSameResultForAPlanThatComesTwice) {
   ASSERT_EQ(first.outputs.size(), 1u);  // the second slice does not sample
   EXPECT_EQ(first.outputs[0].sequence, 1u);
   Bytes before, after;
-  append(before, first.outputs[0]);
-  append(after, second.outputs.at(0));
+  append(before, first.outputs[0].sampled);
+  append(after, second.outputs.at(0).sampled);
   EXPECT_EQ(before, after);
 }
 
@@ -244,7 +244,7 @@ TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAPlan) {
                                     {1, 4, {}}};
   const auto alone = [&](const Slice& slice) {
     Bytes bytes;
-    append(bytes, demo().executor(4).execute({1, 1, {{0, {slice}}}}).outputs.at(0));
+    append(bytes, demo().executor(4).execute({1, 1, {{0, {slice}}}}).outputs.at(0).sampled);
     return bytes;
   };
   const Bytes expected[] = {alone(first), alone(second)};
@@ -268,7 +268,7 @@ TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAPlan) {
           const bool has_work = part != plan.groups.end() && !part->slices.empty();
           ASSERT_EQ(result.outputs.size(), has_work ? 1u : 0u) << "step " << plan.step << ", rank " << rank;
           Bytes bytes;
-          if (has_work) append(bytes, result.outputs[0]);
+          if (has_work) append(bytes, result.outputs[0].sampled);
           EXPECT_EQ(bytes, has_work ? expected[rank] : Bytes{});
         }
       });

@@ -122,9 +122,9 @@ class Conversation {
     const auto& script = scripts.at(std::size_t(choice));
     const TokenId next = script.at(position);
     const float logprob = -float(position);
-    CommittedToken committed{sequence, position, {sequence, next, logprob, {}}, FinishReason::none, 1};
+    CommittedToken committed{sequence, position, {next, logprob, {}}, FinishReason::none, 1};
     for (std::int32_t i = 0; i < request_.logprobs; ++i)
-      committed.output.top.push_back({(next + i) % text_model().tokenizer.vocab_size(), logprob - float(i)});
+      committed.sampled.top.push_back({(next + i) % text_model().tokenizer.vocab_size(), logprob - float(i)});
     submission.tokens.push_back(next);
     if (position + 1 == script.size()) {
       committed.finish = ends_with;
@@ -358,7 +358,7 @@ TEST(Generation, AnOutputThatIsNoNumberEndsTheRequest) {
   talk.token(1);
   talk.outlet.known.erase(first_sequence);
   talk.outlet.known[first_sequence];  // the scheduler has forgotten it; a cancel of it is ignored
-  talk.generation->take({first_sequence, 0, {first_sequence, no_token, 0, {}}, FinishReason::error, 0}, {});
+  talk.generation->take({first_sequence, 0, {no_token, 0, {}}, FinishReason::error, 0}, {});
   ASSERT_EQ(talk.outlet.failures.size(), 1u);
   EXPECT_EQ(talk.outlet.failures[0].code, "not_a_number");
   EXPECT_EQ(talk.outlet.ended.at(ChoiceEnd::error), 2);
@@ -377,9 +377,7 @@ TEST(Generation, EchoesAPromptOnceBeforeTheText) {
 TEST(GenerationDeathTest, ATokenOutOfOrderStops) {
   Conversation talk(asking(1), {four_texts[0]});
   talk.generation->meet_scheduler();
-  EXPECT_DEATH(
-      talk.generation->take({first_sequence, 1, {first_sequence, 5, 0, {}}, FinishReason::none, 0}, {}),
-      "in order");
+  EXPECT_DEATH(talk.generation->take({first_sequence, 1, {5, 0, {}}, FinishReason::none, 0}, {}), "in order");
 }
 
 }  // namespace

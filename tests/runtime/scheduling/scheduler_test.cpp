@@ -164,7 +164,7 @@ TEST(Scheduler, ASequenceWithoutATokenEndsAndHarmsNoOther) {
   steps.run();
   const auto plan = steps.plan();
   StepResult result = steps.executor.execute(*plan);
-  result.outputs.front().token = no_token;
+  result.outputs.front().sampled.token = no_token;
   const auto committed = steps.scheduler.commit(result);
   ASSERT_EQ(committed.size(), 2u);
   EXPECT_EQ(committed[0].finish, FinishReason::error);
@@ -255,7 +255,7 @@ TEST(Scheduler, PreemptsByRecomputeAndKeepsThePlaceInTheQueue) {
   ASSERT_TRUE(steps.scheduler.submit(second));
   std::map<SequenceId, std::vector<TokenId>> outputs;
   while (!steps.scheduler.idle())
-    for (const CommittedToken& token : steps.run()) outputs[token.sequence].push_back(token.output.token);
+    for (const CommittedToken& token : steps.run()) outputs[token.sequence].push_back(token.sampled.token);
   EXPECT_EQ(outputs[1], toy_output(first, 64).tokens);
   EXPECT_EQ(outputs[2], toy_output(second, 64).tokens);
   EXPECT_GT(steps.scheduler.stats().preemptions, 0u);
@@ -305,7 +305,7 @@ TEST(Scheduler, ANewEpochVoidsTheStepInFlightAndReturnsEverySequence) {
   const ToyOutput alone = toy_output(first, 64);
   ASSERT_TRUE(steps.scheduler.submit(first));
   ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 4, 6)));
-  first.tokens.push_back(steps.run().at(0).output.token);
+  first.tokens.push_back(steps.run().at(0).sampled.token);
   const auto plan = steps.plan();
   ASSERT_TRUE(plan);
   EXPECT_THAT(steps.start_epoch(), ElementsAre(1, 2));
@@ -316,7 +316,7 @@ TEST(Scheduler, ANewEpochVoidsTheStepInFlightAndReturnsEverySequence) {
   const auto replayed = steps.run();
   ASSERT_EQ(replayed.size(), 1u);
   EXPECT_EQ(replayed[0].output_position, 1u);
-  EXPECT_EQ(replayed[0].output.token, alone.tokens[1]);
+  EXPECT_EQ(replayed[0].sampled.token, alone.tokens[1]);
   EXPECT_EQ(steps.scheduler.stats().replayed_tokens, 1u);
 }
 
@@ -358,7 +358,7 @@ struct Replica {
   void commit(const StepPlan& planned) {
     for (ToyExecutor& executor : executors)
       for (const CommittedToken& token : scheduler.commit(executor.execute(planned)))
-        outputs[token.sequence].push_back(token.output.token);
+        outputs[token.sequence].push_back(token.sampled.token);
   }
   std::vector<SequenceId> start_epoch(std::vector<GroupId> lost) {
     auto forgotten = scheduler.start_epoch(++epoch, lost);
@@ -576,7 +576,7 @@ TEST(Engine, SchedulesRunsAndCommits) {
   std::map<SequenceId, std::vector<TokenId>> outputs;
   for (SequenceId id = 1; id <= 6; ++id) ASSERT_TRUE(engine.submit(submission_of(id, 20, 8, TokenId(id))));
   while (!engine.idle())
-    for (const CommittedToken& token : engine.step()) outputs[token.sequence].push_back(token.output.token);
+    for (const CommittedToken& token : engine.step()) outputs[token.sequence].push_back(token.sampled.token);
   for (SequenceId id = 1; id <= 6; ++id)
     EXPECT_EQ(outputs[id], toy_output(submission_of(id, 20, 8, TokenId(id)), 64).tokens);
   engine.step();

@@ -410,8 +410,8 @@ class World {
     Live& live = live_.at(token.sequence);
     ASSERT_FALSE(live.homeless);
     ASSERT_EQ(token.output_position, live.outputs.size());
-    live.outputs.push_back(token.output.token);
-    live.digests.push_back(toy_digest(live.digests.back(), token.output.token));
+    live.outputs.push_back(token.sampled.token);
+    live.digests.push_back(toy_digest(live.digests.back(), token.sampled.token));
     if (token.finish == FinishReason::none) return;
     const ToyOutput alone = toy_output(live.submission, limits_.max_model_len);
     ASSERT_EQ(alone.tokens, live.outputs);

@@ -1,0 +1,80 @@
+#include "runtime/recovery/stall_watch.hpp"
+
+#include <gtest/gtest.h>
+
+namespace troupe::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr Epoch epoch = 3;
+
+class StallWatchTest : public ::testing::Test {
+ protected:
+  StallWatchTest() {
+    for (std::int32_t rank = 0; rank < 2; ++rank) waits(rank, milliseconds(400), 5);
+  }
+  void waits(std::int32_t rank, Duration since, std::uint32_t collectives) {
+    Heard& heard = ranks[std::size_t(rank)];
+    heard.at = now;
+    heard.seen.life = {rank, 1};
+    heard.seen.silence = heard.seen.waited = since;
+    heard.seen.tick.epoch = epoch;
+    heard.seen.tick.collectives = collectives;
+    heard.seen.tick.activity = Activity::collective;
+  }
+  std::optional<StallWatch::Stall> look() { return watch.look(now, epoch, {&ranks[0], &ranks[1]}); }
+
+  TimePoint now = TimePoint{} + std::chrono::hours(1);
+  StallWatch watch{milliseconds(400)};
+  std::array<Heard, 2> ranks;
+};
+
+TEST_F(StallWatchTest, ARankThatMayMoveExcusesAll) {
+  waits(1, milliseconds(399), 5);
+  EXPECT_FALSE(look());
+  waits(1, milliseconds(400), 5);
+  ranks[1].seen.tick.activity = Activity::computing;
+  EXPECT_FALSE(look());
+  waits(1, milliseconds(400), 5);
+  ranks[1].seen.tick.epoch = epoch - 1;
+  EXPECT_FALSE(look());
+  ranks[1].seen.tick.epoch = epoch;
+  EXPECT_TRUE(look());
+}
+
+TEST_F(StallWatchTest, NobodyWhoHasNothingToDoStalls) {
+  for (Heard& rank : ranks) rank.seen.tick.activity = Activity::idle;
+  EXPECT_FALSE(look());
+}
+
+TEST_F(StallWatchTest, TheOneBehindIsTheCulpritAndTheSecondStallInARowSaysSo) {
+  waits(0, milliseconds(500), 4);
+  auto stall = look();
+  ASSERT_TRUE(stall);
+  EXPECT_EQ(stall->culprit, 0);
+  EXPECT_FALSE(stall->again);
+  EXPECT_EQ(stall->still, milliseconds(400));
+  EXPECT_FALSE(look()) << "it has twice as long now";
+  waits(0, milliseconds(800), 4);
+  waits(1, milliseconds(800), 5);
+  stall = look();
+  ASSERT_TRUE(stall);
+  EXPECT_TRUE(stall->again);
+}
+
+TEST_F(StallWatchTest, EquallyFarRanksHaveNoCulprit) {
+  const auto stall = look();
+  ASSERT_TRUE(stall);
+  EXPECT_FALSE(stall->culprit);
+}
+
+TEST_F(StallWatchTest, WhatWasHeardLongAgoIsNoEvidence) {
+  now += milliseconds(201);
+  waits(1, milliseconds(400), 5);
+  EXPECT_FALSE(look());
+  EXPECT_EQ(watch.waited(now, ranks[0]), Duration{});
+}
+
+}  // namespace
+}  // namespace troupe::runtime

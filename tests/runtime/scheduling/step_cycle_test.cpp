@@ -1,0 +1,107 @@
+#include "runtime/scheduling/step_cycle.hpp"
+
+#include <gtest/gtest.h>
+
+#include "runtime/scheduling/block_pool.hpp"
+#include "tests/runtime/execution/toy_executor.hpp"
+
+namespace troupe::runtime {
+namespace {
+
+using Result = StepCycle::Result;
+
+class StepCycleTest : public ::testing::Test {
+ protected:
+  static Submission submission_of(SequenceId id, std::int32_t outputs) {
+    Submission submission;
+    submission.sequence = submission.arrival = id;
+    submission.tokens = {1, 2, TokenId(id)};
+    submission.prompt_tokens = 3;
+    submission.max_output_tokens = outputs;
+    return submission;
+  }
+  // The plan that the work leads to, with blocks from the pool.
+  std::optional<StepPlan> plan_of(StepCycle::Work work) {
+    if (work.plan) return work.plan;
+    for (const BlockRequest& request : work.requests)
+      if (auto next = plan_of(cycle.replied(pool.reserve(request), cycle.epoch()))) return next;
+    return std::nullopt;
+  }
+  StepCycle::Work submit(SequenceId id, std::int32_t outputs) {
+    auto work = cycle.submit(submission_of(id, outputs));
+    EXPECT_TRUE(work);
+    return *work;
+  }
+
+  SchedulerLimits limits{
+      .max_num_batched_tokens = 16, .max_num_seqs = 4, .max_model_len = 64, .block_size = 4};
+  StepCycle cycle{limits, [] { return make_policy("fcfs"); }, 1, 1};
+  BlockPool pool{32, 4, true, 1};
+  ToyExecutor executor{32, 4};
+};
+
+TEST_F(StepCycleTest, AsksNobodyBeforeAnEpochIsServed) {
+  EXPECT_TRUE(submit(1, 2).requests.empty());
+  EXPECT_TRUE(cycle.begin_epoch(7).requests.empty()) << "of another epoch";
+  EXPECT_EQ(cycle.begin_epoch(1).requests.size(), 1u);
+  EXPECT_TRUE(cycle.begin_epoch(1).requests.empty()) << "told twice";
+}
+
+TEST_F(StepCycleTest, RunsStepAfterStepUntilNobodyWantsAny) {
+  submit(1, 3);
+  auto plan = plan_of(cycle.begin_epoch(1));
+  std::vector<TokenId> tokens;
+  while (plan) {
+    auto commit = cycle.finished(executor.execute(*plan));
+    ASSERT_EQ(commit.result, Result::committed);
+    for (const CommittedToken& token : commit.tokens) tokens.push_back(token.sampled.token);
+    plan = plan_of(commit.work);
+  }
+  EXPECT_EQ(tokens, toy_output(submission_of(1, 3), limits.max_model_len).tokens);
+  EXPECT_EQ(pool.usage().used, 0) << "its blocks went back without another step";
+}
+
+TEST_F(StepCycleTest, TellsResultsApart) {
+  submit(1, 3);
+  const auto plan = plan_of(cycle.begin_epoch(1));
+  ASSERT_TRUE(plan);
+  StepResult result = executor.execute(*plan);
+  StepResult nonsense = result;
+  nonsense.outputs.front().sequence = 9;
+  EXPECT_EQ(cycle.finished(nonsense).result, Result::nonsense);
+  StepResult stale = result;
+  stale.epoch = 0;
+  EXPECT_EQ(cycle.finished(stale).result, Result::stale);
+  EXPECT_EQ(cycle.finished(result).result, Result::committed);
+  EXPECT_EQ(cycle.finished(result).result, Result::noted) << "it came twice";
+}
+
+TEST_F(StepCycleTest, SaysWhatAnEpochLeftBehind) {
+  submit(1, 9);
+  submit(2, 9);
+  const auto plan = plan_of(cycle.begin_epoch(1));
+  ASSERT_EQ(cycle.finished(executor.execute(*plan)).result, Result::committed);
+  const std::vector<GroupId> lost{0};
+  auto stopped = cycle.stop_epoch(2, lost);
+  EXPECT_EQ(stopped.steps_committed, 1u);
+  EXPECT_EQ(stopped.interrupted, (std::vector<SequenceId>{1, 2}));
+  stopped = cycle.stop_epoch(3, {});
+  EXPECT_EQ(stopped.steps_committed, 0u);
+  EXPECT_TRUE(stopped.interrupted.empty());
+}
+
+// A reply that an epoch has overtaken is followed by another request, or those who wait would wait for ever.
+TEST_F(StepCycleTest, AsksAgainWhenAnEpochCameBetween) {
+  submit(1, 9);
+  const auto asked = cycle.begin_epoch(1).requests;
+  ASSERT_EQ(asked.size(), 1u);
+  cycle.stop_epoch(2, {});
+  EXPECT_TRUE(cycle.begin_epoch(2).requests.empty()) << "the reply is on its way";
+  const auto work = cycle.replied(pool.reserve(asked.front()), 1);
+  EXPECT_FALSE(work.plan);
+  EXPECT_EQ(work.requests.size(), 1u);
+  EXPECT_TRUE(plan_of(work));
+}
+
+}  // namespace
+}  // namespace troupe::runtime
