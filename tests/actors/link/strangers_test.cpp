@@ -22,6 +22,11 @@ using std::chrono::milliseconds;
 using Echo = caf::typed_actor<caf::replies_to<std::string>::with<std::string>>;
 using Counter = caf::typed_actor<caf::replies_to<std::int64_t>::with<std::int64_t>>;
 
+// CAF 0.17.6 dereferences a null pointer when an actor function takes no argument: hence what it says first.
+Echo::behavior_type echo_actor(Echo::pointer, const std::string& first) {
+  return {[first](const std::string& said) { return first + said; }};
+}
+
 constexpr int patience_ms = 60'000;
 
 TlsIdentity identity_of(const CertificateAuthority& authority) {
@@ -46,8 +51,7 @@ struct Process {
 struct Head : Process {
   using Process::Process;
   ~Head() { caf::anon_send_exit(echo, caf::exit_reason::user_shutdown); }
-  Echo echo =
-      system.spawn([]() -> Echo::behavior_type { return {[](const std::string& said) { return said; }}; });
+  Echo echo = system.spawn(echo_actor, "");
   std::uint16_t port = open_door(system, echo, "127.0.0.1", 0);
 };
 
