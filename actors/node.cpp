@@ -30,8 +30,9 @@ runtime::WorkerEvents events_to(const NodeActor& node) {
 void start(Self self, const runtime::StartWorker& order) {
   const auto& settings = self->state.settings;
   runtime::WorkerOrder worker = settings.order;
-  const int ranks_here = settings.nodes_here * order.ranks_of_node;
   worker.start = order;
+  worker.start.ranks_of_node = std::max(1, order.ranks_of_node);
+  const int ranks_here = settings.nodes_here * worker.start.ranks_of_node;
   worker.threads = settings.threads.value_or(std::max(1, usable_cpus() / ranks_here));
   worker.spin = worker.threads * ranks_here <= usable_cpus();
   self->state.processes->start(worker);
