@@ -34,8 +34,8 @@ Membership::Membership(MembershipSettings settings)
 Orders Membership::begin(TimePoint now) {
   orders_.push_back(MakeScheduler{epoch_});
   for (const GroupId group : all_groups()) orders_.push_back(MakeBlocks{group, epoch_});
-  end_epoch({}, now);
-  return finish();
+  end_epoch({});
+  return finish(now);
 }
 
 std::vector<GroupId> Membership::all_groups() const {
@@ -44,15 +44,15 @@ std::vector<GroupId> Membership::all_groups() const {
   return all;
 }
 
-Orders Membership::finish() {
+Orders Membership::finish(TimePoint now) {
+  last_event_ = now;
   check();
   return std::exchange(orders_, {});
 }
 
 // lost: groups whose caches are void.
-void Membership::end_epoch(const std::vector<GroupId>& lost, TimePoint now) {
+void Membership::end_epoch(const std::vector<GroupId>& lost) {
   if (phase_ == Phase::failed) return;
-  last_event_ = now;
   ++epoch_;
   phase_ = Phase::stopping;
   enquiry_.reset();  // whatever it was about, all begin anew
@@ -65,7 +65,6 @@ void Membership::end_epoch(const std::vector<GroupId>& lost, TimePoint now) {
 }
 
 Orders Membership::on(const EpochStopped& stopped, TimePoint now) {
-  last_event_ = now;
   if (stopped.steps_committed > 0)
     for (Rank& rank : ranks_) rank.progressed = true;
   // The answer to an order that another one has overtaken is no leave to go on.
@@ -74,7 +73,7 @@ Orders Membership::on(const EpochStopped& stopped, TimePoint now) {
     restart_dead(now);
     begin_epoch_if_complete(now);
   }
-  return finish();
+  return finish(now);
 }
 
 void Membership::begin_epoch_if_complete(TimePoint now) {
@@ -99,7 +98,6 @@ void Membership::answered(Rank& rank, Epoch epoch, TimePoint now) {
 }
 
 Orders Membership::on(const Joined& joined, TimePoint now) {
-  last_event_ = now;
   if (Rank* rank = find(joined.life)) {
     answered(*rank, joined.epoch, now);
     if (phase_ == Phase::joining && joined.epoch == epoch_ && rank->state == RankState::joining) {
@@ -108,16 +106,15 @@ Orders Membership::on(const Joined& joined, TimePoint now) {
         serve(now);
     }
   }
-  return finish();
+  return finish(now);
 }
 
 // A rank could not have its experts: they stay where they were. Or it could not meet another: if one died, its end is
 // told otherwise; if not, they try again.
 Orders Membership::on(const JoinFailed& failed, TimePoint now) {
-  last_event_ = now;
   Rank* rank = find(failed.life);
   if (rank) answered(*rank, failed.epoch, now);
-  if (!rank || phase_ != Phase::joining || failed.epoch != epoch_) return finish();
+  if (!rank || phase_ != Phase::joining || failed.epoch != epoch_) return finish(now);
   log_event(LogLevel::warning, "join_failed",
             {{"rank", failed.life.rank}, {"epoch", epoch_}, {"error", failed.error}});
   if (failed.why == JoinFailed::Why::no_experts && experts_ != served_experts_) {
@@ -125,8 +122,8 @@ Orders Membership::on(const JoinFailed& failed, TimePoint now) {
     experts_ = served_experts_;
   }
   not_before_ = now + std::min(longest_pause, first_pause * (1 << std::min(failed_joins_++, 10)));
-  end_epoch({}, now);
-  return finish();
+  end_epoch({});
+  return finish(now);
 }
 
 void Membership::serve(TimePoint now) {
@@ -163,17 +160,16 @@ void Membership::note_fault(std::optional<std::int32_t> rank, FaultKind kind, co
 // A collective failed without a word of who is at fault: a death or a hang is told within the limit. If none is, what
 // is between the ranks failed, and they meet anew.
 Orders Membership::on(const StepFailed& failed, TimePoint now) {
-  last_event_ = now;
   if (failed.epoch != epoch_) {
     orders_.push_back(TellStale{});
-    return finish();
+    return finish(now);
   }
   log_event(LogLevel::warning, "step_failed",
             {{"rank", failed.life.rank}, {"epoch", failed.epoch}, {"error", failed.error}});
   if (phase_ == Phase::serving)
     enquire(
         {std::nullopt, FaultKind::collective_failed, now + settings_.hang_limit + settings_.hang_limit / 4});
-  return finish();
+  return finish(now);
 }
 
 // A culprit is better news than none, and the sooner end counts.
@@ -184,15 +180,14 @@ void Membership::enquire(Enquiry enquiry) {
 }
 
 Orders Membership::due(TimePoint now) {
-  last_event_ = now;
-  if (phase_ == Phase::failed) return finish();
+  if (phase_ == Phase::failed) return finish(now);
   start_after_pause(now);
   if (enquiry_ && now >= enquiry_->ends) {
     note_fault(enquiry_->rank, enquiry_->kind, {}, {}, now);
-    end_epoch({}, now);
+    end_epoch({});
   }
   begin_epoch_if_complete(now);
-  return finish();
+  return finish(now);
 }
 
 std::optional<TimePoint> Membership::next_deadline() const {
@@ -208,18 +203,17 @@ std::optional<TimePoint> Membership::next_deadline() const {
 
 Orders Membership::scheduler_died(TimePoint now) {
   part_died(scheduler_, FaultKind::scheduler_died, all_groups(), MakeScheduler{epoch_}, now);
-  return finish();
+  return finish(now);
 }
 
 Orders Membership::blocks_died(GroupId group, TimePoint now) {
   part_died(blocks_.at(group), FaultKind::kv_block_manager_died, {group}, MakeBlocks{group, epoch_}, now);
-  return finish();
+  return finish(now);
 }
 
 // What the scheduler knew the requests know, and a block manager's blocks are void without it.
 void Membership::part_died(Part& part, FaultKind kind, const std::vector<GroupId>& lost,
                            const Order& successor, TimePoint now) {
-  last_event_ = now;
   if (phase_ == Phase::failed) return;
   const bool lived = now - std::exchange(part.died, now) > healthy_part;
   note_fault(std::nullopt, kind, {}, {}, now);
@@ -227,7 +221,7 @@ void Membership::part_died(Part& part, FaultKind kind, const std::vector<GroupId
     return give_up(std::string(kind == FaultKind::scheduler_died ? "scheduler" : "kv_block_manager") +
                    " died again and again");
   orders_.push_back(successor);
-  end_epoch(lost, now);
+  end_epoch(lost);
 }
 
 void Membership::give_up(const std::string& why) {
@@ -242,16 +236,15 @@ Orders Membership::on(const PlaceExpert& order, TimePoint now) {
   if (experts_.empty()) experts_ = served_experts_ = settings_.spread_experts;
   experts_[std::size_t(order.expert)] = order.ranks;
   log_event(LogLevel::info, "expert_placed", {{"expert", order.expert}, {"ranks", order.ranks}});
-  end_epoch({}, now);
-  return finish();
+  end_epoch({});
+  return finish(now);
 }
 
 Orders Membership::on(const NodeTicks& ticks, TimePoint now) {
-  last_event_ = now;
   for (const WorkerSeen& seen : ticks.workers)
     if (Rank* rank = find(seen.life)) rank->heard = {seen, now};
   find_blocked(now);
-  return finish();
+  return finish(now);
 }
 
 void Membership::find_blocked(TimePoint now) {
@@ -271,7 +264,7 @@ void Membership::find_blocked_step(TimePoint now) {
   of_culprit.seen.silence = stall->still;
   if (stall->culprit && stall->again) return hangs(*stall->culprit, FaultKind::asleep, of_culprit, now);
   note_fault(stall->culprit, FaultKind::collective_blocked, of_culprit.seen.tick, stall->still, now);
-  end_epoch({}, now);
+  end_epoch({});
 }
 
 // A rank that still waits in a collective of an epoch that was aborted will not come out of it.

@@ -126,7 +126,7 @@ class Membership {
   };
 
   // membership.cpp: epochs, faults and the parts of the head's process
-  void end_epoch(const std::vector<GroupId>& lost, TimePoint now);
+  void end_epoch(const std::vector<GroupId>& lost);
   void begin_epoch_if_complete(TimePoint now);
   void serve(TimePoint now);
   void enquire(Enquiry enquiry);
@@ -140,7 +140,7 @@ class Membership {
   void find_blocked_join(TimePoint now);
   void find_unanswered(TimePoint now);
   std::vector<GroupId> all_groups() const;
-  Orders finish();
+  Orders finish(TimePoint now);
 
   // membership_ranks.cpp: workers and nodes
   void set(Rank& rank, RankState state);

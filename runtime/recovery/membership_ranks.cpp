@@ -73,7 +73,6 @@ Membership::Rank* Membership::find(const WorkerLife& life) {
 
 Orders Membership::on(const NodeArrived& arrived, std::optional<std::int32_t> place, NodeWelcome& welcome,
                       TimePoint now) {
-  last_event_ = now;
   // The place that it asks for, its own if an answer was lost, or any that is missing but the first, which is for the
   // head's own node: clients' sockets are there.
   std::int32_t wanted = arrived.node;
@@ -89,7 +88,7 @@ Orders Membership::on(const NodeArrived& arrived, std::optional<std::int32_t> pl
   else
     welcome = {wanted, ""};
   if (welcome.node >= 0) settle(welcome.node, arrived, now);
-  return finish();
+  return finish(now);
 }
 
 // What lives there goes on: it comes by itself. What ought to live there and does not is started.
@@ -112,7 +111,6 @@ void Membership::settle(std::int32_t place, const NodeArrived& arrived, TimePoin
 
 // Its workers have links of their own: those that died with it are told by these, others go on.
 Orders Membership::node_lost(std::int32_t node, TimePoint now) {
-  last_event_ = now;
   nodes_[std::size_t(node)] = false;
   const std::int32_t first = node * settings_.ranks_of_node();
   for (std::int32_t i = first; i < first + settings_.ranks_of_node(); ++i)
@@ -120,9 +118,9 @@ Orders Membership::node_lost(std::int32_t node, TimePoint now) {
   log_event(LogLevel::warning, "node_lost", {{"node", node}});
   if (phase_ != Phase::failed) {
     note_fault(first, FaultKind::node_lost, {}, {}, now);
-    end_epoch({}, now);
+    end_epoch({});
   }
-  return finish();
+  return finish(now);
 }
 
 // Of an absent rank, whose node is there.
@@ -144,7 +142,6 @@ void Membership::start_after_pause(TimePoint now) {
 }
 
 Orders Membership::on(const WorkerArrived& arrived, bool& accepted, TimePoint now) {
-  last_event_ = now;
   Rank* rank = find(arrived.life);
   accepted = rank && rank->state != dead && !rank->exited;
   if (accepted) {
@@ -156,42 +153,39 @@ Orders Membership::on(const WorkerArrived& arrived, bool& accepted, TimePoint no
     log_event(LogLevel::warning, "stale_worker_refused",
               {{"rank", arrived.life.rank}, {"incarnation", arrived.life.incarnation}});
   }
-  return finish();
+  return finish(now);
 }
 
 Orders Membership::on(const ModelLoaded& loaded, TimePoint now) {
-  last_event_ = now;
   Rank* rank = find(loaded.life);
-  if (!rank || rank->state != loading) return finish();
+  if (!rank || rank->state != loading) return finish(now);
   if (arithmetic_.empty()) arithmetic_ = loaded.arithmetic;
   if (arithmetic_ != loaded.arithmetic) {
     give_up("rank " + std::to_string(loaded.life.rank) + " computes in " + loaded.arithmetic +
             ", others in " + arithmetic_);
-    return finish();
+    return finish(now);
   }
   set(*rank, ready);
   rank->ready_since = now;
   begin_epoch_if_complete(now);
-  return finish();
+  return finish(now);
 }
 
 // The first time, it would fail again. Later the checkpoint was good once, so the worker is to blame.
 Orders Membership::on(const LoadFailed& failed, TimePoint now) {
-  last_event_ = now;
   const Rank* rank = find(failed.life);
-  if (!rank || rank->state != loading) return finish();
+  if (!rank || rank->state != loading) return finish(now);
   if (has_served_)
     hangs(failed.life.rank, FaultKind::load_failed, {}, now);
   else
     give_up("the model cannot be loaded: " + failed.error);
-  return finish();
+  return finish(now);
 }
 
 Orders Membership::on(const WorkerExited& event, TimePoint now) {
-  last_event_ = now;
   const Rank* rank = find(event.seen.life);
   if (rank && !rank->exited) exited(event.seen.life.rank, event.how, event.seen, now);
-  return finish();
+  return finish(now);
 }
 
 void Membership::exited(std::int32_t index, const std::string& how, const WorkerSeen& seen, TimePoint now) {
@@ -206,10 +200,9 @@ void Membership::exited(std::int32_t index, const std::string& how, const Worker
 }
 
 Orders Membership::on(const WorkerHangs& event, TimePoint now) {
-  last_event_ = now;
   const Rank* rank = find(event.seen.life);
   if (rank && !rank->exited) hangs(event.seen.life.rank, kind_of(event.hang), {event.seen, now}, now);
-  return finish();
+  return finish(now);
 }
 
 // A process that goes on, and must not.
@@ -234,7 +227,7 @@ void Membership::died(std::int32_t index, FaultKind kind, const Tick& last, Dura
   set(rank, dead);
   if (phase_ == Phase::failed) return;
   note_fault(index, kind, last, detected, now);
-  end_epoch({settings_.group_of(index)}, now);
+  end_epoch({settings_.group_of(index)});
 }
 
 // What is dead and has no process any more begins another life, after a pause if it died often.
@@ -254,9 +247,8 @@ void Membership::restart_dead(TimePoint now) {
 }
 
 Orders Membership::link_lost(std::int32_t rank, TimePoint now) {
-  last_event_ = now;
   if (ranks_.at(std::size_t(rank)).linked()) cut_off(rank, now);
-  return finish();
+  return finish(now);
 }
 
 void Membership::cut_off(std::int32_t index, TimePoint now) {

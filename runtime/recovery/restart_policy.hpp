@@ -21,7 +21,6 @@ class RestartPolicy {
   // A death. made_progress: a step was committed since the last one. Empty: give up; otherwise how long to
   // wait.
   std::optional<std::chrono::milliseconds> on_death(bool made_progress);
-  int consecutive() const { return consecutive_; }
 
  private:
   Limits limits_;

@@ -308,6 +308,11 @@ bool Head::all_over() const {
   return std::ranges::all_of(requests_, &Request::over);
 }
 
+bool Head::settled() const {
+  return scheduler_.cycle && scheduler_.cycle->scheduler().idle() &&
+         std::ranges::all_of(blocks_, [](const Blocks& each) { return each.pool->usage().used == 0; });
+}
+
 void Head::check_at_rest() {
   for (const Request& request : requests_) {
     const std::string which = "request " + std::to_string(request.submission.sequence);

@@ -51,6 +51,7 @@ class Head final : public HeadDoor, public NodeDoor {
   std::deque<Request>& requests() { return requests_; }
   const std::deque<Request>& requests() const { return requests_; }
   bool all_over() const;
+  bool settled() const;  // nobody waits for a step or holds a block
   const runtime::Membership& membership() const { return membership_; }
   const std::string& gave_up() const { return gave_up_; }
   // At the end: nothing is held that nobody needs.

@@ -158,8 +158,10 @@ void Process::run(std::shared_ptr<const runtime::StepPlan> wanted, std::uint64_t
     next = std::move(wanted);
     return;
   }
-  if (world.loses_step == this) {
+  // If all of them lost it, nobody would wait and find it out.
+  if (world.loses_step == this && world.lost_step != std::pair(wanted->epoch, wanted->step)) {
     world.loses_step = nullptr;
+    world.lost_step = {wanted->epoch, wanted->step};
     return;
   }
   plan = std::move(wanted);

@@ -185,9 +185,9 @@ class Life {
       serves_since_ = {};
       return false;
     }
-    // What is still under way may end it once more.
+    // What is still under way may end it once more; and a slow rank's last step may be under way.
     if (serves_since_ == TimePoint{}) serves_since_ = world_.mail.now();
-    return world_.mail.now() - serves_since_ > milliseconds(1200);
+    return world_.mail.now() - serves_since_ > (head_->settled() ? milliseconds(1200) : seconds(10));
   }
 
   std::string describe() const {

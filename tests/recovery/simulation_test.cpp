@@ -35,6 +35,14 @@ TEST(Simulation, EveryLifeEndsWell) {
   EXPECT_GT(gave_up, 0);
 }
 
+// Each once ended otherwise: twice a step that one rank of the two lost and then the other, and a life that was called over
+// while a slow rank's last result was under way.
+TEST(Simulation, LivesThatOnceEndedBadly) {
+  set_log_level(LogLevel::off);
+  for (const std::uint64_t seed : {1724023, 1971020, 1140288})
+    EXPECT_EQ(simulate(seed).broken, "") << "seed " << seed;
+}
+
 TEST(Simulation, ASeedAlwaysLivesThroughTheSame) {
   set_log_level(LogLevel::off);
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {

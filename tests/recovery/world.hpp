@@ -46,6 +46,7 @@ struct World {
   // What goes wrong for a while.
   TimePoint cannot_meet_until{}, no_room_until{}, cannot_load_until{};
   const Process* loses_step = nullptr;  // does not hear of the next one
+  std::pair<Epoch, StepId> lost_step;   // the last that somebody did not hear of
   std::int32_t crashes_at_start = 0;    // of so many processes, one after the other
 };
 
