@@ -65,6 +65,13 @@ void join_and_tell(Self self, const JoinOrder& told) {
   }
 }
 
+// What to do about it is the supervisor's question; this rank waits for the next epoch.
+void fail_step(Self self, const StepOrder& told, runtime::StepFailed::Why why, const std::exception& error) {
+  auto& state = self->state;
+  state.executor.reset();
+  self->send(told.supervisor, runtime::StepFailed{state.loaded.life, told.plan.epoch, why, error.what()});
+}
+
 void run(Self self, const StepOrder& told) {
   auto& state = self->state;
   const runtime::StepPlan& plan = told.plan;
@@ -74,10 +81,9 @@ void run(Self self, const StepOrder& told) {
   try {
     result = state.executor->execute(plan);
   } catch (const transport::PeerError& error) {
-    // Who is at fault is the supervisor's question; this rank waits for the next epoch.
-    state.executor.reset();
-    self->send(told.supervisor, runtime::StepFailed{state.loaded.life, plan.epoch, error.what()});
-    return;
+    return fail_step(self, told, runtime::StepFailed::Why::peer, error);
+  } catch (const runtime::PlanError& error) {
+    return fail_step(self, told, runtime::StepFailed::Why::plan, error);
   }
   if (state.loaded.sharding.group_rank() != 0) return;
   self->send(told.scheduler, std::move(result));

@@ -163,10 +163,12 @@ void ReplicaSupervisorState::drill(const Drill& drill) {
       return self_->send(workers_.at(std::size_t(drill.rank)), drill);
     case Drill::Kind::corrupt_message: {
       // Of the right epoch, and nonsense in all else.
-      const runtime::Slice slice{1, {-1}, -7, {1 << 30}, true, {}, 0};
-      const GroupId group = settings_.membership.group_of(drill.rank);
-      return self_->send(workers_.at(std::size_t(drill.rank)),
-                         runtime::StepPlan{membership_->epoch(), 0, {{group, {slice}}}});
+      runtime::StepPlan plan;
+      plan.epoch = membership_->epoch();
+      plan.group = settings_.membership.group_of(drill.rank);
+      plan.begin.push_back({1, {-1}, -7, -7, {}, {1 << 30}});
+      plan.extend.push_back({2, {}, {-1}, 1 << 30, true});
+      return self_->send(workers_.at(std::size_t(drill.rank)), plan);
     }
   }
 }

@@ -26,10 +26,13 @@ void ask(Self self, const runtime::BlockRequest& request) {
 
 void carry_out(Self self, const Work& work) {
   auto& state = self->state;
-  if (!work.requests.empty()) state.step_began = self->clock().now();
+  for (const runtime::StepPlan& plan : work.plans) {  // first, since workers wait for them
+    const std::size_t of_group = state.workers.size() / work.plans.size(), first = plan.group * of_group;
+    for (std::size_t rank = first; rank < first + of_group; ++rank) self->send(state.workers[rank], plan);
+  }
+  const bool at_rest = state.cycle->scheduler().steps_in_flight() == 0;
+  if (at_rest && !work.requests.empty()) state.step_began = self->clock().now();
   for (const runtime::BlockRequest& request : work.requests) ask(self, request);
-  if (work.plan)
-    for (const WorkerHandle& worker : state.workers) self->send(worker, *work.plan);
 }
 
 // The sequence is over for its owner.
@@ -69,7 +72,8 @@ void take_result(Self self, const runtime::StepResult& result) {
       return self->quit(caf::make_error(caf::sec::runtime_error, "a worker's result does not fit its step"));
     case Result::committed:
       hand_out(self, commit.tokens);
-      state.metrics->step_committed(self->clock().now() - state.step_began);
+      state.metrics->step_committed(self->clock().now() -
+                                    std::exchange(state.step_began, self->clock().now()));
       state.metrics->scheduler(state.cycle->scheduler().stats());
       carry_out(self, commit.work);
   }

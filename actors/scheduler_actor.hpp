@@ -1,4 +1,4 @@
-// Glue between messages and runtime::StepCycle: carries requests to block managers and plans to workers, and sends each
+// Glue between messages and runtime::StepCycle: carries requests to block managers, plans to the workers of their groups, and sends each
 // owner its tokens. Decides nothing itself, and holds nothing that its successor could not get from the requests again.
 #pragma once
 
@@ -22,7 +22,7 @@ struct SchedulerActorState {
   std::unordered_map<caf::actor_addr, std::unordered_set<SequenceId>> submitted;
   std::vector<KvBlockManagerHandle> blocks;  // by group, as of the last epoch that began
   std::vector<WorkerHandle> workers;         // by rank, likewise
-  TimePoint step_began;
+  TimePoint step_began;                      // the oldest in flight, or the one that is asked for
 };
 
 struct SchedulerSettings {

@@ -11,7 +11,8 @@ namespace troupe::runtime {
 struct SchedulerLimits {
   std::int32_t max_num_batched_tokens = 2048;  // a step and group
   std::int32_t max_num_seqs = 256;             // that hold blocks at a time, in a group
-  std::int32_t max_model_len = 0;   // prompt and output of a sequence; the model's, unless less was asked for
+  std::int32_t max_model_len = 0;  // prompt and output of a sequence; the model's, unless less was asked for
+  std::int32_t max_steps_in_flight = 2;  // 1 or 2: the next step is planned while one is computed
   std::int32_t max_waiting = 1024;  // sequences of the replica that hold no blocks; further ones are refused
   std::int32_t block_size = 16;     // tokens
   bool prefix_caching = true;

@@ -13,14 +13,23 @@ Engine::Engine(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> polic
 }
 
 std::vector<CommittedToken> Engine::step() {
-  for (const BlockRequest& request : scheduler_.propose())
-    if (const auto plan = scheduler_.dispose(pool_.reserve(request)))
-      return scheduler_.commit(executor_.execute(*plan));
-  return {};
+  for (bool more = true; more;) {
+    more = false;
+    for (const BlockRequest& request : scheduler_.propose())
+      for (StepPlan& plan : scheduler_.dispose(pool_.reserve(request))) {
+        planned_.push_back(std::move(plan));
+        more = true;
+      }
+  }
+  if (planned_.empty()) return {};
+  const StepPlan plan = std::move(planned_.front());
+  planned_.pop_front();
+  return scheduler_.commit(executor_.execute(plan));
 }
 
 std::vector<SequenceId> Engine::start_epoch() {
   const GroupId lost = 0;
+  planned_.clear();
   auto forgotten = scheduler_.start_epoch(++epoch_, {&lost, 1});
   pool_.reset(scheduler_.generation(lost));
   return forgotten;

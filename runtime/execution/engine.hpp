@@ -2,6 +2,7 @@
 // and tests drive it; serving has the same parts, spread over actors. Not thread-safe.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -22,8 +23,8 @@ class Engine {
   void pause(SequenceId sequence) { scheduler_.pause(sequence); }
   void resume(SequenceId sequence) { scheduler_.resume(sequence); }
 
-  // Computes one step, if there is something to compute. Throws what the executor throws; start_epoch is the
-  // way on then.
+  // Computes one step, if there is something to compute; the next one is planned by then, as in serving, unless
+  // max_steps_in_flight is 1. Throws what the executor throws; start_epoch is the way on then.
   std::vector<CommittedToken> step();
   bool idle() const { return scheduler_.idle(); }
 
@@ -39,6 +40,7 @@ class Engine {
   Scheduler scheduler_;
   BlockPool pool_;
   Executor& executor_;
+  std::deque<StepPlan> planned_;  // the oldest first
 };
 
 }  // namespace troupe::runtime

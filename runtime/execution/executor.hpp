@@ -8,8 +8,8 @@ namespace troupe::runtime {
 class Executor {
  public:
   virtual ~Executor() = default;
-  // Computes this rank's group of the plan. A plan that comes twice gives the same result. Throws Error when
-  // a kernel or a peer fails.
+  // Computes the step for this rank, which is of the plan's group. A plan that comes twice gives the result that was
+  // kept. Throws PlanError if it does not follow from those before, Error when a kernel or a peer fails.
   virtual StepResult execute(const StepPlan& plan) = 0;
 };
 

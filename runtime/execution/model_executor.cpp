@@ -5,7 +5,7 @@
 namespace troupe::runtime {
 namespace {
 
-// A group's slices in the form that kernels take. Refers to the plan's block tables.
+// A step's parts in the form that kernels take. Refers to the block tables.
 struct Batch {
   std::vector<TokenId> tokens;
   kernels::StepLayout layout;
@@ -14,35 +14,20 @@ struct Batch {
   std::vector<SequenceId> sequences;           // likewise
 };
 
-Batch batch_of(std::span<const Slice> slices, const model::KvCache& cache) {
+Batch batch_of(std::span<const SequenceTable::Part> parts) {
   Batch batch;
-  for (const Slice& slice : slices) {
-    const auto first_row = std::int64_t(batch.tokens.size()), rows = std::int64_t(slice.tokens.size());
-    const std::int64_t covered = std::int64_t(slice.blocks.size()) * cache.block_size;
-    CHECK(rows > 0 && slice.first_position >= 0 && slice.first_position + rows <= covered,
-          "a slice reaches past its blocks");
-    CHECK(std::ranges::all_of(slice.blocks, [&](BlockId id) { return id >= 0 && id < cache.blocks; }),
-          "a block that the cache does not have");
-    batch.tokens.insert(batch.tokens.end(), slice.tokens.begin(), slice.tokens.end());
-    batch.layout.sequences.push_back({first_row, rows, slice.first_position, slice.blocks});
-    if (!slice.samples) continue;
-    batch.logit_rows.push_back(std::int32_t(first_row + rows - 1));
-    batch.sampling.push_back({slice.sampling, slice.output_position});
-    batch.sequences.push_back(slice.sequence);
+  for (const SequenceTable::Part& part : parts) {
+    const auto first_row = std::int64_t(batch.tokens.size());
+    const auto inputs = part.inputs();
+    batch.tokens.insert(batch.tokens.end(), inputs.begin(), inputs.end());
+    batch.layout.sequences.push_back({first_row, part.rows, part.entry->computed, part.entry->blocks});
+    if (!part.samples) continue;
+    batch.logit_rows.push_back(std::int32_t(first_row + part.rows - 1));
+    batch.sampling.push_back({part.entry->sampling, part.output_position()});
+    batch.sequences.push_back(part.sequence);
   }
   batch.layout.tokens = std::int64_t(batch.tokens.size());
   return batch;
-}
-
-// [groups]: how many tokens each of them computes in this step.
-std::vector<std::int64_t> tokens_of_groups(const StepPlan& plan, int groups) {
-  std::vector<std::int64_t> tokens(std::size_t(groups), 0);
-  for (const GroupPlan& part : plan.groups) {
-    CHECK(part.group < GroupId(groups), "a plan for a group that the world does not have");
-    for (const Slice& slice : part.slices)
-      tokens[std::size_t(part.group)] += std::int64_t(slice.tokens.size());
-  }
-  return tokens;
 }
 
 }  // namespace
@@ -55,18 +40,23 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
       communicators_(communicators),
       group_(group),
       ticks_(ticks),
-      cache_(std::move(cache)) {}
+      cache_(std::move(cache)),
+      table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks)) {}
 
 StepResult ModelExecutor::execute(const StepPlan& plan) {
+  if (const StepResult* kept = table_.kept(plan)) return *kept;
   const Doing stepping(ticks_, plan.epoch, plan.step);
   const TimePoint start = now();
-  const std::vector<std::int64_t> group_tokens =
-      tokens_of_groups(plan, communicators_.world.size() / communicators_.group.size());
-  const auto part = std::ranges::find(plan.groups, group_, &GroupPlan::group);
-  const Batch batch =
-      batch_of(part == plan.groups.end() ? std::span<const Slice>{} : std::span(part->slices), cache_);
+  const int groups = communicators_.world.size() / communicators_.group.size();
+  if (plan.group != group_ || std::ssize(plan.group_rows) != groups)
+    throw PlanError(
+        "a plan for group " + std::to_string(plan.group) + " of " + std::to_string(plan.group_rows.size()),
+        "group " + std::to_string(group_) + " of " + std::to_string(groups));
+  const std::vector<SequenceTable::Part> parts = table_.take(plan);
+  const Batch batch = batch_of(parts);
+  const std::vector<std::int64_t> group_tokens(plan.group_rows.begin(), plan.group_rows.end());
 
-  // Without slices too: other groups' ranks wait in the collectives.
+  // Without parts too: other groups' ranks wait in the collectives.
   const kernels::Tensor logits = decoder_.forward(
       queue_, communicators_, {batch.tokens, batch.layout, batch.logit_rows, group_tokens}, cache_);
   std::vector<SampledToken> sampled;
@@ -77,7 +67,7 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
   for (std::size_t i = 0; i < sampled.size(); ++i)
     result.outputs.push_back({batch.sequences[i], std::move(sampled[i])});
   result.times.compute_seconds = std::chrono::duration<double>(now() - start).count();
-  return result;
+  return table_.advance(parts, std::move(result));
 }
 
 }  // namespace troupe::runtime

@@ -4,6 +4,7 @@
 #include "model/decoder.hpp"
 #include "runtime/base/ticks.hpp"
 #include "runtime/execution/executor.hpp"
+#include "runtime/execution/sequence_table.hpp"
 
 namespace troupe::runtime {
 
@@ -11,7 +12,7 @@ namespace troupe::runtime {
 // it. Used by one compute thread, whose activity it writes to ticks, if there are any.
 class ModelExecutor final : public Executor {
  public:
-  // group: of world.size() / group.size() groups. Groups of a plan that have no part in it have no tokens.
+  // group: of world.size() / group.size() groups.
   ModelExecutor(kernels::Ops& ops, model::Decoder& decoder, const transport::Communicators& communicators,
                 GroupId group, model::KvCache cache, TickBoard* ticks = nullptr);
   StepResult execute(const StepPlan& plan) override;
@@ -25,6 +26,7 @@ class ModelExecutor final : public Executor {
   TickBoard* ticks_;
   kernels::ImmediateQueue queue_;
   model::KvCache cache_;
+  SequenceTable table_;
 };
 
 }  // namespace troupe::runtime

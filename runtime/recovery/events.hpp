@@ -99,16 +99,20 @@ typename Inspector::result_type inspect(Inspector& f, JoinFailed& x) {
   return f(x.life, x.epoch, x.why, x.error);
 }
 
-// A collective of the epoch failed in a worker, as it does in all ranks when one dies. Who is at fault is another
-// question.
+// A step of the epoch failed in a worker, which takes no further one.
 struct StepFailed {
+  enum class Why : std::uint8_t {
+    peer,  // a collective failed, as it does in all ranks when one dies; who is at fault is another question
+    plan,  // it was not told of a step before it, or of a sequence
+  };
   WorkerLife life;
   Epoch epoch = 0;
+  Why why = Why::peer;
   std::string error;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepFailed& x) {
-  return f(x.life, x.epoch, x.error);
+  return f(x.life, x.epoch, x.why, x.error);
 }
 
 // The scheduler has let go of everything before this epoch.

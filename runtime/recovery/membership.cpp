@@ -65,8 +65,10 @@ void Membership::end_epoch(const std::vector<GroupId>& lost) {
 }
 
 Orders Membership::on(const EpochStopped& stopped, TimePoint now) {
-  if (stopped.steps_committed > 0)
+  if (stopped.steps_committed > 0) {
+    refused_plans_ = 0;
     for (Rank& rank : ranks_) rank.progressed = true;
+  }
   // The answer to an order that another one has overtaken is no leave to go on.
   if (phase_ == Phase::stopping && stopped.next == epoch_) {
     phase_ = Phase::gathering;
@@ -121,9 +123,14 @@ Orders Membership::on(const JoinFailed& failed, TimePoint now) {
     log_event(LogLevel::error, "placement_taken_back", {{"rank", failed.life.rank}});
     experts_ = served_experts_;
   }
-  not_before_ = now + std::min(longest_pause, first_pause * (1 << std::min(failed_joins_++, 10)));
+  pause(failed_joins_, now);
   end_epoch({});
   return finish(now);
+}
+
+// Before the next epoch begins, and twice as long each time in a row.
+void Membership::pause(int& in_a_row, TimePoint now) {
+  not_before_ = now + std::min(longest_pause, first_pause * (1 << std::min(in_a_row++, 10)));
 }
 
 void Membership::serve(TimePoint now) {
@@ -157,7 +164,8 @@ void Membership::note_fault(std::optional<std::int32_t> rank, FaultKind kind, co
   orders_.push_back(TellFault{*fault_});
 }
 
-// A collective failed without a word of who is at fault: a death or a hang is told within the limit. If none is, what
+// A plan was refused: the ranks do not know what the scheduler thinks that they know, and must be told anew.
+// Or a collective failed without a word of who is at fault: a death or a hang is told within the limit. If none is, what
 // is between the ranks failed, and they meet anew.
 Orders Membership::on(const StepFailed& failed, TimePoint now) {
   if (failed.epoch != epoch_) {
@@ -166,9 +174,15 @@ Orders Membership::on(const StepFailed& failed, TimePoint now) {
   }
   log_event(LogLevel::warning, "step_failed",
             {{"rank", failed.life.rank}, {"epoch", failed.epoch}, {"error", failed.error}});
-  if (phase_ == Phase::serving)
+  if (phase_ != Phase::serving) return finish(now);
+  if (failed.why == StepFailed::Why::plan) {  // in a new epoch it is told everything again
+    note_fault(failed.life.rank, FaultKind::plan_refused, {}, {}, now);
+    pause(refused_plans_, now);
+    end_epoch({});
+  } else {
     enquire(
         {std::nullopt, FaultKind::collective_failed, now + settings_.hang_limit + settings_.hang_limit / 4});
+  }
   return finish(now);
 }
 

@@ -128,6 +128,7 @@ class Membership {
   // membership.cpp: epochs, faults and the parts of the head's process
   void end_epoch(const std::vector<GroupId>& lost);
   void begin_epoch_if_complete(TimePoint now);
+  void pause(int& in_a_row, TimePoint now);
   void serve(TimePoint now);
   void enquire(Enquiry enquiry);
   void part_died(Part& part, FaultKind kind, const std::vector<GroupId>& lost, const Order& successor,
@@ -172,8 +173,8 @@ class Membership {
   std::string arithmetic_;  // of all ranks; empty: not known yet
 
   TimePoint joining_since_{};
-  int failed_joins_ = 0;    // in a row
-  TimePoint not_before_{};  // the next epoch begins
+  int failed_joins_ = 0, refused_plans_ = 0;  // in a row
+  TimePoint not_before_{};                    // the next epoch begins
   std::optional<Enquiry> enquiry_;
   std::optional<FaultView> fault_;  // the last one
   TimePoint fault_at_{};            // the first one since it last served

@@ -44,6 +44,7 @@ enum class FaultKind : std::uint8_t {
   node_lost,
   collective_blocked,  // all ranks waited
   collective_failed,   // and nobody was found who is at fault
+  plan_refused,        // a rank had not heard of a step, or of a sequence
   scheduler_died,
   kv_block_manager_died,
 };
@@ -57,6 +58,7 @@ constexpr const char* to_string(FaultKind kind) {
                              "node_lost",
                              "collective_blocked",
                              "collective_failed",
+                             "plan_refused",
                              "scheduler_died",
                              "kv_block_manager_died"};
   return names[std::size_t(kind)];

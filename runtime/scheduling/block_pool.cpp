@@ -120,7 +120,8 @@ std::optional<BlockGrant> BlockPool::grant(const BlockWant& want, Victims& victi
     prefix_queries_ += std::uint64_t(want.length);
     prefix_hits_ += std::uint64_t(granted.computed);
   }
-  granted.blocks = own.blocks;
+  CHECK(std::size_t(want.known_blocks) <= own.blocks.size(), "blocks are known that are not held");
+  granted.blocks.assign(own.blocks.begin() + want.known_blocks, own.blocks.end());
   return granted;
 }
 

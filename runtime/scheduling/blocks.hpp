@@ -26,12 +26,14 @@ struct BlockWant {
   std::int32_t computed = 0;    // tokens in the cache already; 0 for a sequence that holds no blocks, but one
                                 // that holds some may have had its first step interrupted
   std::int32_t new_tokens = 0;  // to be computed in this step, after whatever prefix is found cached
-  std::int32_t length = 0;  // tokens known; a cached prefix is at most length - 1, so that one is computed
+  std::int32_t length =
+      0;  // tokens known by then; a cached prefix is at most length - 1, so that one is computed
+  std::int32_t known_blocks = 0;  // of its block table; the grant tells those behind
   std::vector<BlockHash> prefix;  // only if it holds no blocks: hashes of its full blocks from the start
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, BlockWant& x) {
-  return f(x.sequence, x.computed, x.new_tokens, x.length, x.prefix);
+  return f(x.sequence, x.computed, x.new_tokens, x.length, x.known_blocks, x.prefix);
 }
 
 // A block that a committed step filled; from now on others may share it.
@@ -66,7 +68,7 @@ struct BlockGrant {
   SequenceId sequence = 0;
   std::int32_t computed = 0;    // tokens in the cache, a found prefix included
   std::int32_t new_tokens = 0;  // min(wanted, length - computed)
-  std::vector<BlockId> blocks;  // cover computed + new_tokens
+  std::vector<BlockId> blocks;  // behind the known ones; all of them together cover computed + new_tokens
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, BlockGrant& x) {

@@ -29,6 +29,7 @@ void GroupScheduler::forget(Sequence& sequence) {
   const Place place(sequence.submission.arrival, sequence.submission.sequence);
   // While a request is unanswered, the sequence may hold blocks that the scheduler has not heard of.
   if (sequence.running || asked_) released_.push_back(place.second);
+  unknow(sequence);
   running_ -= sequence.running;
   paused_ -= sequence.paused;
   tokens_ -= sequence.length();
@@ -38,20 +39,27 @@ void GroupScheduler::forget(Sequence& sequence) {
 
 void GroupScheduler::preempt(Sequence& sequence) {
   running_ -= sequence.running;
+  unknow(sequence);
   sequence.lose_blocks();
   ++stats_.preemptions;
 }
 
-void GroupScheduler::void_step() {
+void GroupScheduler::unknow(Sequence& sequence) {
+  if (sequence.begun) unknown_.push_back(sequence.submission.sequence);
+}
+
+void GroupScheduler::void_steps() {
   void_ = asked_;
   grants_.clear();
   in_flight_.clear();
+  unknown_.clear();
+  for (auto& [place, sequence] : by_arrival_) sequence.void_steps();
 }
 
 std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t generation) {
   CHECK(generation > generation_, "generations only grow");
   generation_ = generation;
-  void_step();
+  void_steps();
   asked_ = void_ = false;  // an answer of the old generation is nobody's
   std::vector<Place> lost;
   for (const auto& [place, sequence] : by_arrival_) lost.push_back(place);

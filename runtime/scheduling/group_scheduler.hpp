@@ -2,6 +2,7 @@
 // a step begins, is planned and has ended; not thread-safe.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,16 +49,18 @@ class GroupScheduler {
   // False: not the answer to the last request. Takes the grants for the plan that follows, or only notes who
   // holds what if the step has become void meanwhile.
   bool dispose(BlockReply reply);
-  // What the last reply granted, less what was cancelled since; no slices if there was no reply.
-  GroupPlan plan();
-  // Whether a result has one output for each sample of the step in flight, in order.
-  bool fits(const StepResult& result) const;
-  // The result of the last plan. CHECKs that it fits.
+  bool granted() const;  // whether a plan would have anything to compute
+  // What the last reply granted, less what was cancelled since; of the plan, all that is the group's own. It is in flight.
+  StepPlan plan();
+  // Of the group's steps in flight, the oldest first; at: which of them. Whether a result has one output for each sample
+  // of it, in order.
+  bool fits(const StepResult& result, std::size_t at) const;
+  // The result of the oldest step in flight. CHECKs that it fits.
   void commit(StepResult result, std::vector<CommittedToken>& committed);
 
-  // The step that is asked for, planned or in flight will not be committed; blocks and what they hold stay.
-  // A reply that is outstanding is waited for.
-  void void_step();
+  // Nothing that is asked for, planned or in flight will be committed, and the ranks have forgotten all sequences; blocks
+  // and what they hold stay. A reply that is outstanding is waited for.
+  void void_steps();
   // The cache is lost, and with it every sequence; says which.
   std::vector<Place> lose_cache(std::uint64_t generation);
 
@@ -67,23 +70,27 @@ class GroupScheduler {
   GroupStats stats() const;
 
  private:
-  // A part of the step in flight. Its sequence may be cancelled by the time of the commit.
+  // A part of a step in flight. By the time of the commit its sequence may be cancelled, or its blocks lost.
   struct Part {
     SequenceId sequence = 0;
-    std::int32_t tokens = 0;
+    std::uint64_t seating = 0;
+    std::int32_t rows = 0;
     bool samples = false;
   };
 
   Sequence* find(SequenceId id) const;
   void forget(Sequence& sequence);  // its blocks go back with the next request
   void preempt(Sequence& sequence);
+  void unknow(Sequence& sequence);  // the ranks hear of it with the next plan
 
   void rank();
+  bool plannable(const Sequence& sequence) const;
   std::vector<BlockWant> wants();
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
   void seat(Sequence& sequence, const BlockGrant& grant);
-  Slice slice(const Sequence& sequence, BlockGrant grant);
-  void advance(Sequence& sequence, std::int32_t tokens);
+  void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);
+  void advance(Sequence& sequence, std::int32_t rows);
+  CommittedToken append(Sequence& sequence, SampledToken sampled);
 
   SchedulerLimits limits_;
   std::unique_ptr<BatchPolicy> policy_;
@@ -97,12 +104,13 @@ class GroupScheduler {
   std::int32_t running_ = 0, paused_ = 0;  // sequences
   std::int64_t tokens_ = 0;
 
-  bool asked_ = false;              // the last request is unanswered
-  bool void_ = false;               // and what it will grant is for a step that is void
-  std::vector<BlockGrant> grants_;  // for the next plan
-  std::vector<Part> in_flight_;
-  std::vector<FilledBlock> filled_;   // for the next request
-  std::vector<SequenceId> released_;  // likewise
+  bool asked_ = false;                       // the last request is unanswered
+  bool void_ = false;                        // and what it will grant is for a step that is void
+  std::vector<BlockGrant> grants_;           // for the next plan
+  std::deque<std::vector<Part>> in_flight_;  // by step, the oldest first
+  std::vector<FilledBlock> filled_;          // for the next request
+  std::vector<SequenceId> released_;         // likewise
+  std::vector<SequenceId> unknown_;          // for the next plan: to be forgotten by the ranks
   std::uint64_t proposals_ = 0;
   GroupStats stats_;
 

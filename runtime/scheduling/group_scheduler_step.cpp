@@ -21,26 +21,30 @@ std::optional<BlockRequest> GroupScheduler::propose() {
   return request;
 }
 
-// Everyone, most urgent first: those that the policy named in its order, then those that it forgot, then the
-// paused, each in order of arrival.
+// Everyone, most urgent first: those that the policy named in its order, then those that it forgot or was not asked
+// about, then the paused, each in order of arrival.
 void GroupScheduler::rank() {
   ++proposals_;
   views_.clear();
   proposal_.shares.clear();
   ranked_.clear();
   for (const auto& [place, sequence] : by_arrival_)
-    if (!sequence.paused) views_.push_back(sequence.view());
+    if (!sequence.paused && plannable(sequence)) views_.push_back(sequence.view());
   policy_->propose({views_}, limits_.max_num_batched_tokens, proposal_);
   for (const Share& share : proposal_.shares) {
     Sequence* sequence = find(share.sequence);
-    if (!sequence || sequence->paused || std::exchange(sequence->ranked_in, proposals_) == proposals_)
-      continue;
+    if (!sequence || sequence->paused || !plannable(*sequence)) continue;
+    if (std::exchange(sequence->ranked_in, proposals_) == proposals_) continue;
     ranked_.emplace_back(sequence, share.tokens);
   }
   if (ranked_.size() == by_id_.size()) return;
   for (bool paused : {false, true})
     for (auto& [place, sequence] : by_arrival_)
       if (sequence.paused == paused && sequence.ranked_in != proposals_) ranked_.emplace_back(&sequence, 0);
+}
+
+bool GroupScheduler::plannable(const Sequence& sequence) const {
+  return sequence.plannable(limits_.max_model_len);
 }
 
 // In the ranked order, trimmed to the token budget and to max_num_seqs.
@@ -71,7 +75,8 @@ std::vector<BlockWant> GroupScheduler::wants() {
 }
 
 BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
-  BlockWant want{sequence.submission.sequence, sequence.computed, tokens, sequence.length(), {}};
+  BlockWant want{sequence.submission.sequence, sequence.coming_computed(), tokens,
+                 sequence.coming_length(),     sequence.known_blocks,      {}};
   if (!sequence.running && limits_.prefix_caching) {
     // The last token is always computed: its logits are what the next one is sampled from.
     const auto hashes = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
@@ -84,8 +89,11 @@ bool GroupScheduler::dispose(BlockReply reply) {
   if (reply.generation != generation_ || !asked_) return false;
   asked_ = false;
   known_.limit(std::size_t(reply.usage.total));
-  for (SequenceId victim : reply.preempted)
+  for (SequenceId victim : reply.preempted) {
+    // What was filled since the request was made is gone again, too.
+    std::erase_if(filled_, [&](const FilledBlock& block) { return block.sequence == victim; });
     if (Sequence* sequence = find(victim)) preempt(*sequence);
+  }
   for (const BlockGrant& grant : reply.grants)
     if (Sequence* sequence = find(grant.sequence)) seat(*sequence, grant);
   if (!std::exchange(void_, false)) grants_ = std::move(reply.grants);
@@ -93,82 +101,111 @@ bool GroupScheduler::dispose(BlockReply reply) {
 }
 
 void GroupScheduler::seat(Sequence& sequence, const BlockGrant& grant) {
-  CHECK(grant.new_tokens > 0 && grant.computed + grant.new_tokens <= sequence.length(),
-        "a grant past the sequence's end");
   if (remembers_prefixes_ && !sequence.running && limits_.prefix_caching) {
     // A prefix that was found is young again; its start stays the longest, as in the pool.
     const auto found = sequence.hashes_of(grant.computed / limits_.block_size, limits_.block_size);
     for (auto hash = found.rbegin(); hash != found.rend(); ++hash) known_.remember(*hash);
   }
   running_ += !sequence.running;
-  sequence.running = true;
-  sequence.computed = grant.computed;
+  if (!std::exchange(sequence.running, true)) sequence.computed = grant.computed;
   if (sequence.found < 0) sequence.found = grant.computed;
 }
 
-GroupPlan GroupScheduler::plan() {
-  GroupPlan plan{group_, {}};
-  in_flight_.clear();
+bool GroupScheduler::granted() const {
+  return std::ranges::any_of(grants_,
+                             [&](const BlockGrant& grant) { return by_id_.contains(grant.sequence); });
+}
+
+StepPlan GroupScheduler::plan() {
+  StepPlan plan;
+  plan.group = group_;
+  plan.forget = std::exchange(unknown_, {});
+  in_flight_.emplace_back();
   for (BlockGrant& grant : grants_)
-    if (const Sequence* sequence = find(grant.sequence))
-      plan.slices.push_back(slice(*sequence, std::move(grant)));
+    if (Sequence* sequence = find(grant.sequence)) add_part(plan, *sequence, std::move(grant));
   grants_.clear();
   return plan;
 }
 
-Slice GroupScheduler::slice(const Sequence& sequence, BlockGrant grant) {
+void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant) {
+  CHECK(grant.computed == sequence.coming_computed(), "a grant behind other tokens than those in the cache");
   const Submission& submission = sequence.submission;
-  const std::int32_t end = grant.computed + grant.new_tokens;
-  Slice slice{submission.sequence,
-              {submission.tokens.begin() + grant.computed, submission.tokens.begin() + end},
-              grant.computed,
-              std::move(grant.blocks),
-              end == sequence.length(),
-              submission.sampling,
-              std::uint64_t(sequence.outputs())};
-  in_flight_.push_back({slice.sequence, grant.new_tokens, slice.samples});
-  return slice;
+  CHECK(grant.new_tokens > 0 && grant.computed + grant.new_tokens <= sequence.coming_length(),
+        "a grant past the sequence's end");
+  const std::int32_t end = grant.computed + grant.new_tokens, told = std::min(end, sequence.length());
+  Extend part{submission.sequence, {}, {}, grant.new_tokens, end == sequence.coming_length()};
+  sequence.known_blocks += std::int32_t(grant.blocks.size());
+  if (!std::exchange(sequence.begun, true)) {
+    CHECK(end <= sequence.length(), "a sequence begins with a token that is not known yet");
+    plan.begin.push_back({submission.sequence,
+                          {submission.tokens.begin(), submission.tokens.begin() + end},
+                          submission.prompt_tokens,
+                          grant.computed,
+                          submission.sampling,
+                          std::move(grant.blocks)});
+  } else {
+    if (sequence.known_tokens < told)
+      part.tokens.assign(submission.tokens.begin() + sequence.known_tokens, submission.tokens.begin() + told);
+    part.blocks = std::move(grant.blocks);
+  }
+  sequence.known_tokens = std::max(sequence.known_tokens, told);
+  sequence.planned += part.rows;
+  sequence.sampling += part.samples;
+  in_flight_.back().push_back({part.sequence, sequence.seating, part.rows, part.samples});
+  plan.extend.push_back(std::move(part));
 }
 
 void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& committed) {
-  stats_.last_step_sequences = std::int32_t(in_flight_.size());
+  CHECK(!in_flight_.empty(), "a result without a step");
+  const std::vector<Part> parts = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  stats_.last_step_sequences = std::int32_t(parts.size());
   stats_.last_step_tokens = 0;
   auto output = result.outputs.begin();
-  for (const Part& part : in_flight_) {
-    stats_.last_step_tokens += part.tokens;
+  for (const Part& part : parts) {
+    stats_.last_step_tokens += part.rows;
     Sequence* sequence = find(part.sequence);
-    if (sequence) advance(*sequence, part.tokens);
+    const bool seated = sequence && sequence->seating == part.seating;
+    if (seated) advance(*sequence, part.rows);
     if (!part.samples) continue;
     CHECK(output != result.outputs.end() && output->sequence == part.sequence, "a step's outputs do not fit");
     if (sequence) {
-      const auto position = std::uint64_t(sequence->outputs());
-      const FinishReason finish = sequence->append(output->sampled.token, limits_.max_model_len);
-      tokens_ += finish != FinishReason::error;
-      committed.push_back({part.sequence, position, std::move(output->sampled), finish, sequence->found});
-      if (finish == FinishReason::error)  // nobody shall share what led to it
-        std::erase_if(filled_, [&](const auto& block) { return block.sequence == part.sequence; });
-      if (finish != FinishReason::none) forget(*sequence);
+      --sequence->sampling;
+      committed.push_back(append(*sequence, std::move(output->sampled)));
+      if (seated) sequence->known_tokens = sequence->length();  // the ranks have sampled it themselves
+      if (committed.back().finish != FinishReason::none) forget(*sequence);
     }
     ++output;
   }
   CHECK(output == result.outputs.end(), "a step has more outputs than samples");
 }
 
-bool GroupScheduler::fits(const StepResult& result) const {
+CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) {
+  CommittedToken token{sequence.submission.sequence, std::uint64_t(sequence.outputs()), std::move(sampled),
+                       FinishReason::none, sequence.found};
+  token.finish = sequence.append(token.sampled.token, limits_.max_model_len);
+  tokens_ += token.finish != FinishReason::error;
+  if (token.finish == FinishReason::error)  // nobody shall share what led to it
+    std::erase_if(filled_, [&](const auto& block) { return block.sequence == token.sequence; });
+  return token;
+}
+
+bool GroupScheduler::fits(const StepResult& result, std::size_t at) const {
   auto output = result.outputs.begin();
-  for (const Part& part : in_flight_)
+  for (const Part& part : in_flight_.at(at))
     if (part.samples && (output == result.outputs.end() || output++->sequence != part.sequence)) return false;
   return output == result.outputs.end();
 }
 
 // Only now others may share what the step has filled.
-void GroupScheduler::advance(Sequence& sequence, std::int32_t tokens) {
-  const std::int32_t begin = sequence.computed, end = begin + tokens;
+void GroupScheduler::advance(Sequence& sequence, std::int32_t rows) {
+  const std::int32_t begin = sequence.computed, end = begin + rows;
   const std::int32_t prompt = sequence.submission.prompt_tokens;
   stats_.prompt_tokens_computed += std::uint64_t(std::max(0, std::min(end, prompt) - begin));
   stats_.replayed_tokens +=
       std::uint64_t(std::max(0, std::min(end, sequence.replay_end) - std::max(begin, prompt)));
   sequence.computed = end;
+  sequence.planned -= rows;
   if (!limits_.prefix_caching) return;
   const std::int32_t before = begin / limits_.block_size, after = end / limits_.block_size;
   const auto hashes = sequence.hashes_of(after, limits_.block_size);

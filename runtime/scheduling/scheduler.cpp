@@ -24,7 +24,7 @@ Expected<void> check_submission(const Submission& submission, std::int32_t max_m
 
 Scheduler::Scheduler(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
                      Epoch epoch)
-    : limits_(limits), epoch_(epoch), results_(std::size_t(groups)) {
+    : limits_(limits), epoch_(epoch) {
   CHECK(groups > 0);
   groups_.reserve(std::size_t(groups));
   for (GroupId group = 0; group < GroupId(groups); ++group)
@@ -80,64 +80,81 @@ void Scheduler::resume(SequenceId sequence) {
 
 std::vector<BlockRequest> Scheduler::propose() {
   std::vector<BlockRequest> requests;
-  if (phase_ != Phase::between) return requests;
+  if (!asked_.empty() || std::int32_t(in_flight_.size()) >= limits_.max_steps_in_flight) return requests;
   for (GroupScheduler& group : groups_)
     if (auto request = group.propose()) {
-      awaited_.insert(request->group);
+      asked_.insert(request->group);
       requests.push_back(std::move(*request));
     }
-  if (!requests.empty()) phase_ = Phase::asked;
   return requests;
 }
 
-std::optional<StepPlan> Scheduler::dispose(BlockReply reply) {
+std::vector<StepPlan> Scheduler::dispose(BlockReply reply) {
   const GroupId group = reply.group;
   CHECK(group < groups_.size(), "a reply of a group that the replica has not");
-  if (!groups_[group].dispose(std::move(reply))) return std::nullopt;
-  const bool awaited = phase_ == Phase::asked && awaited_.erase(group) > 0;
-  if (!awaited || !awaited_.empty()) return std::nullopt;
+  if (!groups_[group].dispose(std::move(reply))) return {};
+  const bool awaited = asked_.erase(group) > 0;
+  if (!awaited || !asked_.empty()) return {};
   return plan();
 }
 
-std::optional<StepPlan> Scheduler::plan() {
-  StepPlan plan{epoch_, steps_ + 1, {}};
-  for (GroupScheduler& group : groups_) plan.groups.push_back(group.plan());
-  if (std::ranges::all_of(plan.groups, [](const GroupPlan& part) { return part.slices.empty(); })) {
-    phase_ = Phase::between;
-    return std::nullopt;
+std::vector<StepPlan> Scheduler::plan() {
+  std::vector<StepPlan> plans;
+  if (std::ranges::none_of(groups_, &GroupScheduler::granted)) return plans;
+  Step& step = in_flight_.emplace_back();
+  step.id = ++steps_;
+  step.results.resize(groups_.size());
+  std::vector<std::int32_t> rows;
+  for (GroupScheduler& group : groups_) {
+    StepPlan& part = plans.emplace_back(group.plan());
+    step.awaited.insert(part.group);
+    rows.push_back(0);
+    for (const Extend& each : part.extend) rows.back() += each.rows;
   }
-  phase_ = Phase::in_flight;
-  steps_ = plan.step;
-  for (const GroupPlan& part : plan.groups) awaited_.insert(part.group);
-  return plan;
+  for (StepPlan& part : plans) {
+    part.epoch = epoch_;
+    part.step = step.id;
+    part.after = last_in_epoch_;
+    part.group_rows = rows;
+  }
+  last_in_epoch_ = step.id;
+  return plans;
+}
+
+const Scheduler::Step* Scheduler::awaiting(const StepResult& result) const {
+  const auto step = std::ranges::find(in_flight_, result.step, &Step::id);
+  const bool awaited =
+      step != in_flight_.end() && result.epoch == epoch_ && step->awaited.contains(result.group);
+  return awaited ? &*step : nullptr;
 }
 
 bool Scheduler::fits(const StepResult& result) const {
-  const bool awaited = phase_ == Phase::in_flight && result.epoch == epoch_ && result.step == steps_ &&
-                       awaited_.contains(result.group);
-  return !awaited || groups_[result.group].fits(result);
+  const Step* step = awaiting(result);
+  return !step || groups_[result.group].fits(result, std::size_t(step->id - in_flight_.front().id));
 }
 
 std::vector<CommittedToken> Scheduler::commit(StepResult result) {
   std::vector<CommittedToken> committed;
-  const GroupId group = result.group;
-  if (phase_ != Phase::in_flight || result.epoch != epoch_ || result.step != steps_ ||
-      awaited_.erase(group) == 0)
-    return committed;
-  results_[group] = std::move(result);
-  if (!awaited_.empty()) return committed;
-  phase_ = Phase::between;
-  ++committed_;
-  for (std::size_t i = 0; i < groups_.size(); ++i) groups_[i].commit(std::move(results_[i]), committed);
+  const Step* awaited = awaiting(result);
+  if (!awaited) return committed;
+  Step& step = in_flight_[std::size_t(awaited->id - in_flight_.front().id)];
+  step.awaited.erase(result.group);
+  step.results[result.group] = std::move(result);
+  for (; !in_flight_.empty() && in_flight_.front().awaited.empty(); in_flight_.pop_front()) {
+    ++committed_;
+    for (std::size_t i = 0; i < groups_.size(); ++i)
+      groups_[i].commit(std::move(in_flight_.front().results[i]), committed);
+  }
   return committed;
 }
 
 std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const GroupId> lost) {
   CHECK(epoch > epoch_, "epochs only grow");
   epoch_ = epoch;
-  phase_ = Phase::between;
-  awaited_.clear();
-  for (GroupScheduler& group : groups_) group.void_step();
+  asked_.clear();
+  in_flight_.clear();
+  last_in_epoch_ = 0;
+  for (GroupScheduler& group : groups_) group.void_steps();
   std::vector<GroupScheduler::Place> forgotten;
   for (GroupId group : lost) std::ranges::copy(groups_.at(group).lose_cache(epoch), back_inserter(forgotten));
   std::ranges::sort(forgotten);  // oldest first, so that replays keep the order of arrival

@@ -13,28 +13,58 @@ namespace troupe::runtime {
 
 struct Sequence {
   Submission submission;      // its tokens grow with each output
-  std::int32_t computed = 0;  // tokens in the cache
+  std::int32_t computed = 0;  // tokens in the cache, by steps that have committed
+  std::int32_t planned = 0;   // behind those, by steps in flight
+  std::int32_t sampling = 0;  // steps in flight that sample for it
   std::int32_t found = -1;  // of the prompt, in the prefix cache when it first got blocks; -1: it did not yet
   bool running = false;     // holds blocks
   bool paused = false;
+  std::uint64_t seating = 0;  // how often it has lost its blocks: what was computed into those counts no more
+  // What the ranks of its group know of it; nothing unless begun.
+  bool begun = false;
+  std::int32_t known_tokens = 0, known_blocks = 0;
   std::int32_t replay_end = 0;    // output tokens before this position were produced once already
   std::vector<BlockHash> hashes;  // of full blocks from the start, as far as they were needed
   std::uint64_t ranked_in = 0;    // the last proposal that named it
 
   std::int32_t length() const { return std::int32_t(submission.tokens.size()); }
   std::int32_t outputs() const { return length() - submission.prompt_tokens; }
-  std::int32_t pending() const { return length() - computed; }
+  // When all that is in flight has committed, if that does not end it.
+  std::int32_t coming_length() const { return length() + sampling; }
+  std::int32_t coming_outputs() const { return outputs() + sampling; }
+  std::int32_t coming_computed() const { return computed + planned; }
+  std::int32_t pending() const { return coming_length() - coming_computed(); }
+
+  // Whether a step may be planned for it. Not if what is in flight ends it for certain, or if it lost its blocks and one
+  // of its tokens is still to come: that is to be computed again, too.
+  bool plannable(std::int32_t max_model_len) const {
+    if (sampling == 0) return true;
+    return running && coming_outputs() < submission.max_output_tokens && coming_length() < max_model_len;
+  }
 
   SequenceView view() const {
-    return {submission.sequence, pending(),         pending() == 1 && outputs() > 0, running,
+    return {submission.sequence, pending(),         pending() == 1 && coming_outputs() > 0, running,
             submission.priority, submission.arrival};
   }
 
   // Its tokens stay, to be computed again.
   void lose_blocks() {
     replay_end = std::max(replay_end, computed);
-    computed = 0;
+    computed = planned = 0;
     running = false;
+    ++seating;
+    unknown_to_ranks();
+  }
+
+  void unknown_to_ranks() {
+    begun = false;
+    known_tokens = known_blocks = 0;
+  }
+
+  // Nothing of it is in flight any more, and the ranks have forgotten it.
+  void void_steps() {
+    planned = sampling = 0;
+    unknown_to_ranks();
   }
 
   // Hashes of the first `blocks` blocks, which its tokens fill.

@@ -31,38 +31,51 @@ typename Inspector::result_type inspect(Inspector& f, Submission& x) {
            x.arrival, x.cache_salt, x.resubmitted);
 }
 
-// Part of a sequence that a step computes.
-struct Slice {
+// A step speaks to the ranks of each group of what is new to them. They remember the rest (runtime/execution/
+// sequence_table.hpp) for as long as the epoch lasts.
+
+// A sequence that the ranks do not have: it got blocks for the first time, or again, or the epoch is new.
+struct Begin {
   SequenceId sequence = 0;
-  std::vector<TokenId> tokens;      // new ones
-  std::int32_t first_position = 0;  // of tokens[0]; what is before it is in the cache
-  std::vector<BlockId> blocks;      // cover [0, first_position + tokens.size())
-  bool samples = false;             // the last token's logits yield the next token
+  std::vector<TokenId> tokens;     // from the start, as far as this step computes them
+  std::int32_t prompt_tokens = 0;  // of the whole sequence; may be more than those
+  std::int32_t computed = 0;       // of tokens, in the cache already
   SamplingParams sampling;
-  std::uint64_t output_position = 0;  // index of that next token among the sequence's outputs
+  std::vector<BlockId> blocks;  // cover tokens
 };
 template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, Slice& x) {
-  return f(x.sequence, x.tokens, x.first_position, x.blocks, x.samples, x.sampling, x.output_position);
+typename Inspector::result_type inspect(Inspector& f, Begin& x) {
+  return f(x.sequence, x.tokens, x.prompt_tokens, x.computed, x.sampling, x.blocks);
 }
 
-struct GroupPlan {
-  GroupId group = 0;
-  std::vector<Slice> slices;  // may be empty: the group's ranks still join the collectives
+// Part of a sequence that a step computes: the rows behind what is in the cache.
+struct Extend {
+  SequenceId sequence = 0;
+  std::vector<TokenId> tokens;  // that the ranks do not know yet; what they sampled they know
+  std::vector<BlockId> blocks;  // appended to its block table, which then covers the rows
+  std::int32_t rows = 0;        // at least 1
+  bool samples = false;         // the last row's logits yield the next token
 };
 template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, GroupPlan& x) {
-  return f(x.group, x.slices);
+typename Inspector::result_type inspect(Inspector& f, Extend& x) {
+  return f(x.sequence, x.tokens, x.blocks, x.rows, x.samples);
 }
 
+// What a step is for the ranks of one group. Each rank runs an epoch's steps in their order, and none is left out.
 struct StepPlan {
   Epoch epoch = 0;
   StepId step = 0;
-  std::vector<GroupPlan> groups;
+  StepId after = 0;  // the step before it in this epoch; 0: it is the first
+  GroupId group = 0;
+  std::vector<std::int32_t>
+      group_rows;  // [groups]: of each in this step; without any its ranks still join the collectives
+  std::vector<SequenceId> forget{};  // first of all
+  std::vector<Begin> begin{};
+  std::vector<Extend> extend{};
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepPlan& x) {
-  return f(x.epoch, x.step, x.groups);
+  return f(x.epoch, x.step, x.after, x.group, x.group_rows, x.forget, x.begin, x.extend);
 }
 
 struct SequenceOutput {
@@ -86,7 +99,7 @@ struct StepResult {
   Epoch epoch = 0;
   StepId step = 0;
   GroupId group = 0;
-  std::vector<SequenceOutput> outputs;  // one for each slice with samples, in the plan's order
+  std::vector<SequenceOutput> outputs;  // one for each part that samples, in the plan's order
   StepTimes times;
 };
 template <class Inspector>

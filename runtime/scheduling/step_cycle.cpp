@@ -10,7 +10,7 @@ StepCycle::StepCycle(const SchedulerLimits& limits, const PolicyFactory& make_po
 
 StepCycle::Work StepCycle::propose() {
   if (!serving_) return {};
-  Work work{scheduler_.propose(), std::nullopt};
+  Work work{scheduler_.propose(), {}};
   // Without requests others' replies are awaited, or nobody can move: what has changed is kept for then.
   if (!work.requests.empty()) changed_ = false;
   return work;
@@ -51,7 +51,11 @@ StepCycle::Work StepCycle::cancel(SequenceId sequence) {
 
 StepCycle::Work StepCycle::replied(BlockReply reply, Epoch asked_in) {
   changed_ |= asked_in != epoch_;
-  if (auto plan = scheduler_.dispose(std::move(reply))) return {{}, std::move(plan)};
+  if (auto plans = scheduler_.dispose(std::move(reply)); !plans.empty()) {
+    Work work = propose();  // the step behind this one, whose inputs this one may sample
+    work.plans = std::move(plans);
+    return work;
+  }
   // Nobody could move, or an epoch came between; it may be otherwise by now.
   return changed_ ? propose() : Work{};
 }
@@ -62,8 +66,8 @@ StepCycle::Commit StepCycle::finished(StepResult result) {
   const auto before = scheduler_.steps_committed();
   auto tokens = scheduler_.commit(std::move(result));
   if (scheduler_.steps_committed() == before) return {};
-  ++steps_;
-  return {Result::committed, std::move(tokens), propose()};
+  steps_ += scheduler_.steps_committed() - before;
+  return {Result::committed, std::move(tokens), something_changed()};
 }
 
 }  // namespace troupe::runtime

@@ -12,13 +12,13 @@ class StepCycle {
   // What to do next; often nothing.
   struct Work {
     std::vector<BlockRequest> requests;  // each for the pool of its group, whose reply is awaited
-    std::optional<StepPlan> plan;        // for every worker
+    std::vector<StepPlan> plans;         // by group, each for all workers of it; none, or one for every group
   };
   enum class Result {
     stale,      // of an epoch that is over
-    nonsense,   // it does not fit the step in flight; nothing has changed
+    nonsense,   // it does not fit its step; nothing has changed
     noted,      // others are awaited, or this one was not
-    committed,  // the step is over
+    committed,  // a step is over, or more
   };
   struct Commit {
     Result result = Result::noted;

@@ -239,7 +239,8 @@ TEST_F(SupervisorTest, WhatOldEpochsSayIsCountedAndChangesNothing) {
   };
   self->send(supervisor, RankAddress{now - 1, "key", "address"});
   expect_stale();
-  self->send(supervisor, runtime::StepFailed{{0, 1}, now - 1, "a peer is gone"});
+  self->send(supervisor,
+             runtime::StepFailed{{0, 1}, now - 1, runtime::StepFailed::Why::peer, "a peer is gone"});
   expect_stale();
   const SchedulerHandle current = current_scheduler();
   self->send(current, runtime::StepResult{now - 1, 1, 0, {}, {}});

@@ -223,27 +223,27 @@ class CrashWorker(Fault):
         self.replica.drill(self.kind, rank=self.rank)
 
 
-class CorruptMessage(CrashWorker):
-    """A plan that makes no sense, to one rank; that rank must not trust it."""
-    kind = "corrupt_message"
-
-
 class StickKernel(CrashWorker):
     """A computation that never ends, while the process is well otherwise."""
     kind = "stuck_kernel"
 
 
-class LoseStep(CrashWorker):
-    """A rank that leaves out a step, so that the others wait for it; they meet anew, and nobody dies for it."""
-    kind = "lost_step"
+class CorruptMessage(CrashWorker):
+    """A plan that makes no sense, to one rank; that rank must not trust it, is told everything anew, and does not die for it."""
+    kind = "corrupt_message"
 
     def choose(self):
         self.rank = self.draw.randrange(self.ranks)
         self.culprits = {self.rank}
 
+
+class LoseStep(CorruptMessage):
+    """A rank that leaves out a step. The next one tells it, or the others wait for it; they meet anew, and nobody dies for it."""
+    kind = "lost_step"
+
     def strike(self):
         super().strike()
-        if self.await_line("fault", rank=self.rank)["kind"] != "collective_blocked":
+        if self.await_line("fault", rank=self.rank)["kind"] not in ("collective_blocked", "plan_refused"):
             self.victims = {self.rank: 1}  # all ranks had waited for each other just before, so now somebody does die
 
 

@@ -177,10 +177,12 @@ void Head::carry_out(const runtime::GiveUp& order) {
 
 void Head::carry_out(const runtime::StepCycle::Work& work) {
   for (const runtime::BlockRequest& request : work.requests) ask(request);
-  if (!work.plan) return;
-  const auto plan = std::make_shared<const runtime::StepPlan>(*work.plan);
-  for (const auto& door : scheduler_.workers)
-    to_worker(door, [plan, life = scheduler_.life](Process& process) { process.run(plan, life); });
+  for (const runtime::StepPlan& each : work.plans) {
+    const auto plan = std::make_shared<const runtime::StepPlan>(each);
+    const auto first = scheduler_.workers.begin() + std::int32_t(plan->group) * world_.tensor_parallel;
+    for (const auto& door : std::span(first, std::size_t(world_.tensor_parallel)))
+      to_worker(door, [plan, life = scheduler_.life](Process& process) { process.run(plan, life); });
+  }
 }
 
 void Head::ask(const runtime::BlockRequest& request) {

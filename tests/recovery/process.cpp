@@ -137,10 +137,10 @@ void Process::leave(const char* why) {
     remove(here, this);
     kv.break_off(*plan);
     plan.reset();
-    next.reset();
+    next.clear();
     serving = false;
     enter(Activity::idle);
-    tell(runtime::StepFailed{life, epoch, why});
+    tell(runtime::StepFailed{life, epoch, runtime::StepFailed::Why::peer, why});
     if (!world.peers_notice) return;
     for (Process* peer : here)
       world.mail.after(milliseconds(1), [peer, in = epoch] {
@@ -155,7 +155,7 @@ void Process::run(std::shared_ptr<const runtime::StepPlan> wanted, std::uint64_t
   if (!serving || wanted->epoch != epoch || wanted->step <= last_step) return;
   scheduler = scheduler_life;
   if (plan) {
-    next = std::move(wanted);
+    next.push_back(std::move(wanted));
     return;
   }
   // If all of them lost it, nobody would wait and find it out.
@@ -163,6 +163,11 @@ void Process::run(std::shared_ptr<const runtime::StepPlan> wanted, std::uint64_t
     world.loses_step = nullptr;
     world.lost_step = {wanted->epoch, wanted->step};
     return;
+  }
+  if (wanted->after != last_step) {  // as its table would say
+    serving = false;
+    next.clear();
+    return tell(runtime::StepFailed{life, epoch, runtime::StepFailed::Why::plan, "an unknown step"});
   }
   plan = std::move(wanted);
   last_step = plan->step;
@@ -187,7 +192,11 @@ void Process::finish_step() {
   enter(Activity::idle);
   if (life.rank % world.tensor_parallel == 0 && link)
     world.links.send(*link, End::head, [this, result, to = scheduler] { head.result(to, result); });
-  if (next) run(std::exchange(next, nullptr), scheduler);
+  while (!plan && !next.empty()) {
+    auto following = std::move(next.front());
+    next.pop_front();
+    run(std::move(following), scheduler);
+  }
 }
 
 }  // namespace troupe::simulation

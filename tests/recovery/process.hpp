@@ -1,6 +1,7 @@
 // A simulated worker process: what actors/worker and actors/compute do, with the toy model behind it.
 #pragma once
 
+#include <deque>
 #include <optional>
 
 #include "tests/recovery/world.hpp"
@@ -64,9 +65,9 @@ struct Process {
   bool aborted = false, serving = false;
   Activity activity = Activity::idle;
   StepId last_step = 0;
-  std::shared_ptr<const runtime::StepPlan> plan;  // of the collective that it waits in
-  std::shared_ptr<const runtime::StepPlan> next;  // that came before it was through with that
-  std::uint64_t scheduler = 0;                    // whose plans they are
+  std::shared_ptr<const runtime::StepPlan> plan;              // of the collective that it waits in
+  std::deque<std::shared_ptr<const runtime::StepPlan>> next;  // that came before it was through with that
+  std::uint64_t scheduler = 0;                                // whose plans they are
   runtime::ToyExecutor kv;
 
  private:

@@ -35,11 +35,11 @@ TEST(Simulation, EveryLifeEndsWell) {
   EXPECT_GT(gave_up, 0);
 }
 
-// Each once ended otherwise: twice a step that one rank of the two lost and then the other, and a life that was called over
-// while a slow rank's last result was under way.
+// Each once ended otherwise: twice a step that one rank of the two lost and then the other, a life that was called over
+// while a slow rank's last result was under way, and two where every step committed while the next one was asked for.
 TEST(Simulation, LivesThatOnceEndedBadly) {
   set_log_level(LogLevel::off);
-  for (const std::uint64_t seed : {1724023, 1971020, 1140288})
+  for (const std::uint64_t seed : {1724023, 1971020, 1140288, 350, 2283})
     EXPECT_EQ(simulate(seed).broken, "") << "seed " << seed;
 }
 

@@ -21,9 +21,9 @@ Submission submission_of(SequenceId id) {
 }
 
 StepResult result_of(const StepPlan& plan) {
-  StepResult result{plan.epoch, plan.step, plan.groups[0].group, {}, {}};
-  for (const Slice& slice : plan.groups[0].slices)
-    if (slice.samples) result.outputs.push_back({slice.sequence, 1, 0, {}});
+  StepResult result{plan.epoch, plan.step, plan.group, {}, {}};
+  for (const Extend& part : plan.extend)
+    if (part.samples) result.outputs.push_back({part.sequence, {1, 0, {}}});
   return result;
 }
 
@@ -41,8 +41,8 @@ void step(benchmark::State& state, std::string_view policy) {
   std::int64_t tokens = 0;
   const auto step = [&] {
     const auto requests = scheduler.propose();
-    const auto plan = scheduler.dispose(pool.reserve(requests.front()));
-    for (const CommittedToken& token : scheduler.commit(result_of(*plan)))
+    const auto plans = scheduler.dispose(pool.reserve(requests.front()));
+    for (const CommittedToken& token : scheduler.commit(result_of(plans.front())))
       if (token.finish != FinishReason::none) (void)scheduler.submit(submission_of(++last));
     tokens += scheduler.stats().last_step_tokens;
   };

@@ -3,6 +3,7 @@
 // happen.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
 #include <map>
 #include <thread>
@@ -90,7 +91,8 @@ Outputs run(Engine& engine, const std::vector<Submission>& submissions) {
   return run(engine, submissions, [](const auto&) {});
 }
 
-// What each request gets when it has the engine for itself; computed once for a prompt.
+// What each request gets when it has the engine for itself and one step is in flight; computed once for a prompt. All
+// others have two in flight.
 Outputs alone(const std::vector<Submission>& submissions) {
   static std::map<std::vector<TokenId>, Bytes> known;
   Outputs outputs;
@@ -98,7 +100,9 @@ Outputs alone(const std::vector<Submission>& submissions) {
   for (const Submission& submission : submissions) {
     Bytes& bytes = known[submission.tokens];
     if (bytes.empty()) {
-      Engine engine(wide(), make_policy("fcfs"), many_blocks, executor);
+      SchedulerLimits limits = wide();
+      limits.max_steps_in_flight = 1;
+      Engine engine(limits, make_policy("fcfs"), many_blocks, executor);
       executor.cache().poison();
       bytes = run(engine, {submission})[submission.sequence];
       EXPECT_EQ(engine.stats().steps, std::uint64_t(output_tokens));  // the whole prompt in one, then decodes
@@ -207,47 +211,91 @@ TEST(ByteEquality, UnderAllOfThisAtOnce) {
   }
 }
 
+// The first step of an epoch for group 0 of one: each submission's first `rows` tokens, which sample if those are all.
+StepPlan first_step(std::vector<std::pair<Submission, std::int32_t>> parts,
+                    std::vector<std::vector<BlockId>> blocks) {
+  StepPlan plan{.epoch = 3, .step = 9, .group_rows = {0}};
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto& [submission, rows] = parts[i];
+    plan.begin.push_back({submission.sequence,
+                          {submission.tokens.begin(), submission.tokens.begin() + rows},
+                          submission.prompt_tokens,
+                          0,
+                          submission.sampling,
+                          blocks[i]});
+    plan.extend.push_back({submission.sequence, {}, {}, rows, rows == submission.prompt_tokens});
+    plan.group_rows[0] += rows;
+  }
+  return plan;
+}
+
+Bytes bytes_of(const StepResult& result) {
+  Bytes bytes;
+  for (const SequenceOutput& output : result.outputs) append(bytes, output.sampled);
+  return bytes;
+}
+
 TEST(ModelExecutor, GivesTheSameResultForAPlanThatComesTwice) {
   ModelExecutor executor = demo().executor(4);
-  const Submission one = request(1, 20), two = request(2, 10);
-  const StepPlan plan{
-      3,
-      9,
-      {{0,
-        {{1, one.tokens, 0, {2, 0}, true, one.sampling, 0},
-         {2, {two.tokens.begin(), two.tokens.begin() + 5}, 0, {1}, false, two.sampling, 0}}}}};
-  const StepResult first = executor.execute(plan), second = executor.execute(plan);
+  const StepPlan plan = first_step({{request(1, 20), 20}, {request(2, 10), 5}}, {{2, 0}, {1}});
+  const StepResult first = executor.execute(plan);
   EXPECT_EQ(first.epoch, 3u);
   EXPECT_EQ(first.step, 9u);
-  ASSERT_EQ(first.outputs.size(), 1u);  // the second slice does not sample
+  ASSERT_EQ(first.outputs.size(), 1u);  // the second one does not sample
   EXPECT_EQ(first.outputs[0].sequence, 1u);
-  Bytes before, after;
-  append(before, first.outputs[0].sampled);
-  append(after, second.outputs.at(0).sampled);
-  EXPECT_EQ(before, after);
+  executor.cache().poison();  // it is not computed again
+  EXPECT_EQ(bytes_of(executor.execute(plan)), bytes_of(first));
+}
+
+// The second step's input is what the first one samples.
+TEST(ModelExecutor, GoesOnFromWhatItSampled) {
+  const Submission one = request(1, 20);
+  ModelExecutor executor = demo().executor(4);
+  const StepResult first = executor.execute(first_step({{one, 20}}, {{2, 0}}));
+  StepPlan next{.epoch = 3, .step = 10, .after = 9, .group_rows = {1}};
+  next.extend = {{1, {}, {}, 1, true}};
+  const Bytes second = bytes_of(executor.execute(next));
+
+  Submission told = one;  // with the position of the output in its place
+  told.tokens.push_back(first.outputs.at(0).sampled.token);
+  ModelExecutor other = demo().executor(4);
+  StepPlan whole = first_step({{told, 20}}, {{1, 3}});
+  whole.begin[0].tokens = told.tokens;
+  whole.extend[0].rows = whole.group_rows[0] = 21;
+  EXPECT_EQ(bytes_of(other.execute(whole)), second);
 }
 
 TEST(ModelExecutor, JoinsTheCollectivesOfAStepThatHasNothingForIt) {
   ModelExecutor executor = demo().executor(4);
-  EXPECT_TRUE(executor.execute({1, 1, {{0, {}}}}).outputs.empty());
-  EXPECT_TRUE(executor.execute({1, 2, {}}).outputs.empty());
+  EXPECT_TRUE(executor.execute({.epoch = 1, .step = 1, .group_rows = {0}}).outputs.empty());
+  EXPECT_TRUE(executor.execute({.epoch = 1, .step = 2, .after = 1, .group_rows = {0}}).outputs.empty());
 }
 
-// Two groups of one rank each: a plan has a part for both, for one or for none.
-TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAPlan) {
-  const Submission one = request(1, 20), two = request(2, 33);
-  const Slice first{1, one.tokens, 0, {0, 1}, true, one.sampling, 0};
-  const Slice second{2, two.tokens, 0, {1, 2, 3}, true, two.sampling, 0};
-  const std::vector<StepPlan> plans{{1, 1, {{0, {first}}, {1, {second}}}},
-                                    {1, 2, {{1, {second}}}},
-                                    {1, 3, {{0, {first}}, {1, {}}}},
-                                    {1, 4, {}}};
-  const auto alone = [&](const Slice& slice) {
-    Bytes bytes;
-    append(bytes, demo().executor(4).execute({1, 1, {{0, {slice}}}}).outputs.at(0).sampled);
-    return bytes;
+// Two groups of one rank each: a step has a part for both, for one or for none.
+TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAStep) {
+  const std::vector<Submission> submissions{request(1, 20), request(2, 33)};
+  const std::vector<std::vector<BlockId>> blocks{{0, 1}, {1, 2, 3}};
+  const std::vector<std::array<bool, 2>> who{{true, true}, {false, true}, {true, false}, {false, false}};
+  // Each step begins the sequence anew.
+  const auto plan_of = [&](std::size_t step, GroupId group) {
+    StepPlan plan;
+    if (who[step][group]) {
+      const Submission& mine = submissions[group];
+      plan = first_step({{mine, mine.prompt_tokens}}, {blocks[group]});
+    }
+    plan.epoch = 1;
+    plan.step = step + 1;
+    plan.after = step;
+    plan.group = group;
+    plan.group_rows = {who[step][0] ? 20 : 0, who[step][1] ? 33 : 0};
+    return plan;
   };
-  const Bytes expected[] = {alone(first), alone(second)};
+  std::vector<Bytes> expected;
+  for (GroupId group : {0, 1}) {
+    const Submission& mine = submissions[group];
+    ModelExecutor executor = demo().executor(4);
+    expected.push_back(bytes_of(executor.execute(first_step({{mine, mine.prompt_tokens}}, {blocks[group]}))));
+  }
   const transport::ThreadsMesh world(2);
   TickBoard boards[2];
   {
@@ -261,15 +309,11 @@ TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAPlan) {
             {.max_tokens = 64, .max_logit_rows = 4, .max_positions = 64});
         ModelExecutor executor(*ops, *decoder, {*alone, *all}, GroupId(rank),
                                decoder->make_cache(4, block_size), &boards[rank]);
-        for (const StepPlan& plan : plans) {
-          const StepResult result = executor.execute(plan);
+        for (std::size_t step = 0; step < who.size(); ++step) {
+          const StepResult result = executor.execute(plan_of(step, GroupId(rank)));
           EXPECT_EQ(result.group, GroupId(rank));
-          const auto part = std::ranges::find(plan.groups, GroupId(rank), &GroupPlan::group);
-          const bool has_work = part != plan.groups.end() && !part->slices.empty();
-          ASSERT_EQ(result.outputs.size(), has_work ? 1u : 0u) << "step " << plan.step << ", rank " << rank;
-          Bytes bytes;
-          if (has_work) append(bytes, result.outputs[0].sampled);
-          EXPECT_EQ(bytes, has_work ? expected[rank] : Bytes{});
+          EXPECT_EQ(bytes_of(result), who[step][std::size_t(rank)] ? expected[std::size_t(rank)] : Bytes{})
+              << "step " << step << ", rank " << rank;
         }
       });
   }
@@ -286,22 +330,16 @@ TEST(ModelExecutor, LeavesTheBoardIdleWhenAStepFails) {
   ModelExecutor executor(*demo().ops, *demo().decoder, {*lost, *lost}, 0,
                          demo().decoder->make_cache(4, block_size), &board);
   lost->abort();
-  const Submission one = request(1, 20);
-  EXPECT_THROW(executor.execute({2, 5, {{0, {{1, one.tokens, 0, {0, 1}, true, one.sampling, 0}}}}}), Error);
-  EXPECT_EQ(board.epoch, 2u);
-  EXPECT_EQ(board.step, 5u);
+  EXPECT_THROW(executor.execute(first_step({{request(1, 20), 20}}, {{0, 1}})), Error);
+  EXPECT_EQ(board.epoch, 3u);
+  EXPECT_EQ(board.step, 9u);
   EXPECT_EQ(board.activity, Activity::idle);
 }
 
-TEST(ModelExecutorDeathTest, RefusesBlocksAndGroupsThatAreNotThere) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");  // the kernels have threads of their own
+TEST(ModelExecutor, RefusesThePlanOfAnotherGroupOrWorld) {
   ModelExecutor executor = demo().executor(4);
-  const Submission one = request(1, 20);
-  EXPECT_DEATH(executor.execute({1, 1, {{0, {{1, one.tokens, 0, {0, 4}, true, one.sampling, 0}}}}}),
-               "a block that the cache does not have");
-  EXPECT_DEATH(executor.execute({1, 1, {{0, {{1, one.tokens, 0, {0}, true, one.sampling, 0}}}}}),
-               "reaches past its blocks");
-  EXPECT_DEATH(executor.execute({1, 1, {{1, {}}}}), "a group that the world does not have");
+  EXPECT_THROW(executor.execute({.epoch = 1, .step = 1, .group = 1, .group_rows = {0}}), PlanError);
+  EXPECT_THROW(executor.execute({.epoch = 1, .step = 1, .group_rows = {0, 0}}), PlanError);
 }
 
 }  // namespace

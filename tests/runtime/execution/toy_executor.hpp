@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/execution/executor.hpp"
+#include "runtime/execution/sequence_table.hpp"
 
 namespace troupe::runtime {
 
@@ -28,19 +29,26 @@ constexpr TokenId toy_next(Digest history, const SamplingParams& how, std::uint6
 class ToyExecutor final : public Executor {
  public:
   ToyExecutor(std::int32_t blocks, std::int32_t block_size, GroupId group = 0)
-      : block_size_(block_size), group_(group), cells_(std::size_t(blocks) * std::size_t(block_size)) {}
+      : block_size_(block_size),
+        group_(group),
+        cells_(std::size_t(blocks) * std::size_t(block_size)),
+        table_(block_size, blocks) {}
 
   StepResult execute(const StepPlan& plan) override {
+    if (const StepResult* kept = table_.kept(plan)) return *kept;
+    CHECK(plan.group == group_);
     StepResult result{plan.epoch, plan.step, group_, {}, {}};
-    for (const Slice& slice : slices(plan)) {
-      std::int32_t position = slice.first_position;
-      Digest digest = position == 0 ? 0 : cell(slice.blocks, position - 1);
-      for (TokenId token : slice.tokens) cell(slice.blocks, position++) = digest = toy_digest(digest, token);
-      if (slice.samples)
+    const auto parts = table_.take(plan);
+    for (const SequenceTable::Part& part : parts) {
+      const SequenceTable::Entry& entry = *part.entry;
+      std::int32_t position = entry.computed;
+      Digest digest = position == 0 ? 0 : cell(entry.blocks, position - 1);
+      for (TokenId token : part.inputs()) cell(entry.blocks, position++) = digest = toy_digest(digest, token);
+      if (part.samples)
         result.outputs.push_back(
-            {slice.sequence, toy_next(digest, slice.sampling, slice.output_position), 0, {}});
+            {part.sequence, {toy_next(digest, entry.sampling, part.output_position()), 0, {}}});
     }
-    return result;
+    return table_.advance(parts, std::move(result));
   }
 
   // What the KV storage holds for a position: the digest of every token up to it.
@@ -48,23 +56,19 @@ class ToyExecutor final : public Executor {
     const auto block = std::size_t(blocks.at(std::size_t(position / block_size_)));
     return cells_.at(block * std::size_t(block_size_) + std::size_t(position % block_size_));
   }
-  // A step that breaks off leaves anything in the cells that it was to write.
+  // A step that breaks off leaves anything in the cells that it was to write. Nothing follows it in its epoch.
   void break_off(const StepPlan& plan) {
-    for (const Slice& slice : slices(plan))
-      for (std::size_t i = 0; i < slice.tokens.size(); ++i)
-        cell(slice.blocks, slice.first_position + std::int32_t(i)) = 0xbadc0de;
+    for (const SequenceTable::Part& part : table_.take(plan))
+      for (std::int32_t i = 0; i < part.rows; ++i)
+        cell(part.entry->blocks, part.entry->computed + i) = 0xbadc0de;
   }
   void poison() { std::ranges::fill(cells_, 0xdeadbeef); }
 
  private:
-  std::span<const Slice> slices(const StepPlan& plan) const {
-    const auto part = std::ranges::find(plan.groups, group_, &GroupPlan::group);
-    return part == plan.groups.end() ? std::span<const Slice>{} : std::span(part->slices);
-  }
-
   std::int32_t block_size_;
   GroupId group_;
   std::vector<Digest> cells_;
+  SequenceTable table_;
 };
 
 struct ToyOutput {

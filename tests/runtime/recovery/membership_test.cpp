@@ -412,7 +412,7 @@ TEST_F(MembershipTest, ABlockedNetworkEndsTheEpochAndIsGivenTwiceAsLongNextTime)
 
 TEST_F(MembershipTest, AFailedCollectiveWaitsForWhoIsAtFault) {
   const Epoch before = epoch();
-  obey(membership->on(StepFailed{life(0), before, "rank 1 left the epoch"}, now));
+  obey(membership->on(StepFailed{life(0), before, StepFailed::Why::peer, "rank 1 left the epoch"}, now));
   pass(milliseconds(499));
   EXPECT_EQ(epoch(), before);
   pass(milliseconds(1));
@@ -420,12 +420,34 @@ TEST_F(MembershipTest, AFailedCollectiveWaitsForWhoIsAtFault) {
   EXPECT_EQ(membership->state(), State::serving);
   EXPECT_EQ(membership->view().last_fault->kind, FaultKind::collective_failed);
 
-  obey(membership->on(StepFailed{life(0), before + 1, "rank 1 left the epoch"}, now));
+  obey(membership->on(StepFailed{life(0), before + 1, StepFailed::Why::peer, "rank 1 left the epoch"}, now));
   cut_worker(1);  // and there it is
   pass(milliseconds(25));
   EXPECT_EQ(epoch(), before + 2);
   EXPECT_EQ(membership->view().last_fault->kind, FaultKind::cut_off);
   EXPECT_EQ(membership->view().last_fault->rank, 1);
+}
+
+// A rank that was not told of a step, or of a sequence: in a new epoch it is told everything. Nobody is restarted.
+TEST_F(MembershipTest, ARefusedPlanMakesANewEpochAndWaitsLongerEachTimeInARow) {
+  const auto refuse = [&] {
+    obey(membership->on(StepFailed{life(1), epoch(), StepFailed::Why::plan, "an unknown step"}, now));
+    EXPECT_EQ(membership->view().last_fault->kind, FaultKind::plan_refused);
+    EXPECT_EQ(membership->view().last_fault->rank, 1);
+  };
+  const auto time_to_serve = [&] {
+    Duration waited{};
+    for (; membership->state() != State::serving; waited += milliseconds(1)) pass(milliseconds(1));
+    return waited;
+  };
+  const Epoch before = epoch();
+  refuse();
+  EXPECT_EQ(epoch(), before + 1);
+  const Duration first = time_to_serve();
+  refuse();
+  const Duration second = time_to_serve();
+  EXPECT_EQ(second, 2 * first);
+  EXPECT_EQ(life_of(1), 1u) << "nobody was restarted";
 }
 
 TEST_F(MembershipTest, AMixtureOfArithmeticsIsRefused) {
@@ -533,7 +555,7 @@ TEST_F(MembershipTest, WhatIsOverChangesNothing) {
     obey(membership->on(JoinFailed{life, before, {}, "no"}, now));
     EXPECT_EQ(stale, counted + 8);
   }
-  obey(membership->on(StepFailed{life(0), before - 1, "no"}, now));
+  obey(membership->on(StepFailed{life(0), before - 1, StepFailed::Why::peer, "no"}, now));
   obey(membership->on(EpochStopped{before, 0}, now));
   obey(membership->on(EpochStopped{before - 1, 0}, now));
   obey(membership->on(ModelLoaded{life(0), "bf16"}, now));

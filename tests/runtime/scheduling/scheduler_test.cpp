@@ -20,6 +20,7 @@ SchedulerLimits small_limits() {
   limits.max_num_batched_tokens = 16;
   limits.max_num_seqs = 4;
   limits.max_model_len = 64;
+  limits.max_steps_in_flight = 1;
   limits.max_waiting = 8;
   limits.block_size = 4;
   return limits;
@@ -49,7 +50,8 @@ struct Steps {
     request = std::move(requests.front());
     reply = pool.reserve(request);
     pool.check();
-    return scheduler.dispose(reply);
+    auto plans = scheduler.dispose(reply);
+    return plans.empty() ? std::nullopt : std::optional(std::move(plans.front()));
   }
   std::vector<CommittedToken> run() {
     const auto planned = plan();
@@ -60,8 +62,7 @@ struct Steps {
     std::vector<std::pair<SequenceId, int>> shares;
     const auto planned = plan();
     if (!planned) return shares;
-    for (const Slice& slice : planned->groups[0].slices)
-      shares.emplace_back(slice.sequence, int(slice.tokens.size()));
+    for (const Extend& part : planned->extend) shares.emplace_back(part.sequence, part.rows);
     scheduler.commit(executor.execute(*planned));
     return shares;
   }
@@ -240,7 +241,7 @@ TEST(Scheduler, ASequenceThatIsCancelledWhileThePoolDecidesGivesItsGrantBack) {
   const auto requests = steps.scheduler.propose();
   ASSERT_EQ(requests.size(), 1u);
   steps.scheduler.cancel(1);
-  EXPECT_FALSE(steps.scheduler.dispose(steps.pool.reserve(requests[0])));
+  EXPECT_THAT(steps.scheduler.dispose(steps.pool.reserve(requests[0])), IsEmpty());
   EXPECT_EQ(steps.pool.usage().used, 1);
   EXPECT_FALSE(steps.plan());
   EXPECT_EQ(steps.pool.usage().used, 0);
@@ -312,7 +313,7 @@ TEST(Scheduler, ANewEpochVoidsTheStepInFlightAndReturnsEverySequence) {
   EXPECT_THAT(steps.scheduler.commit(steps.executor.execute(*plan)), IsEmpty());
   EXPECT_TRUE(steps.scheduler.idle());
   ASSERT_TRUE(steps.scheduler.submit(again(first)));
-  EXPECT_FALSE(steps.scheduler.dispose(steps.reply)) << "a reply of the old generation was taken";
+  EXPECT_THAT(steps.scheduler.dispose(steps.reply), IsEmpty()) << "a reply of the old generation was taken";
   const auto replayed = steps.run();
   ASSERT_EQ(replayed.size(), 1u);
   EXPECT_EQ(replayed[0].output_position, 1u);
@@ -338,8 +339,8 @@ struct Replica {
       replies.push_back(pools.at(request.group).reserve(request));
     return replies;
   }
-  std::optional<StepPlan> plan() {
-    std::optional<StepPlan> planned;
+  std::vector<StepPlan> plan() {
+    std::vector<StepPlan> planned;
     for (const BlockReply& reply : ask()) planned = scheduler.dispose(reply);
     return planned;
   }
@@ -347,17 +348,16 @@ struct Replica {
   std::vector<std::vector<SequenceId>> run() {
     std::vector<std::vector<SequenceId>> parts;
     const auto planned = plan();
-    if (!planned) return parts;
-    for (const GroupPlan& group : planned->groups) {
+    for (const StepPlan& plan : planned) {
       auto& part = parts.emplace_back();
-      for (const Slice& slice : group.slices) part.push_back(slice.sequence);
+      for (const Extend& each : plan.extend) part.push_back(each.sequence);
     }
-    commit(*planned);
+    commit(planned);
     return parts;
   }
-  void commit(const StepPlan& planned) {
-    for (ToyExecutor& executor : executors)
-      for (const CommittedToken& token : scheduler.commit(executor.execute(planned)))
+  void commit(const std::vector<StepPlan>& planned) {
+    for (const StepPlan& plan : planned)
+      for (const CommittedToken& token : scheduler.commit(executors[plan.group].execute(plan)))
         outputs[token.sequence].push_back(token.sampled.token);
   }
   std::vector<SequenceId> start_epoch(std::vector<GroupId> lost) {
@@ -419,14 +419,16 @@ TEST(SchedulerGroups, AnswerInAnyOrderAndAllHaveAPart) {
   replica.submit(submission_of(2, 4, 2, 200));
   const auto replies = replica.ask();
   ASSERT_EQ(replies.size(), 2u);
-  EXPECT_FALSE(replica.scheduler.dispose(replies[1]));
-  EXPECT_FALSE(replica.scheduler.dispose(replies[1]));
-  const auto plan = replica.scheduler.dispose(replies[0]);
-  ASSERT_TRUE(plan);
-  ASSERT_EQ(plan->groups.size(), 3u);
-  for (GroupId group = 0; group < 3; ++group) EXPECT_EQ(plan->groups[group].group, group);
-  EXPECT_THAT(plan->groups[2].slices, IsEmpty());
-  const auto result = [&](GroupId group) { return replica.executors[group].execute(*plan); };
+  EXPECT_THAT(replica.scheduler.dispose(replies[1]), IsEmpty());
+  EXPECT_THAT(replica.scheduler.dispose(replies[1]), IsEmpty());
+  const auto plans = replica.scheduler.dispose(replies[0]);
+  ASSERT_EQ(plans.size(), 3u);
+  for (GroupId group = 0; group < 3; ++group) {
+    EXPECT_EQ(plans[group].group, group);
+    EXPECT_THAT(plans[group].group_rows, ElementsAre(4, 4, 0));
+  }
+  EXPECT_THAT(plans[2].extend, IsEmpty());
+  const auto result = [&](GroupId group) { return replica.executors[group].execute(plans[group]); };
   EXPECT_THAT(replica.scheduler.commit(result(2)), IsEmpty());
   EXPECT_THAT(replica.scheduler.commit(result(1)), IsEmpty());
   EXPECT_THAT(replica.scheduler.commit(result(1)), IsEmpty());
@@ -443,12 +445,12 @@ TEST(SchedulerGroups, ASequenceThatIsCancelledBeforeTheLastReplyIsNotInThePlan) 
   replica.submit(submission_of(1, 4, 2, 100));
   replica.submit(submission_of(2, 4, 2, 200));
   const auto replies = replica.ask();
-  EXPECT_FALSE(replica.scheduler.dispose(replies.at(0)));
+  EXPECT_THAT(replica.scheduler.dispose(replies.at(0)), IsEmpty());
   replica.scheduler.cancel(1);
-  const auto plan = replica.scheduler.dispose(replies.at(1));
-  ASSERT_TRUE(plan);
-  EXPECT_THAT(plan->groups[0].slices, IsEmpty());
-  replica.commit(*plan);
+  const auto plans = replica.scheduler.dispose(replies.at(1));
+  ASSERT_FALSE(plans.empty());
+  EXPECT_THAT(plans[0].extend, IsEmpty());
+  replica.commit(plans);
   replica.run();
   EXPECT_EQ(replica.pools[0].usage().used, 0);
 }
@@ -468,7 +470,7 @@ struct Fault : ::testing::Test {
       back.tokens.insert(back.tokens.end(), outputs.begin(), outputs.end());
       replica.submit(back);
     }
-    for (const BlockReply& reply : late) EXPECT_FALSE(replica.scheduler.dispose(reply));
+    for (const BlockReply& reply : late) EXPECT_THAT(replica.scheduler.dispose(reply), IsEmpty());
     for (const StepResult& result : stale) EXPECT_THAT(replica.scheduler.commit(result), IsEmpty());
     while (!replica.scheduler.idle()) replica.run();
     for (const Submission& each : submissions)
@@ -500,30 +502,30 @@ TEST_F(Fault, WhileNobodyHasBeenGrantedAnything) {
 
 TEST_F(Fault, WhileOnlyTheSurvivorKnowsItsGrants) {
   late = replica.ask();
-  EXPECT_FALSE(replica.scheduler.dispose(late[0]));
+  EXPECT_THAT(replica.scheduler.dispose(late[0]), IsEmpty());
   late.erase(late.begin());
   finish();
 }
 
 TEST_F(Fault, WhileOnlyTheLostGroupKnowsItsGrants) {
   late = replica.ask();
-  EXPECT_FALSE(replica.scheduler.dispose(late[1]));
+  EXPECT_THAT(replica.scheduler.dispose(late[1]), IsEmpty());
   late.pop_back();
   finish();
 }
 
 TEST_F(Fault, WhileAStepIsInFlight) {
-  const auto plan = replica.plan();
-  ASSERT_TRUE(plan);
-  for (ToyExecutor& executor : replica.executors) stale.push_back(executor.execute(*plan));
+  const auto plans = replica.plan();
+  ASSERT_FALSE(plans.empty());
+  for (const StepPlan& plan : plans) stale.push_back(replica.executors[plan.group].execute(plan));
   finish();
 }
 
 TEST_F(Fault, WhileTheLastResultIsAwaited) {
-  const auto plan = replica.plan();
-  ASSERT_TRUE(plan);
-  EXPECT_THAT(replica.scheduler.commit(replica.executors[0].execute(*plan)), IsEmpty());
-  stale.push_back(replica.executors[1].execute(*plan));
+  const auto plans = replica.plan();
+  ASSERT_FALSE(plans.empty());
+  EXPECT_THAT(replica.scheduler.commit(replica.executors[0].execute(plans[0])), IsEmpty());
+  stale.push_back(replica.executors[1].execute(plans[1]));
   finish();
 }
 
@@ -534,16 +536,16 @@ TEST(SchedulerGroups, AGroupWhoseReplyIsLateProposesNothingUntilItHasCome) {
   const auto late = replica.ask();
   EXPECT_THAT(replica.start_epoch({}), IsEmpty());
   EXPECT_THAT(replica.scheduler.propose(), IsEmpty());
-  EXPECT_FALSE(replica.scheduler.dispose(late[1]));
+  EXPECT_THAT(replica.scheduler.dispose(late[1]), IsEmpty());
   const auto replies = replica.ask();
   ASSERT_EQ(replies.size(), 1u);
   EXPECT_EQ(replica.scheduler.stats().running, 1);
-  EXPECT_FALSE(replica.scheduler.dispose(late[0]));
+  EXPECT_THAT(replica.scheduler.dispose(late[0]), IsEmpty());
   EXPECT_EQ(replica.scheduler.stats().running, 2);
-  const auto plan = replica.scheduler.dispose(replies[0]);
-  ASSERT_TRUE(plan);
-  EXPECT_THAT(plan->groups[0].slices, IsEmpty());
-  replica.commit(*plan);
+  const auto plans = replica.scheduler.dispose(replies[0]);
+  ASSERT_FALSE(plans.empty());
+  EXPECT_THAT(plans[0].extend, IsEmpty());
+  replica.commit(plans);
   EXPECT_THAT(replica.run(), ElementsAre(ElementsAre(1), ElementsAre(2)));
 }
 
@@ -553,12 +555,12 @@ TEST(SchedulerGroups, ALateReplyIsNoResult) {
   replica.submit(submission_of(2, 9, 2, 200));
   const auto late = replica.ask();
   replica.start_epoch({});
-  EXPECT_FALSE(replica.scheduler.dispose(late[1]));
-  const auto plan = replica.plan();
-  ASSERT_TRUE(plan);
-  EXPECT_FALSE(replica.scheduler.dispose(late[0]));
-  EXPECT_THAT(replica.scheduler.commit(replica.executors[1].execute(*plan)), IsEmpty());
-  EXPECT_EQ(replica.scheduler.commit(replica.executors[0].execute(*plan)).size(), 1u);
+  EXPECT_THAT(replica.scheduler.dispose(late[1]), IsEmpty());
+  const auto plans = replica.plan();
+  ASSERT_FALSE(plans.empty());
+  EXPECT_THAT(replica.scheduler.dispose(late[0]), IsEmpty());
+  EXPECT_THAT(replica.scheduler.commit(replica.executors[1].execute(plans[1])), IsEmpty());
+  EXPECT_EQ(replica.scheduler.commit(replica.executors[0].execute(plans[0])).size(), 1u);
 }
 
 TEST(SchedulerGroups, GenerationsAreTheEpochsOfTheirCaches) {

@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <random>
 #include <set>
@@ -53,7 +54,8 @@ class Nonsense final : public BatchPolicy {
 };
 
 struct Tally {
-  int steps = 0, cancelled_in_flight = 0, deaths = 0, resubmitted_to_full_queue = 0;
+  int steps = 0, overlapping = 0, past_the_end = 0, cancelled_in_flight = 0, deaths = 0,
+      resubmitted_to_full_queue = 0;
   int faults_between = 0, faults_asked = 0, faults_in_flight = 0;
   int late_replies = 0, dropped_replies = 0, stale_results = 0;
   int preemptions = 0, replayed_tokens = 0, prefix_hits = 0, kept_through_fault = 0;
@@ -101,6 +103,15 @@ class World {
     bool paused = false;
     std::optional<GroupId> group;  // as far as it was heard of
     std::int32_t computed = 0;     // in committed steps since it last held no blocks
+    // What its ranks know of it: nothing unless begun. planned: tokens in the cache when all plans are executed.
+    bool begun = false;
+    std::int32_t planned = 0, samples_in_flight = 0;
+    std::vector<BlockId> blocks;
+  };
+
+  struct Flight {  // a step, from its plans to its last result
+    std::vector<StepPlan> plans;
+    std::set<GroupId> executed, results;
   };
 
   struct Work {
@@ -117,6 +128,7 @@ class World {
     limits.max_num_batched_tokens = chance_.between(1, 40);
     limits.max_num_seqs = chance_.between(1, 12);
     limits.max_model_len = chance_.between(8, 48);
+    limits.max_steps_in_flight = chance_.between(1, 2);
     limits.max_waiting = chance_.between(1, 20);
     limits.block_size = chance_.between(1, 6);
     limits.prefix_caching = chance_.below(4) != 0;
@@ -136,7 +148,12 @@ class World {
     ASSERT_NO_FATAL_FAILURE(happen());
     if (mail_.empty() || chance_.below(3) == 0) propose();
     if (mail_.empty()) return;
-    const auto next = mail_.begin() + chance_.below(std::int32_t(mail_.size()));
+    auto next = mail_.begin() + chance_.below(std::int32_t(mail_.size()));
+    if (const auto* work = std::get_if<Work>(&next->content))  // a worker hears of its steps in their order
+      next = std::ranges::find_if(mail_, [group = work->group](const Mail& mail) {
+        const auto* first = std::get_if<Work>(&mail.content);
+        return first && first->group == group;
+      });
     const Mail mail = std::move(*next);
     mail_.erase(next);
     std::visit([&](const auto& content) { arrive(content, mail.begun); }, mail.content);
@@ -214,7 +231,7 @@ class World {
     scheduler_->cancel(id);
     std::erase(homeless_, id);
     live_.erase(id);
-    tally_.cancelled_in_flight += in_flight_.has_value();
+    tally_.cancelled_in_flight += !in_flight_.empty();
   }
 
   void resume(SequenceId id) {
@@ -226,20 +243,35 @@ class World {
   void fault() {
     const bool asked = std::ranges::any_of(
         mail_, [&](const Mail& mail) { return mail.begun == epoch_ && mail.content.index() < 2; });
-    ++(in_flight_ ? tally_.faults_in_flight : asked ? tally_.faults_asked : tally_.faults_between);
+    ++(!in_flight_.empty() ? tally_.faults_in_flight : asked ? tally_.faults_asked : tally_.faults_between);
     std::vector<GroupId> lost;
     for (GroupId group = 0; group < GroupId(groups_); ++group) {
       if (chance_.below(3) == 0)
         lost.push_back(group);
-      else if (in_flight_ && !executed_.contains(group))
-        executors_[group].break_off(*in_flight_);
+      else
+        break_off(group);
     }
     const auto forgotten = scheduler_->start_epoch(++epoch_, lost);
-    in_flight_.reset();
-    granted_.clear();
+    void_steps();
     for (GroupId group : lost) lose_storage(group);
     check_forgotten(forgotten, lost);
     for (SequenceId id : forgotten) make_homeless(id);
+  }
+
+  // A worker leaves the step that it is at, or is told of next.
+  void break_off(GroupId group) {
+    const auto next = std::ranges::find_if(
+        in_flight_, [&](const Flight& flight) { return !flight.executed.contains(group); });
+    if (next != in_flight_.end()) executors_[group].break_off(next->plans[group]);
+  }
+
+  void void_steps() {
+    in_flight_.clear();
+    granted_.clear();
+    for (auto& [id, live] : live_) {
+      live.begun = false;
+      live.samples_in_flight = 0;
+    }
   }
 
   void check_forgotten(const std::vector<SequenceId>& forgotten, const std::vector<GroupId>& lost) {
@@ -257,8 +289,7 @@ class World {
   void die() {
     ++tally_.deaths;
     ++epoch_;
-    in_flight_.reset();
-    granted_.clear();
+    void_steps();
     count(scheduler_->stats());
     start_scheduler();
     for (GroupId group = 0; group < GroupId(groups_); ++group) lose_storage(group);
@@ -293,7 +324,7 @@ class World {
         ASSERT_FALSE(live.homeless);
         ASSERT_EQ(live.group.value_or(request.group), request.group) << "a sequence changed its group";
         live.group = request.group;
-        runnable |= !live.paused;
+        runnable |= !live.paused && live.samples_in_flight == 0;
       }
       if (policy_ != "nonsense" && runnable) {
         ASSERT_FALSE(request.wants.empty());
@@ -331,79 +362,108 @@ class World {
       for (SequenceId id : reply.preempted) lose_blocks(id);
     if (!late)
       for (const BlockGrant& grant : reply.grants) granted_.insert(grant.sequence);
-    auto plan = scheduler_->dispose(reply);
-    if (!plan) return;
+    auto plans = scheduler_->dispose(reply);
+    if (plans.empty()) return;
     ASSERT_FALSE(late) << "a plan from the reply to a step that is void";
-    ASSERT_NO_FATAL_FAILURE(check_plan(*plan));
+    ASSERT_NO_FATAL_FAILURE(check_plans(plans));
     ++tally_.steps;
+    tally_.overlapping += !in_flight_.empty();
     granted_.clear();
-    executed_.clear();
-    results_in_.clear();
-    for (const GroupPlan& part : plan->groups) mail_.push_back({epoch_, Work{part.group, *plan}});
-    in_flight_ = std::move(plan);
+    for (const StepPlan& plan : plans) mail_.push_back({epoch_, Work{plan.group, plan}});
+    in_flight_.push_back({std::move(plans), {}, {}});
+    ASSERT_LE(std::int32_t(in_flight_.size()), limits_.max_steps_in_flight);
   }
 
   void arrive(const Work& work, Epoch begun) {
     if (begun != epoch_) return;  // a worker has left the epoch
-    executed_.insert(work.group);
+    flight_of(work.plan.step)->executed.insert(work.group);
     const StepResult result = executors_[work.group].execute(work.plan);
     mail_.push_back({begun, result});
-    if (chance_.below(8) == 1) mail_.push_back({begun, result});  // a plan that came twice
+    if (chance_.below(8) == 1)
+      mail_.push_back({begun, executors_[work.group].execute(work.plan)});  // a plan that came twice
+  }
+
+  std::deque<Flight>::iterator flight_of(StepId step) {
+    return std::ranges::find_if(in_flight_,
+                                [&](const Flight& flight) { return flight.plans.front().step == step; });
   }
 
   void arrive(const StepResult& result, Epoch begun) {
-    const bool awaited = in_flight_ && begun == epoch_ && result.step == in_flight_->step &&
-                         results_in_.insert(result.group).second;
+    const auto flight = begun == epoch_ ? flight_of(result.step) : in_flight_.end();
+    const bool awaited = flight != in_flight_.end() && flight->results.insert(result.group).second;
     tally_.stale_results += !awaited;
     const auto committed = scheduler_->commit(result);
-    if (!awaited || results_in_.size() < pools_.size()) {
+    if (!awaited || in_flight_.front().results.size() < pools_.size()) {
       ASSERT_TRUE(committed.empty());
       return;
     }
-    for (const GroupPlan& part : in_flight_->groups)
-      for (const Slice& slice : part.slices)
-        if (const auto found = live_.find(slice.sequence); found != live_.end())
-          found->second.computed = slice.first_position + std::int32_t(slice.tokens.size());
-    in_flight_.reset();
+    for (; !in_flight_.empty() && in_flight_.front().results.size() == pools_.size(); in_flight_.pop_front())
+      for (const StepPlan& plan : in_flight_.front().plans)
+        for (const Extend& part : plan.extend) {
+          const auto found = live_.find(part.sequence);
+          tally_.past_the_end += found == live_.end();
+          if (found == live_.end()) continue;
+          found->second.computed += part.rows;
+          found->second.samples_in_flight -= part.samples;
+        }
     for (const CommittedToken& token : committed) ASSERT_NO_FATAL_FAILURE(receive(token));
   }
 
-  void check_plan(const StepPlan& plan) {
-    ASSERT_FALSE(in_flight_);
-    ASSERT_EQ(plan.epoch, epoch_);
-    ASSERT_GT(plan.step, last_step_) << "a step id was used twice";
-    last_step_ = plan.step;
-    ASSERT_EQ(plan.groups.size(), pools_.size());
+  void check_plans(const std::vector<StepPlan>& plans) {
+    ASSERT_EQ(plans.size(), pools_.size());
+    std::vector<std::int32_t> rows;
     for (GroupId group = 0; group < GroupId(groups_); ++group) {
-      ASSERT_EQ(plan.groups[group].group, group);
-      ASSERT_NO_FATAL_FAILURE(check_part(plan.groups[group]));
+      ASSERT_EQ(plans[group].group, group);
+      ASSERT_NO_FATAL_FAILURE(check_part(plans[group]));
       ASSERT_LE(scheduler_->stats().groups.at(group).running, limits_.max_num_seqs);
+      rows.push_back(0);
+      for (const Extend& part : plans[group].extend) rows.back() += part.rows;
+      ASSERT_LE(rows.back(), limits_.max_num_batched_tokens);
     }
+    for (const StepPlan& plan : plans) {
+      ASSERT_EQ(plan.epoch, epoch_);
+      ASSERT_GT(plan.step, last_step_) << "a step id was used twice";
+      ASSERT_EQ(plan.group_rows, rows);
+    }
+    last_step_ = plans.front().step;
   }
 
-  void check_part(const GroupPlan& part) {
-    std::int32_t tokens = 0;
-    std::map<BlockId, int> users;
-    for (const Slice& slice : part.slices)
-      for (BlockId block : slice.blocks) ++users[block];
-    for (const Slice& slice : part.slices) {
-      const auto count = std::int32_t(slice.tokens.size());
-      tokens += count;
-      const Live& live = live_.at(slice.sequence);
-      ASSERT_EQ(live.group, part.group);
-      ASSERT_TRUE(granted_.contains(slice.sequence)) << "a late grant was planned";
-      ASSERT_TRUE(live.computed == 0 || slice.first_position == live.computed) << "computed twice";
-      ASSERT_LE(slice.first_position + count, std::int32_t(live.digests.size()));
-      ASSERT_EQ(slice.samples, slice.first_position + count == std::int32_t(live.digests.size()));
-      ASSERT_EQ(slice.output_position, live.outputs.size());
-      for (std::int32_t i = 0; i < slice.first_position; ++i)
-        ASSERT_EQ(executors_[part.group].cell(slice.blocks, i), live.digests[std::size_t(i)])
+  void check_part(const StepPlan& plan) {
+    for (SequenceId id : plan.forget)
+      if (const auto found = live_.find(id); found != live_.end()) found->second.begun = false;
+    for (const Begin& begin : plan.begin) {
+      Live& live = live_.at(begin.sequence);
+      ASSERT_FALSE(live.begun) << "told twice";
+      live.begun = true;
+      live.blocks = begin.blocks;
+      live.planned = begin.computed;
+      for (std::int32_t i = 0; i < begin.computed; ++i)
+        ASSERT_EQ(executors_[plan.group].cell(begin.blocks, i), live.digests[std::size_t(i)])
             << "not in the cache";
-      for (std::int32_t i = slice.first_position; i < slice.first_position + count; ++i)
-        ASSERT_EQ(users.at(slice.blocks.at(std::size_t(i / limits_.block_size))), 1)
-            << "a shared block is written";
     }
-    ASSERT_LE(tokens, limits_.max_num_batched_tokens);
+    std::map<BlockId, int> users;
+    for (const Extend& part : plan.extend) {
+      Live& live = live_.at(part.sequence);
+      live.blocks.insert(live.blocks.end(), part.blocks.begin(), part.blocks.end());
+      for (BlockId block : live.blocks) ++users[block];
+    }
+    for (const Extend& part : plan.extend) ASSERT_NO_FATAL_FAILURE(check_extend(part, plan.group, users));
+  }
+
+  void check_extend(const Extend& part, GroupId group, const std::map<BlockId, int>& users) {
+    Live& live = live_.at(part.sequence);
+    ASSERT_TRUE(live.begun) << "the ranks do not know it";
+    ASSERT_EQ(live.group, group);
+    ASSERT_TRUE(granted_.contains(part.sequence)) << "a late grant was planned";
+    const std::int32_t known = std::int32_t(live.digests.size()) + live.samples_in_flight;
+    for (std::int32_t i = 0; i < part.rows; ++i, ++live.planned)
+      ASSERT_EQ(users.at(live.blocks.at(std::size_t(live.planned / limits_.block_size))), 1)
+          << "a shared block is written";
+    ASSERT_LE(live.planned, known);
+    ASSERT_EQ(part.samples, live.planned == known);
+    live.samples_in_flight += part.samples;
+    ASSERT_LE(std::int32_t(live.outputs.size()) + live.samples_in_flight, live.submission.max_output_tokens);
+    ASSERT_LE(std::int32_t(live.digests.size()) + live.samples_in_flight, limits_.max_model_len);
   }
 
   void receive(const CommittedToken& token) {
@@ -432,9 +492,8 @@ class World {
   std::vector<SequenceId> homeless_;
   SequenceId last_id_ = 0;
   StepId last_step_ = 0;
-  std::optional<StepPlan> in_flight_;
-  std::set<SequenceId> granted_;             // for the next plan
-  std::set<GroupId> executed_, results_in_;  // of the step in flight
+  std::deque<Flight> in_flight_;  // the oldest first
+  std::set<SequenceId> granted_;  // for the next plan
   Tally& tally_;
 };
 
@@ -463,10 +522,12 @@ TEST_P(EveryPolicy, KeepsItsPromisesForLong) {
       ASSERT_NO_FATAL_FAILURE(world.run()) << groups << " groups, world " << world_number;
     }
     EXPECT_GT(tally.steps, 2000);
+    EXPECT_GT(tally.overlapping, 500);
+    EXPECT_GT(tally.past_the_end, 100);
     EXPECT_GT(tally.cancelled_in_flight, 200);
     EXPECT_GT(tally.deaths, 20);
     EXPECT_GT(tally.resubmitted_to_full_queue, 20);
-    EXPECT_GT(tally.faults_between, 20);
+    EXPECT_GT(tally.faults_between, 10);
     EXPECT_GT(tally.faults_asked, 50);
     EXPECT_GT(tally.faults_in_flight, 50);
     EXPECT_GT(tally.late_replies, 20);

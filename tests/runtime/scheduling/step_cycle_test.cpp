@@ -20,12 +20,19 @@ class StepCycleTest : public ::testing::Test {
     submission.max_output_tokens = outputs;
     return submission;
   }
-  // The plan that the work leads to, with blocks from the pool.
+  // The first plan that the work leads to, with blocks from the pool; the others are kept in `behind`.
   std::optional<StepPlan> plan_of(StepCycle::Work work) {
-    if (work.plan) return work.plan;
-    for (const BlockRequest& request : work.requests)
-      if (auto next = plan_of(cycle.replied(pool.reserve(request), cycle.epoch()))) return next;
-    return std::nullopt;
+    for (StepPlan& plan : work.plans) behind.push_back(std::move(plan));
+    for (const BlockRequest& request : work.requests) carry(request);
+    if (behind.empty()) return std::nullopt;
+    StepPlan plan = std::move(behind.front());
+    behind.pop_front();
+    return plan;
+  }
+  void carry(const BlockRequest& request) {
+    StepCycle::Work work = cycle.replied(pool.reserve(request), cycle.epoch());
+    for (StepPlan& plan : work.plans) behind.push_back(std::move(plan));
+    for (const BlockRequest& next : work.requests) carry(next);
   }
   StepCycle::Work submit(SequenceId id, std::int32_t outputs) {
     auto work = cycle.submit(submission_of(id, outputs));
@@ -38,6 +45,7 @@ class StepCycleTest : public ::testing::Test {
   StepCycle cycle{limits, [] { return make_policy("fcfs"); }, 1, 1};
   BlockPool pool{32, 4, true, 1};
   ToyExecutor executor{32, 4};
+  std::deque<StepPlan> behind;
 };
 
 TEST_F(StepCycleTest, AsksNobodyBeforeAnEpochIsServed) {
@@ -90,6 +98,35 @@ TEST_F(StepCycleTest, SaysWhatAnEpochLeftBehind) {
   EXPECT_TRUE(stopped.interrupted.empty());
 }
 
+TEST_F(StepCycleTest, PlansTheNextStepWhileOneIsInFlight) {
+  submit(1, 9);
+  const auto first = plan_of(cycle.begin_epoch(1));
+  ASSERT_TRUE(first);
+  ASSERT_EQ(behind.size(), 1u);
+  EXPECT_EQ(behind.front().after, first->step);
+  EXPECT_TRUE(behind.front().begin.empty()) << "the ranks know it, and its input, which they sample";
+  EXPECT_TRUE(behind.front().extend.at(0).tokens.empty());
+  EXPECT_TRUE(submit(2, 9).requests.empty()) << "two are in flight";
+}
+
+// All that was in flight has ended the one that the next step is asked for: who came meanwhile must not wait for ever.
+TEST_F(StepCycleTest, AsksAgainWhenAStepCommittedBetween) {
+  Submission submission = submission_of(1, 9);
+  submission.stop_ids = {toy_output(submission, limits.max_model_len).tokens[1]};
+  const auto work = cycle.submit(submission);
+  ASSERT_TRUE(work);
+  const auto first = plan_of(cycle.begin_epoch(1));
+  ASSERT_TRUE(first);
+  const StepPlan second = behind.front();
+  const auto asked = cycle.finished(executor.execute(*first)).work.requests;
+  ASSERT_EQ(asked.size(), 1u);
+  ASSERT_TRUE(submit(2, 1).requests.empty());
+  EXPECT_EQ(cycle.finished(executor.execute(second)).tokens.at(0).finish, FinishReason::stop);
+  const auto next = cycle.replied(pool.reserve(asked.front()), 1);
+  EXPECT_TRUE(next.plans.empty()) << "what was granted is over";
+  EXPECT_EQ(next.requests.size(), 1u);
+}
+
 // A reply that an epoch has overtaken is followed by another request, or those who wait would wait for ever.
 TEST_F(StepCycleTest, AsksAgainWhenAnEpochCameBetween) {
   submit(1, 9);
@@ -98,7 +135,7 @@ TEST_F(StepCycleTest, AsksAgainWhenAnEpochCameBetween) {
   cycle.stop_epoch(2, {});
   EXPECT_TRUE(cycle.begin_epoch(2).requests.empty()) << "the reply is on its way";
   const auto work = cycle.replied(pool.reserve(asked.front()), 1);
-  EXPECT_FALSE(work.plan);
+  EXPECT_TRUE(work.plans.empty());
   EXPECT_EQ(work.requests.size(), 1u);
   EXPECT_TRUE(plan_of(work));
 }

@@ -1,0 +1,65 @@
+// What a rank knows of its group's sequences, so that a step need only tell what is new (runtime/scheduling/step.hpp).
+// Made anew by the first step of an epoch. Owned by the rank's executor and used by its compute thread; the ranks of a
+// group are told the same and compute the same, so that their tables are equal.
+#pragma once
+
+#include <deque>
+#include <span>
+#include <unordered_map>
+
+#include "runtime/base/error.hpp"
+#include "runtime/scheduling/step.hpp"
+
+namespace troupe::runtime {
+
+// A plan that does not follow from what the rank was told before: a step or a sequence that it has not heard of. Nothing
+// was computed. It heals by a new epoch, in which every sequence begins again.
+class PlanError : public Error {
+ public:
+  using Error::Error;
+};
+
+class SequenceTable {
+ public:
+  struct Entry {
+    std::vector<TokenId> tokens;  // what it was told and what it sampled
+    std::int32_t prompt_tokens = 0;
+    std::int32_t computed = 0;  // tokens in the cache
+    SamplingParams sampling;
+    std::vector<BlockId> blocks;
+  };
+  // What a step computes of a sequence: rows tokens from entry->computed on. Refers to the table, until the next take.
+  struct Part {
+    SequenceId sequence = 0;
+    Entry* entry = nullptr;
+    std::int32_t rows = 0;
+    bool samples = false;
+
+    std::span<const TokenId> inputs() const {
+      return std::span(entry->tokens).subspan(std::size_t(entry->computed), std::size_t(rows));
+    }
+    std::uint64_t output_position() const { return entry->tokens.size() - std::size_t(entry->prompt_tokens); }
+  };
+
+  // block_size: tokens. blocks: of the cache.
+  SequenceTable(std::int32_t block_size, std::int32_t blocks) : block_size_(block_size), blocks_(blocks) {}
+
+  // Of a plan that has come before: its result; the last two are kept. Else null.
+  const StepResult* kept(const StepPlan& plan) const;
+  // Takes in what the plan tells. Throws PlanError, and is of no use any more in this epoch then.
+  std::vector<Part> take(const StepPlan& plan);
+  // The parts are computed; result: with an output for each that samples, in their order.
+  const StepResult& advance(std::span<const Part> parts, StepResult result);
+
+  std::size_t size() const { return entries_.size(); }
+
+ private:
+  Part part_of(const Extend& extend);
+
+  std::int32_t block_size_, blocks_;
+  std::unordered_map<SequenceId, Entry> entries_;
+  StepId last_ = 0;  // step taken in this epoch
+  std::deque<StepResult> kept_;
+};
+
+}  // namespace troupe::runtime
