@@ -61,6 +61,12 @@ Table scheduling_settings(Settings& s, std::vector<std::string> policies) {
        .help =
            "Most tokens of an attention group that a step computes; longer prompts are computed in chunks.",
        .range = {1, most_tokens}},
+      {.name = "max-step-time",
+       .target = &s.scheduler.max_step_time,
+       .argument = "SECONDS",
+       .help =
+           "While a stream waits for its next token, prompts are computed in chunks that keep a step below this; "
+           "what a step takes is learned from those before. 0: in chunks of --max-num-batched-tokens."},
       {.name = "max-num-seqs",
        .target = &s.scheduler.max_num_seqs,
        .argument = "N",

@@ -2,6 +2,7 @@
 // scheduler, which knows no settings, obeys it: one struct, which both rooms see.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 namespace troupe::runtime {
@@ -10,8 +11,10 @@ namespace troupe::runtime {
 // replica's are as many times more as it has groups.
 struct SchedulerLimits {
   std::int32_t max_num_batched_tokens = 2048;  // a step and group
-  std::int32_t max_num_seqs = 256;             // that hold blocks at a time, in a group
-  std::int32_t max_model_len = 0;  // prompt and output of a sequence; the model's, unless less was asked for
+  // How long a step may take while a stream waits for it, as far as that can be foreseen; 0: as long as it takes.
+  std::chrono::milliseconds max_step_time{200};
+  std::int32_t max_num_seqs = 256;  // that hold blocks at a time, in a group
+  std::int32_t max_model_len = 0;   // prompt and output of a sequence; the model's, unless less was asked for
   std::int32_t max_steps_in_flight = 2;  // 1 or 2: the next step is planned while one is computed
   std::int32_t max_waiting = 1024;  // sequences of the replica that hold no blocks; further ones are refused
   std::int32_t block_size = 16;     // tokens

@@ -14,6 +14,7 @@
 #include "runtime/base/scheduler_limits.hpp"
 #include "runtime/scheduling/known_prefixes.hpp"
 #include "runtime/scheduling/sequence.hpp"
+#include "runtime/scheduling/step_cost.hpp"
 
 namespace troupe::runtime {
 
@@ -45,7 +46,7 @@ class GroupScheduler {
   std::int64_t tokens() const { return tokens_; }  // of all its sequences, computed or pending
 
   // Empty optional: nothing to say, or the last request is unanswered.
-  std::optional<BlockRequest> propose();
+  std::optional<BlockRequest> propose(const StepCost& cost);
   // False: not the answer to the last request. Takes the grants for the plan that follows, or only notes who
   // holds what if the step has become void meanwhile.
   bool dispose(BlockReply reply);
@@ -55,6 +56,7 @@ class GroupScheduler {
   // Of the group's steps in flight, the oldest first; at: which of them. Whether a result has one output for each sample
   // of it, in order.
   bool fits(const StepResult& result, std::size_t at) const;
+  StepWork oldest_work() const { return in_flight_.front().work; }  // in flight
   // The result of the oldest step in flight. CHECKs that it fits.
   void commit(StepResult result, std::vector<CommittedToken>& committed);
 
@@ -78,14 +80,20 @@ class GroupScheduler {
     bool samples = false;
   };
 
+  struct Step {
+    std::vector<Part> parts;
+    StepWork work;
+  };
+
   Sequence* find(SequenceId id) const;
   void forget(Sequence& sequence);  // its blocks go back with the next request
   void preempt(Sequence& sequence);
   void unknow(Sequence& sequence);  // the ranks hear of it with the next plan
 
-  void rank();
+  std::int32_t token_budget(const StepCost& cost) const;
+  void rank(std::int32_t budget);
   bool plannable(const Sequence& sequence) const;
-  std::vector<BlockWant> wants();
+  std::vector<BlockWant> wants(std::int32_t budget);
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
   void seat(Sequence& sequence, const BlockGrant& grant);
   void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);
@@ -104,13 +112,13 @@ class GroupScheduler {
   std::int32_t running_ = 0, paused_ = 0;  // sequences
   std::int64_t tokens_ = 0;
 
-  bool asked_ = false;                       // the last request is unanswered
-  bool void_ = false;                        // and what it will grant is for a step that is void
-  std::vector<BlockGrant> grants_;           // for the next plan
-  std::deque<std::vector<Part>> in_flight_;  // by step, the oldest first
-  std::vector<FilledBlock> filled_;          // for the next request
-  std::vector<SequenceId> released_;         // likewise
-  std::vector<SequenceId> unknown_;          // for the next plan: to be forgotten by the ranks
+  bool asked_ = false;                // the last request is unanswered
+  bool void_ = false;                 // and what it will grant is for a step that is void
+  std::vector<BlockGrant> grants_;    // for the next plan
+  std::deque<Step> in_flight_;        // the oldest first
+  std::vector<FilledBlock> filled_;   // for the next request
+  std::vector<SequenceId> released_;  // likewise
+  std::vector<SequenceId> unknown_;   // for the next plan: to be forgotten by the ranks
   std::uint64_t proposals_ = 0;
   GroupStats stats_;
 

@@ -5,13 +5,14 @@
 
 namespace troupe::runtime {
 
-std::optional<BlockRequest> GroupScheduler::propose() {
+std::optional<BlockRequest> GroupScheduler::propose(const StepCost& cost) {
   if (asked_) return std::nullopt;
-  rank();
+  const std::int32_t budget = token_budget(cost);
+  rank(budget);
   BlockRequest request;
   request.group = group_;
   request.generation = generation_;
-  request.wants = wants();
+  request.wants = wants(budget);
   request.filled = std::exchange(filled_, {});
   request.released = std::exchange(released_, {});
   if (request.wants.empty() && request.filled.empty() && request.released.empty()) return std::nullopt;
@@ -21,16 +22,38 @@ std::optional<BlockRequest> GroupScheduler::propose() {
   return request;
 }
 
+// While somebody waits for a next token, a step takes no more of prompts than max_step_time allows.
+std::int32_t GroupScheduler::token_budget(const StepCost& cost) const {
+  constexpr std::int32_t fewest = 16;  // tokens of prompts: they go on, however long a step takes
+  if (limits_.max_step_time.count() == 0) return limits_.max_num_batched_tokens;
+  StepWork decoding;
+  std::int32_t computed = 0;  // of the prompt that is furthest
+  bool waited_for = false;
+  for (const auto& [place, sequence] : by_arrival_) {
+    if (sequence.paused || !plannable(sequence)) continue;
+    const SequenceView view = sequence.view();
+    waited_for |= view.started;
+    if (view.decoding)
+      decoding = decoding + StepWork::of(1, sequence.coming_computed());
+    else
+      computed = std::max(computed, sequence.coming_computed());
+  }
+  if (!waited_for) return limits_.max_num_batched_tokens;
+  const double limit = std::chrono::duration<double>(limits_.max_step_time).count();
+  const std::int32_t fits = cost.rows_within(limit, decoding, computed, limits_.max_num_batched_tokens);
+  return std::min(limits_.max_num_batched_tokens, std::int32_t(decoding.rows) + std::max(fits, fewest));
+}
+
 // Everyone, most urgent first: those that the policy named in its order, then those that it forgot or was not asked
 // about, then the paused, each in order of arrival.
-void GroupScheduler::rank() {
+void GroupScheduler::rank(std::int32_t budget) {
   ++proposals_;
   views_.clear();
   proposal_.shares.clear();
   ranked_.clear();
   for (const auto& [place, sequence] : by_arrival_)
     if (!sequence.paused && plannable(sequence)) views_.push_back(sequence.view());
-  policy_->propose({views_}, limits_.max_num_batched_tokens, proposal_);
+  policy_->propose({views_}, budget, proposal_);
   for (const Share& share : proposal_.shares) {
     Sequence* sequence = find(share.sequence);
     if (!sequence || sequence->paused || !plannable(*sequence)) continue;
@@ -48,9 +71,8 @@ bool GroupScheduler::plannable(const Sequence& sequence) const {
 }
 
 // In the ranked order, trimmed to the token budget and to max_num_seqs.
-std::vector<BlockWant> GroupScheduler::wants() {
+std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
   std::vector<BlockWant> wants;
-  std::int32_t budget = limits_.max_num_batched_tokens;
   std::size_t last = ranked_.size();  // whoever ranks from here on holds no seat
   std::int32_t seats = running_;
   for (std::size_t i = 0; i < last && budget > 0; ++i) {
@@ -151,13 +173,15 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant gra
   sequence.known_tokens = std::max(sequence.known_tokens, told);
   sequence.planned += part.rows;
   sequence.sampling += part.samples;
-  in_flight_.back().push_back({part.sequence, sequence.seating, part.rows, part.samples});
+  Step& step = in_flight_.back();
+  step.work = step.work + StepWork::of(part.rows, grant.computed);
+  step.parts.push_back({part.sequence, sequence.seating, part.rows, part.samples});
   plan.extend.push_back(std::move(part));
 }
 
 void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& committed) {
   CHECK(!in_flight_.empty(), "a result without a step");
-  const std::vector<Part> parts = std::move(in_flight_.front());
+  const std::vector<Part> parts = std::move(in_flight_.front().parts);
   in_flight_.pop_front();
   stats_.last_step_sequences = std::int32_t(parts.size());
   stats_.last_step_tokens = 0;
@@ -192,7 +216,7 @@ CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) 
 
 bool GroupScheduler::fits(const StepResult& result, std::size_t at) const {
   auto output = result.outputs.begin();
-  for (const Part& part : in_flight_.at(at))
+  for (const Part& part : in_flight_.at(at).parts)
     if (part.samples && (output == result.outputs.end() || output++->sequence != part.sequence)) return false;
   return output == result.outputs.end();
 }

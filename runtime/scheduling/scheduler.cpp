@@ -82,7 +82,7 @@ std::vector<BlockRequest> Scheduler::propose() {
   std::vector<BlockRequest> requests;
   if (!asked_.empty() || std::int32_t(in_flight_.size()) >= limits_.max_steps_in_flight) return requests;
   for (GroupScheduler& group : groups_)
-    if (auto request = group.propose()) {
+    if (auto request = group.propose(cost_)) {
       asked_.insert(request->group);
       requests.push_back(std::move(*request));
     }
@@ -142,10 +142,23 @@ std::vector<CommittedToken> Scheduler::commit(StepResult result) {
   step.results[result.group] = std::move(result);
   for (; !in_flight_.empty() && in_flight_.front().awaited.empty(); in_flight_.pop_front()) {
     ++committed_;
+    learn(in_flight_.front());
     for (std::size_t i = 0; i < groups_.size(); ++i)
       groups_[i].commit(std::move(in_flight_.front().results[i]), committed);
   }
   return committed;
+}
+
+// Its groups compute side by side: the slowest, with the most to do, says how long it takes.
+void Scheduler::learn(const Step& step) {
+  StepWork most;
+  double seconds = 0;
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    const StepWork work = groups_[i].oldest_work();
+    most = {std::max(most.rows, work.rows), std::max(most.attended, work.attended)};
+    seconds = std::max(seconds, step.results[i].times.compute_seconds);
+  }
+  cost_.learn(most, seconds);
 }
 
 std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const GroupId> lost) {

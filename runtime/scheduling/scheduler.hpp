@@ -79,16 +79,18 @@ class Scheduler {
   GroupScheduler* group_of(SequenceId id);
   GroupScheduler& group_for(Sequence& sequence);
   std::vector<StepPlan> plan();
+  void learn(const Step& step);
   const Step* awaiting(const StepResult& result) const;  // null: nobody awaits it
 
   SchedulerLimits limits_;
   Epoch epoch_;
   std::vector<GroupScheduler> groups_;  // by id
-  std::set<GroupId> asked_;             // whose reply is to come
-  std::deque<Step> in_flight_;          // the oldest first
-  std::uint64_t committed_ = 0;         // steps
-  StepId steps_ = 0;          // planned; the last one's id, which no other step of this scheduler gets
-  StepId last_in_epoch_ = 0;  // planned; 0: none yet
+  StepCost cost_;
+  std::set<GroupId> asked_;      // whose reply is to come
+  std::deque<Step> in_flight_;   // the oldest first
+  std::uint64_t committed_ = 0;  // steps
+  StepId steps_ = 0;             // planned; the last one's id, which no other step of this scheduler gets
+  StepId last_in_epoch_ = 0;     // planned; 0: none yet
 };
 
 }  // namespace troupe::runtime

@@ -43,8 +43,13 @@ struct Sequence {
   }
 
   SequenceView view() const {
-    return {submission.sequence, pending(),         pending() == 1 && coming_outputs() > 0, running,
-            submission.priority, submission.arrival};
+    return {submission.sequence,
+            pending(),
+            pending() == 1 && coming_outputs() > 0,
+            running,
+            submission.priority,
+            submission.arrival,
+            coming_outputs() > 0};
   }
 
   // Its tokens stay, to be computed again.

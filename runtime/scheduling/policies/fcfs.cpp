@@ -1,4 +1,5 @@
-// First come, first served: the oldest sequence takes all it wants, prompt or decode, then the next.
+// First come, first served: the oldest sequence takes all it wants, prompt or decode, then the next. A short prompt waits
+// for the long one before it.
 #include <algorithm>
 
 #include "runtime/scheduling/policies/policy.hpp"

@@ -20,6 +20,7 @@ struct SequenceView {
   bool running = false;  // holds blocks
   std::int32_t priority = 0;
   std::uint64_t arrival = 0;
+  bool started = false;  // its stream has begun: somebody waits for the next token
 };
 
 struct SchedulerView {

@@ -32,7 +32,24 @@ TEST(Policies, FcfsServesInOrderOfArrival) {
 }
 
 TEST(Policies, DecodeFirstLetsDecodingPassALongPrompt) {
-  EXPECT_THAT(proposal("decode_first", 8), ElementsAre(P{2, 1}, P{4, 1}, P{1, 6}, P{3, 0}));
+  EXPECT_THAT(proposal("decode_first", 6), ElementsAre(P{2, 1}, P{4, 1}, P{1, 2}, P{3, 2}));
+}
+
+TEST(Policies, DecodeFirstLeavesHalfOfTheRestToShortPrompts) {
+  EXPECT_THAT(proposal("decode_first", 50), ElementsAre(P{2, 1}, P{4, 1}, P{1, 44}, P{3, 4}));
+  EXPECT_THAT(proposal("decode_first", 106), ElementsAre(P{2, 1}, P{4, 1}, P{1, 100}, P{3, 4}));
+}
+
+TEST(Policies, DecodeFirstComputesTheShortestReplaysFirstThenPrompts) {
+  const std::vector<SequenceView> after_a_fault{{1, 100, false, false, 5, 1, false},
+                                                {2, 50, false, false, 5, 2, true},
+                                                {3, 20, false, false, 5, 3, true},
+                                                {4, 1, true, true, 5, 4, true}};
+  Proposal out;
+  make_policy("decode_first")->propose({after_a_fault}, 64, out);
+  std::vector<P> shares;
+  for (const Share& share : out.shares) shares.emplace_back(share.sequence, share.tokens);
+  EXPECT_THAT(shares, ElementsAre(P{4, 1}, P{3, 20}, P{2, 43}, P{1, 0}));
 }
 
 TEST(Policies, PriorityServesLowNumbersThenOldOnes) {

@@ -135,6 +135,46 @@ TEST(Scheduler, RefusesWhenTheQueueIsFullButNeverAReplay) {
   EXPECT_FALSE(steps.scheduler.submit(submission_of(14, 4, 9)));
 }
 
+// On a machine that takes 2 ms for a step and 1 ms for each of its rows.
+TEST(Scheduler, BoundsAStepInTimeWhileAStreamWaits) {
+  using namespace std::chrono_literals;
+  SchedulerLimits limits = small_limits();
+  limits.max_num_batched_tokens = 2048;
+  limits.max_model_len = 4096;
+  for (const auto limit : {0ms, 100ms}) {
+    limits.max_step_time = limit;
+    Steps steps(limits, 2048, "decode_first");
+    ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 4, 400)));
+    std::chrono::duration<double, std::milli> longest{0}, first_of_short{0}, now{0};
+    for (int step = 0; step < 200; ++step) {
+      if (step == 20) {
+        EXPECT_TRUE(steps.scheduler.submit(submission_of(2, 3800, 2, 1000)));
+      }
+      if (step == 22) {
+        EXPECT_TRUE(steps.scheduler.submit(submission_of(3, 20, 2, 9000)));
+      }
+      const auto plan = steps.plan();
+      ASSERT_TRUE(plan);
+      ASSERT_EQ(plan->extend.at(0).sequence, 1u) << "the stream goes on in every step";
+      StepResult result = steps.executor.execute(*plan);
+      const std::chrono::duration<double, std::milli> takes(2 + plan->group_rows[0]);
+      result.times.compute_seconds = takes.count() / 1000;
+      if (step == 22) now = {};
+      now += takes;
+      longest = std::max(longest, takes);
+      for (const CommittedToken& token : steps.scheduler.commit(result))
+        if (token.sequence == 3 && token.output_position == 0) first_of_short = now;
+    }
+    EXPECT_EQ(steps.scheduler.stats().prompt_tokens_computed, 4u + 3800u + 20u);
+    if (limit == 0ms) {
+      EXPECT_GT(longest, 1800ms);
+    } else {  // before anything longer than a row is known, the guess may be wrong by as much as the step's constant
+      EXPECT_LT(longest, limit * 1.1);
+      EXPECT_LT(first_of_short, limit * 1.1) << "it does not wait for the long prompt's end";
+    }
+  }
+}
+
 TEST(SchedulerDeathTest, ASequenceIsSubmittedOnce) {
   Steps steps;
   ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 4, 9)));
