@@ -46,7 +46,7 @@ void join(ComputeState& state, std::shared_ptr<runtime::EpochLink> link) {
   state.link->connect();
   state.executor = std::make_unique<runtime::ModelExecutor>(
       *state.ops, *state.decoder, state.link->communicators(), GroupId(state.loaded.sharding.group()),
-      *state.cache, state.options.ticks);
+      *state.cache, state.loaded.speculation, state.options.ticks);
 }
 
 void join_and_tell(Self self, const JoinOrder& told) {

@@ -122,10 +122,11 @@ struct LoadModel {
   model::ShardingPlan sharding;
   model::DecoderLimits limits;
   model::CacheSize cache;
+  Speculation speculation;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, LoadModel& x) {
-  return f(x.life, x.checkpoint, x.sharding, x.limits, x.cache);
+  return f(x.life, x.checkpoint, x.sharding, x.limits, x.cache, x.speculation);
 }
 
 // ReplicaSupervisor -> Worker: meet the other ranks and serve this epoch, and say when that is done: Joined or

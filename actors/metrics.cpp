@@ -73,6 +73,13 @@ struct Metrics::Families {
   Counter& prefix_queries =
       counter("prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.");
   Counter& prefix_hits = counter("prefix_cache_hits_total", "Prompt tokens found in the prefix cache.");
+  Counter& drafts = counter("spec_decode_num_drafts_total", "Times that a sequence had drafts in a step.");
+  Counter& draft_tokens = counter("spec_decode_num_draft_tokens_total", "Drafts that were verified.");
+  Counter& accepted_tokens = counter("spec_decode_num_accepted_tokens_total", "Drafts that were right.");
+  prometheus::Family<Counter>& accepted_at = prometheus::BuildCounter()
+                                                 .Name("troupe_spec_decode_num_accepted_tokens_per_pos_total")
+                                                 .Help("Drafts that were right, by their place.")
+                                                 .Register(registry);
   Counter& preemptions =
       counter("num_preemptions_total", "Sequences that lost their blocks to more urgent ones.");
   Counter& replayed =
@@ -118,7 +125,8 @@ struct Metrics::Families {
 
   std::mutex mutex;                   // guards what follows
   std::map<int, Growth> loaded_seen;  // by rank
-  Growth preemptions_seen, replayed_seen;
+  Growth preemptions_seen, replayed_seen, drafts_seen, draft_tokens_seen, accepted_seen;
+  std::map<std::size_t, Growth> accepted_at_seen;              // by place
   std::map<GroupId, std::pair<Growth, Growth>> prefixes_seen;  // queries, hits
   std::vector<Counter*> expert_counters;                       // made with the first load
   std::map<int, std::vector<Growth>> experts_seen;             // by rank
@@ -139,6 +147,14 @@ void Metrics::scheduler(const runtime::SchedulerStats& stats) {
   f.waiting.Set(stats.waiting);
   f.preemptions_seen.to(stats.preemptions, f.preemptions);
   f.replayed_seen.to(stats.replayed_tokens, f.replayed);
+  f.drafts_seen.to(stats.drafts, f.drafts);
+  f.draft_tokens_seen.to(stats.draft_tokens, f.draft_tokens);
+  f.accepted_seen.to(stats.accepted_tokens, f.accepted_tokens);
+  for (std::size_t place = 0; place < stats.accepted_at.size(); ++place) {
+    auto labels = f.labels;
+    labels["position"] = std::to_string(place);
+    f.accepted_at_seen[place].to(stats.accepted_at[place], f.accepted_at.Add(labels));
+  }
   if (stats.steps == f.steps_seen) return;
   f.steps_seen = stats.steps;
   f.step_tokens.Observe(stats.last_step_tokens);

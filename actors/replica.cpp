@@ -4,6 +4,7 @@
 
 #include "actors/link/link.hpp"
 #include "actors/system_config.hpp"
+#include "config/speculation.hpp"
 #include "runtime/base/build_id.hpp"
 #include "transport/expert_placement.hpp"
 
@@ -65,6 +66,7 @@ ReplicaSettings Replica::supervisor_settings() const {
   const auto& plan = options_.sharding;
   runtime::SchedulerLimits limits = deployment_.scheduler;
   limits.max_model_len = options_.info.max_model_len;
+  limits.speculation = config::speculation_of(deployment_);
   ReplicaSettings settings;
   settings.membership = {
       .tensor_parallel = plan.tensor_parallel,
@@ -77,11 +79,13 @@ ReplicaSettings Replica::supervisor_settings() const {
     settings.membership.nodes = deployment_.nodes;
     settings.membership.build = build_id();
   }
-  settings.model = {.life = {},
-                    .checkpoint = options_.checkpoint,
-                    .sharding = plan,
-                    .limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len},
-                    .cache = {options_.blocks, limits.block_size}};
+  settings.model = {
+      .life = {},
+      .checkpoint = options_.checkpoint,
+      .sharding = plan,
+      .limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits), limits.max_model_len},
+      .speculation = limits.speculation,
+      .cache = {options_.blocks, limits.block_size}};
   settings.scheduler = {limits, deployment_.scheduling_policy, plan.data_parallel, 0, metrics_};
   settings.blocks = {options_.blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics_};
   settings.status = status_;

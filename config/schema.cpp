@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "config/settings.hpp"
+#include "config/speculation.hpp"
 #include "runtime/base/thread_pool.hpp"
 
 namespace troupe::config {
@@ -77,6 +78,24 @@ Table scheduling_settings(Settings& s, std::vector<std::string> policies) {
        .argument = "N",
        .help = "2: the next step is planned while one is computed, with what that one samples as its input.",
        .range = {1, 2}},
+      {.name = "speculative-config",
+       .target = &s.speculative_config,
+       .argument = "JSON",
+       .help =
+           "Guess at tokens and verify the guesses, in vLLM's form: {\"method\": \"mtp\", "
+           "\"num_speculative_tokens\": 1}. mtp: by the model's prediction layer. ngram: by what followed the same "
+           "words before. The answers are the same.",
+       .unset = "none"},
+      {.name = "num-speculative-tokens",
+       .target = &s.num_speculative_tokens,
+       .argument = "N",
+       .help = "Guesses at a time, of the method of --speculative-config, or else mtp.",
+       .unset = "that of --speculative-config",
+       .range = {1, most_speculative_tokens}},
+      {.name = "speculative-auto",
+       .target = &s.speculative_auto,
+       .help =
+           "Guess less where it does not pay: many sequences at a time, or guesses that are often wrong."},
       {.name = "max-waiting",
        .target = &s.scheduler.max_waiting,
        .argument = "N",
@@ -324,6 +343,7 @@ void validate(const Settings& s) {
                          "' is fewer than --max-num-seqs, which is " +
                          std::to_string(s.scheduler.max_num_seqs),
                      "--max-num-batched-tokens", "a step must have room for one token of every sequence");
+  (void)speculation_of(s);
   for (const std::string& name : s.served_model_name)
     if (name.empty()) throw UsageError("a name is empty", "--served-model-name");
   for (const std::string& key : s.edge.api_keys)

@@ -15,6 +15,8 @@
 
 namespace troupe::config {
 
+constexpr std::int32_t most_speculative_tokens = 8;
+
 struct Settings {
   // Model
   std::string model;                           // checkpoint folder; empty: the demo model
@@ -27,6 +29,9 @@ struct Settings {
   // Scheduling and the KV cache
   runtime::SchedulerLimits scheduler;  // but for max_model_len, which is known with the model
   std::string scheduling_policy = "decode_first";
+  std::string speculative_config;                      // JSON in vLLM's form; empty: none
+  std::optional<std::int32_t> num_speculative_tokens;  // wins over that; alone it means method mtp
+  bool speculative_auto = false;
   std::int32_t max_tokenizing = 1024;   // requests that wait to be tokenized; further ones are refused
   std::int32_t tokenizing_threads = 2;  // so that a long prompt does not hold up the short ones behind it
   double gpu_memory_utilization = 0.5;

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "runtime/base/speculation.hpp"
+
 namespace troupe::runtime {
 
 // The first two hold for each attention group, as they do for each engine of vLLM's data parallelism; so the
@@ -16,10 +18,17 @@ struct SchedulerLimits {
   std::int32_t max_num_seqs = 256;  // that hold blocks at a time, in a group
   std::int32_t max_model_len = 0;   // prompt and output of a sequence; the model's, unless less was asked for
   std::int32_t max_steps_in_flight = 2;  // 1 or 2: the next step is planned while one is computed
+  Speculation speculation{};
   std::int32_t max_waiting = 1024;  // sequences of the replica that hold no blocks; further ones are refused
   std::int32_t block_size = 16;     // tokens
   bool prefix_caching = true;
   friend bool operator==(const SchedulerLimits&, const SchedulerLimits&) = default;
 };
+
+// Rows of a step whose logits are wanted, of a group: every sequence's last one and its drafts.
+constexpr std::int32_t most_logit_rows(const SchedulerLimits& limits) {
+  const auto rows = std::int64_t(limits.max_num_seqs) * (1 + limits.speculation.tokens);
+  return rows < limits.max_num_batched_tokens ? std::int32_t(rows) : limits.max_num_batched_tokens;
+}
 
 }  // namespace troupe::runtime

@@ -1,6 +1,9 @@
-#include <algorithm>
-
 #include "runtime/execution/model_executor.hpp"
+
+#include <iterator>
+#include <utility>
+
+#include "runtime/execution/prompt_lookup.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -11,34 +14,48 @@ struct Batch {
   kernels::StepLayout layout;
   std::vector<std::int32_t> logit_rows;
   std::vector<kernels::SamplingRow> sampling;  // one a logit row
-  std::vector<SequenceId> sequences;           // likewise
 };
 
 Batch batch_of(std::span<const SequenceTable::Part> parts) {
   Batch batch;
   for (const SequenceTable::Part& part : parts) {
     const auto first_row = std::int64_t(batch.tokens.size());
-    const auto inputs = part.inputs();
-    batch.tokens.insert(batch.tokens.end(), inputs.begin(), inputs.end());
-    batch.layout.sequences.push_back({first_row, part.rows, part.entry->computed, part.entry->blocks});
+    batch.tokens.insert(batch.tokens.end(), part.inputs.begin(), part.inputs.end());
+    batch.layout.sequences.push_back({first_row, part.rows(), part.entry->computed, part.entry->blocks});
     if (!part.samples) continue;
-    batch.logit_rows.push_back(std::int32_t(first_row + part.rows - 1));
-    batch.sampling.push_back({part.entry->sampling, part.output_position()});
-    batch.sequences.push_back(part.sequence);
+    for (std::int32_t row = part.samples_at(); row < part.rows(); ++row) {
+      batch.logit_rows.push_back(std::int32_t(first_row + row));
+      batch.sampling.push_back(
+          {part.entry->sampling, part.output_position() + std::uint64_t(row - part.samples_at())});
+    }
   }
   batch.layout.tokens = std::int64_t(batch.tokens.size());
   return batch;
+}
+
+// sampled: one a logit row.
+std::vector<SequenceOutput> outputs_of(std::span<const SequenceTable::Part> parts,
+                                       std::vector<SampledToken> sampled) {
+  std::vector<SequenceOutput> outputs;
+  auto next = std::make_move_iterator(sampled.begin());
+  for (const SequenceTable::Part& part : parts) {
+    if (!part.samples) continue;
+    const auto first = std::exchange(next, next + part.drafts + 1);
+    outputs.push_back({part.sequence, {first, next}});
+  }
+  return outputs;
 }
 
 }  // namespace
 
 ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
                              const transport::Communicators& communicators, GroupId group,
-                             model::KvCache cache, TickBoard* ticks)
+                             model::KvCache cache, Speculation speculation, TickBoard* ticks)
     : ops_(ops),
       decoder_(decoder),
       communicators_(communicators),
       group_(group),
+      speculation_(speculation),
       ticks_(ticks),
       cache_(std::move(cache)),
       table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks)) {}
@@ -63,11 +80,13 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
   if (!batch.sampling.empty()) ops_.sample(queue_, logits, batch.sampling, sampled);
   queue_.wait(TimePoint::max());
 
-  StepResult result{plan.epoch, plan.step, group_, {}, {}};
-  for (std::size_t i = 0; i < sampled.size(); ++i)
-    result.outputs.push_back({batch.sequences[i], std::move(sampled[i])});
+  StepResult result{plan.epoch, plan.step, group_, outputs_of(parts, std::move(sampled)), {}};
   result.times.compute_seconds = std::chrono::duration<double>(now() - start).count();
-  return table_.advance(parts, std::move(result));
+  const StepResult& kept = table_.advance(parts, std::move(result));
+  if (speculation_.method == DraftMethod::ngram)
+    for (const SequenceTable::Part& part : parts)
+      if (part.samples) part.entry->drafts = prompt_lookup(part.entry->tokens, speculation_.tokens);
+  return kept;
 }
 
 }  // namespace troupe::runtime

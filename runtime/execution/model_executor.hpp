@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/decoder.hpp"
+#include "runtime/base/speculation.hpp"
 #include "runtime/base/ticks.hpp"
 #include "runtime/execution/executor.hpp"
 #include "runtime/execution/sequence_table.hpp"
@@ -14,7 +15,8 @@ class ModelExecutor final : public Executor {
  public:
   // group: of world.size() / group.size() groups.
   ModelExecutor(kernels::Ops& ops, model::Decoder& decoder, const transport::Communicators& communicators,
-                GroupId group, model::KvCache cache, TickBoard* ticks = nullptr);
+                GroupId group, model::KvCache cache, Speculation speculation = {},
+                TickBoard* ticks = nullptr);
   StepResult execute(const StepPlan& plan) override;
   model::KvCache& cache() { return cache_; }
 
@@ -23,6 +25,7 @@ class ModelExecutor final : public Executor {
   model::Decoder& decoder_;
   transport::Communicators communicators_;
   GroupId group_;
+  Speculation speculation_;
   TickBoard* ticks_;
   kernels::ImmediateQueue queue_;
   model::KvCache cache_;

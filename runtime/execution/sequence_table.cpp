@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace troupe::runtime {
 namespace {
@@ -38,7 +39,8 @@ std::vector<SequenceTable::Part> SequenceTable::take(const StepPlan& plan) {
   for (const SequenceId sequence : plan.forget) entries_.erase(sequence);
   for (const Begin& each : plan.begin) {
     check_blocks(each.blocks, blocks_, each.sequence);
-    entries_[each.sequence] = {each.tokens, each.prompt_tokens, each.computed, each.sampling, each.blocks};
+    entries_[each.sequence] = {each.tokens,   each.prompt_tokens, each.computed,
+                               each.sampling, each.blocks,        {}};
   }
   std::vector<Part> parts;
   for (const Extend& each : plan.extend) parts.push_back(part_of(each));
@@ -52,24 +54,42 @@ SequenceTable::Part SequenceTable::part_of(const Extend& extend) {
   check_blocks(extend.blocks, blocks_, extend.sequence);
   entry.tokens.insert(entry.tokens.end(), extend.tokens.begin(), extend.tokens.end());
   entry.blocks.insert(entry.blocks.end(), extend.blocks.begin(), extend.blocks.end());
-  const std::int64_t end = std::int64_t(entry.computed) + extend.rows;
-  if (entry.computed < 0 || extend.rows < 1 || end > std::int64_t(entry.tokens.size()))
+  const std::int64_t begin = entry.computed, end = begin + extend.rows, known = end - extend.drafts;
+  if (begin < 0 || extend.drafts < 0 || known <= begin || known > std::int64_t(entry.tokens.size()))
     refuse_plan("rows without tokens", extend.sequence);
-  if (extend.samples && (end != std::int64_t(entry.tokens.size()) || end < entry.prompt_tokens))
+  const bool samples_last = known == std::int64_t(entry.tokens.size()) && known >= entry.prompt_tokens;
+  if (extend.samples ? !samples_last : extend.drafts > 0)
     refuse_plan("a sample before the last token", extend.sequence);
   if (end > std::int64_t(entry.blocks.size()) * block_size_)
     refuse_plan("rows past its blocks", extend.sequence);
-  return {extend.sequence, &entry, extend.rows, extend.samples};
+  Part part{extend.sequence,
+            &entry,
+            {entry.tokens.begin() + begin, entry.tokens.begin() + known},
+            extend.drafts,
+            extend.samples};
+  // Other groups count on so many rows: where there is no guess, any token will do.
+  std::vector<TokenId> drafts = std::exchange(entry.drafts, {});
+  drafts.resize(std::size_t(extend.drafts), part.inputs.back());
+  part.inputs.insert(part.inputs.end(), drafts.begin(), drafts.end());
+  return part;
 }
 
 const StepResult& SequenceTable::advance(std::span<const Part> parts, StepResult result) {
   auto output = result.outputs.begin();
   for (const Part& part : parts) {
-    part.entry->computed += part.rows;
+    Entry& entry = *part.entry;
+    entry.computed += part.rows() - part.drafts;
     if (!part.samples) continue;
-    CHECK(output != result.outputs.end() && output->sequence == part.sequence, "a step's outputs do not fit");
+    CHECK(output != result.outputs.end() && output->sequence == part.sequence &&
+              std::ssize(output->sampled) == part.drafts + 1,
+          "a step's outputs do not fit");
+    const std::span drafts = std::span(part.inputs).last(std::size_t(part.drafts));
+    std::size_t right = 0;
+    while (right < drafts.size() && output->sampled[right].token == drafts[right]) ++right;
+    output->sampled.resize(right + 1);
+    entry.computed += std::int32_t(right);
     // Where there is no token, the sequence ends; the step that may be planned already needs any as its input.
-    part.entry->tokens.push_back(std::max(output->sampled.token, TokenId(0)));
+    for (const SampledToken& each : output->sampled) entry.tokens.push_back(std::max(each.token, TokenId(0)));
     ++output;
   }
   if (kept_.size() == kept_results) kept_.pop_front();

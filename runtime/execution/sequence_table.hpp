@@ -27,17 +27,19 @@ class SequenceTable {
     std::int32_t computed = 0;  // tokens in the cache
     SamplingParams sampling;
     std::vector<BlockId> blocks;
+    std::vector<TokenId> drafts;  // guesses at the tokens that follow, made when the last one was sampled
   };
-  // What a step computes of a sequence: rows tokens from entry->computed on. Refers to the table, until the next take.
+  // What a step computes of a sequence: rows from entry->computed on. Refers to the table, until the next take.
   struct Part {
     SequenceId sequence = 0;
     Entry* entry = nullptr;
-    std::int32_t rows = 0;
+    std::vector<TokenId> inputs;  // [rows], the last of which are drafts
+    std::int32_t drafts = 0;
     bool samples = false;
 
-    std::span<const TokenId> inputs() const {
-      return std::span(entry->tokens).subspan(std::size_t(entry->computed), std::size_t(rows));
-    }
+    std::int32_t rows() const { return std::int32_t(inputs.size()); }
+    std::int32_t samples_at() const { return rows() - drafts - 1; }  // first row whose logits are wanted
+    // Of the first token that it samples.
     std::uint64_t output_position() const { return entry->tokens.size() - std::size_t(entry->prompt_tokens); }
   };
 
@@ -48,7 +50,8 @@ class SequenceTable {
   const StepResult* kept(const StepPlan& plan) const;
   // Takes in what the plan tells. Throws PlanError, and is of no use any more in this epoch then.
   std::vector<Part> take(const StepPlan& plan);
-  // The parts are computed; result: with an output for each that samples, in their order.
+  // The parts are computed; result: with an output for each that samples, in their order: what the logits of the last row
+  // before its drafts and of each draft yield. Only that counts which follows from right drafts: the rest is taken away.
   const StepResult& advance(std::span<const Part> parts, StepResult result);
 
   std::size_t size() const { return entries_.size(); }

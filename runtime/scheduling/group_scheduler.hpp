@@ -24,6 +24,10 @@ struct GroupStats {
   std::uint64_t prompt_tokens_computed = 0,
                 replayed_tokens = 0;  // replayed: output tokens computed again as input
   std::int32_t last_step_sequences = 0, last_step_tokens = 0;
+  // Verified, in committed steps: how often a sequence had drafts, how many, how many of them were right, and how many at
+  // each place among them.
+  std::uint64_t drafts = 0, draft_tokens = 0, accepted_tokens = 0;
+  std::vector<std::uint64_t> accepted_at;
 };
 
 class GroupScheduler {
@@ -76,7 +80,7 @@ class GroupScheduler {
   struct Part {
     SequenceId sequence = 0;
     std::uint64_t seating = 0;
-    std::int32_t rows = 0;
+    std::int32_t rows = 0, drafts = 0;
     bool samples = false;
   };
 
@@ -93,12 +97,16 @@ class GroupScheduler {
   std::int32_t token_budget(const StepCost& cost) const;
   void rank(std::int32_t budget);
   bool plannable(const Sequence& sequence) const;
-  std::vector<BlockWant> wants(std::int32_t budget);
+  std::vector<BlockWant> wants(std::int32_t budget, const StepCost& cost);
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
+  void add_drafts(std::vector<BlockWant>& wants, std::int32_t budget, const StepCost& cost);
   void seat(Sequence& sequence, const BlockGrant& grant);
   void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);
+  void commit_part(const Part& part, std::vector<SampledToken> sampled,
+                   std::vector<CommittedToken>& committed);
   void advance(Sequence& sequence, std::int32_t rows);
   CommittedToken append(Sequence& sequence, SampledToken sampled);
+  void count_drafts(const Part& part, std::int32_t accepted);
 
   SchedulerLimits limits_;
   std::unique_ptr<BatchPolicy> policy_;
@@ -110,6 +118,7 @@ class GroupScheduler {
   std::map<Place, Sequence> by_arrival_;
   std::unordered_map<SequenceId, Sequence*> by_id_;
   std::int32_t running_ = 0, paused_ = 0;  // sequences
+  std::int32_t free_blocks_ = 0;           // when the pool answered last
   std::int64_t tokens_ = 0;
 
   bool asked_ = false;                // the last request is unanswered
@@ -124,6 +133,7 @@ class GroupScheduler {
 
   // Kept between steps for their memory.
   std::vector<SequenceView> views_;
+  std::vector<Drafted> drafted_;
   Proposal proposal_;
   std::vector<std::pair<Sequence*, std::int32_t>> ranked_;  // most urgent first, with the tokens proposed
 };

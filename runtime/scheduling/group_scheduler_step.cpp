@@ -12,7 +12,7 @@ std::optional<BlockRequest> GroupScheduler::propose(const StepCost& cost) {
   BlockRequest request;
   request.group = group_;
   request.generation = generation_;
-  request.wants = wants(budget);
+  request.wants = wants(budget, cost);
   request.filled = std::exchange(filled_, {});
   request.released = std::exchange(released_, {});
   if (request.wants.empty() && request.filled.empty() && request.released.empty()) return std::nullopt;
@@ -71,7 +71,7 @@ bool GroupScheduler::plannable(const Sequence& sequence) const {
 }
 
 // In the ranked order, trimmed to the token budget and to max_num_seqs.
-std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
+std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget, const StepCost& cost) {
   std::vector<BlockWant> wants;
   std::size_t last = ranked_.size();  // whoever ranks from here on holds no seat
   std::int32_t seats = running_;
@@ -93,7 +93,31 @@ std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
     budget -= tokens;
     wants.push_back(want(*sequence, tokens));
   }
+  if (limits_.speculation.tokens > 0) add_drafts(wants, budget, cost);
   return wants;
+}
+
+// With what the step's budget leaves, once everybody has a token. Nobody shall lose blocks for a guess.
+void GroupScheduler::add_drafts(std::vector<BlockWant>& wants, std::int32_t budget, const StepCost& cost) {
+  if (free_blocks_ < std::int32_t(wants.size())) return;
+  drafted_.clear();
+  StepWork work;
+  for (const BlockWant& want : wants) {
+    const Sequence& sequence = *by_id_.at(want.sequence);
+    work = work + StepWork::of(want.new_tokens, want.computed);
+    const std::int32_t room =
+        std::min(limits_.speculation.tokens, sequence.draft_room(limits_.max_model_len));
+    const bool decodes = sequence.running && sequence.decoding();
+    drafted_.push_back({sequence.acceptance.probability(), want.computed, decodes ? room : 0,
+                        decodes && !limits_.speculation.adapts ? room : 0});
+  }
+  if (limits_.speculation.adapts) choose_draft_lengths(drafted_, work, cost);
+  for (std::size_t i = 0; i < wants.size(); ++i) {
+    const std::int32_t drafts = std::min(drafted_[i].drafts, budget);
+    wants[i].new_tokens += drafts;
+    wants[i].length += drafts;
+    budget -= drafts;
+  }
 }
 
 BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
@@ -111,6 +135,7 @@ bool GroupScheduler::dispose(BlockReply reply) {
   if (reply.generation != generation_ || !asked_) return false;
   asked_ = false;
   known_.limit(std::size_t(reply.usage.total));
+  free_blocks_ = reply.usage.total - reply.usage.used;
   for (SequenceId victim : reply.preempted) {
     // What was filled since the request was made is gone again, too.
     std::erase_if(filled_, [&](const FilledBlock& block) { return block.sequence == victim; });
@@ -149,20 +174,21 @@ StepPlan GroupScheduler::plan() {
   return plan;
 }
 
+// A sequence that decodes computes its last token; whatever else it was granted is for drafts.
 void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant) {
-  CHECK(grant.computed == sequence.coming_computed(), "a grant behind other tokens than those in the cache");
   const Submission& submission = sequence.submission;
-  CHECK(grant.new_tokens > 0 && grant.computed + grant.new_tokens <= sequence.coming_length(),
-        "a grant past the sequence's end");
-  const std::int32_t end = grant.computed + grant.new_tokens, told = std::min(end, sequence.length());
-  Extend part{submission.sequence, {}, {}, grant.new_tokens, end == sequence.coming_length()};
+  const std::int32_t begin = sequence.coming_computed(), rows = grant.new_tokens;
+  const std::int32_t drafts = sequence.decoding() ? rows - 1 : 0;
+  const std::int32_t end = begin + rows - drafts, told = std::min(end, sequence.length());
+  CHECK(rows > 0 && end <= sequence.coming_length(), "a grant past the sequence's end");
+  Extend part{submission.sequence, {}, {}, rows, drafts, end == sequence.coming_length()};
   sequence.known_blocks += std::int32_t(grant.blocks.size());
   if (!std::exchange(sequence.begun, true)) {
-    CHECK(end <= sequence.length(), "a sequence begins with a token that is not known yet");
+    CHECK(grant.computed == begin && told == end, "a sequence begins with what is known and cached");
     plan.begin.push_back({submission.sequence,
                           {submission.tokens.begin(), submission.tokens.begin() + end},
                           submission.prompt_tokens,
-                          grant.computed,
+                          begin,
                           submission.sampling,
                           std::move(grant.blocks)});
   } else {
@@ -171,16 +197,17 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant gra
     part.blocks = std::move(grant.blocks);
   }
   sequence.known_tokens = std::max(sequence.known_tokens, told);
-  sequence.planned += part.rows;
+  sequence.planned += rows;
   sequence.sampling += part.samples;
+  sequence.drafts += drafts;
   Step& step = in_flight_.back();
-  step.work = step.work + StepWork::of(part.rows, grant.computed);
-  step.parts.push_back({part.sequence, sequence.seating, part.rows, part.samples});
+  step.work = step.work + StepWork::of(rows, begin);
+  step.parts.push_back({part.sequence, sequence.seating, rows, drafts, part.samples});
   plan.extend.push_back(std::move(part));
 }
 
 void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& committed) {
-  CHECK(!in_flight_.empty(), "a result without a step");
+  CHECK(!in_flight_.empty() && fits(result, 0), "a step's outputs do not fit");
   const std::vector<Part> parts = std::move(in_flight_.front().parts);
   in_flight_.pop_front();
   stats_.last_step_sequences = std::int32_t(parts.size());
@@ -188,20 +215,49 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
   auto output = result.outputs.begin();
   for (const Part& part : parts) {
     stats_.last_step_tokens += part.rows;
-    Sequence* sequence = find(part.sequence);
-    const bool seated = sequence && sequence->seating == part.seating;
-    if (seated) advance(*sequence, part.rows);
-    if (!part.samples) continue;
-    CHECK(output != result.outputs.end() && output->sequence == part.sequence, "a step's outputs do not fit");
-    if (sequence) {
-      --sequence->sampling;
-      committed.push_back(append(*sequence, std::move(output->sampled)));
-      if (seated) sequence->known_tokens = sequence->length();  // the ranks have sampled it themselves
-      if (committed.back().finish != FinishReason::none) forget(*sequence);
-    }
-    ++output;
+    commit_part(part, part.samples ? std::move(output++->sampled) : std::vector<SampledToken>{}, committed);
   }
-  CHECK(output == result.outputs.end(), "a step has more outputs than samples");
+}
+
+void GroupScheduler::commit_part(const Part& part, std::vector<SampledToken> sampled,
+                                 std::vector<CommittedToken>& committed) {
+  Sequence* sequence = find(part.sequence);
+  if (!sequence) return;
+  const bool seated = sequence->seating == part.seating;
+  std::int32_t rows = part.rows - part.drafts;
+  FinishReason finish = FinishReason::none;
+  if (part.samples) {
+    count_drafts(part, std::int32_t(sampled.size()) - 1);
+    --sequence->sampling;
+    sequence->drafts -= part.drafts;
+    if (part.drafts > 0)
+      sequence->acceptance.tried(part.drafts, std::int32_t(sampled.size()) - 1);
+    else
+      sequence->acceptance.rested();
+    std::int32_t taken = 0;  // what was computed past an end is nobody's
+    for (; taken < std::int32_t(sampled.size()) && finish == FinishReason::none; ++taken) {
+      committed.push_back(append(*sequence, std::move(sampled[std::size_t(taken)])));
+      finish = committed.back().finish;
+    }
+    rows += taken - 1;
+  }
+  if (seated) {
+    advance(*sequence, rows);
+    sequence->planned -= part.rows;
+    if (part.samples) sequence->known_tokens = sequence->length();  // the ranks have sampled it themselves
+  }
+  if (finish == FinishReason::error)  // nobody shall share what led to it
+    std::erase_if(filled_, [&](const auto& block) { return block.sequence == part.sequence; });
+  if (finish != FinishReason::none) forget(*sequence);
+}
+
+void GroupScheduler::count_drafts(const Part& part, std::int32_t accepted) {
+  if (part.drafts == 0) return;
+  ++stats_.drafts;
+  stats_.draft_tokens += std::uint64_t(part.drafts);
+  stats_.accepted_tokens += std::uint64_t(accepted);
+  stats_.accepted_at.resize(std::size_t(limits_.speculation.tokens));
+  for (std::int32_t i = 0; i < accepted; ++i) ++stats_.accepted_at[std::size_t(i)];
 }
 
 CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) {
@@ -209,15 +265,17 @@ CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) 
                        FinishReason::none, sequence.found};
   token.finish = sequence.append(token.sampled.token, limits_.max_model_len);
   tokens_ += token.finish != FinishReason::error;
-  if (token.finish == FinishReason::error)  // nobody shall share what led to it
-    std::erase_if(filled_, [&](const auto& block) { return block.sequence == token.sequence; });
   return token;
 }
 
 bool GroupScheduler::fits(const StepResult& result, std::size_t at) const {
   auto output = result.outputs.begin();
-  for (const Part& part : in_flight_.at(at).parts)
-    if (part.samples && (output == result.outputs.end() || output++->sequence != part.sequence)) return false;
+  for (const Part& part : in_flight_.at(at).parts) {
+    if (!part.samples) continue;
+    if (output == result.outputs.end() || output->sequence != part.sequence) return false;
+    if (output->sampled.empty() || std::int32_t(output->sampled.size()) > part.drafts + 1) return false;
+    ++output;
+  }
   return output == result.outputs.end();
 }
 
@@ -229,7 +287,6 @@ void GroupScheduler::advance(Sequence& sequence, std::int32_t rows) {
   stats_.replayed_tokens +=
       std::uint64_t(std::max(0, std::min(end, sequence.replay_end) - std::max(begin, prompt)));
   sequence.computed = end;
-  sequence.planned -= rows;
   if (!limits_.prefix_caching) return;
   const std::int32_t before = begin / limits_.block_size, after = end / limits_.block_size;
   const auto hashes = sequence.hashes_of(after, limits_.block_size);

@@ -190,6 +190,11 @@ SchedulerStats Scheduler::stats() const {
     sum.preemptions += each.preemptions;
     sum.prompt_tokens_computed += each.prompt_tokens_computed;
     sum.replayed_tokens += each.replayed_tokens;
+    sum.drafts += each.drafts;
+    sum.draft_tokens += each.draft_tokens;
+    sum.accepted_tokens += each.accepted_tokens;
+    sum.accepted_at.resize(std::max(sum.accepted_at.size(), each.accepted_at.size()));
+    for (std::size_t i = 0; i < each.accepted_at.size(); ++i) sum.accepted_at[i] += each.accepted_at[i];
     sum.last_step_sequences += each.last_step_sequences;
     sum.last_step_tokens += each.last_step_tokens;
   }

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/scheduling/draft_length.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
 #include "runtime/scheduling/prefix_hash.hpp"
 #include "runtime/scheduling/step.hpp"
@@ -14,8 +15,10 @@ namespace troupe::runtime {
 struct Sequence {
   Submission submission;      // its tokens grow with each output
   std::int32_t computed = 0;  // tokens in the cache, by steps that have committed
-  std::int32_t planned = 0;   // behind those, by steps in flight
+  std::int32_t planned = 0;   // behind those, by steps in flight, if all their drafts are right
   std::int32_t sampling = 0;  // steps in flight that sample for it
+  std::int32_t drafts = 0;    // in those steps
+  Acceptance acceptance;      // of its drafts
   std::int32_t found = -1;  // of the prompt, in the prefix cache when it first got blocks; -1: it did not yet
   bool running = false;     // holds blocks
   bool paused = false;
@@ -29,17 +32,25 @@ struct Sequence {
 
   std::int32_t length() const { return std::int32_t(submission.tokens.size()); }
   std::int32_t outputs() const { return length() - submission.prompt_tokens; }
-  // When all that is in flight has committed, if that does not end it.
-  std::int32_t coming_length() const { return length() + sampling; }
-  std::int32_t coming_outputs() const { return outputs() + sampling; }
+  // When all that is in flight has committed, if that does not end it: at most, with all drafts right.
+  std::int32_t coming_length() const { return length() + sampling + drafts; }
   std::int32_t coming_computed() const { return computed + planned; }
   std::int32_t pending() const { return coming_length() - coming_computed(); }
+  // At least.
+  std::int32_t coming_outputs() const { return outputs() + sampling; }
+  bool decoding() const { return pending() == 1 && coming_outputs() > 0; }
 
-  // Whether a step may be planned for it. Not if what is in flight ends it for certain, or if it lost its blocks and one
-  // of its tokens is still to come: that is to be computed again, too.
+  // Whether a step may be planned for it. Not if what is in flight ends it for certain, or may reach its greatest length,
+  // or if it lost its blocks and one of its tokens is still to come: that is to be computed again, too.
   bool plannable(std::int32_t max_model_len) const {
     if (sampling == 0) return true;
     return running && coming_outputs() < submission.max_output_tokens && coming_length() < max_model_len;
+  }
+
+  // How many drafts its next step may verify at most.
+  std::int32_t draft_room(std::int32_t max_model_len) const {
+    return std::max(
+        0, std::min(submission.max_output_tokens - coming_outputs() - 1, max_model_len - coming_length()));
   }
 
   SequenceView view() const {
@@ -68,7 +79,7 @@ struct Sequence {
 
   // Nothing of it is in flight any more, and the ranks have forgotten it.
   void void_steps() {
-    planned = sampling = 0;
+    planned = sampling = drafts = 0;
     unknown_to_ranks();
   }
 

@@ -53,12 +53,14 @@ struct Extend {
   SequenceId sequence = 0;
   std::vector<TokenId> tokens;  // that the ranks do not know yet; what they sampled they know
   std::vector<BlockId> blocks;  // appended to its block table, which then covers the rows
-  std::int32_t rows = 0;        // at least 1
-  bool samples = false;         // the last row's logits yield the next token
+  std::int32_t rows = 0;        // at least 1, drafts among them
+  std::int32_t drafts = 0;      // the last rows: guesses of the ranks at what comes, for the logits to verify
+  bool samples =
+      false;  // the logits of the last row before the drafts yield the next token, theirs those after it
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Extend& x) {
-  return f(x.sequence, x.tokens, x.blocks, x.rows, x.samples);
+  return f(x.sequence, x.tokens, x.blocks, x.rows, x.drafts, x.samples);
 }
 
 // What a step is for the ranks of one group. Each rank runs an epoch's steps in their order, and none is left out.
@@ -80,7 +82,7 @@ typename Inspector::result_type inspect(Inspector& f, StepPlan& x) {
 
 struct SequenceOutput {
   SequenceId sequence = 0;
-  SampledToken sampled;
+  std::vector<SampledToken> sampled;  // one, and one more for each draft that was right
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, SequenceOutput& x) {

@@ -5,6 +5,7 @@
 
 #include "config/settings.hpp"
 #include "config/settings_file.hpp"
+#include "config/speculation.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace troupe::config {
@@ -335,6 +336,31 @@ TEST(Show, IsASettingsFileThatSaysTheSame) {
   EXPECT_EQ(again.served_model_name, settings.served_model_name);
   EXPECT_EQ(again.edge.connection.idle_timeout, settings.edge.connection.idle_timeout);
   EXPECT_EQ(again.edge.port, 9);
+}
+
+TEST(Read, SpeculationInVllmsForm) {
+  const auto speculation = [&](const Texts& flags) { return speculation_of(read_all(flags)); };
+  EXPECT_EQ(speculation({}), Speculation{});
+  const Speculation two{DraftMethod::ngram, 2, false};
+  EXPECT_EQ(speculation({"--speculative-config", R"({"method": "ngram", "num_speculative_tokens": 2})"}),
+            two);
+  EXPECT_EQ(speculation({"--num-speculative-tokens", "3", "--speculative-auto"}),
+            (Speculation{DraftMethod::mtp, 3, true}));
+  EXPECT_EQ(
+      speculation({"--speculative-config", R"({"method": "deepseek_mtp"})", "--num-speculative-tokens=1"})
+          .tokens,
+      1);
+  EXPECT_THAT(refusal({"--speculative-config", "mtp"}), HasSubstr("'mtp' is no JSON object"));
+  EXPECT_THAT(refusal({"--speculative-config", R"({"method": "eagle"})"}),
+              HasSubstr("method \"eagle\" is not known"));
+  EXPECT_THAT(refusal({"--speculative-config", R"({"num_speculative_tokens": 1})"}),
+              HasSubstr("a method is missing"));
+  EXPECT_THAT(refusal({"--speculative-config", R"({"method": "mtp"})"}),
+              HasSubstr("num_speculative_tokens is missing"));
+  EXPECT_THAT(refusal({"--speculative-config", R"({"method": "mtp", "num_speculative_tokens": 9})"}),
+              HasSubstr("from 1 to 8"));
+  EXPECT_THAT(refusal({"--speculative-config", R"({"model": "x"})"}), HasSubstr("'model' is not known"));
+  EXPECT_THAT(refusal({"--speculative-auto"}), HasSubstr("no speculation to adapt"));
 }
 
 }  // namespace

@@ -135,7 +135,11 @@ void Process::leave(const char* why) {
   } else if (activity == Activity::collective) {
     auto& here = world.collectives[{epoch, plan->step}];
     remove(here, this);
-    kv.break_off(*plan);
+    // Once all have met in a step's last collective, each has stored what it computed: one of them may tell of it.
+    if (world.complete.contains({epoch, plan->step}))
+      kv.execute(*plan);
+    else
+      kv.break_off(*plan);
     plan.reset();
     next.clear();
     serving = false;
@@ -175,6 +179,7 @@ void Process::run(std::shared_ptr<const runtime::StepPlan> wanted, std::uint64_t
   auto& here = world.collectives[{epoch, plan->step}];
   here.push_back(this);
   if (std::int32_t(here.size()) < world.ranks()) return;
+  world.complete.insert({epoch, plan->step});
   for (const Process* each : here)
     expect(each->serving && each->epoch == epoch, "ranks of two epochs in one step");
   for (Process* each : here)

@@ -28,7 +28,7 @@ struct Process {
         head(to),
         life(which),
         group(GroupId(which.rank / where.tensor_parallel)),
-        kv(where.blocks, where.limits.block_size, group) {}
+        kv(where.blocks, where.limits.block_size, group, where.limits.speculation.tokens) {}
 
   // From its node.
   void connect();  // until it succeeds

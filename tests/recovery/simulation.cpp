@@ -48,6 +48,7 @@ class Life {
     world_.limits.max_num_batched_tokens = random_.between(6, 40);
     world_.limits.prefix_caching = !random_.one_in(4);
     world_.limits.max_steps_in_flight = random_.one_in(4) ? 1 : 2;
+    world_.limits.speculation = {DraftMethod::mtp, random_.between(0, 3), random_.one_in(2)};
     world_.blocks = random_.between(16, 40);
     world_.peers_notice = random_.one_in(2);
     world_.links.disturbed = random_.one_in(2) ? random_.between(20, 200) : 0;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 
 #include "runtime/recovery/membership.hpp"
@@ -42,6 +43,7 @@ struct World {
   // Who has come to meet in an epoch, and to a collective of one. One a step: how many there really are does not matter.
   std::map<Epoch, std::vector<Process*>> meetings;
   std::map<std::pair<Epoch, StepId>, std::vector<Process*>> collectives;
+  std::set<std::pair<Epoch, StepId>> complete;  // all have come
 
   // What goes wrong for a while.
   TimePoint cannot_meet_until{}, no_room_until{}, cannot_load_until{};

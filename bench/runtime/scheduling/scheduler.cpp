@@ -23,7 +23,7 @@ Submission submission_of(SequenceId id) {
 StepResult result_of(const StepPlan& plan) {
   StepResult result{plan.epoch, plan.step, plan.group, {}, {}};
   for (const Extend& part : plan.extend)
-    if (part.samples) result.outputs.push_back({part.sequence, {1, 0, {}}});
+    if (part.samples) result.outputs.push_back({part.sequence, {{1, 0, {}}}});
   return result;
 }
 

@@ -26,11 +26,11 @@ struct Demo {
   std::unique_ptr<kernels::Ops> ops = kernels::make_cpu_ops(2);
   std::unique_ptr<transport::Communicator> communicator = transport::ThreadsMesh(1).communicator(0);
   std::unique_ptr<model::Decoder> decoder = model::load_decoder(
-      checkpoint, *ops, {}, {.max_tokens = 2048, .max_logit_rows = 16, .max_positions = 256});
+      checkpoint, *ops, {}, {.max_tokens = 2048, .max_logit_rows = 64, .max_positions = 256});
 
-  ModelExecutor executor(std::int32_t blocks = many_blocks) {
+  ModelExecutor executor(std::int32_t blocks = many_blocks, Speculation speculation = {}) {
     return ModelExecutor(*ops, *decoder, {*communicator, *communicator}, 0,
-                         decoder->make_cache(blocks, block_size));
+                         decoder->make_cache(blocks, block_size), speculation);
   }
 };
 
@@ -195,20 +195,47 @@ TEST(ByteEquality, AfterAFaultThatVoidsTheCache) {
   EXPECT_EQ(outputs, alone(sixteen()));
 }
 
+// By the sequence's own words: prompts that repeat themselves, so that many guesses are right.
+TEST(ByteEquality, WithDrafts) {
+  std::vector<Submission> submissions = sixteen();
+  for (Submission& each : submissions) {
+    const std::vector<TokenId> start(each.tokens.begin(), each.tokens.begin() + 6);
+    for (std::size_t i = 0; i < each.tokens.size(); ++i) each.tokens[i] = start[i % start.size()];
+    each.max_output_tokens = output_tokens;
+  }
+  const Outputs expected = alone(submissions);
+  for (const std::int32_t drafts : {1, 3}) {
+    for (const bool adapts : {false, true}) {
+      SchedulerLimits limits = wide();
+      limits.speculation = {DraftMethod::ngram, drafts, adapts};
+      ModelExecutor executor = demo().executor(many_blocks, limits.speculation);
+      Engine engine(limits, make_policy("fcfs"), many_blocks, executor);
+      EXPECT_EQ(run(engine, submissions), expected) << drafts << " drafts";
+      const SchedulerStats stats = engine.stats();
+      if (adapts) continue;
+      EXPECT_GT(stats.accepted_tokens, 0u);
+      EXPECT_GT(stats.draft_tokens, stats.accepted_tokens);
+      EXPECT_LE(stats.draft_tokens, std::uint64_t(drafts) * stats.drafts);
+    }
+  }
+}
+
 TEST(ByteEquality, UnderAllOfThisAtOnce) {
-  SchedulerLimits limits = wide();
-  limits.max_num_batched_tokens = 48;
   constexpr std::int32_t few_blocks = 24;
   const std::vector<Submission> submissions = sixteen(48);
   const Outputs expected = alone(submissions);
-  for (const std::string& policy : policy_names()) {
-    ModelExecutor executor = demo().executor(few_blocks);
-    executor.cache().poison();
-    Engine engine(limits, make_policy(policy), few_blocks, executor);
-    EXPECT_EQ(run(engine, submissions), expected) << policy;
-    EXPECT_GT(engine.stats().preemptions, 0u) << policy;
-    EXPECT_GT(engine.usage().prefix_hits, 0u) << policy;
-  }
+  for (const std::int32_t drafts : {0, 1, 3})
+    for (const std::string& policy : policy_names()) {
+      SchedulerLimits limits = wide();
+      limits.max_num_batched_tokens = 48;
+      if (drafts > 0) limits.speculation = {DraftMethod::ngram, drafts};
+      ModelExecutor executor = demo().executor(few_blocks, limits.speculation);
+      executor.cache().poison();
+      Engine engine(limits, make_policy(policy), few_blocks, executor);
+      EXPECT_EQ(run(engine, submissions), expected) << policy << ", " << drafts << " drafts";
+      EXPECT_GT(engine.stats().preemptions, 0u) << policy;
+      EXPECT_GT(engine.usage().prefix_hits, 0u) << policy;
+    }
 }
 
 // The first step of an epoch for group 0 of one: each submission's first `rows` tokens, which sample if those are all.
@@ -223,7 +250,7 @@ StepPlan first_step(std::vector<std::pair<Submission, std::int32_t>> parts,
                           0,
                           submission.sampling,
                           blocks[i]});
-    plan.extend.push_back({submission.sequence, {}, {}, rows, rows == submission.prompt_tokens});
+    plan.extend.push_back({submission.sequence, {}, {}, rows, 0, rows == submission.prompt_tokens});
     plan.group_rows[0] += rows;
   }
   return plan;
@@ -231,7 +258,8 @@ StepPlan first_step(std::vector<std::pair<Submission, std::int32_t>> parts,
 
 Bytes bytes_of(const StepResult& result) {
   Bytes bytes;
-  for (const SequenceOutput& output : result.outputs) append(bytes, output.sampled);
+  for (const SequenceOutput& output : result.outputs)
+    for (const SampledToken& each : output.sampled) append(bytes, each);
   return bytes;
 }
 
@@ -253,11 +281,11 @@ TEST(ModelExecutor, GoesOnFromWhatItSampled) {
   ModelExecutor executor = demo().executor(4);
   const StepResult first = executor.execute(first_step({{one, 20}}, {{2, 0}}));
   StepPlan next{.epoch = 3, .step = 10, .after = 9, .group_rows = {1}};
-  next.extend = {{1, {}, {}, 1, true}};
+  next.extend = {{1, {}, {}, 1, 0, true}};
   const Bytes second = bytes_of(executor.execute(next));
 
   Submission told = one;  // with the position of the output in its place
-  told.tokens.push_back(first.outputs.at(0).sampled.token);
+  told.tokens.push_back(first.outputs.at(0).sampled.at(0).token);
   ModelExecutor other = demo().executor(4);
   StepPlan whole = first_step({{told, 20}}, {{1, 3}});
   whole.begin[0].tokens = told.tokens;
@@ -308,7 +336,7 @@ TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAStep) {
             demo().checkpoint, *ops, {.rank = rank, .data_parallel = 2, .expert_parallel = true},
             {.max_tokens = 64, .max_logit_rows = 4, .max_positions = 64});
         ModelExecutor executor(*ops, *decoder, {*alone, *all}, GroupId(rank),
-                               decoder->make_cache(4, block_size), &boards[rank]);
+                               decoder->make_cache(4, block_size), {}, &boards[rank]);
         for (std::size_t step = 0; step < who.size(); ++step) {
           const StepResult result = executor.execute(plan_of(step, GroupId(rank)));
           EXPECT_EQ(result.group, GroupId(rank));
@@ -328,7 +356,7 @@ TEST(ModelExecutor, LeavesTheBoardIdleWhenAStepFails) {
   TickBoard board;
   const auto lost = transport::ThreadsMesh(1).communicator(0);
   ModelExecutor executor(*demo().ops, *demo().decoder, {*lost, *lost}, 0,
-                         demo().decoder->make_cache(4, block_size), &board);
+                         demo().decoder->make_cache(4, block_size), {}, &board);
   lost->abort();
   EXPECT_THROW(executor.execute(first_step({{request(1, 20), 20}}, {{0, 1}})), Error);
   EXPECT_EQ(board.epoch, 3u);

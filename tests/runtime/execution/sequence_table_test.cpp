@@ -20,7 +20,7 @@ StepPlan plan_of(StepId step) {
 StepResult result_of(const StepPlan& plan, TokenId token) {
   StepResult result{plan.epoch, plan.step, plan.group, {}, {}};
   for (const Extend& part : plan.extend)
-    if (part.samples) result.outputs.push_back({part.sequence, {token, 0, {}}});
+    if (part.samples) result.outputs.push_back({part.sequence, {{token, 0, {}}}});
   return result;
 }
 
@@ -30,7 +30,7 @@ class SequenceTableTest : public ::testing::Test {
   StepPlan first() const {
     StepPlan plan = plan_of(1);
     plan.begin = {{1, {10, 11, 12}, 5, 0, {}, {6}}};
-    plan.extend = {{1, {}, {}, 3, false}};
+    plan.extend = {{1, {}, {}, 3, 0, false}};
     return plan;
   }
   const StepResult& run(const StepPlan& plan, TokenId sampled = 20) {
@@ -43,18 +43,18 @@ class SequenceTableTest : public ::testing::Test {
 TEST_F(SequenceTableTest, KnowsWhatItWasToldAndWhatItSampled) {
   run(first());
   StepPlan second = plan_of(2);
-  second.extend = {{1, {13, 14}, {2}, 2, true}};
+  second.extend = {{1, {13, 14}, {2}, 2, 0, true}};
   auto parts = table.take(second);
   ASSERT_EQ(parts.size(), 1u);
-  EXPECT_THAT(parts[0].inputs(), ElementsAre(13, 14));
+  EXPECT_THAT(parts[0].inputs, ElementsAre(13, 14));
   EXPECT_THAT(parts[0].entry->blocks, ElementsAre(6, 2));
   EXPECT_EQ(parts[0].entry->computed, 3);
   EXPECT_EQ(parts[0].output_position(), 0u);
   table.advance(parts, result_of(second, 20));
   StepPlan third = plan_of(3);
-  third.extend = {{1, {}, {}, 1, true}};
+  third.extend = {{1, {}, {}, 1, 0, true}};
   parts = table.take(third);
-  EXPECT_THAT(parts[0].inputs(), ElementsAre(20));
+  EXPECT_THAT(parts[0].inputs, ElementsAre(20));
   EXPECT_EQ(parts[0].output_position(), 1u);
 }
 
@@ -63,8 +63,8 @@ TEST_F(SequenceTableTest, ForgetsAndBeginsAgainWithinOneStep) {
   StepPlan again = plan_of(2);
   again.forget = {1, 7};
   again.begin = {{1, {10, 11, 12, 13, 14}, 5, 4, {}, {0, 1}}};
-  again.extend = {{1, {}, {}, 1, true}};
-  EXPECT_THAT(table.take(again)[0].inputs(), ElementsAre(14));
+  again.extend = {{1, {}, {}, 1, 0, true}};
+  EXPECT_THAT(table.take(again)[0].inputs, ElementsAre(14));
   EXPECT_EQ(table.size(), 1u);
 }
 
@@ -92,8 +92,30 @@ TEST_F(SequenceTableTest, ASequenceWithoutATokenHasAnInputAllTheSame) {
   whole.extend[0].samples = true;
   run(whole, no_token);
   StepPlan next = plan_of(2);
-  next.extend = {{1, {}, {}, 1, true}};
-  EXPECT_THAT(table.take(next)[0].inputs(), ElementsAre(0));
+  next.extend = {{1, {}, {}, 1, 0, true}};
+  EXPECT_THAT(table.take(next)[0].inputs, ElementsAre(0));
+}
+
+TEST_F(SequenceTableTest, KeepsWhatFollowsFromRightDrafts) {
+  StepPlan whole = first();
+  whole.begin[0].prompt_tokens = 3;
+  whole.extend[0].samples = true;
+  run(whole, 20);
+  StepPlan next = plan_of(2);
+  next.extend = {{1, {}, {2}, 4, 3, true}};
+  auto parts = table.take(next);
+  EXPECT_THAT(parts[0].inputs, ElementsAre(20, 20, 20, 20))
+      << "where there are no guesses, any token will do";
+  EXPECT_EQ(parts[0].samples_at(), 0);
+  parts[0].inputs = {20, 21, 22, 23};
+  StepResult result{1, 2, 0, {{1, {{21, 0, {}}, {22, 0, {}}, {9, 0, {}}, {24, 0, {}}}}}, {}};
+  EXPECT_EQ(table.advance(parts, result).outputs[0].sampled.size(), 3u) << "two were right, and one follows";
+  StepPlan third = plan_of(3);
+  third.extend = {{1, {}, {}, 1, 0, true}};
+  parts = table.take(third);
+  EXPECT_THAT(parts[0].inputs, ElementsAre(9));
+  EXPECT_EQ(parts[0].entry->computed, 6);
+  EXPECT_EQ(parts[0].output_position(), 4u);
 }
 
 TEST_F(SequenceTableTest, RefusesWhatDoesNotFollow) {
@@ -108,14 +130,17 @@ TEST_F(SequenceTableTest, RefusesWhatDoesNotFollow) {
     plan.extend = {std::move(extend)};
     return plan;
   };
-  refusal(with({9, {}, {}, 1, false}), "sequence 9: an unknown sequence");
-  refusal(with({1, {}, {}, 1, false}), "rows without tokens");
-  refusal(with({1, {13}, {}, 0, false}), "rows without tokens");
-  refusal(with({1, {13, 14}, {}, 1, true}), "a sample before the last token");
-  refusal(with({1, {13}, {}, 1, true}), "a sample before the last token");
-  refusal(with({1, {13, 14}, {}, 2, true}), "rows past its blocks");
-  refusal(with({1, {13}, {8}, 1, false}), "a block that the cache does not have");
-  refusal(with({1, {13}, {-1}, 1, false}), "a block that the cache does not have");
+  refusal(with({9, {}, {}, 1, 0, false}), "sequence 9: an unknown sequence");
+  refusal(with({1, {}, {}, 1, 0, false}), "rows without tokens");
+  refusal(with({1, {13}, {}, 0, 0, false}), "rows without tokens");
+  refusal(with({1, {13, 14}, {}, 1, 0, true}), "a sample before the last token");
+  refusal(with({1, {13}, {}, 1, 0, true}), "a sample before the last token");
+  refusal(with({1, {13, 14}, {}, 2, 0, true}), "rows past its blocks");
+  refusal(with({1, {13}, {}, 2, 1, false}), "a sample before the last token");
+  refusal(with({1, {13}, {}, 1, 1, false}), "rows without tokens");
+  refusal(with({1, {13}, {}, 2, -1, false}), "rows without tokens");
+  refusal(with({1, {13}, {8}, 1, 0, false}), "a block that the cache does not have");
+  refusal(with({1, {13}, {-1}, 1, 0, false}), "a block that the cache does not have");
   plan.extend.clear();
   plan.begin = {{2, {1}, 1, 0, {}, {8}}};
   refusal(plan, "a block that the cache does not have");

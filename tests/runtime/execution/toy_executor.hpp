@@ -28,9 +28,11 @@ constexpr TokenId toy_next(Digest history, const SamplingParams& how, std::uint6
 
 class ToyExecutor final : public Executor {
  public:
-  ToyExecutor(std::int32_t blocks, std::int32_t block_size, GroupId group = 0)
+  // drafts: guesses for each step, many of them right.
+  ToyExecutor(std::int32_t blocks, std::int32_t block_size, GroupId group = 0, std::int32_t drafts = 0)
       : block_size_(block_size),
         group_(group),
+        drafts_(drafts),
         cells_(std::size_t(blocks) * std::size_t(block_size)),
         table_(block_size, blocks) {}
 
@@ -41,14 +43,21 @@ class ToyExecutor final : public Executor {
     const auto parts = table_.take(plan);
     for (const SequenceTable::Part& part : parts) {
       const SequenceTable::Entry& entry = *part.entry;
-      std::int32_t position = entry.computed;
-      Digest digest = position == 0 ? 0 : cell(entry.blocks, position - 1);
-      for (TokenId token : part.inputs()) cell(entry.blocks, position++) = digest = toy_digest(digest, token);
-      if (part.samples)
-        result.outputs.push_back(
-            {part.sequence, {toy_next(digest, entry.sampling, part.output_position()), 0, {}}});
+      SequenceOutput output{part.sequence, {}};
+      Digest digest = entry.computed == 0 ? 0 : cell(entry.blocks, entry.computed - 1);
+      for (std::int32_t row = 0; row < part.rows(); ++row) {
+        digest = toy_digest(digest, part.inputs[std::size_t(row)]);
+        cell(entry.blocks, entry.computed + row) = digest;
+        if (!part.samples || row < part.samples_at()) continue;
+        const auto position = part.output_position() + std::uint64_t(row - part.samples_at());
+        output.sampled.push_back({toy_next(digest, entry.sampling, position), 0, {}});
+      }
+      if (part.samples) result.outputs.push_back(std::move(output));
     }
-    return table_.advance(parts, std::move(result));
+    const StepResult& done = table_.advance(parts, std::move(result));
+    for (const SequenceTable::Part& part : parts)
+      if (part.samples) guess(*part.entry);
+    return done;
   }
 
   // What the KV storage holds for a position: the digest of every token up to it.
@@ -59,14 +68,28 @@ class ToyExecutor final : public Executor {
   // A step that breaks off leaves anything in the cells that it was to write. Nothing follows it in its epoch.
   void break_off(const StepPlan& plan) {
     for (const SequenceTable::Part& part : table_.take(plan))
-      for (std::int32_t i = 0; i < part.rows; ++i)
+      for (std::int32_t i = 0; i < part.rows(); ++i)
         cell(part.entry->blocks, part.entry->computed + i) = 0xbadc0de;
   }
   void poison() { std::ranges::fill(cells_, 0xdeadbeef); }
 
  private:
+  // The tokens that come, but every now and then another one.
+  void guess(SequenceTable::Entry& entry) const {
+    Digest digest = 0;
+    for (TokenId token : entry.tokens) digest = toy_digest(digest, token);
+    entry.drafts.clear();
+    for (std::uint64_t position = entry.tokens.size() - std::size_t(entry.prompt_tokens);
+         std::ssize(entry.drafts) < drafts_; ++position) {
+      const TokenId next = toy_next(digest, entry.sampling, position);
+      digest = toy_digest(digest, next);
+      entry.drafts.push_back(digest % 4 == 0 ? next + 1 : next);
+    }
+  }
+
   std::int32_t block_size_;
   GroupId group_;
+  std::int32_t drafts_;
   std::vector<Digest> cells_;
   SequenceTable table_;
 };

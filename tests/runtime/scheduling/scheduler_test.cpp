@@ -205,7 +205,7 @@ TEST(Scheduler, ASequenceWithoutATokenEndsAndHarmsNoOther) {
   steps.run();
   const auto plan = steps.plan();
   StepResult result = steps.executor.execute(*plan);
-  result.outputs.front().sampled.token = no_token;
+  result.outputs.front().sampled.front().token = no_token;
   const auto committed = steps.scheduler.commit(result);
   ASSERT_EQ(committed.size(), 2u);
   EXPECT_EQ(committed[0].finish, FinishReason::error);

@@ -54,8 +54,8 @@ class Nonsense final : public BatchPolicy {
 };
 
 struct Tally {
-  int steps = 0, overlapping = 0, past_the_end = 0, cancelled_in_flight = 0, deaths = 0,
-      resubmitted_to_full_queue = 0;
+  int steps = 0, drafts = 0, right_drafts = 0, overlapping = 0, past_the_end = 0, cancelled_in_flight = 0,
+      deaths = 0, resubmitted_to_full_queue = 0;
   int faults_between = 0, faults_asked = 0, faults_in_flight = 0;
   int late_replies = 0, dropped_replies = 0, stale_results = 0;
   int preemptions = 0, replayed_tokens = 0, prefix_hits = 0, kept_through_fault = 0;
@@ -69,7 +69,7 @@ class World {
     for (GroupId group = 0; group < GroupId(groups); ++group) {
       const std::int32_t blocks = longest + chance.below(20);
       pools_.emplace_back(blocks, limits_.block_size, limits_.prefix_caching, epoch_);
-      executors_.emplace_back(blocks, limits_.block_size, group);
+      executors_.emplace_back(blocks, limits_.block_size, group, limits_.speculation.tokens);
     }
     start_scheduler();
   }
@@ -105,13 +105,15 @@ class World {
     std::int32_t computed = 0;     // in committed steps since it last held no blocks
     // What its ranks know of it: nothing unless begun. planned: tokens in the cache when all plans are executed.
     bool begun = false;
-    std::int32_t planned = 0, samples_in_flight = 0;
+    std::int32_t planned = 0, samples_in_flight = 0,
+                 drafts_in_flight = 0;  // planned: if all drafts are right
     std::vector<BlockId> blocks;
   };
 
   struct Flight {  // a step, from its plans to its last result
     std::vector<StepPlan> plans;
-    std::set<GroupId> executed, results;
+    std::set<GroupId> executed;
+    std::map<GroupId, StepResult> results;
   };
 
   struct Work {
@@ -129,6 +131,7 @@ class World {
     limits.max_num_seqs = chance_.between(1, 12);
     limits.max_model_len = chance_.between(8, 48);
     limits.max_steps_in_flight = chance_.between(1, 2);
+    limits.speculation = {DraftMethod::mtp, chance_.below(4), chance_.below(2) == 0};
     limits.max_waiting = chance_.between(1, 20);
     limits.block_size = chance_.between(1, 6);
     limits.prefix_caching = chance_.below(4) != 0;
@@ -270,7 +273,7 @@ class World {
     granted_.clear();
     for (auto& [id, live] : live_) {
       live.begun = false;
-      live.samples_in_flight = 0;
+      live.samples_in_flight = live.drafts_in_flight = 0;
     }
   }
 
@@ -390,7 +393,7 @@ class World {
 
   void arrive(const StepResult& result, Epoch begun) {
     const auto flight = begun == epoch_ ? flight_of(result.step) : in_flight_.end();
-    const bool awaited = flight != in_flight_.end() && flight->results.insert(result.group).second;
+    const bool awaited = flight != in_flight_.end() && flight->results.emplace(result.group, result).second;
     tally_.stale_results += !awaited;
     const auto committed = scheduler_->commit(result);
     if (!awaited || in_flight_.front().results.size() < pools_.size()) {
@@ -399,14 +402,25 @@ class World {
     }
     for (; !in_flight_.empty() && in_flight_.front().results.size() == pools_.size(); in_flight_.pop_front())
       for (const StepPlan& plan : in_flight_.front().plans)
-        for (const Extend& part : plan.extend) {
-          const auto found = live_.find(part.sequence);
-          tally_.past_the_end += found == live_.end();
-          if (found == live_.end()) continue;
-          found->second.computed += part.rows;
-          found->second.samples_in_flight -= part.samples;
-        }
+        count_parts(plan, in_flight_.front().results.at(plan.group));
     for (const CommittedToken& token : committed) ASSERT_NO_FATAL_FAILURE(receive(token));
+  }
+
+  void count_parts(const StepPlan& plan, const StepResult& result) {
+    auto output = result.outputs.begin();
+    for (const Extend& part : plan.extend) {
+      const std::int32_t right = part.samples ? std::int32_t((output++)->sampled.size()) - 1 : 0;
+      tally_.drafts += part.drafts;
+      tally_.right_drafts += right;
+      const auto found = live_.find(part.sequence);
+      tally_.past_the_end += found == live_.end();
+      if (found == live_.end()) continue;
+      Live& live = found->second;
+      live.computed += part.rows - part.drafts + right;
+      live.planned -= part.drafts - right;
+      live.samples_in_flight -= part.samples;
+      live.drafts_in_flight -= part.drafts;
+    }
   }
 
   void check_plans(const std::vector<StepPlan>& plans) {
@@ -455,13 +469,19 @@ class World {
     ASSERT_TRUE(live.begun) << "the ranks do not know it";
     ASSERT_EQ(live.group, group);
     ASSERT_TRUE(granted_.contains(part.sequence)) << "a late grant was planned";
-    const std::int32_t known = std::int32_t(live.digests.size()) + live.samples_in_flight;
-    for (std::int32_t i = 0; i < part.rows; ++i, ++live.planned)
-      ASSERT_EQ(users.at(live.blocks.at(std::size_t(live.planned / limits_.block_size))), 1)
+    const std::int32_t known =
+        std::int32_t(live.digests.size()) + live.samples_in_flight + live.drafts_in_flight;
+    for (std::int32_t i = live.planned - live.drafts_in_flight; i < live.planned + part.rows; ++i)
+      ASSERT_EQ(users.at(live.blocks.at(std::size_t(i / limits_.block_size))), 1)
           << "a shared block is written";
-    ASSERT_LE(live.planned, known);
-    ASSERT_EQ(part.samples, live.planned == known);
+    live.planned += part.rows;
+    ASSERT_LE(live.planned, limits_.max_model_len);
+    ASSERT_LE(live.planned - part.drafts, known);
+    ASSERT_EQ(part.samples, live.planned - part.drafts == known);
+    ASSERT_TRUE(part.samples || part.drafts == 0);
+    ASSERT_LE(part.drafts, limits_.speculation.tokens);
     live.samples_in_flight += part.samples;
+    live.drafts_in_flight += part.drafts;
     ASSERT_LE(std::int32_t(live.outputs.size()) + live.samples_in_flight, live.submission.max_output_tokens);
     ASSERT_LE(std::int32_t(live.digests.size()) + live.samples_in_flight, limits_.max_model_len);
   }
@@ -522,6 +542,9 @@ TEST_P(EveryPolicy, KeepsItsPromisesForLong) {
       ASSERT_NO_FATAL_FAILURE(world.run()) << groups << " groups, world " << world_number;
     }
     EXPECT_GT(tally.steps, 2000);
+    EXPECT_GT(tally.drafts, 500);
+    EXPECT_GT(tally.right_drafts, 200);
+    EXPECT_LT(tally.right_drafts, tally.drafts);
     EXPECT_GT(tally.overlapping, 500);
     EXPECT_GT(tally.past_the_end, 100);
     EXPECT_GT(tally.cancelled_in_flight, 200);

@@ -1,0 +1,32 @@
+// How many drafts a step verifies for each sequence, where that adapts: as long as a draft is likely to bring more tokens
+// in the time that its row takes than the step brings without it.
+#pragma once
+
+#include <span>
+
+#include "runtime/scheduling/step_cost.hpp"
+
+namespace troupe::runtime {
+
+// How likely a sequence's next draft is right, from those before it.
+class Acceptance {
+ public:
+  void tried(std::int32_t drafts, std::int32_t accepted);
+  void rested();  // nothing was tried: what was true may be so no more, and is tried again after a while
+  double probability() const { return probability_; }
+
+ private:
+  double probability_ = 0.5;
+};
+
+struct Drafted {
+  double probability = 0;
+  std::int32_t computed = 0;  // tokens in the cache: what a row attends to
+  std::int32_t most = 0;      // drafts that it may have
+  std::int32_t drafts = 0;    // out
+};
+
+// work: of the step without drafts, which brings one token for each of `sequences`.
+void choose_draft_lengths(std::span<Drafted> sequences, const StepWork& work, const StepCost& cost);
+
+}  // namespace troupe::runtime

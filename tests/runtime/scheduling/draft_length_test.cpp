@@ -1,0 +1,55 @@
+#include "runtime/scheduling/draft_length.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace troupe::runtime {
+namespace {
+
+// A machine that takes `constant` for a step and `row` for each of its rows.
+StepCost machine(double constant, double row) {
+  StepCost cost;
+  for (int i = 0; i < 400; ++i) {
+    const StepWork work = StepWork::of(1 + i % 64, 0);
+    cost.learn(work, constant + row * work.rows);
+  }
+  return cost;
+}
+
+std::int32_t drafts(double probability, int sequences, const StepCost& cost) {
+  std::vector<Drafted> all(std::size_t(sequences), {probability, 100, 4, 0});
+  StepWork work;
+  for (int i = 0; i < sequences; ++i) work = work + StepWork::of(1, 100);
+  choose_draft_lengths(all, work, cost);
+  return all.front().drafts;
+}
+
+TEST(DraftLength, IsLongWhereARowIsCheapAndGuessesAreRight) {
+  const StepCost cheap = machine(10e-3, 0.1e-3);
+  EXPECT_EQ(drafts(0.95, 1, cheap), 4);
+  EXPECT_EQ(drafts(0, 1, cheap), 0);
+  EXPECT_GT(drafts(0.6, 1, cheap), drafts(0.15, 1, cheap));
+}
+
+TEST(DraftLength, IsNothingWhereEachRowTakesItsTime) {
+  const StepCost dear = machine(0.1e-3, 10e-3);
+  for (const double probability : {0.3, 0.6, 0.9}) EXPECT_EQ(drafts(probability, 4, dear), 0);
+}
+
+TEST(DraftLength, ShrinksAsTheBatchGrows) {
+  const StepCost cost = machine(10e-3, 0.5e-3);
+  EXPECT_GT(drafts(0.7, 1, cost), drafts(0.7, 64, cost));
+}
+
+TEST(Acceptance, FollowsWhatWasTriedAndHopesAgain) {
+  Acceptance good, bad;
+  for (int i = 0; i < 50; ++i) good.tried(2, 2), bad.tried(2, 0);
+  EXPECT_GT(good.probability(), 0.95);
+  EXPECT_LT(bad.probability(), 0.05);
+  for (int i = 0; i < 200; ++i) bad.rested(), good.rested();
+  EXPECT_GT(bad.probability(), 0.25);
+  EXPECT_GT(good.probability(), 0.95);
+}
+
+}  // namespace
+}  // namespace troupe::runtime
