@@ -13,7 +13,7 @@ class CpuOps final : public Ops {
   // takes a few milliseconds at most, ticks there. Throws Error on a CPU without the instructions.
   explicit CpuOps(int threads, TickBoard* ticks = nullptr);
 
-  std::string_view arithmetic() const override { return "f32x16"; }
+  std::string_view arithmetic() const override { return "f32k128"; }
   std::shared_ptr<void> allocate(std::size_t bytes) override;
 
   void embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
