@@ -19,17 +19,19 @@
 #define TROUPE_KERNELS_CPU_PRODUCT
 namespace troupe::kernels {
 
-constexpr std::int64_t tile_panels = 2;
-constexpr std::int64_t tile_rows = tile_panels * panel_rows;  // of a weight
-constexpr std::int64_t most_tile_tokens = 192;                // rows of x
-constexpr std::int64_t tile_work = 1 << 25;                   // multiply-adds at most, some milliseconds
+// Of a weight, and rows of x. With few tokens small tiles keep the threads busy to the end; with many a tile
+// uses what it reads of x often enough.
+constexpr std::int64_t few_tile_rows = 2 * panel_rows, tile_rows = 8 * panel_rows;
+constexpr std::int64_t tile_tokens = 192;
+constexpr std::int64_t decoded_panels = 2;  // at once
 
 // The part of a product that one thread computes: rows of the weight times rows of x.
 struct Tile {
   const Product* product;
   std::span<const ChainBlock> blocks;
   std::int64_t row, rows;      // at most tile_rows
-  std::int64_t token, tokens;  // at most most_tile_tokens
+  std::int64_t token, tokens;  // at most tile_tokens
+  ThreadPool* pool;            // is told about each block of a long tile
 
   std::int64_t panels() const { return (rows + panel_rows - 1) / panel_rows; }
 };
@@ -60,13 +62,14 @@ class TreeSum {
 
 // What a thread needs to multiply a tile.
 struct ProductWorkspace {
-  alignas(64) float weights[tile_panels * chain_block * panel_rows];  // [panel, column, row], decoded
-  std::vector<float> tree;                                            // levels of [panel, token, row]
+  alignas(64) float weights[decoded_panels * chain_block * panel_rows];  // [panel, column, row] of a block
+  alignas(64) float x[tile_tokens * chain_block];                        // [token, column] of a block
+  std::vector<float> tree;                                               // levels of [panel, token, row]
 
   // For one vector more than the levels of the shards' tree.
-  float* levels(const Tile& tile) {
+  float* levels(const Tile& tile, std::int64_t length) {
     const int count = std::bit_width(unsigned(tile.product->shards.count)) + 1;
-    const std::size_t needed = std::size_t(count * tile_rows * tile.tokens);
+    const auto needed = std::size_t(count * length);
     if (tree.size() < needed) tree.resize(needed);
     return tree.data();
   }
@@ -103,15 +106,15 @@ HWY_INLINE void clear(Sums<P, T>& sums) {
     for (int t = 0; t < T; ++t) sums[p][t] = zero();
 }
 
-// Adds the sums of a block, times their scale, to those of its shard. The FP8 weights were 2^-8 of their value.
-template <DType type, int P, int T>
+// Adds the sums of a block, times their scale, to those of its shard. Scaled weights were 2^-8 of their value.
+template <bool scaled, int P, int T>
 HWY_INLINE void add_block(const Sums<P, T>& sums, const Lanes* scales, float* const* totals) {
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
       float* const total = totals[p] + t * lanes;
-      if constexpr (type == DType::f8_e4m3)
+      if constexpr (scaled)
         store(multiply_add(multiply(sums[p][t], broadcast(256)), scales[p], load(total)), total);
       else
         store(add(sums[p][t], load(total)), total);
@@ -161,7 +164,7 @@ HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
   }
   const float* x[T];
   for (int t = 0; t < T; ++t) x[t] = tile.product->x[tile.token + t];
-  float* const levels = product_workspace().levels(tile);
+  float* const levels = product_workspace().levels(tile, P * T * lanes);
   TreeSum tree(levels, P * T * lanes);
   for (const ChainBlock& block : tile.blocks) {
     Sums<P, T> sums;
@@ -188,18 +191,28 @@ HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
       scale[p] = scales[p].at(block.scale_column);
       totals[p] = tree.next() + p * T * lanes;
     }
-    add_block<type, P, T>(sums, scale, totals);
+    add_block<type == DType::f8_e4m3, P, T>(sums, scale, totals);
     if (block.ends_shard) tree.push();
   }
   for (int p = 0; p < P; ++p) write_rows(tile, panel + p, levels + p * T * lanes);
 }
 
-// sums over a block's columns of decoded weights: [panel, column, row].
-template <DType type, int P, int T>
-HWY_INLINE void multiply_decoded(const float* weights, std::int64_t columns, const float* const* rows,
-                                 std::int64_t first_column, const Lanes* scales, float* const* totals) {
-  const float* x[T];
-  for (int t = 0; t < T; ++t) x[t] = rows[t] + first_column;
+// A block's columns of a panel: out[column][row].
+template <DType type>
+HWY_INLINE void decode_block(const std::byte* panel, const ChainBlock& block, float* out) {
+  each_group<type>(block.begin, block.end, [&](std::int64_t column, auto first, auto last) LANES_INLINE {
+    const std::byte* const group = panel + column / together<type> * group_bytes<type>;
+    __builtin_prefetch(group + prefetched_bytes, 0, 2);
+    Lanes weights[together<type>];
+    decode<type>(group, weights);
+    for (int c = first; c < last; ++c) store(weights[c], out + (column + c - block.begin) * lanes);
+  });
+}
+
+// P decoded panels of a block times T tokens of it. Not inlined, so that the sums have all registers.
+template <bool scaled, int P, int T>
+HWY_NOINLINE void multiply_decoded(const float* weights, const float* x, std::int64_t columns,
+                                   const Lanes* scales, float* const* totals) {
   Sums<P, T> sums;
   clear<P, T>(sums);
   for (std::int64_t k = 0; k < columns; ++k) {
@@ -208,22 +221,12 @@ HWY_INLINE void multiply_decoded(const float* weights, std::int64_t columns, con
     for (int p = 0; p < P; ++p) w[p] = load(weights + (p * chain_block + k) * lanes);
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
-      const Lanes y = broadcast(x[t][k]);
+      const Lanes y = broadcast(x[t * chain_block + k]);
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) sums[p][t] = multiply_add(w[p], y, sums[p][t]);
     }
   }
-  add_block<type, P, T>(sums, scales, totals);
-}
-
-// A block's columns of a panel.
-template <DType type>
-HWY_INLINE void decode_block(const std::byte* panel, const ChainBlock& block, float* out) {
-  each_group<type>(block.begin, block.end, [&](std::int64_t column, auto first, auto last) LANES_INLINE {
-    Lanes weights[together<type>];
-    decode<type>(panel + column / together<type> * group_bytes<type>, weights);
-    for (int c = first; c < last; ++c) store(weights[c], out + (column + c - block.begin) * lanes);
-  });
+  add_block<scaled, P, T>(sums, scales, totals);
 }
 
 // Each block of the weights is decoded once for all tokens of the tile.
@@ -232,28 +235,34 @@ HWY_NOINLINE void multiply_many(const Tile& tile) {
   const Weight& w = *tile.product->w;
   const std::int64_t panels = tile.panels(), panel_sums = tile.tokens * lanes;
   ProductWorkspace& space = product_workspace();
-  PanelScales scales[tile_panels];
+  PanelScales scales[tile_rows / panel_rows];
   for (std::int64_t p = 0; p < panels; ++p) scales[p] = PanelScales(w, tile.row + p * panel_rows);
-  float* const levels = space.levels(tile);
+  float* const levels = space.levels(tile, panels * panel_sums);
   TreeSum tree(levels, panels * panel_sums);
   for (const ChainBlock& block : tile.blocks) {
-    Lanes scale[tile_panels];
-    for (std::int64_t p = 0; p < panels; ++p) {
-      scale[p] = scales[p].at(block.scale_column);
-      decode_block<type>(element_at(w, tile.row + p * panel_rows, 0), block,
-                         space.weights + p * chain_block * lanes);
-    }
-    each_block<block_panels>(panels, [&](std::int64_t panel, auto panels_at_once) LANES_INLINE {
-      each_block<block_tokens>(tile.tokens, [&](std::int64_t token, auto tokens_at_once) LANES_INLINE {
-        float* totals[panels_at_once()];
-        for (int p = 0; p < panels_at_once(); ++p)
-          totals[p] = tree.next() + (panel + p) * panel_sums + token * lanes;
-        multiply_decoded<type, panels_at_once(), tokens_at_once()>(
-            space.weights + panel * chain_block * lanes, block.end - block.begin,
-            tile.product->x + tile.token + token, block.begin, scale + panel, totals);
-      });
+    const std::int64_t columns = block.end - block.begin;
+    for (std::int64_t t = 0; t < tile.tokens; ++t)
+      std::copy_n(tile.product->x[tile.token + t] + block.begin, columns, space.x + t * chain_block);
+    each_block<decoded_panels>(panels, [&](std::int64_t panel, auto size) LANES_INLINE {
+      Lanes scale[size()];
+      for (int p = 0; p < size(); ++p) {
+        scale[p] = scales[panel + p].at(block.scale_column);
+        decode_block<type>(element_at(w, tile.row + (panel + p) * panel_rows, 0), block,
+                           space.weights + p * chain_block * lanes);
+      }
+      constexpr int panels_at_once = std::min(size(), block_panels);
+      for (int p = 0; p < size(); p += panels_at_once)
+        each_block<block_tokens>(tile.tokens, [&](std::int64_t token, auto tokens_at_once) LANES_INLINE {
+          float* totals[panels_at_once];
+          for (int q = 0; q < panels_at_once; ++q)
+            totals[q] = tree.next() + (panel + p + q) * panel_sums + token * lanes;
+          multiply_decoded<type == DType::f8_e4m3, panels_at_once, tokens_at_once()>(
+              space.weights + p * chain_block * lanes, space.x + token * chain_block, columns, scale + p,
+              totals);
+        });
     });
     if (block.ends_shard) tree.push();
+    tile.pool->piece_done();
   }
   for (std::int64_t p = 0; p < panels; ++p) write_rows(tile, p, levels + p * panel_sums);
 }
@@ -263,6 +272,10 @@ HWY_INLINE void multiply_few(const Tile& tile) {
   constexpr int panels = wide || T <= 2 ? 2 : 1;
   each_block<panels>(tile.panels(), [&](std::int64_t panel, auto size)
                                         LANES_INLINE { multiply_few<type, size(), T>(tile, panel); });
+}
+
+std::int64_t most_few_tokens() {
+  return few_tokens;
 }
 
 void multiply_tile(const Tile& tile) {
@@ -281,6 +294,7 @@ namespace troupe::kernels {
 namespace {
 
 HWY_EXPORT(multiply_tile);
+HWY_EXPORT(most_few_tokens);
 
 // Multiply-adds that outweigh handing them to another thread.
 constexpr std::int64_t worth_a_thread = 1 << 16;
@@ -296,18 +310,18 @@ void check(const Product& p) {
         "a weight whose columns are not those of its shards");
 }
 
-void cut_into_tiles(const Product& p, std::span<const ChainBlock> blocks, std::vector<Tile>& tiles) {
-  constexpr std::int64_t step = 12;  // tokens that every instruction set's blocks divide
-  const std::int64_t fitting = tile_work / (tile_rows * std::max<std::int64_t>(1, p.w->cols));
-  const std::int64_t most = std::clamp(fitting / step * step, step, most_tile_tokens);
-  for (std::int64_t row = 0; row < p.w->rows; row += tile_rows)
-    for (std::int64_t token = 0; token < p.rows; token += most)
+void cut_into_tiles(ThreadPool& pool, const Product& p, std::span<const ChainBlock> blocks,
+                    std::vector<Tile>& tiles) {
+  const std::int64_t rows = p.rows <= HWY_DYNAMIC_DISPATCH(most_few_tokens)() ? few_tile_rows : tile_rows;
+  for (std::int64_t row = 0; row < p.w->rows; row += rows)
+    for (std::int64_t token = 0; token < p.rows; token += tile_tokens)
       tiles.push_back({.product = &p,
                        .blocks = blocks,
                        .row = row,
-                       .rows = std::min(tile_rows, p.w->rows - row),
+                       .rows = std::min(rows, p.w->rows - row),
                        .token = token,
-                       .tokens = std::min(most, p.rows - token)});
+                       .tokens = std::min(tile_tokens, p.rows - token),
+                       .pool = &pool});
 }
 
 }  // namespace
@@ -324,7 +338,7 @@ void multiply(ThreadPool& pool, std::span<const Product> products) {
   std::int64_t work = 0;
   for (std::size_t i = 0; i < products.size(); ++i) {
     const std::size_t begin = i == 0 ? 0 : ends[i - 1];
-    cut_into_tiles(products[i], std::span(blocks).subspan(begin, ends[i] - begin), tiles);
+    cut_into_tiles(pool, products[i], std::span(blocks).subspan(begin, ends[i] - begin), tiles);
     work += products[i].w->rows * products[i].w->cols * products[i].rows;
   }
   const auto count = std::int64_t(tiles.size());
