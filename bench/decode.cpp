@@ -1,8 +1,9 @@
 // Decoding on a whole checkpoint: bytes of weights read a
 // second, as a ratio of a plain memory read in the same run.
 //
-//   bench_decode CHECKPOINT [SEQUENCES]...
+//   bench_decode [--avx2] CHECKPOINT [SEQUENCES]...
 //
+// --avx2: as on a CPU without AVX-512.
 // For each number of sequences, each 64 tokens long: milliseconds a step, weight
 // bytes that a step reads, and the ratio. With more than one sequence the bytes
 // are those of one sequence's experts, so the ratio is what one would pay alone.
@@ -11,6 +12,10 @@
 #include <vector>
 
 #include "bench/memory_read.hpp"
+#include "kernels/cpu/targets.hpp"
+// Highway after the choice of targets.
+#include <hwy/targets.h>
+
 #include "runtime/execution/engine.hpp"
 #include "runtime/execution/model_executor.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
@@ -88,8 +93,13 @@ int run(const std::string& folder, const std::vector<std::int32_t>& batches) {
 }  // namespace troupe::bench
 
 int main(int count, char** arguments) {
+  if (count > 1 && std::string_view(arguments[1]) == "--avx2") {
+    hwy::SetSupportedTargetsForTest(HWY_AVX2);
+    --count;
+    ++arguments;
+  }
   if (count < 2) {
-    std::fprintf(stderr, "usage: bench_decode CHECKPOINT [SEQUENCES]...\n");
+    std::fprintf(stderr, "usage: bench_decode [--avx2] CHECKPOINT [SEQUENCES]...\n");
     return 2;
   }
   std::vector<std::int32_t> batches;
