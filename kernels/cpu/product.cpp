@@ -93,7 +93,7 @@ constexpr int block_panels = wide ? 2 : 1;
 constexpr int block_tokens = wide ? 12 : 6;
 
 // Ahead of what is read from a panel: the hardware starts anew with every panel.
-constexpr std::int64_t prefetched_bytes = 1024;
+constexpr std::int64_t prefetched_bytes = 2048;
 
 template <int P, int T>
 using Sums = Lanes[P][T];
@@ -156,12 +156,10 @@ inline void write_rows(const Tile& tile, std::int64_t panel, const float* sums) 
 template <DType type, int P, int T>
 HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
   const Weight& w = *tile.product->w;
-  const std::byte* from[P];
+  const std::byte* const panels = element_at(w, tile.row + panel * panel_rows, 0);
+  const std::int64_t panel_bytes = Panels{type, w.cols}.panel_size() * std::int64_t(size_of(type));
   PanelScales scales[P];
-  for (int p = 0; p < P; ++p) {
-    from[p] = element_at(w, tile.row + (panel + p) * panel_rows, 0);
-    scales[p] = PanelScales(w, tile.row + (panel + p) * panel_rows);
-  }
+  for (int p = 0; p < P; ++p) scales[p] = PanelScales(w, tile.row + (panel + p) * panel_rows);
   const float* x[T];
   for (int t = 0; t < T; ++t) x[t] = tile.product->x[tile.token + t];
   float* const levels = product_workspace().levels(tile, P * T * lanes);
@@ -169,13 +167,13 @@ HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
   for (const ChainBlock& block : tile.blocks) {
     Sums<P, T> sums;
     clear<P, T>(sums);
-    each_group<type>(block.begin, block.end, [&](std::int64_t column, auto first, auto last) LANES_INLINE {
+    const auto add_group = [&](const std::byte* group, std::int64_t column, auto first,
+                               auto last) LANES_INLINE {
 #pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        const std::byte* const group = from[p] + column / together<type> * group_bytes<type>;
-        __builtin_prefetch(group + prefetched_bytes, 0, 2);
+        __builtin_prefetch(group + p * panel_bytes + prefetched_bytes, 0, 3);
         Lanes weights[together<type>];
-        decode<type>(group, weights);
+        decode<type>(group + p * panel_bytes, weights);
         const auto add_column = [&](int c) LANES_INLINE {
 #pragma GCC unroll 16
           for (int t = 0; t < T; ++t)
@@ -184,7 +182,8 @@ HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
         if constexpr (first() == 0) add_column(0);
         if constexpr (last() == 2) add_column(1);
       }
-    });
+    };
+    each_group<type>(panels, block.begin, block.end, add_group);
     Lanes scale[P];
     float* totals[P];
     for (int p = 0; p < P; ++p) {
@@ -200,13 +199,14 @@ HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
 // A block's columns of a panel: out[column][row].
 template <DType type>
 HWY_INLINE void decode_block(const std::byte* panel, const ChainBlock& block, float* out) {
-  each_group<type>(block.begin, block.end, [&](std::int64_t column, auto first, auto last) LANES_INLINE {
-    const std::byte* const group = panel + column / together<type> * group_bytes<type>;
-    __builtin_prefetch(group + prefetched_bytes, 0, 2);
-    Lanes weights[together<type>];
-    decode<type>(group, weights);
-    for (int c = first; c < last; ++c) store(weights[c], out + (column + c - block.begin) * lanes);
-  });
+  each_group<type>(panel, block.begin, block.end,
+                   [&](const std::byte* group, std::int64_t column, auto first, auto last) LANES_INLINE {
+                     __builtin_prefetch(group + prefetched_bytes, 0, 3);
+                     Lanes weights[together<type>];
+                     decode<type>(group, weights);
+                     for (int c = first; c < last; ++c)
+                       store(weights[c], out + (column + c - block.begin) * lanes);
+                   });
 }
 
 // P decoded panels of a block times T tokens of it. Not inlined, so that the sums have all registers.

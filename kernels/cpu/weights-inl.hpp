@@ -57,23 +57,25 @@ HWY_INLINE void decode(const std::byte* from, Lanes (&values)[together<type>]) {
   }
 }
 
-// f(column, first, last): the groups of columns that lie together and cover [begin, end), each with the part
-// [first, last) of it that belongs to them, as constants. column is that of the group's first.
+// f(group, column, first, last): the groups of columns that lie together in a panel and cover [begin, end), each
+// with the part [first, last) of it that belongs to them, as constants. column is that of the group's first.
 template <DType type, class F>
-HWY_INLINE void each_group(std::int64_t begin, std::int64_t end, F f) {
+HWY_INLINE void each_group(const std::byte* panel, std::int64_t begin, std::int64_t end, F f) {
   constexpr std::integral_constant<int, 0> none;
   constexpr std::integral_constant<int, 1> one;
   constexpr std::integral_constant<int, together<type>> all;
   std::int64_t column = begin;
+  const std::byte* group = panel + begin / all * group_bytes<type>;
   if constexpr (all > 1) {
     if (column % 2 != 0 && column < end) {
-      f(column - 1, one, all);
+      f(group, column - 1, one, all);
       ++column;
+      group += group_bytes<type>;
     }
   }
-  for (; column + all <= end; column += all) f(column, none, all);
+  for (; column + all <= end; column += all, group += group_bytes<type>) f(group, column, none, all);
   if constexpr (all > 1) {
-    if (column < end) f(column, none, one);
+    if (column < end) f(group, column, none, one);
   }
 }
 
