@@ -86,8 +86,10 @@ inline ProductWorkspace& product_workspace() {
 HWY_BEFORE_NAMESPACE();
 namespace troupe::kernels::HWY_NAMESPACE {
 
-// So few tokens that the weights, read once, are decoded in registers.
-constexpr int few_tokens = wide ? 8 : 6;
+// So few tokens that the weights are decoded in registers, and so few that doing it twice is faster than
+// keeping what was decoded.
+constexpr int tokens_at_once = wide ? 12 : 6;
+constexpr int few_tokens = wide ? 16 : 12;
 // The block of panels and tokens whose sums fit into the registers, with room for the operands.
 constexpr int block_panels = wide ? 2 : 1;
 constexpr int block_tokens = wide ? 12 : 6;
@@ -267,11 +269,21 @@ HWY_NOINLINE void multiply_many(const Tile& tile) {
   for (std::int64_t p = 0; p < panels; ++p) write_rows(tile, p, levels + p * panel_sums);
 }
 
-template <DType type, int T>
+template <DType type>
 HWY_INLINE void multiply_few(const Tile& tile) {
-  constexpr int panels = wide || T <= 2 ? 2 : 1;
-  each_block<panels>(tile.panels(), [&](std::int64_t panel, auto size)
-                                        LANES_INLINE { multiply_few<type, size(), T>(tile, panel); });
+  const std::int64_t passes = (tile.tokens + tokens_at_once - 1) / tokens_at_once;
+  const std::int64_t most = (tile.tokens + passes - 1) / passes;
+  for (std::int64_t token = 0; token < tile.tokens; token += most) {
+    Tile part = tile;
+    part.token += token;
+    part.tokens = std::min(most, tile.tokens - token);
+    with_constant<tokens_at_once>(part.tokens, [&](auto tokens) LANES_INLINE {
+      constexpr int panels = wide || tokens() <= 2 ? 2 : 1;
+      each_block<panels>(part.panels(), [&](std::int64_t panel, auto size) LANES_INLINE {
+        multiply_few<type, size(), tokens()>(part, panel);
+      });
+    });
+  }
 }
 
 std::int64_t most_few_tokens() {
@@ -280,9 +292,7 @@ std::int64_t most_few_tokens() {
 
 void multiply_tile(const Tile& tile) {
   with_type(tile.product->w->dtype, [&](auto type) LANES_INLINE {
-    if (tile.tokens > few_tokens) return multiply_many<type()>(tile);
-    with_constant<few_tokens>(tile.tokens,
-                              [&](auto tokens) LANES_INLINE { multiply_few<type(), tokens()>(tile); });
+    tile.tokens > few_tokens ? multiply_many<type()>(tile) : multiply_few<type()>(tile);
   });
 }
 
