@@ -106,6 +106,12 @@ struct ExpertWeights {
   VirtualShards shards;
 };
 
+// One of the products of the same rows.
+struct Projection {
+  const Weight& w;
+  Tensor out;
+};
+
 constexpr int max_logprobs = 20;  // of a row
 
 struct SamplingRow {
@@ -131,7 +137,11 @@ class Ops {
   virtual void rms_norm(Queue&, const Tensor& x, const Tensor& weight, float epsilon, Tensor out) = 0;
   // out[t] = W x[t]; x: [T, cols], out: [T, rows]. Weights of products lie in panels.
   virtual void linear(Queue&, const Tensor& x, const Weight& w, Tensor out) = 0;
-  // The same, as the tree sum of the virtual shards that w's columns cover: a partial sum for all_reduce.
+  // The same for several matrices that need not wait for one another.
+  virtual void project(Queue& queue, const Tensor& x, std::span<const Projection> projections) {
+    for (const Projection& p : projections) linear(queue, x, p.w, p.out);
+  }
+  // As linear, as the tree sum of the virtual shards that w's columns cover: a partial sum for all_reduce.
   virtual void linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
                               Tensor out) = 0;
   // One matrix a head: out[t, h] = W_h x[t, h]. x: [T, H, >= cols],

@@ -172,6 +172,21 @@ TEST(Linear, ExtremeScalesAreExact) {
     }
 }
 
+TEST(Project, IsLinearForEachMatrix) {
+  const Matrix first(DType::f8_e4m3, 70, 200, 1), second(DType::f32, 3, 200, 2);
+  for (const std::int64_t tokens : {0, 1, 20}) {
+    const auto x = random_array({tokens, 200}, 3);
+    with_every_ops([&](Ops& ops) {
+      ImmediateQueue queue;
+      Array<float> a({tokens, 70}), b({tokens, 3});
+      const Projection projections[] = {{first.view(), a.tensor}, {second.view(), b.tensor}};
+      ops.project(queue, x.tensor, projections);
+      EXPECT_EQ(a, linear(ops, x, first));
+      EXPECT_EQ(b, linear(ops, x, second));
+    });
+  }
+}
+
 TEST(HeadLinear, MultipliesEachHeadByItsMatrix) {
   ImmediateQueue queue;
   constexpr std::int64_t heads = 3, tokens = 6, x_width = 70, out_width = 50, rows = 40, cols = 64;
