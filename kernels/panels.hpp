@@ -31,4 +31,9 @@ struct Panels {
   }
 };
 
+// Write one row or one column of such a matrix, stored close together at source, to where it belongs in panels.
+void pack_row(const Panels& panels, std::int64_t row, const std::byte* source, std::byte* target);
+void pack_column(const Panels& panels, std::int64_t rows, std::int64_t column, const std::byte* source,
+                 std::byte* target);
+
 }  // namespace troupe::kernels

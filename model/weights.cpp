@@ -42,25 +42,6 @@ float to_float(DType dtype, const std::byte* at) {
   }
 }
 
-// Writes the elements of one row of a source to where they go.
-template <class T>
-void scatter(const std::byte* source, std::int64_t count, std::byte* target, auto index_of) {
-  for (std::int64_t c = 0; c < count; ++c)
-    std::memcpy(target + std::size_t(index_of(c)) * sizeof(T), source + std::size_t(c) * sizeof(T),
-                sizeof(T));
-}
-
-template <class IndexOf>
-void scatter(std::size_t size, const std::byte* source, std::int64_t count, std::byte* target,
-             IndexOf index_of) {
-  if (size == 1)
-    scatter<std::uint8_t>(source, count, target, index_of);
-  else if (size == 2)
-    scatter<std::uint16_t>(source, count, target, index_of);
-  else
-    scatter<std::uint32_t>(source, count, target, index_of);
-}
-
 // The blocks of a dimension that a slice of it touches.
 Slice blocks_of(Slice slice, std::int64_t block) {
   const std::int64_t first = slice.first / block;
@@ -167,11 +148,9 @@ void WeightReader::place(const Job& job, const std::byte* source, std::int64_t r
   } else if (layout == Layout::rows) {
     std::memcpy(job.target + std::size_t(row * count) * size, source, std::size_t(count) * size);
   } else if (turned) {
-    const kernels::Panels panels{dtype, job.all_rows};
-    scatter(size, source, count, job.target, [&](std::int64_t c) { return panels.index(c, row); });
+    kernels::pack_column({dtype, job.all_rows}, count, row, source, job.target);
   } else {
-    const kernels::Panels panels{dtype, count};
-    scatter(size, source, count, job.target, [&](std::int64_t c) { return panels.index(row, c); });
+    kernels::pack_row({dtype, count}, row, source, job.target);
   }
 }
 

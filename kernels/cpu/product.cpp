@@ -19,9 +19,9 @@
 #define TROUPE_KERNELS_CPU_PRODUCT
 namespace troupe::kernels {
 
-// Of a weight, and rows of x. With few tokens small tiles keep the threads busy to the end; with many a tile
-// uses what it reads of x often enough.
-constexpr std::int64_t few_tile_rows = 2 * panel_rows, tile_rows = 8 * panel_rows;
+// Of a weight, and rows of x. Small tiles keep the threads busy to the end; with many tokens a large tile uses
+// what it reads of x more often.
+constexpr std::int64_t least_tile_rows = 2 * panel_rows, tile_rows = 16 * panel_rows;
 constexpr std::int64_t tile_tokens = 192;
 constexpr std::int64_t decoded_panels = 2;  // at once
 
@@ -320,9 +320,19 @@ void check(const Product& p) {
         "a weight whose columns are not those of its shards");
 }
 
+std::int64_t rows_of_tiles(const ThreadPool& pool, const Product& p) {
+  constexpr std::int64_t tiles_a_thread = 6;
+  if (p.rows <= HWY_DYNAMIC_DISPATCH(most_few_tokens)()) return least_tile_rows;
+  std::int64_t rows = tile_rows;
+  while (rows > least_tile_rows &&
+         p.w->rows / rows * ((p.rows + tile_tokens - 1) / tile_tokens) < tiles_a_thread * pool.threads())
+    rows /= 2;
+  return rows;
+}
+
 void cut_into_tiles(ThreadPool& pool, const Product& p, std::span<const ChainBlock> blocks,
                     std::vector<Tile>& tiles) {
-  const std::int64_t rows = p.rows <= HWY_DYNAMIC_DISPATCH(most_few_tokens)() ? few_tile_rows : tile_rows;
+  const std::int64_t rows = rows_of_tiles(pool, p);
   for (std::int64_t row = 0; row < p.w->rows; row += rows)
     for (std::int64_t token = 0; token < p.rows; token += tile_tokens)
       tiles.push_back({.product = &p,

@@ -2,7 +2,9 @@
 
 #include <rapidcheck/gtest.h>
 
+#include <cstring>
 #include <set>
+#include <vector>
 
 namespace troupe::kernels {
 namespace {
@@ -29,6 +31,29 @@ RC_GTEST_PROP(Panels, EachElementHasAPlaceOfItsOwn, ()) {
       RC_ASSERT(place >= 0 && place < panels.size(rows));
       RC_ASSERT(places.insert(place).second);
     }
+}
+
+RC_GTEST_PROP(Panels, RowsAndColumnsArePackedToTheirPlaces, ()) {
+  const DType type = *rc::gen::element(DType::f32, DType::f16, DType::bf16, DType::f8_e4m3);
+  const std::int64_t rows = *rc::gen::inRange(1, 40), cols = *rc::gen::inRange(1, 40);
+  const Panels panels{type, cols};
+  const std::size_t size = size_of(type);
+  std::vector<std::byte> elements(std::size_t(rows * cols) * size), turned(elements.size());
+  for (std::size_t i = 0; i < elements.size(); ++i) elements[i] = std::byte(i * 167 >> 3);
+  std::vector<std::byte> by_row(std::size_t(panels.size(rows)) * size), by_column(by_row.size()),
+      expected(by_row.size());
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < cols; ++c) {
+      const std::byte* const from = &elements[std::size_t(r * cols + c) * size];
+      std::memcpy(&expected[std::size_t(panels.index(r, c)) * size], from, size);
+      std::memcpy(&turned[std::size_t(c * rows + r) * size], from, size);
+    }
+  for (std::int64_t r = 0; r < rows; ++r)
+    pack_row(panels, r, &elements[std::size_t(r * cols) * size], by_row.data());
+  for (std::int64_t c = 0; c < cols; ++c)
+    pack_column(panels, rows, c, &turned[std::size_t(c * rows) * size], by_column.data());
+  RC_ASSERT(by_row == expected);
+  RC_ASSERT(by_column == expected);
 }
 
 }  // namespace
