@@ -12,9 +12,10 @@ void cut_into_blocks(const Weight& w, const VirtualShards& shards, std::vector<C
     std::int64_t begin = end;
     const std::int64_t shard_end = shards.begin(shard + 1) - origin;
     do {
-      const std::int64_t scale_column = scaled ? (w.col0 + begin) / w.block_cols : 0;
+      // An empty block has no column whose scale there is.
+      const std::int64_t scale_column = scaled && begin < shard_end ? (w.col0 + begin) / w.block_cols : 0;
       end = std::min(begin + chain_block, shard_end);
-      if (scaled) end = std::min(end, (scale_column + 1) * w.block_cols - w.col0);
+      if (scaled && begin < shard_end) end = std::min(end, (scale_column + 1) * w.block_cols - w.col0);
       blocks.push_back(
           {.begin = begin, .end = end, .scale_column = scale_column, .ends_shard = end == shard_end});
       begin = end;

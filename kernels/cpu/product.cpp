@@ -36,28 +36,33 @@ struct Tile {
   std::int64_t panels() const { return (rows + panel_rows - 1) / panel_rows; }
 };
 
-// Adds 2^n vectors of one length along the binary tree, neighbours first, keeping one vector a level.
+// Where the sums of a block go, in vectors of one length that stand one after another: one for each level of the
+// binary tree over the shards. A shard that completes subtrees takes their sums along, neighbours first.
+struct TreePlace {
+  float* at;  // the sum of its shard so far, unless the block begins it
+  bool begins_shard;
+  int subtrees;         // that its shard completes, if it ends with this block; they stand before it
+  std::int64_t length;  // of a vector
+};
+
 class TreeSum {
  public:
-  // levels: memory for length * (n + 1) floats.
-  TreeSum(float* levels, std::int64_t length) : top_(levels), length_(length) { begin(); }
+  // levels: memory for length * (n + 1) floats, of which the first length become the sum of 2^n shards.
+  TreeSum(float* levels, std::int64_t length) : top_(levels), length_(length) {}
 
-  float* next() { return top_; }  // zeros, to which the caller adds a vector; then it calls push()
-  void push() {
-    top_ += length_;
-    for (unsigned carry = ++count_; carry % 2 == 0; carry /= 2) {
-      top_ -= length_;
-      for (std::int64_t i = 0; i < length_; ++i) top_[i - length_] += top_[i];
-    }
-    begin();
+  TreePlace place(const ChainBlock& block) const {
+    return {top_, begins_shard_, block.ends_shard ? std::countr_one(shards_) : 0, length_};
+  }
+  void placed(const ChainBlock& block) {
+    begins_shard_ = block.ends_shard;
+    if (block.ends_shard) top_ += (1 - std::countr_one(shards_++)) * length_;
   }
 
  private:
-  void begin() { std::fill_n(top_, length_, 0.0f); }
-
   float* top_;
   std::int64_t length_;
-  unsigned count_ = 0;
+  unsigned shards_ = 0;
+  bool begins_shard_ = true;
 };
 
 // What a thread needs to multiply a tile.
@@ -66,9 +71,9 @@ struct ProductWorkspace {
   alignas(64) float x[tile_tokens * chain_block];                        // [token, column] of a block
   std::vector<float> tree;                                               // levels of [panel, token, row]
 
-  // For one vector more than the levels of the shards' tree.
+  // Memory for a TreeSum over the tile's shards.
   float* levels(const Tile& tile, std::int64_t length) {
-    const int count = std::bit_width(unsigned(tile.product->shards.count)) + 1;
+    const int count = std::bit_width(unsigned(tile.product->shards.count));
     const auto needed = std::size_t(count * length);
     if (tree.size() < needed) tree.resize(needed);
     return tree.data();
@@ -108,18 +113,26 @@ HWY_INLINE void clear(Sums<P, T>& sums) {
     for (int t = 0; t < T; ++t) sums[p][t] = zero();
 }
 
-// Adds the sums of a block, times their scale, to those of its shard. Scaled weights were 2^-8 of their value.
+// Adds the sums of a block, times their scales, to those of their shard. Scaled weights were 2^-8 of their value.
+// Those of panel p stand at place + p * panel_stride.
 template <bool scaled, int P, int T>
-HWY_INLINE void add_block(const Sums<P, T>& sums, const Lanes* scales, float* const* totals) {
+HWY_INLINE void add_block(const Sums<P, T>& sums, const Lanes* scales, const TreePlace& place,
+                          std::int64_t panel_stride) {
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
-      float* const total = totals[p] + t * lanes;
+      float* at = place.at + p * panel_stride + t * lanes;
+      Lanes total = place.begins_shard ? zero() : load(at);
       if constexpr (scaled)
-        store(multiply_add(multiply(sums[p][t], broadcast(256)), scales[p], load(total)), total);
+        total = multiply_add(multiply(sums[p][t], broadcast(256)), scales[p], total);
       else
-        store(add(sums[p][t], load(total)), total);
+        total = add(sums[p][t], total);
+      for (int i = 0; i < place.subtrees; ++i) {
+        at -= place.length;
+        total = add(load(at), total);
+      }
+      store(total, at);
     }
 }
 
@@ -128,7 +141,7 @@ class PanelScales {
  public:
   PanelScales() = default;
   PanelScales(const Weight& w, std::int64_t row) {
-    if (w.dtype != DType::f8_e4m3 || w.scales == nullptr) return;
+    if (w.dtype != DType::f8_e4m3 || w.cols == 0) return;
     const std::int64_t last = std::min(row + panel_rows, w.rows) - 1;
     for (std::int64_t i = 0; i < panel_rows; ++i)
       rows_[i] = w.scales + (w.row0 + std::min(row + i, last)) / w.block_rows * w.scale_stride;
@@ -187,13 +200,9 @@ HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
     };
     each_group<type>(panels, block.begin, block.end, add_group);
     Lanes scale[P];
-    float* totals[P];
-    for (int p = 0; p < P; ++p) {
-      scale[p] = scales[p].at(block.scale_column);
-      totals[p] = tree.next() + p * T * lanes;
-    }
-    add_block<type == DType::f8_e4m3, P, T>(sums, scale, totals);
-    if (block.ends_shard) tree.push();
+    for (int p = 0; p < P; ++p) scale[p] = scales[p].at(block.scale_column);
+    add_block<type == DType::f8_e4m3, P, T>(sums, scale, tree.place(block), T * lanes);
+    tree.placed(block);
   }
   for (int p = 0; p < P; ++p) write_rows(tile, panel + p, levels + p * T * lanes);
 }
@@ -214,7 +223,7 @@ HWY_INLINE void decode_block(const std::byte* panel, const ChainBlock& block, fl
 // P decoded panels of a block times T tokens of it. Not inlined, so that the sums have all registers.
 template <bool scaled, int P, int T>
 HWY_NOINLINE void multiply_decoded(const float* weights, const float* x, std::int64_t columns,
-                                   const Lanes* scales, float* const* totals) {
+                                   const Lanes* scales, const TreePlace& place, std::int64_t panel_stride) {
   Sums<P, T> sums;
   clear<P, T>(sums);
   for (std::int64_t k = 0; k < columns; ++k) {
@@ -228,7 +237,7 @@ HWY_NOINLINE void multiply_decoded(const float* weights, const float* x, std::in
       for (int p = 0; p < P; ++p) sums[p][t] = multiply_add(w[p], y, sums[p][t]);
     }
   }
-  add_block<scaled, P, T>(sums, scales, totals);
+  add_block<scaled, P, T>(sums, scales, place, panel_stride);
 }
 
 // Each block of the weights is decoded once for all tokens of the tile.
@@ -255,15 +264,14 @@ HWY_NOINLINE void multiply_many(const Tile& tile) {
       constexpr int panels_at_once = std::min(size(), block_panels);
       for (int p = 0; p < size(); p += panels_at_once)
         each_block<block_tokens>(tile.tokens, [&](std::int64_t token, auto tokens_at_once) LANES_INLINE {
-          float* totals[panels_at_once];
-          for (int q = 0; q < panels_at_once; ++q)
-            totals[q] = tree.next() + (panel + p + q) * panel_sums + token * lanes;
+          TreePlace place = tree.place(block);
+          place.at += (panel + p) * panel_sums + token * lanes;
           multiply_decoded<type == DType::f8_e4m3, panels_at_once, tokens_at_once()>(
               space.weights + p * chain_block * lanes, space.x + token * chain_block, columns, scale + p,
-              totals);
+              place, panel_sums);
         });
     });
-    if (block.ends_shard) tree.push();
+    tree.placed(block);
     tile.pool->piece_done();
   }
   for (std::int64_t p = 0; p < panels; ++p) write_rows(tile, p, levels + p * panel_sums);
@@ -320,19 +328,23 @@ void check(const Product& p) {
         "a weight whose columns are not those of its shards");
 }
 
-std::int64_t rows_of_tiles(const ThreadPool& pool, const Product& p) {
+// Large enough to use what they read often, small enough for every thread to get some.
+std::int64_t rows_of_tiles(const ThreadPool& pool, std::span<const Product> products) {
   constexpr std::int64_t tiles_a_thread = 6;
-  if (p.rows <= HWY_DYNAMIC_DISPATCH(most_few_tokens)()) return least_tile_rows;
   std::int64_t rows = tile_rows;
-  while (rows > least_tile_rows &&
-         p.w->rows / rows * ((p.rows + tile_tokens - 1) / tile_tokens) < tiles_a_thread * pool.threads())
-    rows /= 2;
+  for (; rows > least_tile_rows; rows /= 2) {
+    std::int64_t tiles = 0;
+    for (const Product& p : products)
+      tiles += (p.w->rows + rows - 1) / rows * ((p.rows + tile_tokens - 1) / tile_tokens);
+    if (tiles >= tiles_a_thread * pool.threads()) break;
+  }
   return rows;
 }
 
-void cut_into_tiles(ThreadPool& pool, const Product& p, std::span<const ChainBlock> blocks,
-                    std::vector<Tile>& tiles) {
-  const std::int64_t rows = rows_of_tiles(pool, p);
+void cut_into_tiles(ThreadPool& pool, const Product& p, std::int64_t most_rows,
+                    std::span<const ChainBlock> blocks, std::vector<Tile>& tiles) {
+  const bool few = p.rows <= HWY_DYNAMIC_DISPATCH(most_few_tokens)();
+  const std::int64_t rows = few ? least_tile_rows : most_rows;
   for (std::int64_t row = 0; row < p.w->rows; row += rows)
     for (std::int64_t token = 0; token < p.rows; token += tile_tokens)
       tiles.push_back({.product = &p,
@@ -354,11 +366,12 @@ void multiply(ThreadPool& pool, std::span<const Product> products) {
     cut_into_blocks(*p.w, p.shards, blocks);
     ends.push_back(blocks.size());
   }
+  const std::int64_t rows = rows_of_tiles(pool, products);
   std::vector<Tile> tiles;
   std::int64_t work = 0;
   for (std::size_t i = 0; i < products.size(); ++i) {
     const std::size_t begin = i == 0 ? 0 : ends[i - 1];
-    cut_into_tiles(pool, products[i], std::span(blocks).subspan(begin, ends[i] - begin), tiles);
+    cut_into_tiles(pool, products[i], rows, std::span(blocks).subspan(begin, ends[i] - begin), tiles);
     work += products[i].w->rows * products[i].w->cols * products[i].rows;
   }
   const auto count = std::int64_t(tiles.size());
