@@ -1,9 +1,16 @@
 // The fused operations that the decoder graphs are made of. Each call enqueues and returns.
 //
-// Numerics (all implementations of one arithmetic give the same bytes): a row's result depends on that row
-// alone; a dot product runs in 16 F32 lanes with fused multiply-add (lane = column mod 16, a short tail
-// counts as zeros), then one tree over the lanes: 8 apart, 4, 2, 1. Weights are dequantised exactly: value
-// times scale, rounded once to F32. Activations and caches are F32. exp is our own polynomial.
+// Numerics of f32k128 (all implementations of one arithmetic give the same bytes): a row's result depends on
+// that row alone. Activations and caches are F32. exp is our own polynomial.
+// - A product with a weight is one chain. Its columns are cut into blocks: a block ends after chain_block
+//   columns, with its virtual shard, and where the FP8 scale changes, so that it has one scale. Within a block
+//   products are added in order of the columns with fused multiply-add, from zero; the block's sum times its
+//   scale (1 for other types) is added to the shard's sum, which begins at zero, with one more; blocks in
+//   order. FP8 weights enter as 2^-8 of their value, as a half holds them, and the block's sum is multiplied by
+//   2^8, which is exact but for sums under 2^-118. A looked-up weight is its value times its scale, rounded once.
+// - Sums along the width of a vector (norms, attention's scores and weights) run in 16 F32 lanes with fused
+//   multiply-add (lane = index mod 16, a short tail counts as zeros), then one tree over the lanes: 8 apart, 4,
+//   2, 1.
 //
 // Shapes: T tokens of the step, H heads of this rank, k experts a token, V virtual shards.
 // An Ops object is used by one thread at a time; it may use many threads itself.
@@ -24,7 +31,7 @@ namespace troupe::kernels {
 
 // The virtual shards of one sum over `columns` that a rank holds: shards [first, first + count) of total, a
 // power of two; shard i covers columns floor(i*columns/total) to floor((i+1)*columns/total). count is a power
-// of two, first a multiple of it. Each shard is a dot product of its own; shards are added along one binary
+// of two, first a multiple of it. Each shard is a chain of its own; shards are added along one binary
 // tree: neighbours first, then pairs of pairs. An empty shard is zero.
 struct VirtualShards {
   int first = 0;
@@ -99,6 +106,12 @@ struct ExpertWeights {
   VirtualShards shards;
 };
 
+// One of the products of the same rows.
+struct Projection {
+  const Weight& w;
+  Tensor out;
+};
+
 constexpr int max_logprobs = 20;  // of a row
 
 struct SamplingRow {
@@ -110,7 +123,7 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
-  // Names the rounding behaviour; ranks of a replica must agree on it. "f32x16" on CPU.
+  // Names the rounding behaviour; ranks of a replica must agree on it. "f32k128" on CPU.
   virtual std::string_view arithmetic() const = 0;
   // Zeroed memory of the device, aligned to 64 bytes. Throws Error when there is not enough.
   virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
@@ -122,9 +135,13 @@ class Ops {
   // out[t] = x[t] / sqrt(mean(x[t]^2) + epsilon) * weight; x: [T, n], or [T, >= n] of which the first n
   // columns count; weight: [n] f32; out: [T, n], may be x.
   virtual void rms_norm(Queue&, const Tensor& x, const Tensor& weight, float epsilon, Tensor out) = 0;
-  // out[t] = W x[t]; x: [T, cols], out: [T, rows].
+  // out[t] = W x[t]; x: [T, cols], out: [T, rows]. Weights of products lie in panels.
   virtual void linear(Queue&, const Tensor& x, const Weight& w, Tensor out) = 0;
-  // The same, as the tree sum of the virtual shards that w's columns cover: a partial sum for all_reduce.
+  // The same for several matrices that need not wait for one another.
+  virtual void project(Queue& queue, const Tensor& x, std::span<const Projection> projections) {
+    for (const Projection& p : projections) linear(queue, x, p.w, p.out);
+  }
+  // As linear, as the tree sum of the virtual shards that w's columns cover: a partial sum for all_reduce.
   virtual void linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
                               Tensor out) = 0;
   // One matrix a head: out[t, h] = W_h x[t, h]. x: [T, H, >= cols],
@@ -170,6 +187,7 @@ class Ops {
                       std::vector<SampledToken>& out) = 0;
 };
 
+constexpr std::int64_t chain_block = 128;      // columns at most
 constexpr std::int64_t attention_split = 128;  // positions
 
 }  // namespace troupe::kernels

@@ -97,12 +97,17 @@ class Tensor {
   std::array<std::int64_t, 4> shape_{};
 };
 
+// How a matrix lies in memory: row after row, as checkpoints have it, or in panels (kernels/panels.hpp), which
+// products read.
+enum class Layout : std::uint8_t { rows, panels };
+
 // A matrix [rows, cols] of a checkpoint, or the part of it that a rank holds: y = x W^T.
 // FP8 holds one F32 scale per block; blocks are found by the row and column of the whole matrix, of which
 // this part begins at (row0, col0).
 struct Weight {
   const void* data = nullptr;
   DType dtype = DType::f32;
+  Layout layout = Layout::rows;
   std::int64_t rows = 0;          // outputs
   std::int64_t cols = 0;          // inputs, which a dot product runs along
   const float* scales = nullptr;  // [*, scale_stride]; null unless dtype is f8_e4m3

@@ -1,6 +1,7 @@
 #include "model/deepseek_v3.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <utility>
 
@@ -67,11 +68,18 @@ class DeepseekV3 final : public Decoder {
   std::int64_t cache_width() const { return config_.kv_lora_rank + config_.qk_rope_head_dim; }
   void check_step(const Communicators& ranks, const StepInput& input, const KvCache& cache) const;
   void attention(const Step& step, const LayerWeights& layer, const kernels::LatentCache& cache);
-  void store_keys(const Step& step, const AttentionWeights& w, const Tensor& x,
-                  const kernels::LatentCache& cache);
-  Tensor absorbed_queries(const Step& step, const AttentionWeights& w, const Tensor& x);
+  void project_hidden(const Step& step, const AttentionWeights& w, const Tensor& x);
+  void store_keys(const Step& step, const AttentionWeights& w, const kernels::LatentCache& cache);
+  Tensor absorbed_queries(const Step& step, const AttentionWeights& w);
   void feed_forward(const Step& step, const LayerWeights& layer);
+  // A swiglu's gate and up of so many rows, in the workspace.
+  std::array<kernels::Projection, 2> inner_of(const SwiGlu& w, std::int64_t rows) const {
+    const std::int64_t inner = w.matrices.gate.rows;
+    return {{{w.matrices.gate, work_.gate.reshape({rows, inner})},
+             {w.matrices.up, work_.up.reshape({rows, inner})}}};
+  }
   void swiglu(const Step& step, const SwiGlu& w, const Tensor& x, Tensor out);
+  void leave_swiglu(const Step& step, const SwiGlu& w, Tensor out);
   void moe(const Step& step, const MoeWeights& w, const Chunk& chunk);
   void split_experts(const Step& step, const MoeWeights& w, const Chunk& chunk,
                      const kernels::Routing& routing);
@@ -171,8 +179,9 @@ void DeepseekV3::attention(const Step& step, const LayerWeights& layer, const ke
   const std::int64_t tokens = step.layout.tokens, latent = config_.kv_lora_rank, value = config_.v_head_dim;
   const Tensor x = work_.normed.slice(0, tokens);
   ops_.rms_norm(step.queue, step.hidden, layer.attention_norm, float(config_.rms_norm_eps), x);
-  store_keys(step, w, x, cache);
-  const Tensor queries = absorbed_queries(step, w, x);
+  project_hidden(step, w, x);
+  store_keys(step, w, cache);
+  const Tensor queries = absorbed_queries(step, w);
   const Tensor context = work_.context.reshape({tokens, heads_, latent});
   ops_.mla_attention(step.queue, queries, cache, step.layout, scale_, context);
   const Tensor values = work_.values.reshape({tokens, heads_, value});
@@ -183,13 +192,21 @@ void DeepseekV3::attention(const Step& step, const LayerWeights& layer, const ke
   ops_.add(step.queue, step.hidden, sum);
 }
 
-void DeepseekV3::store_keys(const Step& step, const AttentionWeights& w, const Tensor& x,
-                            const kernels::LatentCache& cache) {
+// All that the attention takes from the hidden state, in one list.
+void DeepseekV3::project_hidden(const Step& step, const AttentionWeights& w, const Tensor& x) {
+  const std::int64_t tokens = step.layout.tokens;
+  const kernels::Projection parts[] = {
+      {w.latent, work_.latent.slice(0, tokens)},
+      {w.rope_key, work_.rope_key.slice(0, tokens)},
+      w.q_down ? kernels::Projection{*w.q_down, work_.q_low.slice(0, tokens)}
+               : kernels::Projection{w.q_up, work_.queries.reshape({tokens, w.q_up.rows})}};
+  ops_.project(step.queue, x, parts);
+}
+
+void DeepseekV3::store_keys(const Step& step, const AttentionWeights& w, const kernels::LatentCache& cache) {
   const std::int64_t tokens = step.layout.tokens;
   const Tensor latent = work_.latent.slice(0, tokens), rope_key = work_.rope_key.slice(0, tokens);
-  ops_.linear(step.queue, x, w.latent, latent);
   ops_.rms_norm(step.queue, latent, w.latent_norm, inner_norm_epsilon, latent);
-  ops_.linear(step.queue, x, w.rope_key, rope_key);
   const Tensor one_head = rope_key.reshape({tokens, 1, config_.qk_rope_head_dim});
   ops_.rope(step.queue, one_head, work_.rope, step.layout, one_head);
   ops_.store_latent(step.queue, latent, rope_key, step.layout, cache);
@@ -197,17 +214,14 @@ void DeepseekV3::store_keys(const Step& step, const AttentionWeights& w, const T
 
 // [T, H, latent + rope]: a query's nope part times W_UK, so that it meets latents as if they were keys:
 // q . (W_UK c) = (W_UK^T q) . c (DeepSeek-V2, section 2.1.2). Keys of all heads need never be made or stored.
-Tensor DeepseekV3::absorbed_queries(const Step& step, const AttentionWeights& w, const Tensor& x) {
+Tensor DeepseekV3::absorbed_queries(const Step& step, const AttentionWeights& w) {
   const std::int64_t tokens = step.layout.tokens;
   const std::int64_t width = config_.qk_nope_head_dim + config_.qk_rope_head_dim;
   const Tensor flat = work_.queries.reshape({tokens, heads_ * width});
   if (w.q_down) {
     const Tensor low = work_.q_low.slice(0, tokens);
-    ops_.linear(step.queue, x, *w.q_down, low);
     ops_.rms_norm(step.queue, low, w.q_norm, inner_norm_epsilon, low);
     ops_.linear(step.queue, low, w.q_up, flat);
-  } else {
-    ops_.linear(step.queue, x, w.q_up, flat);
   }
   const Tensor queries = flat.reshape({tokens, heads_, width});
   const Tensor absorbed = work_.absorbed.reshape({tokens, heads_, cache_width()});
@@ -239,18 +253,27 @@ void DeepseekV3::feed_forward(const Step& step, const LayerWeights& layer) {
 }
 
 void DeepseekV3::swiglu(const Step& step, const SwiGlu& w, const Tensor& x, Tensor out) {
-  const std::int64_t inner = w.matrices.gate.rows;
-  const Tensor gate = work_.gate.reshape({x.rows(), inner}), up = work_.up.reshape({x.rows(), inner});
-  ops_.linear(step.queue, x, w.matrices.gate, gate);
-  ops_.linear(step.queue, x, w.matrices.up, up);
-  ops_.silu_mul(step.queue, gate, up);
-  ops_.linear_sharded(step.queue, gate, w.matrices.down, w.shards, out);
+  ops_.project(step.queue, x, inner_of(w, x.rows()));
+  leave_swiglu(step, w, out);
+}
+
+// What follows a swiglu's gate and up.
+void DeepseekV3::leave_swiglu(const Step& step, const SwiGlu& w, Tensor out) {
+  const auto [gate, up] = inner_of(w, out.rows());
+  ops_.silu_mul(step.queue, gate.out, up.out);
+  ops_.linear_sharded(step.queue, gate.out, w.matrices.down, w.shards, out);
   step.ranks.group.all_reduce(step.queue, out);
 }
 
 void DeepseekV3::moe(const Step& step, const MoeWeights& w, const Chunk& chunk) {
   const Tensor scores = work_.scores.slice(0, chunk.rows());
-  ops_.linear(step.queue, chunk.x, w.router, scores);
+  if (w.shared) {
+    const auto [gate, up] = inner_of(*w.shared, chunk.rows());
+    const kernels::Projection parts[] = {{w.router, scores}, gate, up};
+    ops_.project(step.queue, chunk.x, parts);
+  } else {
+    ops_.linear(step.queue, chunk.x, w.router, scores);
+  }
   const kernels::RoutingRule rule{.scoring = config_.scoring_func,
                                   .experts = int(config_.n_routed_experts),
                                   .groups = int(config_.n_group),
@@ -269,7 +292,7 @@ void DeepseekV3::moe(const Step& step, const MoeWeights& w, const Chunk& chunk) 
     split_experts(step, w, chunk, routing);
   if (!w.shared) return;
   const Tensor shared = work_.shared.slice(0, chunk.rows());
-  swiglu(step, *w.shared, chunk.x, shared);
+  leave_swiglu(step, *w.shared, shared);
   ops_.add(step.queue, chunk.out, shared);
 }
 

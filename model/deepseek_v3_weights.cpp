@@ -29,10 +29,13 @@ class Reader {
     const Slice rows{first, std::min(part, config_.vocab_size - first)};
     model.first_token = TokenId(first);
     model.vocab_part = part;
-    model.embedding = weights_.matrix("model.embed_tokens.weight", rows, all(config_.hidden_size), part);
-    model.lm_head = config_.tie_word_embeddings
-                        ? model.embedding
-                        : weights_.matrix("lm_head.weight", rows, all(config_.hidden_size), part);
+    const Slice hidden = all(config_.hidden_size);
+    if (config_.tie_word_embeddings) {
+      model.embedding = model.lm_head = weights_.matrix("model.embed_tokens.weight", rows, hidden, part);
+    } else {
+      model.embedding = weights_.table("model.embed_tokens.weight", rows, hidden, part);
+      model.lm_head = weights_.matrix("lm_head.weight", rows, hidden, part);
+    }
     model.norm = weights_.vector("model.norm.weight");
     for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i) model.layers.push_back(layer(i));
     for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i)

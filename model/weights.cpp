@@ -7,12 +7,14 @@
 #include <utility>
 
 #include "kernels/number_formats.hpp"
+#include "kernels/panels.hpp"
 #include "model/finite.hpp"
 #include "runtime/base/thread_pool.hpp"
 
 namespace troupe::model {
 
 using kernels::DType;
+using kernels::Layout;
 
 namespace {
 
@@ -40,13 +42,6 @@ float to_float(DType dtype, const std::byte* at) {
   }
 }
 
-// target[c * stride] = source[c]
-template <class T>
-void scatter(const std::byte* source, std::int64_t count, std::byte* target, std::int64_t stride) {
-  for (std::int64_t c = 0; c < count; ++c)
-    std::memcpy(target + std::size_t(c * stride) * sizeof(T), source + std::size_t(c) * sizeof(T), sizeof(T));
-}
-
 // The blocks of a dimension that a slice of it touches.
 Slice blocks_of(Slice slice, std::int64_t block) {
   const std::int64_t first = slice.first / block;
@@ -61,41 +56,47 @@ std::size_t WeightReader::Job::source_bytes() const {
 
 kernels::Weight WeightReader::matrix(const std::string& name, Slice rows, Slice cols,
                                      std::int64_t padded_rows) {
-  return plan(name, rows, cols, std::max(rows.count, padded_rows), Order::as_stored);
+  return plan(name, rows, cols, std::max(rows.count, padded_rows), {.layout = Layout::panels});
+}
+
+kernels::Weight WeightReader::table(const std::string& name, Slice rows, Slice cols,
+                                    std::int64_t padded_rows) {
+  return plan(name, rows, cols, std::max(rows.count, padded_rows), {.layout = Layout::rows});
 }
 
 kernels::Weight WeightReader::transposed(const std::string& name, Slice rows, Slice cols) {
-  return plan(name, rows, cols, rows.count, Order::turned);
+  return plan(name, rows, cols, rows.count, {.turned = true, .layout = Layout::panels});
 }
 
 kernels::Tensor WeightReader::vector(const std::string& name) {
   const std::int64_t length = checkpoint_.tensor(name).shape.at(0);
-  void* data = plan_copy(name, {0, 1}, {0, length}, 1, Order::as_stored, true);
+  void* data = plan_copy(name, {0, 1}, {0, length}, 1, {.widen = true});
   return kernels::Tensor(data, DType::f32, {length});
 }
 
 kernels::Weight WeightReader::plan(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows,
-                                   Order order) {
+                                   const Placing& placing) {
   kernels::Weight weight;
   weight.dtype = checkpoint_.tensor(name).dtype;
+  weight.layout = placing.layout;
   weight.rows = padded_rows;
   weight.cols = cols.count;
-  weight.data = plan_copy(name, rows, cols, padded_rows, order, false);
+  weight.data = plan_copy(name, rows, cols, padded_rows, placing);
   if (weight.dtype == DType::f8_e4m3) {
     CHECK(checkpoint_.config().fp8.has_value(), "FP8 weights without their block size");
     const Fp8Blocks blocks = *checkpoint_.config().fp8;
     const Slice scale_rows = blocks_of(rows, blocks.rows), scale_cols = blocks_of(cols, blocks.cols);
     const std::int64_t padded = blocks_of({rows.first, padded_rows}, blocks.rows).count;
-    weight.scales = static_cast<const float*>(
-        plan_copy(name + "_scale_inv", scale_rows, scale_cols, padded, order, true));
+    weight.scales = static_cast<const float*>(plan_copy(name + "_scale_inv", scale_rows, scale_cols, padded,
+                                                        {.turned = placing.turned, .widen = true}));
     // The scales begin with the first block that the part touches, and so do the coordinates.
     weight.row0 = rows.first % blocks.rows;
     weight.col0 = cols.first % blocks.cols;
     weight.block_rows = blocks.rows;
     weight.block_cols = blocks.cols;
-    weight.scale_stride = order == Order::turned ? padded : scale_cols.count;
+    weight.scale_stride = placing.turned ? padded : scale_cols.count;
   }
-  if (order == Order::turned) {
+  if (placing.turned) {
     std::swap(weight.rows, weight.cols);
     std::swap(weight.row0, weight.col0);
     std::swap(weight.block_rows, weight.block_cols);
@@ -104,17 +105,20 @@ kernels::Weight WeightReader::plan(const std::string& name, Slice rows, Slice co
 }
 
 void* WeightReader::plan_copy(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows,
-                              Order order, bool widen) {
+                              const Placing& placing) {
   const StoredTensor& source = checkpoint_.tensor(name);
   const std::int64_t width = source.shape.back(),
                      height = source.shape.size() == 1 ? 1 : source.shape.front();
   CHECK(rows.first >= 0 && rows.count >= 0 && rows.first + rows.count <= height, "rows outside the tensor");
   CHECK(cols.first >= 0 && cols.count >= 0 && cols.first + cols.count <= width, "columns outside the tensor");
-  const std::size_t element = widen ? sizeof(float) : kernels::size_of(source.dtype);
-  void* target = storage_->allocate(std::size_t(padded_rows * cols.count) * element);
+  const std::int64_t target_rows = placing.turned ? cols.count : padded_rows,
+                     target_cols = placing.turned ? padded_rows : cols.count;
+  const std::int64_t elements = placing.layout == Layout::panels
+                                    ? kernels::Panels{source.dtype, target_cols}.size(target_rows)
+                                    : target_rows * target_cols;
+  const std::size_t element = placing.widen ? sizeof(float) : kernels::size_of(source.dtype);
+  void* target = storage_->allocate(std::size_t(elements) * element);
   if (observers_.ticks) observers_.ticks->piece_done();  // large memory takes its time
-  const std::int64_t row_step = order == Order::turned ? 1 : cols.count,
-                     col_step = order == Order::turned ? rows.count : 1;
   const std::size_t row_bytes = std::size_t(cols.count) * kernels::size_of(source.dtype);
   const auto rows_at_once =
       std::int64_t(std::max<std::size_t>(1, job_bytes / std::max<std::size_t>(1, row_bytes)));
@@ -123,40 +127,46 @@ void* WeightReader::plan_copy(const std::string& name, Slice rows, Slice cols, s
                      .source = &source,
                      .rows = {rows.first + done, std::min(rows_at_once, rows.count - done)},
                      .cols = cols,
-                     .widen = widen,
-                     .target = static_cast<std::byte*>(target) + std::size_t(done * row_step) * element,
-                     .row_step = row_step,
-                     .col_step = col_step});
+                     .placing = placing,
+                     .target = static_cast<std::byte*>(target),
+                     .row = done,
+                     .all_rows = padded_rows});
   return target;
+}
+
+// Elements of one row of the source go to target as the job says.
+void WeightReader::place(const Job& job, const std::byte* source, std::int64_t row) {
+  const DType dtype = job.source->dtype;
+  const std::size_t size = kernels::size_of(dtype);
+  const std::int64_t count = job.cols.count;
+  const auto [turned, widen, layout] = job.placing;
+  if (widen) {
+    float* const target = reinterpret_cast<float*>(job.target);
+    for (std::int64_t c = 0; c < count; ++c)
+      target[turned ? c * job.all_rows + row : row * count + c] =
+          to_float(dtype, source + std::size_t(c) * size);
+  } else if (layout == Layout::rows) {
+    std::memcpy(job.target + std::size_t(row * count) * size, source, std::size_t(count) * size);
+  } else if (turned) {
+    kernels::pack_column({dtype, job.all_rows}, count, row, source, job.target);
+  } else {
+    kernels::pack_row({dtype, count}, row, source, job.target);
+  }
 }
 
 void WeightReader::copy(const Job& job) const {
   const DType dtype = job.source->dtype;
   const std::size_t size = kernels::size_of(dtype);
-  const std::int64_t width = job.source->shape.back(), count = job.cols.count;
+  const std::int64_t width = job.source->shape.back();
   for (std::int64_t r = 0; r < job.rows.count; ++r) {
     const std::byte* source =
         job.source->bytes.data() + std::size_t((job.rows.first + r) * width + job.cols.first) * size;
-    if (!all_finite(dtype, {source, std::size_t(count) * size}))
+    if (!all_finite(dtype, {source, std::size_t(job.cols.count) * size}))
       throw Error(
           "the tensor holds a NaN or an infinity",
           checkpoint_.folder().string() + ": " + job.name + ", row " + std::to_string(job.rows.first + r),
           "download or convert the checkpoint again");
-    if (job.widen) {
-      float* target = reinterpret_cast<float*>(job.target) + r * job.row_step;
-      for (std::int64_t c = 0; c < count; ++c)
-        target[c * job.col_step] = to_float(dtype, source + std::size_t(c) * size);
-      continue;
-    }
-    std::byte* target = job.target + std::size_t(r * job.row_step) * size;
-    if (job.col_step == 1)
-      std::memcpy(target, source, std::size_t(count) * size);
-    else if (size == 1)
-      scatter<std::uint8_t>(source, count, target, job.col_step);
-    else if (size == 2)
-      scatter<std::uint16_t>(source, count, target, job.col_step);
-    else
-      scatter<std::uint32_t>(source, count, target, job.col_step);
+    place(job, source, job.row + r);
   }
 }
 

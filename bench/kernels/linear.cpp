@@ -45,6 +45,7 @@ void linear(benchmark::State& state) {
   const std::vector<float> scales(std::size_t(rows / 128 * cols / 128), 0.01f);
   const Weight w{.data = weights.get(),
                  .dtype = type,
+                 .layout = Layout::panels,
                  .rows = rows,
                  .cols = cols,
                  .scales = type == DType::f8_e4m3 ? scales.data() : nullptr,

@@ -13,13 +13,14 @@ class CpuOps final : public Ops {
   // takes a few milliseconds at most, ticks there. Throws Error on a CPU without the instructions.
   explicit CpuOps(int threads, TickBoard* ticks = nullptr);
 
-  std::string_view arithmetic() const override { return "f32x16"; }
+  std::string_view arithmetic() const override { return "f32k128"; }
   std::shared_ptr<void> allocate(std::size_t bytes) override;
 
   void embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
              Tensor out) override;
   void rms_norm(Queue&, const Tensor& x, const Tensor& weight, float epsilon, Tensor out) override;
   void linear(Queue&, const Tensor& x, const Weight& w, Tensor out) override;
+  void project(Queue&, const Tensor& x, std::span<const Projection> projections) override;
   void linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
                       Tensor out) override;
   void head_linear(Queue&, const Tensor& x, std::span<const Weight> heads, Tensor out) override;
@@ -44,7 +45,7 @@ class CpuOps final : public Ops {
   // task(begin, end) over rows that hold about `elements` elements each; inline when they are few.
   template <class Task>
   void each_row(std::int64_t rows, std::int64_t elements, Task&& task) {
-    constexpr std::int64_t worth_a_thread = 1 << 14;  // elements that outweigh handing them over
+    constexpr std::int64_t worth_a_thread = 1 << 16;  // elements that outweigh handing them over
     pool_.parallel_for(rows, 1 + worth_a_thread / (elements + 1), task);
   }
 

@@ -9,6 +9,7 @@
 #define TROUPE_KERNELS_CPU_DOT
 #endif
 
+#include "kernels/cpu/blocks-inl.hpp"
 #include "kernels/cpu/lanes-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -44,22 +45,6 @@ HWY_INLINE void dot(const float* const* a, const float* const* b, std::int64_t n
       for (int j = 0; j < B; ++j) sums[i][j] = multiply_add(y, x[j], sums[i][j]);
     }
   });
-}
-
-// Calls f with n as a compile-time constant, 1 <= n <= Most.
-template <int Most, class F>
-HWY_INLINE void with_constant(std::int64_t n, F f) {
-  if constexpr (Most > 1) {
-    if (n < Most) return with_constant<Most - 1>(n, f);
-  }
-  f(std::integral_constant<int, Most>());
-}
-
-// f(first, block size as a constant) for blocks of Most, then one smaller block, that cover n.
-template <int Most, class F>
-HWY_INLINE void each_block(std::int64_t n, F f) {
-  for (std::int64_t i = 0; i < n; i += Most)
-    with_constant<Most>(std::min<std::int64_t>(Most, n - i), [&](auto size) LANES_INLINE { f(i, size); });
 }
 
 }  // namespace troupe::kernels::HWY_NAMESPACE

@@ -15,13 +15,28 @@ std::vector<T*> row_pointers(const Tensor& x, std::int64_t stride, std::int64_t 
 }  // namespace
 
 void CpuOps::linear(Queue& queue, const Tensor& x, const Weight& w, Tensor out) {
-  linear_sharded(queue, x, w, whole(w), out);
+  const Projection alone{w, out};
+  project(queue, x, {&alone, 1});
+}
+
+void CpuOps::project(Queue&, const Tensor& x, std::span<const Projection> projections) {
+  std::vector<std::vector<float*>> outputs;
+  std::vector<Product> products;
+  const auto inputs = row_pointers<const float>(x, x.row_elements(), 0);
+  for (const auto& [w, out] : projections) {
+    CHECK(x.row_elements() == w.cols && out.row_elements() == w.rows && x.rows() == out.rows(),
+          "shapes of linear");
+    outputs.push_back(row_pointers<float>(out, w.rows, 0));
+    products.push_back(
+        {.w = &w, .shards = whole(w), .x = inputs.data(), .out = outputs.back().data(), .rows = x.rows()});
+  }
+  multiply(pool_, products);
 }
 
 void CpuOps::linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
                             Tensor out) {
   CHECK(x.row_elements() == w.cols && out.row_elements() == w.rows && x.rows() == out.rows(),
-        "shapes of linear");
+        "shapes of linear_sharded");
   const auto inputs = row_pointers<const float>(x, w.cols, 0);
   const auto outputs = row_pointers<float>(out, w.rows, 0);
   const Product product{

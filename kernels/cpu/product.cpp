@@ -2,6 +2,9 @@
 
 #include <bit>
 #include <memory>
+#include <vector>
+
+#include "kernels/cpu/chain.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/product.cpp"
@@ -9,64 +12,76 @@
 // Highway after the choice of targets.
 #include <hwy/foreach_target.h>
 
+#include "kernels/cpu/blocks-inl.hpp"
 #include "kernels/cpu/weights-inl.hpp"
 
 #ifndef TROUPE_KERNELS_CPU_PRODUCT
 #define TROUPE_KERNELS_CPU_PRODUCT
 namespace troupe::kernels {
 
-constexpr std::int64_t tile_rows = 32;       // of a weight
-constexpr std::int64_t tile_tokens = 48;     // rows of x
-constexpr std::int64_t panel_columns = 512;  // of a weight, dequantised at once
-constexpr int tree_levels = 32;              // at most: the number of virtual shards is an int
+// Of a weight, and rows of x. Small tiles keep the threads busy to the end; with many tokens a large tile uses
+// what it reads of x more often.
+constexpr std::int64_t least_tile_rows = 2 * panel_rows, tile_rows = 16 * panel_rows;
+constexpr std::int64_t tile_tokens = 192;
+constexpr std::int64_t decoded_panels = 2;  // at once
 
 // The part of a product that one thread computes: rows of the weight times rows of x.
 struct Tile {
   const Product* product;
+  std::span<const ChainBlock> blocks;
   std::int64_t row, rows;      // at most tile_rows
   std::int64_t token, tokens;  // at most tile_tokens
+  ThreadPool* pool;            // is told about each block of a long tile
+
+  std::int64_t panels() const { return (rows + panel_rows - 1) / panel_rows; }
 };
 
-// Adds 2^n vectors of one length along the binary tree, neighbours first, keeping one vector a level.
+// Where the sums of a block go, in vectors of one length that stand one after another: one for each level of the
+// binary tree over the shards. A shard that completes subtrees takes their sums along, neighbours first.
+struct TreePlace {
+  float* at;  // the sum of its shard so far, unless the block begins it
+  bool begins_shard;
+  int subtrees;         // that its shard completes, if it ends with this block; they stand before it
+  std::int64_t length;  // of a vector
+};
+
 class TreeSum {
  public:
-  // levels: memory for length * (n + 1) floats.
+  // levels: memory for length * (n + 1) floats, of which the first length become the sum of 2^n shards.
   TreeSum(float* levels, std::int64_t length) : top_(levels), length_(length) {}
 
-  float* next() { return top_; }  // the caller writes a vector here, then calls push()
-  void push() {
-    top_ += length_;
-    for (unsigned carry = ++count_; carry % 2 == 0; carry /= 2) {
-      top_ -= length_;
-      for (std::int64_t i = 0; i < length_; ++i) top_[i - length_] += top_[i];
-    }
+  TreePlace place(const ChainBlock& block) const {
+    return {top_, begins_shard_, block.ends_shard ? std::countr_one(shards_) : 0, length_};
+  }
+  void placed(const ChainBlock& block) {
+    begins_shard_ = block.ends_shard;
+    if (block.ends_shard) top_ += (1 - std::countr_one(shards_++)) * length_;
   }
 
  private:
   float* top_;
   std::int64_t length_;
-  unsigned count_ = 0;
+  unsigned shards_ = 0;
+  bool begins_shard_ = true;
 };
 
-// Columns of a product's weight.
-struct Columns {
-  std::int64_t begin, end;
+// What a thread needs to multiply a tile.
+struct ProductWorkspace {
+  alignas(64) float weights[decoded_panels * chain_block * panel_rows];  // [panel, column, row] of a block
+  alignas(64) float x[tile_tokens * chain_block];                        // [token, column] of a block
+  std::vector<float> tree;                                               // levels of [panel, token, row]
+
+  // Memory for a TreeSum over the tile's shards.
+  float* levels(const Tile& tile, std::int64_t length) {
+    const int count = std::bit_width(unsigned(tile.product->shards.count));
+    const auto needed = std::size_t(count * length);
+    if (tree.size() < needed) tree.resize(needed);
+    return tree.data();
+  }
 };
 
-inline Columns columns_of(const VirtualShards& shards, int i) {
-  const std::int64_t origin = shards.begin(shards.first);
-  return {shards.begin(shards.first + i) - origin, shards.begin(shards.first + i + 1) - origin};
-}
-
-// What a thread needs to multiply a tile of many tokens.
-struct Workspace {
-  alignas(64) float panel[tile_rows * panel_columns];
-  alignas(64) float sums[tile_tokens * tile_rows * 16];  // [token, row], 16 lanes
-  std::vector<float> tree;
-};
-
-inline Workspace& workspace() {
-  thread_local const auto space = std::make_unique<Workspace>();
+inline ProductWorkspace& product_workspace() {
+  thread_local const auto space = std::make_unique<ProductWorkspace>();
   return *space;
 }
 
@@ -76,109 +91,217 @@ inline Workspace& workspace() {
 HWY_BEFORE_NAMESPACE();
 namespace troupe::kernels::HWY_NAMESPACE {
 
-// So few tokens that the weights, read once, are dequantised in registers.
-constexpr int few_tokens = wide ? 4 : 3;
+// So few tokens that the weights are decoded in registers, and so few that doing it twice is faster than
+// keeping what was decoded.
+constexpr int tokens_at_once = wide ? 12 : 6;
+constexpr int few_tokens = wide ? 16 : 12;
+// The block of panels and tokens whose sums fit into the registers, with room for the operands.
+constexpr int block_panels = wide ? 2 : 1;
+constexpr int block_tokens = wide ? 12 : 6;
 
-// Rows [row, row + A) of the weight times B tokens.
-template <DType type, int A, int B>
-HWY_NOINLINE void multiply_few_rows(const Tile& tile, std::int64_t row) {
-  const Product& p = *tile.product;
-  const float* x[B];
-  for (int j = 0; j < B; ++j) x[j] = p.x[tile.token + j];
-  float levels[tree_levels * A * B];
-  TreeSum tree(levels, A * B);
-  for (int shard = 0; shard < p.shards.count; ++shard) {
-    const Columns columns = columns_of(p.shards, shard);
-    Sums<A, B> sums;
-    clear<A, B>(sums);
-    each_weight_chunk<type, A>(*p.w, row, columns.begin, columns.end,
-                               [&](std::int64_t column, std::int64_t length, const Lanes(&values)[A])
-                                   LANES_INLINE {
-#pragma GCC unroll 8
-                                     for (int j = 0; j < B; ++j) {
-                                       const Lanes y = load_part(x[j] + column, length);
-#pragma GCC unroll 8
-                                       for (int i = 0; i < A; ++i)
-                                         sums[i][j] = multiply_add(values[i], y, sums[i][j]);
-                                     }
-                                   });
-    float* const part = tree.next();
-#pragma GCC unroll 8
-    for (int i = 0; i < A; ++i)
-#pragma GCC unroll 8
-      for (int j = 0; j < B; ++j) part[i * B + j] = sum(sums[i][j]);
-    tree.push();
-  }
-  for (int i = 0; i < A; ++i)
-    for (int j = 0; j < B; ++j) p.out[tile.token + j][row + i] = levels[i * B + j];
+// Ahead of what is read from a panel: the hardware starts anew with every panel.
+constexpr std::int64_t prefetched_bytes = 2048;
+
+template <int P, int T>
+using Sums = Lanes[P][T];
+
+template <int P, int T>
+HWY_INLINE void clear(Sums<P, T>& sums) {
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) sums[p][t] = zero();
 }
 
-template <DType type, int B>
+// Adds the sums of a block, times their scales, to those of their shard. Scaled weights were 2^-8 of their value.
+// Those of panel p stand at place + p * panel_stride.
+template <bool scaled, int P, int T>
+HWY_INLINE void add_block(const Sums<P, T>& sums, const Lanes* scales, const TreePlace& place,
+                          std::int64_t panel_stride) {
+#pragma GCC unroll 16
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      float* at = place.at + p * panel_stride + t * lanes;
+      Lanes total = place.begins_shard ? zero() : load(at);
+      if constexpr (scaled)
+        total = multiply_add(multiply(sums[p][t], broadcast(256)), scales[p], total);
+      else
+        total = add(sums[p][t], total);
+      for (int i = 0; i < place.subtrees; ++i) {
+        at -= place.length;
+        total = add(load(at), total);
+      }
+      store(total, at);
+    }
+}
+
+// The scales of a panel's rows, by blocks of columns.
+class PanelScales {
+ public:
+  PanelScales() = default;
+  PanelScales(const Weight& w, std::int64_t row) {
+    if (w.dtype != DType::f8_e4m3 || w.cols == 0) return;
+    const std::int64_t last = std::min(row + panel_rows, w.rows) - 1;
+    for (std::int64_t i = 0; i < panel_rows; ++i)
+      rows_[i] = w.scales + (w.row0 + std::min(row + i, last)) / w.block_rows * w.scale_stride;
+    one_ = rows_[0] == rows_[panel_rows - 1];
+  }
+
+  Lanes at(std::int64_t column) const {
+    if (rows_[0] == nullptr) return zero();
+    if (one_) return broadcast(rows_[0][column]);
+    float scales[panel_rows];
+    for (std::int64_t i = 0; i < panel_rows; ++i) scales[i] = rows_[i][column];
+    return load(scales);
+  }
+
+ private:
+  const float* rows_[panel_rows] = {};
+  bool one_ = false;
+};
+
+inline void write_rows(const Tile& tile, std::int64_t panel, const float* sums) {
+  const std::int64_t first = panel * panel_rows, rows = std::min(panel_rows, tile.rows - first);
+  for (std::int64_t t = 0; t < tile.tokens; ++t)
+    std::copy_n(sums + t * panel_rows, rows, tile.product->out[tile.token + t] + tile.row + first);
+}
+
+// P panels of the tile from the given one on, times its T tokens.
+template <DType type, int P, int T>
+HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
+  const Weight& w = *tile.product->w;
+  const std::byte* const panels = element_at(w, tile.row + panel * panel_rows, 0);
+  const std::int64_t panel_bytes = Panels{type, w.cols}.panel_size() * std::int64_t(size_of(type));
+  PanelScales scales[P];
+  for (int p = 0; p < P; ++p) scales[p] = PanelScales(w, tile.row + (panel + p) * panel_rows);
+  const float* x[T];
+  for (int t = 0; t < T; ++t) x[t] = tile.product->x[tile.token + t];
+  float* const levels = product_workspace().levels(tile, P * T * lanes);
+  TreeSum tree(levels, P * T * lanes);
+  for (const ChainBlock& block : tile.blocks) {
+    Sums<P, T> sums;
+    clear<P, T>(sums);
+    const auto add_group = [&](const std::byte* group, std::int64_t column, auto first,
+                               auto last) LANES_INLINE {
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) {
+        __builtin_prefetch(group + p * panel_bytes + prefetched_bytes, 0, 3);
+        Lanes weights[together<type>];
+        decode<type>(group + p * panel_bytes, weights);
+        const auto add_column = [&](int c) LANES_INLINE {
+#pragma GCC unroll 16
+          for (int t = 0; t < T; ++t)
+            sums[p][t] = multiply_add(weights[c], broadcast(x[t][column + c]), sums[p][t]);
+        };
+        if constexpr (first() == 0) add_column(0);
+        if constexpr (last() == 2) add_column(1);
+      }
+    };
+    each_group<type>(panels, block.begin, block.end, add_group);
+    Lanes scale[P];
+    for (int p = 0; p < P; ++p) scale[p] = scales[p].at(block.scale_column);
+    add_block<type == DType::f8_e4m3, P, T>(sums, scale, tree.place(block), T * lanes);
+    tree.placed(block);
+  }
+  for (int p = 0; p < P; ++p) write_rows(tile, panel + p, levels + p * T * lanes);
+}
+
+// A block's columns of a panel: out[column][row].
+template <DType type>
+HWY_INLINE void decode_block(const std::byte* panel, const ChainBlock& block, float* out) {
+  each_group<type>(panel, block.begin, block.end,
+                   [&](const std::byte* group, std::int64_t column, auto first, auto last) LANES_INLINE {
+                     __builtin_prefetch(group + prefetched_bytes, 0, 3);
+                     Lanes weights[together<type>];
+                     decode<type>(group, weights);
+                     for (int c = first; c < last; ++c)
+                       store(weights[c], out + (column + c - block.begin) * lanes);
+                   });
+}
+
+// P decoded panels of a block times T tokens of it. Not inlined, so that the sums have all registers.
+template <bool scaled, int P, int T>
+HWY_NOINLINE void multiply_decoded(const float* weights, const float* x, std::int64_t columns,
+                                   const Lanes* scales, const TreePlace& place, std::int64_t panel_stride) {
+  Sums<P, T> sums;
+  clear<P, T>(sums);
+  for (std::int64_t k = 0; k < columns; ++k) {
+    Lanes w[P];
+#pragma GCC unroll 2
+    for (int p = 0; p < P; ++p) w[p] = load(weights + (p * chain_block + k) * lanes);
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      const Lanes y = broadcast(x[t * chain_block + k]);
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) sums[p][t] = multiply_add(w[p], y, sums[p][t]);
+    }
+  }
+  add_block<scaled, P, T>(sums, scales, place, panel_stride);
+}
+
+// Each block of the weights is decoded once for all tokens of the tile.
+template <DType type>
+HWY_NOINLINE void multiply_many(const Tile& tile) {
+  const Weight& w = *tile.product->w;
+  const std::int64_t panels = tile.panels(), panel_sums = tile.tokens * lanes;
+  ProductWorkspace& space = product_workspace();
+  PanelScales scales[tile_rows / panel_rows];
+  for (std::int64_t p = 0; p < panels; ++p) scales[p] = PanelScales(w, tile.row + p * panel_rows);
+  float* const levels = space.levels(tile, panels * panel_sums);
+  TreeSum tree(levels, panels * panel_sums);
+  for (const ChainBlock& block : tile.blocks) {
+    const std::int64_t columns = block.end - block.begin;
+    for (std::int64_t t = 0; t < tile.tokens; ++t)
+      std::copy_n(tile.product->x[tile.token + t] + block.begin, columns, space.x + t * chain_block);
+    each_block<decoded_panels>(panels, [&](std::int64_t panel, auto size) LANES_INLINE {
+      Lanes scale[size()];
+      for (int p = 0; p < size(); ++p) {
+        scale[p] = scales[panel + p].at(block.scale_column);
+        decode_block<type>(element_at(w, tile.row + (panel + p) * panel_rows, 0), block,
+                           space.weights + p * chain_block * lanes);
+      }
+      constexpr int panels_at_once = std::min(size(), block_panels);
+      for (int p = 0; p < size(); p += panels_at_once)
+        each_block<block_tokens>(tile.tokens, [&](std::int64_t token, auto tokens_at_once) LANES_INLINE {
+          TreePlace place = tree.place(block);
+          place.at += (panel + p) * panel_sums + token * lanes;
+          multiply_decoded<type == DType::f8_e4m3, panels_at_once, tokens_at_once()>(
+              space.weights + p * chain_block * lanes, space.x + token * chain_block, columns, scale + p,
+              place, panel_sums);
+        });
+    });
+    tree.placed(block);
+    tile.pool->piece_done();
+  }
+  for (std::int64_t p = 0; p < panels; ++p) write_rows(tile, p, levels + p * panel_sums);
+}
+
+template <DType type>
 HWY_INLINE void multiply_few(const Tile& tile) {
-  constexpr int block = wide || B == 1 ? 4 : 2;
-  std::int64_t row = tile.row;
-  for (; row + block <= tile.row + tile.rows; row += block) multiply_few_rows<type, block, B>(tile, row);
-  for (; row < tile.row + tile.rows; ++row) multiply_few_rows<type, 1, B>(tile, row);
-}
-
-// sums[token][row] += panel[row] . x[token], in lanes, over `columns` columns from `begin` on.
-HWY_INLINE void multiply_panel(const Tile& tile, std::int64_t begin, std::int64_t columns, Workspace& space) {
-  each_block<block_b>(tile.tokens, [&](std::int64_t token, auto size) LANES_INLINE {
-    constexpr int tokens = size();
-    const float* b[tokens];
-    for (int j = 0; j < tokens; ++j) b[j] = tile.product->x[tile.token + token + j] + begin;
-    // The last block of rows may reach into rows of the panel that nobody reads the sums of.
-    for (std::int64_t row = 0; row < tile.rows; row += block_a) {
-      const float* a[block_a];
-      for (int i = 0; i < block_a; ++i) a[i] = space.panel + (row + i) * panel_columns;
-      auto at = [&](int i, int j) { return space.sums + ((token + j) * tile_rows + row + i) * lanes; };
-      Sums<block_a, tokens> sums;
-#pragma GCC unroll 8
-      for (int i = 0; i < block_a; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < tokens; ++j) sums[i][j] = load(at(i, j));
-      dot<block_a, tokens>(a, b, columns, sums);
-#pragma GCC unroll 8
-      for (int i = 0; i < block_a; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < tokens; ++j) store(sums[i][j], at(i, j));
-    }
-  });
-}
-
-HWY_INLINE void multiply_many(const Tile& tile) {
-  const Product& p = *tile.product;
-  Workspace& space = workspace();
-  const std::int64_t length = tile.tokens * tile_rows;
-  space.tree.resize(std::size_t(length * std::bit_width(unsigned(p.shards.count))));
-  TreeSum tree(space.tree.data(), length);
-  for (int shard = 0; shard < p.shards.count; ++shard) {
-    const Columns columns = columns_of(p.shards, shard);
-    std::fill_n(space.sums, length * lanes, 0.0f);
-    for (std::int64_t begin = columns.begin; begin < columns.end; begin += panel_columns) {
-      const std::int64_t end = std::min(begin + panel_columns, columns.end);
-      for (std::int64_t i = 0; i < tile.rows; ++i)
-        dequantise_columns(*p.w, tile.row + i, begin, end, space.panel + i * panel_columns);
-      multiply_panel(tile, begin, end - begin, space);
-    }
-    float* const part = tree.next();
-    for (std::int64_t i = 0; i < length; ++i) part[i] = sum(load(space.sums + i * lanes));
-    tree.push();
+  const std::int64_t passes = (tile.tokens + tokens_at_once - 1) / tokens_at_once;
+  const std::int64_t most = (tile.tokens + passes - 1) / passes;
+  for (std::int64_t token = 0; token < tile.tokens; token += most) {
+    Tile part = tile;
+    part.token += token;
+    part.tokens = std::min(most, tile.tokens - token);
+    with_constant<tokens_at_once>(part.tokens, [&](auto tokens) LANES_INLINE {
+      constexpr int panels = wide || tokens() <= 2 ? 2 : 1;
+      each_block<panels>(part.panels(), [&](std::int64_t panel, auto size) LANES_INLINE {
+        multiply_few<type, size(), tokens()>(part, panel);
+      });
+    });
   }
-  for (std::int64_t j = 0; j < tile.tokens; ++j)
-    std::copy_n(space.tree.data() + j * tile_rows, tile.rows, p.out[tile.token + j] + tile.row);
+}
+
+std::int64_t most_few_tokens() {
+  return few_tokens;
 }
 
 void multiply_tile(const Tile& tile) {
-  if (tile.tokens > few_tokens) return multiply_many(tile);
   with_type(tile.product->w->dtype, [&](auto type) LANES_INLINE {
-    with_constant<few_tokens>(tile.tokens,
-                              [&](auto tokens) LANES_INLINE { multiply_few<type(), tokens()>(tile); });
+    tile.tokens > few_tokens ? multiply_many<type()>(tile) : multiply_few<type()>(tile);
   });
-}
-
-void dequantise_whole_row(const Weight& w, std::int64_t row, float* out) {
-  dequantise_columns(w, row, 0, w.cols, out);
 }
 
 }  // namespace troupe::kernels::HWY_NAMESPACE
@@ -189,45 +312,73 @@ namespace troupe::kernels {
 namespace {
 
 HWY_EXPORT(multiply_tile);
-HWY_EXPORT(dequantise_whole_row);
+HWY_EXPORT(most_few_tokens);
 
 // Multiply-adds that outweigh handing them to another thread.
 constexpr std::int64_t worth_a_thread = 1 << 16;
 
-}  // namespace
-
-void check_shards(const Weight& w, const VirtualShards& shards) {
+void check(const Product& p) {
+  check_weight(*p.w);
+  CHECK(p.w->layout == Layout::panels, "a product of weights that are not in panels");
+  const VirtualShards& shards = p.shards;
   CHECK(shards.count > 0 && shards.first >= 0 && shards.first + shards.count <= shards.total,
         "shards out of range");
   CHECK(std::has_single_bit(unsigned(shards.count)), "shards that are no subtree");
-  CHECK(shards.begin(shards.first + shards.count) - shards.begin(shards.first) == w.cols,
+  CHECK(shards.begin(shards.first + shards.count) - shards.begin(shards.first) == p.w->cols,
         "a weight whose columns are not those of its shards");
 }
 
+// Large enough to use what they read often, small enough for every thread to get some.
+std::int64_t rows_of_tiles(const ThreadPool& pool, std::span<const Product> products) {
+  constexpr std::int64_t tiles_a_thread = 6;
+  std::int64_t rows = tile_rows;
+  for (; rows > least_tile_rows; rows /= 2) {
+    std::int64_t tiles = 0;
+    for (const Product& p : products)
+      tiles += (p.w->rows + rows - 1) / rows * ((p.rows + tile_tokens - 1) / tile_tokens);
+    if (tiles >= tiles_a_thread * pool.threads()) break;
+  }
+  return rows;
+}
+
+void cut_into_tiles(ThreadPool& pool, const Product& p, std::int64_t most_rows,
+                    std::span<const ChainBlock> blocks, std::vector<Tile>& tiles) {
+  const bool few = p.rows <= HWY_DYNAMIC_DISPATCH(most_few_tokens)();
+  const std::int64_t rows = few ? least_tile_rows : most_rows;
+  for (std::int64_t row = 0; row < p.w->rows; row += rows)
+    for (std::int64_t token = 0; token < p.rows; token += tile_tokens)
+      tiles.push_back({.product = &p,
+                       .blocks = blocks,
+                       .row = row,
+                       .rows = std::min(rows, p.w->rows - row),
+                       .token = token,
+                       .tokens = std::min(tile_tokens, p.rows - token),
+                       .pool = &pool});
+}
+
+}  // namespace
+
 void multiply(ThreadPool& pool, std::span<const Product> products) {
+  std::vector<ChainBlock> blocks;
+  std::vector<std::size_t> ends;  // of each product's blocks
+  for (const Product& p : products) {
+    check(p);
+    cut_into_blocks(*p.w, p.shards, blocks);
+    ends.push_back(blocks.size());
+  }
+  const std::int64_t rows = rows_of_tiles(pool, products);
   std::vector<Tile> tiles;
   std::int64_t work = 0;
-  for (const Product& p : products) {
-    check_weight(*p.w);
-    check_shards(*p.w, p.shards);
-    work += p.w->rows * p.w->cols * p.rows;
-    for (std::int64_t row = 0; row < p.w->rows; row += tile_rows)
-      for (std::int64_t token = 0; token < p.rows; token += tile_tokens)
-        tiles.push_back({.product = &p,
-                         .row = row,
-                         .rows = std::min(tile_rows, p.w->rows - row),
-                         .token = token,
-                         .tokens = std::min(tile_tokens, p.rows - token)});
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    const std::size_t begin = i == 0 ? 0 : ends[i - 1];
+    cut_into_tiles(pool, products[i], rows, std::span(blocks).subspan(begin, ends[i] - begin), tiles);
+    work += products[i].w->rows * products[i].w->cols * products[i].rows;
   }
   const auto count = std::int64_t(tiles.size());
   const std::int64_t grain = 1 + worth_a_thread * count / (work + 1);
   pool.parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) HWY_DYNAMIC_DISPATCH(multiply_tile)(tiles[std::size_t(i)]);
   });
-}
-
-void dequantise_row(const Weight& w, std::int64_t row, float* out) {
-  HWY_DYNAMIC_DISPATCH(dequantise_whole_row)(w, row, out);
 }
 
 }  // namespace troupe::kernels

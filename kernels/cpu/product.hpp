@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "kernels/ops.hpp"
 #include "runtime/base/thread_pool.hpp"
@@ -13,7 +12,7 @@ namespace troupe::kernels {
 
 // out[t][row] = the tree sum over the shards of w's columns of W[row] . x[t].
 struct Product {
-  const Weight* w = nullptr;
+  const Weight* w = nullptr;   // in panels
   VirtualShards shards;        // w's first column is the first column of the first shard
   const float* const* x = {};  // [rows] of at least w->cols columns each
   float* const* out = {};      // [rows] of at least w->rows columns each; apart from x
@@ -25,12 +24,6 @@ inline VirtualShards whole(const Weight& w) {
   return {.first = 0, .count = 1, .total = 1, .columns = w.cols};
 }
 
-// Checks that w's columns are those of the shards.
-void check_shards(const Weight& w, const VirtualShards& shards);
-
 void multiply(ThreadPool& pool, std::span<const Product> products);
-
-// out[k] = the weight at (row, k) for k in [0, w.cols), in F32.
-void dequantise_row(const Weight& w, std::int64_t row, float* out);
 
 }  // namespace troupe::kernels

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu_ops.hpp"
-#include "kernels/cpu/product.hpp"
 #include "kernels/cpu/weights.hpp"
 
 namespace troupe::kernels {
@@ -16,7 +15,7 @@ void CpuOps::embed(Queue&, std::span<const TokenId> tokens, const Weight& table,
       float* const to = out.as<float>() + t * table.cols;
       const std::int64_t row = std::int64_t{tokens[std::size_t(t)]} - first_token;
       if (row >= 0 && row < table.rows)
-        dequantise_row(table, row, to);
+        for (std::int64_t i = 0; i < table.cols; ++i) to[i] = dequantise(table, row, i);
       else
         std::fill_n(to, table.cols, 0.0f);
     }

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "kernels/number_formats.hpp"
-#include "kernels/tensor.hpp"
+#include "kernels/panels.hpp"
 
 namespace troupe::kernels {
 
@@ -15,7 +15,9 @@ inline const float& scale_at(const Weight& w, std::int64_t row, std::int64_t col
 }
 
 inline const std::byte* element_at(const Weight& w, std::int64_t row, std::int64_t column) {
-  return static_cast<const std::byte*>(w.data) + std::size_t(row * w.cols + column) * size_of(w.dtype);
+  const std::int64_t index =
+      w.layout == Layout::panels ? Panels{w.dtype, w.cols}.index(row, column) : row * w.cols + column;
+  return static_cast<const std::byte*>(w.data) + std::size_t(index) * size_of(w.dtype);
 }
 
 // Value times scale, rounded once.

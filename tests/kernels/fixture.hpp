@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/cpu_ops.hpp"
 #include "kernels/cpu/targets.hpp"
+#include "kernels/panels.hpp"
 // Highway after the choice of targets.
 #include <hwy/targets.h>
 
@@ -56,7 +57,7 @@ inline Array<float> random_array(std::initializer_list<std::int64_t> shape, unsi
   return result;
 }
 
-// A checkpoint's matrix of some type, of which `view` may be a part.
+// A checkpoint's matrix of some type, or a part of one, with its bytes as they are stored and in panels.
 class Matrix {
  public:
   Matrix(DType type, std::int64_t rows, std::int64_t cols, unsigned seed, std::int64_t block_rows = 128,
@@ -75,10 +76,12 @@ class Matrix {
              .scale_stride = stride,
              .block_rows = block_rows,
              .block_cols = block_cols};
+    pack();
   }
   Matrix(Matrix&&) = default;
 
-  const Weight& view() const { return view_; }
+  const Weight& as_stored() const { return view_; }
+  const Weight& view() const { return packed_view_; }
   std::vector<float>& scales() { return scales_; }
 
   // The part of rows [row, row + rows) and columns [col,
@@ -98,27 +101,48 @@ class Matrix {
     result.view_.cols = cols;
     result.view_.row0 += row;
     result.view_.col0 += col;
+    result.pack();
     return result;
   }
 
-  // By the definition of each format, in F64; the product with the scale is rounded once to F32.
-  float at(std::int64_t row, std::int64_t col) const {
+  // By the definition of each format, without the scale.
+  float code(std::int64_t row, std::int64_t col) const {
     const std::size_t i = std::size_t(row * view_.cols + col);
     if (view_.dtype == DType::f32) {
       float value;
       std::memcpy(&value, &bytes_[4 * i], 4);
       return value;
     }
-    if (view_.dtype == DType::f8_e4m3)
-      return float(decode(bytes_[i], 4, 3, 7) *
-                   double(scales_[std::size_t((view_.row0 + row) / view_.block_rows * view_.scale_stride +
-                                              (view_.col0 + col) / view_.block_cols)]));
+    if (view_.dtype == DType::f8_e4m3) return float(decode(bytes_[i], 4, 3, 7));
     const unsigned bits = bytes_[2 * i] | bytes_[2 * i + 1] << 8;
     return float(view_.dtype == DType::f16 ? decode(bits, 5, 10, 15) : decode(bits, 8, 7, 127));
+  }
+  const float& scale(std::int64_t row, std::int64_t col) const {
+    static const float one = 1;
+    if (view_.dtype != DType::f8_e4m3) return one;
+    return scales_[std::size_t((view_.row0 + row) / view_.block_rows * view_.scale_stride +
+                               (view_.col0 + col) / view_.block_cols)];
+  }
+  // The product is rounded once to F32.
+  float at(std::int64_t row, std::int64_t col) const {
+    return float(double(code(row, col)) * double(scale(row, col)));
   }
 
  private:
   Matrix() = default;
+
+  void pack() {
+    const Panels panels{view_.dtype, view_.cols};
+    const std::size_t size = size_of(view_.dtype);
+    packed_.resize(std::size_t(panels.size(view_.rows)) * size + 1);
+    for (std::int64_t r = 0; r < view_.rows; ++r)
+      for (std::int64_t c = 0; c < view_.cols; ++c)
+        std::memcpy(&packed_[std::size_t(panels.index(r, c)) * size],
+                    &bytes_[std::size_t(r * view_.cols + c) * size], size);
+    packed_view_ = view_;
+    packed_view_.data = packed_.data();
+    packed_view_.layout = Layout::panels;
+  }
 
   static double decode(unsigned bits, int exponent_bits, int fraction_bits, int bias) {
     const int fraction = int(bits & ((1u << fraction_bits) - 1));
@@ -144,20 +168,23 @@ class Matrix {
     if (size_of(type) == 2) std::memcpy(&bytes_[std::size_t(2 * i)], &half, 2);
   }
 
-  std::vector<std::uint8_t> bytes_;
+  std::vector<std::uint8_t> bytes_, packed_;
   std::vector<float> scales_;
-  Weight view_;
+  Weight view_, packed_view_;
 };
 
-// A dot product as the design defines it: 16 lanes of fused multiply-add, then the tree over the lanes.
-template <class A, class B>
-float dot_in_lanes(std::int64_t n, A a, B b) {
-  float lane[16] = {};
-  for (std::int64_t i = 0; i < (n + 15) / 16 * 16; ++i)
-    lane[i % 16] = std::fma(i < n ? a(i) : 0.0f, i < n ? b(i) : 0.0f, lane[i % 16]);
-  for (int apart : {8, 4, 2, 1})
-    for (int i = 0; i < apart; ++i) lane[i] += lane[i + apart];
-  return lane[0];
+// One chain, as the design defines it: columns [begin, end) of a row of the matrix times x.
+inline float chain(const Matrix& w, std::int64_t row, std::int64_t begin, std::int64_t end, const float* x) {
+  float total = 0, sum = 0;
+  for (std::int64_t i = begin, in_block = 0; i < end; ++i) {
+    sum = std::fma(w.code(row, i), x[i - begin], sum);
+    const bool last = ++in_block == 128 || i + 1 == end || &w.scale(row, i) != &w.scale(row, i + 1);
+    if (!last) continue;
+    total = std::fma(sum, w.scale(row, i), total);
+    sum = 0;
+    in_block = 0;
+  }
+  return total;
 }
 
 inline std::vector<std::int64_t> targets_of_this_cpu() {

@@ -22,9 +22,7 @@ Array<float> reference(const Array<float>& x, const Matrix& w, const VirtualShar
       std::vector<float> parts;
       for (int s = shards.first; s < shards.first + shards.count; ++s) {
         const std::int64_t begin = shards.begin(s) - origin, end = shards.begin(s + 1) - origin;
-        parts.push_back(dot_in_lanes(
-            end - begin, [&](std::int64_t i) { return w.at(row, begin + i); },
-            [&](std::int64_t i) { return x[t * cols + begin + i]; }));
+        parts.push_back(chain(w, row, begin, end, &x[t * cols + begin]));
       }
       out[t * w.view().rows + row] = tree(parts);
     }
@@ -59,8 +57,8 @@ TEST(Linear, AgreesWithDoubleLoops) {
             sum += double(w.at(row, i)) * x[t * 1100 + i];
             size += std::abs(double(w.at(row, i)) * x[t * 1100 + i]);
           }
-          // 69 additions in each lane and 4 over the lanes, each off by at most 2^-24 of the sum so far.
-          ASSERT_NEAR(out[t * 37 + row], sum, size * 73 * 0x1p-24);
+          // 128 additions in a block and 9 of blocks, each off by at most 2^-24 of the sum so far.
+          ASSERT_NEAR(out[t * 37 + row], sum, size * 137 * 0x1p-24);
         }
     }
 }
@@ -99,7 +97,7 @@ RC_GTEST_PROP(Linear, EveryPartOfAnyWeightFollowsTheDefinition, ()) {
   const int count = 1 << *rc::gen::inRange(0, int(std::bit_width(unsigned(total))));
   const int first = *rc::gen::inRange(0, total / count) * count;
   const std::int64_t columns = *rc::gen::inRange(0, 900), rows = *rc::gen::inRange(1, 40);
-  const std::int64_t row0 = *rc::gen::inRange(0, 40), tokens = *rc::gen::inRange(1, 12);
+  const std::int64_t row0 = *rc::gen::inRange(0, 40), tokens = *rc::gen::inRange(1, 30);
   const Matrix w(type, row0 + rows, columns, *rc::gen::inRange(0u, 1000u), *rc::gen::inRange(1, 40),
                  *rc::gen::inRange(1, 150));
   const VirtualShards shards{.first = first, .count = count, .total = total, .columns = columns};
@@ -174,6 +172,21 @@ TEST(Linear, ExtremeScalesAreExact) {
     }
 }
 
+TEST(Project, IsLinearForEachMatrix) {
+  const Matrix first(DType::f8_e4m3, 70, 200, 1), second(DType::f32, 3, 200, 2);
+  for (const std::int64_t tokens : {0, 1, 20}) {
+    const auto x = random_array({tokens, 200}, 3);
+    with_every_ops([&](Ops& ops) {
+      ImmediateQueue queue;
+      Array<float> a({tokens, 70}), b({tokens, 3});
+      const Projection projections[] = {{first.view(), a.tensor}, {second.view(), b.tensor}};
+      ops.project(queue, x.tensor, projections);
+      EXPECT_EQ(a, linear(ops, x, first));
+      EXPECT_EQ(b, linear(ops, x, second));
+    });
+  }
+}
+
 TEST(HeadLinear, MultipliesEachHeadByItsMatrix) {
   ImmediateQueue queue;
   constexpr std::int64_t heads = 3, tokens = 6, x_width = 70, out_width = 50, rows = 40, cols = 64;
@@ -189,11 +202,10 @@ TEST(HeadLinear, MultipliesEachHeadByItsMatrix) {
     for (std::int64_t t = 0; t < tokens; ++t)
       for (std::int64_t h = 0; h < heads; ++h)
         for (std::int64_t row = 0; row < out_width; ++row) {
+          // What lies past the result is left alone.
           const float expected =
-              row >= rows ? 7.0f  // what lies past the result is left alone
-                          : dot_in_lanes(
-                                cols, [&](std::int64_t i) { return matrices[std::size_t(h)].at(row, i); },
-                                [&](std::int64_t i) { return x[(t * heads + h) * x_width + i]; });
+              row >= rows ? 7.0f
+                          : chain(matrices[std::size_t(h)], row, 0, cols, &x[(t * heads + h) * x_width]);
           ASSERT_EQ(out[(t * heads + h) * out_width + row], expected);
         }
   });
@@ -240,6 +252,12 @@ TEST(LinearDeathTest, WrongShapesStop) {
   EXPECT_DEATH(
       linear_sharded(ops, random_array({1, 16}, 1), w, {.first = 0, .count = 3, .total = 4, .columns = 16}),
       "no subtree");
+  EXPECT_DEATH(
+      {
+        ImmediateQueue queue;
+        ops.linear(queue, random_array({1, 16}, 1).tensor, w.as_stored(), Array<float>({1, 4}).tensor);
+      },
+      "not in panels");
 }
 
 }  // namespace

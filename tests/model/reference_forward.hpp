@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numbers>
 #include <string>
@@ -23,6 +24,7 @@ class ReferenceModel {
 
   // Logits [tokens, vocab_size].
   std::vector<float> logits(std::span<const TokenId> tokens) {
+    margins_.assign(tokens.size(), std::numeric_limits<double>::infinity());
     const Rows& table = matrix("model.embed_tokens.weight");
     Rows h;
     for (TokenId token : tokens) h.push_back(table[std::size_t(token)]);
@@ -31,7 +33,7 @@ class ReferenceModel {
       add(h, attention(normed(h, layer + "input_layernorm", c_.rms_norm_eps), layer + "self_attn."));
       Rows x = normed(h, layer + "post_attention_layernorm", c_.rms_norm_eps);
       for (std::size_t t = 0; t < h.size(); ++t) {
-        const Vector y = c_.is_moe(i) ? moe(x[t], layer + "mlp.") : mlp(x[t], layer + "mlp.");
+        const Vector y = c_.is_moe(i) ? moe(x[t], layer + "mlp.", margins_[t]) : mlp(x[t], layer + "mlp.");
         for (std::size_t j = 0; j < y.size(); ++j) h[t][j] += y[j];
       }
     }
@@ -41,6 +43,9 @@ class ReferenceModel {
       for (double logit : linear(row, head)) all.push_back(float(logit));
     return all;
   }
+
+  // For each token of the last text, by how much a score decided its closest choice of a group or an expert.
+  const Vector& margins() const { return margins_; }
 
  private:
   static void add(Rows& x, const Rows& y) {
@@ -200,7 +205,8 @@ class ReferenceModel {
   }
 
   // Experts by their biased sigmoid scores, within the groups whose two best sum highest.
-  std::vector<std::pair<std::size_t, double>> routed(const Vector& x, const std::string& prefix) {
+  std::vector<std::pair<std::size_t, double>> routed(const Vector& x, const std::string& prefix,
+                                                     double& margin) {
     Vector scores = linear(x, prefix + "gate"), biased;
     const Vector& bias = matrix(prefix + "gate.e_score_correction_bias").front();
     for (std::size_t e = 0; e < scores.size(); ++e) {
@@ -222,6 +228,10 @@ class ReferenceModel {
         best.push_back({-biased[expert], expert});
       }
     std::sort(best.begin(), best.end());
+    for (const auto& [sorted, kept] :
+         {std::pair(best_groups, c_.topk_group), std::pair(best, c_.num_experts_per_tok)})
+      if (std::size_t(kept) < sorted.size())
+        margin = std::min(margin, sorted[std::size_t(kept)].first - sorted[std::size_t(kept) - 1].first);
     best.resize(std::size_t(c_.num_experts_per_tok));
     double total = 0;
     for (const auto& [score, expert] : best) total += scores[expert];
@@ -231,9 +241,10 @@ class ReferenceModel {
     return chosen;
   }
 
-  Vector moe(const Vector& x, const std::string& prefix) {
+  // margin becomes the closest choice's, if it is closer.
+  Vector moe(const Vector& x, const std::string& prefix, double& margin) {
     Vector out(x.size(), 0.0);
-    for (const auto& [expert, weight] : routed(x, prefix)) {
+    for (const auto& [expert, weight] : routed(x, prefix, margin)) {
       const Vector y = mlp(x, prefix + "experts." + std::to_string(expert) + ".");
       for (std::size_t i = 0; i < out.size(); ++i) out[i] += weight * y[i];
     }
@@ -246,6 +257,7 @@ class ReferenceModel {
   const Checkpoint& checkpoint_;
   const ModelConfig& c_;
   std::map<std::string, Rows> matrices_;
+  Vector margins_;
 };
 
 }  // namespace troupe::model

@@ -212,14 +212,17 @@ TEST_F(Weights, LargeTensorsComeInPiecesThatTick) {
   WeightReader reader(checkpoint, storage_, {.progress = &progress, .ticks = &board});
   const kernels::Weight whole = reader.matrix("lm_head.weight", {0, rows}, {0, cols});
   const kernels::Weight turned = reader.transposed("lm_head.weight", {0, rows}, {0, cols});
+  const kernels::Weight table = reader.table("lm_head.weight", {0, rows}, {0, cols});
   const std::uint64_t planned = board.count;
   reader.run();
   EXPECT_GE(board.count, planned + 4);
-  EXPECT_EQ(board.loaded_bytes, 2 * stored.bytes.size());
-  EXPECT_EQ(progress.done, 2 * stored.bytes.size());
-  EXPECT_EQ(std::memcmp(whole.data, stored.bytes.data(), stored.bytes.size()), 0);
-  for (std::int64_t r = 0; r < rows; r += 97)
-    ASSERT_EQ(kernels::dequantise(turned, r % cols, r), kernels::dequantise(whole, r, r % cols)) << r;
+  EXPECT_EQ(board.loaded_bytes, 3 * stored.bytes.size());
+  EXPECT_EQ(progress.done, 3 * stored.bytes.size());
+  EXPECT_EQ(std::memcmp(table.data, stored.bytes.data(), stored.bytes.size()), 0);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    ASSERT_EQ(kernels::dequantise(whole, r, r % cols), kernels::dequantise(table, r, r % cols)) << r;
+    ASSERT_EQ(kernels::dequantise(turned, r % cols, r), kernels::dequantise(table, r, r % cols)) << r;
+  }
 }
 
 TEST_F(Weights, ExpertsComeAndLeave) {
@@ -231,9 +234,11 @@ TEST_F(Weights, ExpertsComeAndLeave) {
   const auto moe = [&](std::size_t layer) -> const MoeWeights& {
     return std::get<MoeWeights>(weights.layers[layer].feed_forward);
   };
-  const auto bytes_of = [](const kernels::Weight& w) {
-    const auto* const first = static_cast<const char*>(w.data);
-    return std::string(first, first + w.rows * w.cols);  // FP8
+  const auto bytes_of = [](const kernels::Weight& w) {  // of FP8, row after row
+    std::string bytes;
+    for (std::int64_t r = 0; r < w.rows; ++r)
+      for (std::int64_t c = 0; c < w.cols; ++c) bytes += char(*kernels::element_at(w, r, c));
+    return bytes;
   };
   ASSERT_TRUE(moe(2).experts.holds(0) && moe(2).experts.holds(1) && !moe(2).experts.holds(5));
   const void* const kept = moe(2).experts.matrices[1].up.data;
