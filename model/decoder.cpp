@@ -42,6 +42,17 @@ Expected<void> check_columns(const ModelConfig& config, const ShardingPlan& plan
   return possible;
 }
 
+// A prediction layer that the checkpoint does not have.
+Error no_prediction(const Checkpoint& checkpoint) {
+  const std::string layer = "model.layers." + std::to_string(checkpoint.config().num_hidden_layers) + ".";
+  return Error(
+      "there is no prediction layer: num_nextn_predict_layers is 0, and " + layer +
+          "eh_proj.weight, enorm.weight, hnorm.weight, shared_head.norm.weight and the decoder layer "
+          "beside them are missing",
+      checkpoint.folder().string(),
+      "serve it without speculation by the model's own layer, or use a checkpoint with the layer");
+}
+
 }  // namespace
 
 Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan) {
@@ -67,8 +78,9 @@ Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan) {
   return check_columns(config, plan);
 }
 
-std::size_t cache_bytes_per_token(const ModelConfig& config) {
-  return std::size_t(config.num_hidden_layers * (config.kv_lora_rank + config.qk_rope_head_dim)) *
+std::size_t cache_bytes_per_token(const ModelConfig& config, bool prediction) {
+  return std::size_t((config.num_hidden_layers + prediction) *
+                     (config.kv_lora_rank + config.qk_rope_head_dim)) *
          sizeof(float);
 }
 
@@ -91,6 +103,7 @@ std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops
     throw Error("sequences of " + std::to_string(limits.max_positions) + " tokens are over the limit, " +
                     std::to_string(max_rope_positions),
                 checkpoint.folder().string(), "set a shorter --max-model-len");
+  if (limits.prediction && checkpoint.config().num_nextn_predict_layers == 0) throw no_prediction(checkpoint);
   return load_deepseek_v3(checkpoint, ops, plan, limits, {progress, ticks});
 }
 

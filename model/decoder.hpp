@@ -28,11 +28,12 @@ struct LoadObservers {
   TickBoard* ticks = nullptr;  // activity, bytes, and a tick for each piece
 };
 
-// Bytes of KV storage that a token takes on a rank, all
-// layers: the same on each, since the latent is not split.
-std::size_t cache_bytes_per_token(const ModelConfig& config);
+// Bytes of KV storage that a token takes on a rank, all layers, with prediction also the prediction layer's:
+// the same on each, since the latent is not split.
+std::size_t cache_bytes_per_token(const ModelConfig& config, bool prediction = false);
 
-// KV storage of a rank: all layers, paged in blocks that the block pool of the attention group counts.
+// KV storage of a rank: all layers, a loaded prediction layer last, paged in blocks that the block pool of the
+// attention group counts.
 struct KvCache {
   std::int64_t blocks = 0, block_size = 0;
   std::vector<kernels::LatentCache> layers;
@@ -51,6 +52,16 @@ struct StepInput {
   std::span<const std::int64_t> group_tokens = {};
 };
 
+// A run of the multi-token-prediction layer (DeepSeek-AI 2024, "DeepSeek-V3 Technical Report", section 2.2):
+// from the hidden state after position p and the token at p + 1, the logits of the token at p + 2.
+struct PredictInput {
+  // tokens[i]: the token at p + 1. layout: of positions p, where the layer keeps its own cache entries; those of
+  // a sequence's earlier positions were made by earlier runs. The rest is as in a step.
+  StepInput next;
+  // [T]: row i goes on from the hidden state that the last call, forward or predict, left in its row rows[i].
+  std::span<const std::int32_t> rows;
+};
+
 class Decoder {
  public:
   virtual ~Decoder() = default;
@@ -61,6 +72,18 @@ class Decoder {
   // call. max_tokens of load() bounds each group's T; throws Error when a peer fails.
   virtual kernels::Tensor forward(kernels::Queue&, const transport::Communicators&, const StepInput& input,
                                   KvCache& cache) = 0;
+
+  // Whether the prediction layer was loaded.
+  virtual bool can_predict() const = 0;
+  // Runs the prediction layer on what the last call left: every row of a step whose next token is known, so
+  // that the layer's cache has all positions; then, for a second token ahead, on its own rows, with the token that
+  // they predicted at position p + 1, and so on. An entry of a position that is run again is overwritten.
+  // Returns logits, as forward does, with the same bounds and the same need of all ranks.
+  virtual kernels::Tensor predict(kernels::Queue&, const transport::Communicators&, const PredictInput& input,
+                                  KvCache& cache) = 0;
+  // [T, hidden_size]: the hidden states that the last call left, before the norm of its head. Valid until the
+  // next call.
+  virtual kernels::Tensor hidden() const = 0;
 
   // Tokens routed to each expert since load, all layers, by global expert id;
   // empty without experts. Every rank counts all tokens of its group, also for

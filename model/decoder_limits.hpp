@@ -1,4 +1,4 @@
-// The sizes that a decoder's memory is made for. Plain values; any thread.
+// What a decoder is made for: sizes of its memory, and whether it predicts. Plain values; any thread.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,11 @@ struct DecoderLimits {
   std::int64_t max_tokens = 2048;     // of a step
   std::int64_t max_logit_rows = 256;  // of a step
   std::int64_t max_positions = 4096;  // of a sequence
+  bool prediction = false;            // the multi-token-prediction layer is loaded
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, DecoderLimits& x) {
-  return f(x.max_tokens, x.max_logit_rows, x.max_positions);
+  return f(x.max_tokens, x.max_logit_rows, x.max_positions, x.prediction);
 }
 
 // KV storage of a rank, in blocks that the block pool of its attention group counts.

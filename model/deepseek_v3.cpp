@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <optional>
 #include <utility>
 
+#include "model/deepseek_v3_prediction.hpp"
 #include "model/deepseek_v3_weights.hpp"
 #include "model/deepseek_v3_workspace.hpp"
 #include "model/rope.hpp"
@@ -33,15 +35,22 @@ class DeepseekV3 final : public Decoder {
         ops_(ops),
         storage_(ops),
         placement_(ExpertPlacement::spread(config_.n_routed_experts, plan.ranks())),
-        weights_(read_deepseek_v3(checkpoint, plan, placement_, storage_, observers)),
+        weights_(read_deepseek_v3(checkpoint, plan, placement_, storage_, observers, limits.prediction)),
         heads_(config_.num_attention_heads / plan.tensor_parallel),
         scale_(softmax_scale(config_)),
         work_(allocate_workspace(config_, plan, limits, weights_, storage_)),
         expert_load_(storage_.tensor(DType::i64, {config_.n_routed_experts})),
-        ticks_(observers.ticks) {}
+        ticks_(observers.ticks) {
+    if (weights_.prediction)
+      prediction_.emplace(ops, weights_, float(config_.rms_norm_eps), plan, limits, storage_);
+  }
 
   KvCache make_cache(std::int64_t blocks, std::int64_t block_size) override;
   Tensor forward(Queue& queue, const Communicators& ranks, const StepInput& input, KvCache& cache) override;
+  bool can_predict() const override { return prediction_.has_value(); }
+  Tensor predict(Queue& queue, const Communicators& ranks, const PredictInput& input,
+                 KvCache& cache) override;
+  Tensor hidden() const override { return hidden_; }
   std::span<const std::int64_t> expert_load() const override {
     return {expert_load_.as<std::int64_t>(), std::size_t(expert_load_.elements())};
   }
@@ -67,6 +76,8 @@ class DeepseekV3 final : public Decoder {
 
   std::int64_t cache_width() const { return config_.kv_lora_rank + config_.qk_rope_head_dim; }
   void check_step(const Communicators& ranks, const StepInput& input, const KvCache& cache) const;
+  Step begin(Queue& queue, const Communicators& ranks, const StepInput& input) const;
+  void layer(const Step& step, std::size_t index, const KvCache& cache);
   void attention(const Step& step, const LayerWeights& layer, const kernels::LatentCache& cache);
   void project_hidden(const Step& step, const AttentionWeights& w, const Tensor& x);
   void store_keys(const Step& step, const AttentionWeights& w, const kernels::LatentCache& cache);
@@ -94,7 +105,9 @@ class DeepseekV3 final : public Decoder {
   std::int64_t share_of(std::int64_t rows) const {
     return (rows + plan_.tensor_parallel - 1) / plan_.tensor_parallel;
   }
-  Tensor logits(const Step& step, std::span<const std::int32_t> rows);
+  // norm and matrix: of a head. What predict goes on from is the step's hidden states under this norm.
+  Tensor logits(const Step& step, const Tensor& norm, const kernels::Weight& matrix,
+                std::span<const std::int32_t> rows);
 
   const Checkpoint& checkpoint_;
   ModelConfig config_;
@@ -107,6 +120,8 @@ class DeepseekV3 final : public Decoder {
   std::int64_t heads_;  // H, of this rank
   float scale_;
   DeepseekV3Workspace work_;
+  std::optional<PredictionEntry> prediction_;
+  Tensor hidden_, hidden_norm_;     // what the last call left in work_.hidden, and its head's norm
   Tensor expert_load_;              // [experts] i64
   std::vector<std::int32_t> rows_;  // of gather_rows
   TickBoard* ticks_;                // may be null
@@ -118,8 +133,9 @@ KvCache DeepseekV3::make_cache(std::int64_t blocks, std::int64_t block_size) {
   cache.blocks = blocks;
   cache.block_size = block_size;
   const std::int64_t layer_elements = blocks * block_size * cache_width();
-  cache.memory = ops_.allocate(std::size_t(config_.num_hidden_layers * layer_elements) * sizeof(float));
-  for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i)
+  const std::int64_t layers = std::int64_t(weights_.layers.size());
+  cache.memory = ops_.allocate(std::size_t(layers * layer_elements) * sizeof(float));
+  for (std::int64_t i = 0; i < layers; ++i)
     cache.layers.push_back({Tensor(static_cast<float*>(cache.memory.get()) + i * layer_elements, DType::f32,
                                    {blocks, block_size, cache_width()})});
   return cache;
@@ -160,18 +176,40 @@ void DeepseekV3::check_step(const Communicators& ranks, const StepInput& input, 
 
 Tensor DeepseekV3::forward(Queue& queue, const Communicators& ranks, const StepInput& input, KvCache& cache) {
   check_step(ranks, input, cache);
-  const std::span alone(&input.layout.tokens, 1);
-  const Step step{queue, ranks, input.layout, input.group_tokens.empty() ? alone : input.group_tokens,
-                  work_.hidden.slice(0, input.layout.tokens)};
+  const Step step = begin(queue, ranks, input);
   ops_.embed(queue, input.tokens, weights_.embedding, weights_.first_token, step.hidden);
   ranks.group.all_reduce(queue, step.hidden);  // the other ranks' rows are zero
-  for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
-    if (ticks_) ticks_->begin_layer(std::int32_t(i));
-    attention(step, weights_.layers[i], cache.layers[i]);
-    feed_forward(step, weights_.layers[i]);
-  }
+  for (std::size_t i = 0; i < std::size_t(config_.num_hidden_layers); ++i) layer(step, i, cache);
   if (ticks_) ticks_->begin_layer(-1);
-  return logits(step, input.logit_rows);
+  return logits(step, weights_.norm, weights_.lm_head, input.logit_rows);
+}
+
+Tensor DeepseekV3::predict(Queue& queue, const Communicators& ranks, const PredictInput& input,
+                           KvCache& cache) {
+  CHECK(can_predict(), "the prediction layer was not loaded");
+  check_step(ranks, input.next, cache);
+  CHECK(input.rows.size() == input.next.tokens.size(), "a row for each token");
+  for (std::int32_t row : input.rows) CHECK(row >= 0 && row < hidden_.rows(), "row outside the last call's");
+  const Step step = begin(queue, ranks, input.next);
+  const Tensor states = work_.sum.slice(0, input.next.layout.tokens);  // hidden is where the layer's go
+  ops_.gather_rows(queue, hidden_, input.rows, states);
+  ops_.rms_norm(queue, states, hidden_norm_, float(config_.rms_norm_eps), states);
+  prediction_->run(queue, ranks, input.next.tokens, states, step.hidden);
+  layer(step, std::size_t(config_.num_hidden_layers), cache);
+  if (ticks_) ticks_->begin_layer(-1);
+  return logits(step, weights_.prediction->norm, weights_.prediction->head, input.next.logit_rows);
+}
+
+DeepseekV3::Step DeepseekV3::begin(Queue& queue, const Communicators& ranks, const StepInput& input) const {
+  const std::span alone(&input.layout.tokens, 1);
+  return {queue, ranks, input.layout, input.group_tokens.empty() ? alone : input.group_tokens,
+          work_.hidden.slice(0, input.layout.tokens)};
+}
+
+void DeepseekV3::layer(const Step& step, std::size_t index, const KvCache& cache) {
+  if (ticks_) ticks_->begin_layer(std::int32_t(index));
+  attention(step, weights_.layers[index], cache.layers[index]);
+  feed_forward(step, weights_.layers[index]);
 }
 
 void DeepseekV3::attention(const Step& step, const LayerWeights& layer, const kernels::LatentCache& cache) {
@@ -363,14 +401,17 @@ void DeepseekV3::spread_experts(const Step& step, const MoeWeights& w, const Chu
   ops_.gather_rows(step.queue, everyones, rows_, chunk.out);
 }
 
-Tensor DeepseekV3::logits(const Step& step, std::span<const std::int32_t> rows) {
+Tensor DeepseekV3::logits(const Step& step, const Tensor& norm, const kernels::Weight& matrix,
+                          std::span<const std::int32_t> rows) {
+  hidden_ = step.hidden;
+  hidden_norm_ = norm;
   const std::int64_t count = std::int64_t(rows.size()), part = weights_.vocab_part;
   const Tensor x = work_.selected.slice(0, count), mine = work_.logits_part.slice(0, count),
                all = work_.logits.slice(0, count);
   const Tensor parts = work_.logits_parts.reshape({plan_.tensor_parallel, count, part});
   ops_.gather_rows(step.queue, step.hidden, rows, x);
-  ops_.rms_norm(step.queue, x, weights_.norm, float(config_.rms_norm_eps), x);
-  ops_.linear(step.queue, x, weights_.lm_head, mine);
+  ops_.rms_norm(step.queue, x, norm, float(config_.rms_norm_eps), x);
+  ops_.linear(step.queue, x, matrix, mine);
   step.ranks.group.all_gather(step.queue, mine, parts);
   ops_.join_columns(step.queue, parts, all);
   return all;

@@ -1,6 +1,7 @@
 #include "model/deepseek_v3_weights.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "model/weights.hpp"
@@ -16,18 +17,18 @@ class Reader {
  public:
   Reader(const Checkpoint& checkpoint, const ShardingPlan& plan, const transport::ExpertPlacement& placement,
          Storage& storage, const LoadObservers& observers)
-      : config_(checkpoint.config()),
+      : checkpoint_(checkpoint),
+        config_(checkpoint.config()),
         plan_(plan),
         placement_(placement),
         ops_(storage.ops()),
         weights_(checkpoint, storage, observers) {}
 
-  DeepseekV3Weights read() {
+  DeepseekV3Weights read(bool with_prediction) {
     DeepseekV3Weights model;
-    const std::int64_t ranks = plan_.tensor_parallel, part = (config_.vocab_size + ranks - 1) / ranks;
-    const std::int64_t first = std::min(plan_.group_rank() * part, config_.vocab_size);
-    const Slice rows{first, std::min(part, config_.vocab_size - first)};
-    model.first_token = TokenId(first);
+    const std::int64_t part = part_of(config_.vocab_size);
+    const Slice rows = rows_of(config_.vocab_size);
+    model.first_token = TokenId(rows.first);
     model.vocab_part = part;
     const Slice hidden = all(config_.hidden_size);
     if (config_.tie_word_embeddings) {
@@ -37,8 +38,10 @@ class Reader {
       model.lm_head = weights_.matrix("lm_head.weight", rows, hidden, part);
     }
     model.norm = weights_.vector("model.norm.weight");
-    for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i) model.layers.push_back(layer(i));
-    for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i)
+    const std::int64_t layers = config_.num_hidden_layers + with_prediction;
+    for (std::int64_t i = 0; i < layers; ++i) model.layers.push_back(layer(i));
+    if (with_prediction) model.prediction = prediction(model);
+    for (std::int64_t i = 0; i < layers; ++i)
       if (auto* moe = std::get_if<MoeWeights>(&model.layers[std::size_t(i)].feed_forward))
         moe->experts = experts(i, moe->shards, [](std::int64_t) { return true; });
     weights_.run();
@@ -73,6 +76,15 @@ class Reader {
     return {first, shards.begin(shards.first + shards.count) - first};
   }
 
+  // A matrix whose rows the ranks of a group share: rows of each, the last ones' padded; and this rank's.
+  std::int64_t part_of(std::int64_t rows) const {
+    return (rows + plan_.tensor_parallel - 1) / plan_.tensor_parallel;
+  }
+  Slice rows_of(std::int64_t rows) const {
+    const std::int64_t part = part_of(rows), first = std::min(plan_.group_rank() * part, rows);
+    return {first, std::min(part, rows - first)};
+  }
+
   static std::string layer_prefix(std::int64_t index) {
     return "model.layers." + std::to_string(index) + ".";
   }
@@ -88,6 +100,34 @@ class Reader {
     else
       layer.feed_forward = swiglu(prefix + "mlp.", config_.intermediate_size);
     return layer;
+  }
+
+  PredictionWeights prediction(const DeepseekV3Weights& model) {
+    const std::string prefix = layer_prefix(config_.num_hidden_layers);
+    const std::string embedding = prefix + "embed_tokens.weight", head = prefix + "shared_head.head.weight";
+    const std::int64_t hidden = config_.hidden_size;
+    const Slice vocabulary = rows_of(config_.vocab_size);
+    PredictionWeights w;
+    w.embedding_norm = weights_.vector(prefix + "enorm.weight");
+    w.hidden_norm = weights_.vector(prefix + "hnorm.weight");
+    w.join_part = part_of(hidden);
+    w.join = weights_.matrix(prefix + "eh_proj.weight", rows_of(hidden), all(2 * hidden), w.join_part);
+    w.embedding = own(embedding, "model.embed_tokens.weight")
+                      ? weights_.matrix(embedding, vocabulary, all(hidden), model.vocab_part)
+                      : model.embedding;
+    w.head = own(head, config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")
+                 ? weights_.matrix(head, vocabulary, all(hidden), model.vocab_part)
+                 : model.lm_head;
+    w.norm = weights_.vector(prefix + "shared_head.norm.weight");
+    return w;
+  }
+
+  // Whether the checkpoint has the tensor and its bytes are not those of the main model's, which published
+  // checkpoints repeat.
+  bool own(const std::string& name, const std::string& main) const {
+    if (!checkpoint_.has(name)) return false;
+    const StoredTensor &mine = checkpoint_.tensor(name), &shared = checkpoint_.tensor(main);
+    return mine.dtype != shared.dtype || !std::ranges::equal(mine.bytes, shared.bytes);
   }
 
   AttentionWeights attention(const std::string& prefix) {
@@ -181,6 +221,7 @@ class Reader {
     return result;
   }
 
+  const Checkpoint& checkpoint_;
   const ModelConfig& config_;
   const ShardingPlan& plan_;
   const transport::ExpertPlacement& placement_;
@@ -192,8 +233,8 @@ class Reader {
 
 DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, const ShardingPlan& plan,
                                    const transport::ExpertPlacement& placement, Storage& storage,
-                                   const LoadObservers& observers) {
-  return Reader(checkpoint, plan, placement, storage, observers).read();
+                                   const LoadObservers& observers, bool prediction) {
+  return Reader(checkpoint, plan, placement, storage, observers).read(prediction);
 }
 
 void place_experts(const Checkpoint& checkpoint, const ShardingPlan& plan,

@@ -54,20 +54,33 @@ struct LayerWeights {
   std::variant<SwiGlu, MoeWeights> feed_forward;
 };
 
-struct DeepseekV3Weights {
-  TokenId first_token = 0;      // of this rank's part of the vocabulary
-  std::int64_t vocab_part = 0;  // rows of it; the last ranks' may be padded with zeros
-  kernels::Weight embedding;    // [vocab_part, hidden]
-  kernels::Weight lm_head;      // [vocab_part, hidden]
-  kernels::Tensor norm;         // [hidden]
-  std::vector<LayerWeights> layers;
+// What a multi-token-prediction layer has besides its decoder layer. Embedding and head are the main model's
+// where the checkpoint has none, or the same bytes.
+struct PredictionWeights {
+  kernels::Tensor embedding_norm, hidden_norm;  // [hidden]: enorm, hnorm
+  std::int64_t join_part = 0;                   // rows of join; the last ranks' may be padded with zeros
+  kernels::Weight join;                         // [join_part, 2 * hidden]: eh_proj
+  kernels::Weight embedding;                    // [vocab_part, hidden]
+  kernels::Weight head;                         // [vocab_part, hidden]
+  kernels::Tensor norm;                         // [hidden]
 };
 
-// Reads this rank's part, with expert parallelism the experts that a placement gives it. All but the experts
-// goes into storage. Throws Error that names a tensor.
+struct DeepseekV3Weights {
+  TokenId first_token = 0;           // of this rank's part of the vocabulary
+  std::int64_t vocab_part = 0;       // rows of it; the last ranks' may be padded with zeros
+  kernels::Weight embedding;         // [vocab_part, hidden]
+  kernels::Weight lm_head;           // [vocab_part, hidden]
+  kernels::Tensor norm;              // [hidden]
+  std::vector<LayerWeights> layers;  // with prediction, that of the prediction layer last
+  std::optional<PredictionWeights> prediction;
+};
+
+// Reads this rank's part, with expert parallelism the experts that a placement gives it; on request the first
+// prediction layer, too, which the checkpoint must have. All but the experts goes into storage. Throws Error
+// that names a tensor.
 DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, const ShardingPlan& plan,
                                    const transport::ExpertPlacement& placement, Storage& storage,
-                                   const LoadObservers& observers = {});
+                                   const LoadObservers& observers = {}, bool prediction = false);
 
 // Reads the experts that the placement brings to this rank of an expert-parallel plan, into memory of
 // storage's Ops, then frees those that it takes away. An Error leaves everything as it was.
