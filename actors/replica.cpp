@@ -79,13 +79,13 @@ ReplicaSettings Replica::supervisor_settings() const {
     settings.membership.nodes = deployment_.nodes;
     settings.membership.build = build_id();
   }
-  settings.model = {
-      .life = {},
-      .checkpoint = options_.checkpoint,
-      .sharding = plan,
-      .limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits), limits.max_model_len},
-      .speculation = limits.speculation,
-      .cache = {options_.blocks, limits.block_size}};
+  settings.model = {.life = {},
+                    .checkpoint = options_.checkpoint,
+                    .sharding = plan,
+                    .limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits),
+                               limits.max_model_len, limits.speculation.method == DraftMethod::mtp},
+                    .cache = {options_.blocks, limits.block_size},
+                    .speculation = limits.speculation};
   settings.scheduler = {limits, deployment_.scheduling_policy, plan.data_parallel, 0, metrics_};
   settings.blocks = {options_.blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics_};
   settings.status = status_;

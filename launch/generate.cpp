@@ -199,7 +199,8 @@ int generate(const Arguments& arguments) {
   SingleRank rank(checkpoint, settings,
                   {.max_tokens = limits.max_num_batched_tokens,
                    .max_logit_rows = 1 + limits.speculation.tokens,
-                   .max_positions = limits.max_model_len});
+                   .max_positions = limits.max_model_len,
+                   .prediction = limits.speculation.method == DraftMethod::mtp});
   runtime::ModelExecutor executor(*rank.ops, *rank.decoder, rank.communicators(), 0,
                                   rank.decoder->make_cache(blocks, limits.block_size), limits.speculation);
   runtime::Engine engine(limits, runtime::make_policy("fcfs"), blocks, executor);

@@ -5,6 +5,7 @@
 
 #include "actors/edge/http_server.hpp"
 #include "actors/replica.hpp"
+#include "config/speculation.hpp"
 #include "launch/identity.hpp"
 #include "launch/node_process.hpp"
 #include "launch/single_rank.hpp"
@@ -20,8 +21,10 @@ runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoin
                         std::int32_t max_model_len) {
   runtime::KvBudget budget{.bytes = {}, .memory_utilization = settings.gpu_memory_utilization};
   if (settings.kv_cache_memory_bytes) budget.bytes = settings.kv_cache_memory_bytes->bytes;
-  const runtime::KvShape shape{model::cache_bytes_per_token(checkpoint.config()),
-                               settings.scheduler.block_size, max_model_len};
+  const runtime::KvShape shape{
+      model::cache_bytes_per_token(checkpoint.config(),
+                                   config::speculation_of(settings).method == DraftMethod::mtp),
+      settings.scheduler.block_size, max_model_len};
   // A host's ranks share its memory and hold, together, about its share of the weights.
   const std::size_t nodes = std::size_t(settings.nodes), nodes_here = std::size_t(settings.nodes_here),
                     ranks_here = std::size_t(settings.ranks()) / nodes * nodes_here;

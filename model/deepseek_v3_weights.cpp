@@ -113,7 +113,7 @@ class Reader {
     w.join_part = part_of(hidden);
     w.join = weights_.matrix(prefix + "eh_proj.weight", rows_of(hidden), all(2 * hidden), w.join_part);
     w.embedding = own(embedding, "model.embed_tokens.weight")
-                      ? weights_.matrix(embedding, vocabulary, all(hidden), model.vocab_part)
+                      ? weights_.table(embedding, vocabulary, all(hidden), model.vocab_part)
                       : model.embedding;
     w.head = own(head, config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")
                  ? weights_.matrix(head, vocabulary, all(hidden), model.vocab_part)

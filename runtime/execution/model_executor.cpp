@@ -3,8 +3,6 @@
 #include <iterator>
 #include <utility>
 
-#include "runtime/execution/prompt_lookup.hpp"
-
 namespace troupe::runtime {
 namespace {
 
@@ -55,8 +53,8 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
       decoder_(decoder),
       communicators_(communicators),
       group_(group),
-      speculation_(speculation),
       ticks_(ticks),
+      drafter_(ops, decoder, communicators, speculation),
       cache_(std::move(cache)),
       table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks)) {}
 
@@ -80,13 +78,11 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
   if (!batch.sampling.empty()) ops_.sample(queue_, logits, batch.sampling, sampled);
   queue_.wait(TimePoint::max());
 
-  StepResult result{plan.epoch, plan.step, group_, outputs_of(parts, std::move(sampled)), {}};
+  StepResult& result =
+      table_.advance(parts, {plan.epoch, plan.step, group_, outputs_of(parts, std::move(sampled)), {}});
+  drafter_.draft(queue_, plan, parts, batch.layout, cache_);
   result.times.compute_seconds = std::chrono::duration<double>(now() - start).count();
-  const StepResult& kept = table_.advance(parts, std::move(result));
-  if (speculation_.method == DraftMethod::ngram)
-    for (const SequenceTable::Part& part : parts)
-      if (part.samples) part.entry->drafts = prompt_lookup(part.entry->tokens, speculation_.tokens);
-  return kept;
+  return result;
 }
 
 }  // namespace troupe::runtime

@@ -2,10 +2,9 @@
 #pragma once
 
 #include "model/decoder.hpp"
-#include "runtime/base/speculation.hpp"
 #include "runtime/base/ticks.hpp"
+#include "runtime/execution/drafter.hpp"
 #include "runtime/execution/executor.hpp"
-#include "runtime/execution/sequence_table.hpp"
 
 namespace troupe::runtime {
 
@@ -25,9 +24,9 @@ class ModelExecutor final : public Executor {
   model::Decoder& decoder_;
   transport::Communicators communicators_;
   GroupId group_;
-  Speculation speculation_;
   TickBoard* ticks_;
   kernels::ImmediateQueue queue_;
+  Drafter drafter_;
   model::KvCache cache_;
   SequenceTable table_;
 };

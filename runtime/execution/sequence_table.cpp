@@ -74,7 +74,7 @@ SequenceTable::Part SequenceTable::part_of(const Extend& extend) {
   return part;
 }
 
-const StepResult& SequenceTable::advance(std::span<const Part> parts, StepResult result) {
+StepResult& SequenceTable::advance(std::span<const Part> parts, StepResult result) {
   auto output = result.outputs.begin();
   for (const Part& part : parts) {
     Entry& entry = *part.entry;

@@ -51,8 +51,8 @@ class SequenceTable {
   // Takes in what the plan tells. Throws PlanError, and is of no use any more in this epoch then.
   std::vector<Part> take(const StepPlan& plan);
   // The parts are computed; result: with an output for each that samples, in their order: what the logits of the last row
-  // before its drafts and of each draft yield. Only that counts which follows from right drafts: the rest is taken away.
-  const StepResult& advance(std::span<const Part> parts, StepResult result);
+  // before its drafts and of each draft yield. Only that counts which follows from right drafts: the rest is taken away. Valid until the next advance.
+  StepResult& advance(std::span<const Part> parts, StepResult result);
 
   std::size_t size() const { return entries_.size(); }
 

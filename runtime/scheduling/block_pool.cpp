@@ -105,7 +105,7 @@ std::optional<BlockGrant> BlockPool::grant(const BlockWant& want, Victims& victi
   BlockGrant granted{want.sequence, want.computed + std::int32_t(prefix.size()) * block_size_, 0, {}};
   granted.new_tokens = std::min(want.new_tokens, want.length - granted.computed);
   CHECK(granted.new_tokens > 0, "a want without new tokens");
-  const std::int32_t tokens = granted.computed + granted.new_tokens;
+  const std::int32_t tokens = granted.computed + granted.new_tokens + want.ahead;
   const auto have = std::int32_t(holds ? holding->second.blocks.size() : prefix.size());
   const std::int32_t more = (tokens + block_size_ - 1) / block_size_ - have;
   if (!victims.make_room(more, want.sequence)) {

@@ -28,12 +28,14 @@ struct BlockWant {
   std::int32_t new_tokens = 0;  // to be computed in this step, after whatever prefix is found cached
   std::int32_t length =
       0;  // tokens known by then; a cached prefix is at most length - 1, so that one is computed
+  std::int32_t ahead =
+      0;  // positions behind those new tokens that need room, too, if there is a place for them
   std::int32_t known_blocks = 0;  // of its block table; the grant tells those behind
   std::vector<BlockHash> prefix;  // only if it holds no blocks: hashes of its full blocks from the start
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, BlockWant& x) {
-  return f(x.sequence, x.computed, x.new_tokens, x.length, x.known_blocks, x.prefix);
+  return f(x.sequence, x.computed, x.new_tokens, x.length, x.ahead, x.known_blocks, x.prefix);
 }
 
 // A block that a committed step filled; from now on others may share it.

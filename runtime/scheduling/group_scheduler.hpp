@@ -99,6 +99,7 @@ class GroupScheduler {
   bool plannable(const Sequence& sequence) const;
   std::vector<BlockWant> wants(std::int32_t budget, const StepCost& cost);
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
+  void add_room_for_predictions(std::vector<BlockWant>& wants) const;
   void add_drafts(std::vector<BlockWant>& wants, std::int32_t budget, const StepCost& cost);
   void seat(Sequence& sequence, const BlockGrant& grant);
   void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);

@@ -94,6 +94,8 @@ std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget, const StepCost
     wants.push_back(want(*sequence, tokens));
   }
   if (limits_.speculation.tokens > 0) add_drafts(wants, budget, cost);
+  if (limits_.speculation.method == DraftMethod::mtp && limits_.speculation.tokens > 1)
+    add_room_for_predictions(wants);
   return wants;
 }
 
@@ -120,9 +122,19 @@ void GroupScheduler::add_drafts(std::vector<BlockWant>& wants, std::int32_t budg
   }
 }
 
+// The prediction layer stores what it makes of its own drafts behind the step's rows.
+void GroupScheduler::add_room_for_predictions(std::vector<BlockWant>& wants) const {
+  for (BlockWant& want : wants)
+    want.ahead = std::clamp(limits_.max_model_len - want.length, 0, limits_.speculation.tokens - 1);
+}
+
 BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
-  BlockWant want{sequence.submission.sequence, sequence.coming_computed(), tokens,
-                 sequence.coming_length(),     sequence.known_blocks,      {}};
+  BlockWant want{.sequence = sequence.submission.sequence,
+                 .computed = sequence.coming_computed(),
+                 .new_tokens = tokens,
+                 .length = sequence.coming_length(),
+                 .known_blocks = sequence.known_blocks,
+                 .prefix = {}};
   if (!sequence.running && limits_.prefix_caching) {
     // The last token is always computed: its logits are what the next one is sampled from.
     const auto hashes = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
@@ -179,14 +191,14 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant gra
   const Submission& submission = sequence.submission;
   const std::int32_t begin = sequence.coming_computed(), rows = grant.new_tokens;
   const std::int32_t drafts = sequence.decoding() ? rows - 1 : 0;
-  const std::int32_t end = begin + rows - drafts, told = std::min(end, sequence.length());
+  const std::int32_t end = begin + rows - drafts, told = std::min(end + 1, sequence.length());
   CHECK(rows > 0 && end <= sequence.coming_length(), "a grant past the sequence's end");
   Extend part{submission.sequence, {}, {}, rows, drafts, end == sequence.coming_length()};
   sequence.known_blocks += std::int32_t(grant.blocks.size());
   if (!std::exchange(sequence.begun, true)) {
-    CHECK(grant.computed == begin && told == end, "a sequence begins with what is known and cached");
+    CHECK(grant.computed == begin && told >= end, "a sequence begins with what is known and cached");
     plan.begin.push_back({submission.sequence,
-                          {submission.tokens.begin(), submission.tokens.begin() + end},
+                          {submission.tokens.begin(), submission.tokens.begin() + told},
                           submission.prompt_tokens,
                           begin,
                           submission.sampling,

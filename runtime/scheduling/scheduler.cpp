@@ -104,11 +104,12 @@ std::vector<StepPlan> Scheduler::plan() {
   Step& step = in_flight_.emplace_back();
   step.id = ++steps_;
   step.results.resize(groups_.size());
-  std::vector<std::int32_t> rows;
+  std::vector<std::int32_t> rows, samples;
   for (GroupScheduler& group : groups_) {
     StepPlan& part = plans.emplace_back(group.plan());
     step.awaited.insert(part.group);
     rows.push_back(0);
+    samples.push_back(std::int32_t(std::ranges::count(part.extend, true, &Extend::samples)));
     for (const Extend& each : part.extend) rows.back() += each.rows;
   }
   for (StepPlan& part : plans) {
@@ -116,6 +117,7 @@ std::vector<StepPlan> Scheduler::plan() {
     part.step = step.id;
     part.after = last_in_epoch_;
     part.group_rows = rows;
+    part.group_samples = samples;
   }
   last_in_epoch_ = step.id;
   return plans;

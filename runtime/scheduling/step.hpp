@@ -37,7 +37,8 @@ typename Inspector::result_type inspect(Inspector& f, Submission& x) {
 // A sequence that the ranks do not have: it got blocks for the first time, or again, or the epoch is new.
 struct Begin {
   SequenceId sequence = 0;
-  std::vector<TokenId> tokens;     // from the start, as far as this step computes them
+  std::vector<TokenId>
+      tokens;  // from the start, as far as this step computes them, and the next if it is known
   std::int32_t prompt_tokens = 0;  // of the whole sequence; may be more than those
   std::int32_t computed = 0;       // of tokens, in the cache already
   SamplingParams sampling;
@@ -69,15 +70,16 @@ struct StepPlan {
   StepId step = 0;
   StepId after = 0;  // the step before it in this epoch; 0: it is the first
   GroupId group = 0;
-  std::vector<std::int32_t>
-      group_rows;  // [groups]: of each in this step; without any its ranks still join the collectives
+  // [groups]: of each in this step, and how many of its sequences sample. Without any, its ranks still join the
+  // collectives.
+  std::vector<std::int32_t> group_rows{}, group_samples{};
   std::vector<SequenceId> forget{};  // first of all
   std::vector<Begin> begin{};
   std::vector<Extend> extend{};
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepPlan& x) {
-  return f(x.epoch, x.step, x.after, x.group, x.group_rows, x.forget, x.begin, x.extend);
+  return f(x.epoch, x.step, x.after, x.group, x.group_rows, x.group_samples, x.forget, x.begin, x.extend);
 }
 
 struct SequenceOutput {

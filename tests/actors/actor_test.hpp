@@ -69,7 +69,7 @@ class ActorTest : public ::testing::Test {
     ReplicaSettings made;
     made.membership.spread_experts.assign(std::size_t(experts), {0});
     made.model.checkpoint = DEMO_MODEL;
-    made.model.limits = {limits_.max_num_batched_tokens, limits_.max_num_seqs, limits_.max_model_len};
+    made.model.limits = {limits_.max_num_batched_tokens, limits_.max_num_seqs, limits_.max_model_len, false};
     made.model.cache = {blocks_, limits_.block_size};
     made.scheduler = {limits_, policy, 1, 0, metrics};
     made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, 0, metrics};

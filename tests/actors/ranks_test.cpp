@@ -123,7 +123,7 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
     made.model.sharding.tensor_parallel = tensor();
     made.model.sharding.data_parallel = data();
     made.model.sharding.expert_parallel = std::get<2>(GetParam());
-    made.model.limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len};
+    made.model.limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len, false};
     made.model.cache = {blocks, limits.block_size};
     made.scheduler = {limits, "decode_first", data(), 0, metrics};
     made.blocks = {blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics};

@@ -26,7 +26,8 @@ struct Demo {
   std::unique_ptr<kernels::Ops> ops = kernels::make_cpu_ops(2);
   std::unique_ptr<transport::Communicator> communicator = transport::ThreadsMesh(1).communicator(0);
   std::unique_ptr<model::Decoder> decoder = model::load_decoder(
-      checkpoint, *ops, {}, {.max_tokens = 2048, .max_logit_rows = 64, .max_positions = 256});
+      checkpoint, *ops, {},
+      {.max_tokens = 2048, .max_logit_rows = 64, .max_positions = 256, .prediction = true});
 
   ModelExecutor executor(std::int32_t blocks = many_blocks, Speculation speculation = {}) {
     return ModelExecutor(*ops, *decoder, {*communicator, *communicator}, 0,
@@ -195,27 +196,28 @@ TEST(ByteEquality, AfterAFaultThatVoidsTheCache) {
   EXPECT_EQ(outputs, alone(sixteen()));
 }
 
-// By the sequence's own words: prompts that repeat themselves, so that many guesses are right.
+// By the prediction layer, and by the sequence's own words in prompts that repeat themselves: many guesses are right.
 TEST(ByteEquality, WithDrafts) {
-  std::vector<Submission> submissions = sixteen();
-  for (Submission& each : submissions) {
-    const std::vector<TokenId> start(each.tokens.begin(), each.tokens.begin() + 6);
-    for (std::size_t i = 0; i < each.tokens.size(); ++i) each.tokens[i] = start[i % start.size()];
-    each.max_output_tokens = output_tokens;
-  }
-  const Outputs expected = alone(submissions);
-  for (const std::int32_t drafts : {1, 3}) {
-    for (const bool adapts : {false, true}) {
-      SchedulerLimits limits = wide();
-      limits.speculation = {DraftMethod::ngram, drafts, adapts};
-      ModelExecutor executor = demo().executor(many_blocks, limits.speculation);
-      Engine engine(limits, make_policy("fcfs"), many_blocks, executor);
-      EXPECT_EQ(run(engine, submissions), expected) << drafts << " drafts";
-      const SchedulerStats stats = engine.stats();
-      if (adapts) continue;
-      EXPECT_GT(stats.accepted_tokens, 0u);
-      EXPECT_GT(stats.draft_tokens, stats.accepted_tokens);
-      EXPECT_LE(stats.draft_tokens, std::uint64_t(drafts) * stats.drafts);
+  std::vector<Submission> repeating = sixteen();
+  for (Submission& each : repeating)
+    for (std::size_t i = 6; i < each.tokens.size(); ++i) each.tokens[i] = each.tokens[i % 6];
+  for (const DraftMethod method : {DraftMethod::mtp, DraftMethod::ngram}) {
+    const auto submissions = method == DraftMethod::mtp ? sixteen() : repeating;
+    const Outputs expected = alone(submissions);
+    for (const std::int32_t drafts : {1, 3}) {
+      for (const bool adapts : {false, true}) {
+        SchedulerLimits limits = wide();
+        limits.speculation = {method, drafts, adapts};
+        ModelExecutor executor = demo().executor(many_blocks, limits.speculation);
+        executor.cache().poison();
+        Engine engine(limits, make_policy("fcfs"), many_blocks, executor);
+        EXPECT_EQ(run(engine, submissions), expected) << int(method) << ", " << drafts << " drafts";
+        if (adapts) continue;
+        const SchedulerStats stats = engine.stats();
+        EXPECT_GT(stats.accepted_tokens, 0u);
+        EXPECT_GT(stats.draft_tokens, stats.accepted_tokens);
+        EXPECT_LE(stats.draft_tokens, std::uint64_t(drafts) * stats.drafts);
+      }
     }
   }
 }
@@ -228,7 +230,7 @@ TEST(ByteEquality, UnderAllOfThisAtOnce) {
     for (const std::string& policy : policy_names()) {
       SchedulerLimits limits = wide();
       limits.max_num_batched_tokens = 48;
-      if (drafts > 0) limits.speculation = {DraftMethod::ngram, drafts};
+      if (drafts > 0) limits.speculation = {DraftMethod::mtp, drafts};
       ModelExecutor executor = demo().executor(few_blocks, limits.speculation);
       executor.cache().poison();
       Engine engine(limits, make_policy(policy), few_blocks, executor);

@@ -25,7 +25,7 @@ std::vector<BlockHash> chain(std::int32_t blocks, TokenId first = 0, std::string
 }
 
 BlockWant first_want(SequenceId id, std::int32_t tokens, std::vector<BlockHash> prefix = {}) {
-  return {id, 0, tokens, tokens, 0, std::move(prefix)};
+  return {id, 0, tokens, tokens, 0, 0, std::move(prefix)};
 }
 
 BlockReply ask(BlockPool& pool, std::vector<BlockWant> wants, std::vector<SequenceId> preemption_order,
@@ -52,12 +52,14 @@ TEST(BlockPool, GrantsBlocksThatCoverTheTokensAndTakesThemBack) {
   EXPECT_THAT(reply.grants[0].blocks, ElementsAre(0, 1));
   EXPECT_THAT(reply.grants[1].blocks, ElementsAre(2));
   EXPECT_EQ(reply.usage.used, 3);
-  reply = ask(pool, {{1, 5, 4, 9, 0, {}}}, {1}, {2});
+  reply = ask(pool, {{1, 5, 4, 9, 0, 0, {}}}, {1}, {2});
   EXPECT_THAT(reply.grants.at(0).blocks, ElementsAre(0, 1, 2));
   EXPECT_EQ(reply.grants[0].computed, 5);
   EXPECT_EQ(reply.grants[0].new_tokens, 4);
-  EXPECT_THAT(ask(pool, {{1, 9, 4, 13, 2, {}}}, {1}).grants.at(0).blocks, ElementsAre(2, 3))
+  EXPECT_THAT(ask(pool, {{1, 9, 4, 13, 0, 2, {}}}, {1}).grants.at(0).blocks, ElementsAre(2, 3))
       << "two are known";
+  EXPECT_THAT(ask(pool, {{1, 13, 1, 14, 3, 4, {}}}, {1}).grants.at(0).blocks, ElementsAre(4))
+      << "room for three more";
   EXPECT_EQ(ask(pool, {}, {}, {1, 99}).usage.used, 0);
 }
 
@@ -74,7 +76,7 @@ TEST(BlockPool, PreemptsInOrderAndNoMoreThanNeeded) {
   BlockPool pool(6, block_size);
   ask(pool, {first_want(1, 8), first_want(2, 8), first_want(3, 8)}, {3, 2, 1});
   const BlockReply reply =
-      ask(pool, {{1, 8, 1, 9, 0, {}}, {2, 8, 1, 9, 0, {}}, {3, 8, 1, 9, 0, {}}}, {3, 2, 1});
+      ask(pool, {{1, 8, 1, 9, 0, 0, {}}, {2, 8, 1, 9, 0, 0, {}}, {3, 8, 1, 9, 0, 0, {}}}, {3, 2, 1});
   EXPECT_THAT(reply.preempted, ElementsAre(3));  // its two blocks serve both; its own want gets nothing
   ASSERT_EQ(reply.grants.size(), 2u);
   EXPECT_EQ(reply.usage.used, 6);
@@ -84,7 +86,7 @@ TEST(BlockPool, GrantsNothingToWhomItHasPreempted) {
   BlockPool pool(4, block_size);
   ask(pool, {first_want(1, 8), first_want(2, 8)}, {2, 1});
   // 2 has computed nothing of what it holds: its step was interrupted.
-  const BlockReply reply = ask(pool, {{1, 8, 1, 9, 0, {}}, {2, 0, 4, 8, 0, {}}}, {2, 1});
+  const BlockReply reply = ask(pool, {{1, 8, 1, 9, 0, 0, {}}, {2, 0, 4, 8, 0, 0, {}}}, {2, 1});
   EXPECT_THAT(reply.preempted, ElementsAre(2));
   ASSERT_EQ(reply.grants.size(), 1u);
   EXPECT_EQ(reply.grants[0].sequence, 1u);
@@ -103,7 +105,7 @@ TEST(BlockPool, NeverTakesFromTheMoreUrgentOrFromAGrantee) {
   ask(pool, {first_want(1, 8), first_want(2, 8)}, {2, 1});
   EXPECT_THAT(ask(pool, {first_want(3, 4)}, {3, 2, 1}).grants, IsEmpty());
   // 2 is granted first, so that 1, though behind it in the order of preemption, must not take from it.
-  const BlockReply reply = ask(pool, {{2, 7, 1, 8, 0, {}}, {1, 8, 1, 9, 0, {}}}, {2, 1});
+  const BlockReply reply = ask(pool, {{2, 7, 1, 8, 0, 0, {}}, {1, 8, 1, 9, 0, 0, {}}}, {2, 1});
   ASSERT_EQ(reply.grants.size(), 1u);
   EXPECT_EQ(reply.grants[0].sequence, 2u);
   EXPECT_THAT(reply.preempted, IsEmpty());
@@ -201,9 +203,9 @@ TEST(BlockPool, TakesAndGrantsNothingInARequestOfAnotherGeneration) {
 TEST(BlockPoolDeathTest, NamesBrokenRequests) {
   BlockPool pool(4, block_size);
   EXPECT_DEATH(pool.reserve({0, 0, {{7, 0, {}}}, {}, {}, {}}), "filled that its sequence does not hold");
-  EXPECT_DEATH(pool.reserve({0, 0, {}, {}, {{7, 3, 1, 4, 0, {}}}, {7}}), "behind blocks not held");
+  EXPECT_DEATH(pool.reserve({0, 0, {}, {}, {{7, 3, 1, 4, 0, 0, {}}}, {7}}), "behind blocks not held");
   EXPECT_DEATH(pool.reserve({0, 0, {}, {}, {first_want(7, 100)}, {}}), "missing from the preemption order");
-  EXPECT_DEATH(pool.reserve({0, 0, {}, {}, {{7, 0, 1, 4, 2, {}}}, {7}}), "known that are not held");
+  EXPECT_DEATH(pool.reserve({0, 0, {}, {}, {{7, 0, 1, 4, 0, 2, {}}}, {7}}), "known that are not held");
   EXPECT_DEATH(pool.reset(0), "generations only grow");
 }
 
