@@ -17,7 +17,7 @@ struct Checkpoint::Contents {
   ModelConfig config;
   std::vector<SafetensorsFile> files;  // keep the mappings that tensors point into
   LocatedTensors tensors;
-  std::size_t total_bytes = 0;
+  TensorBytes bytes;
 };
 
 namespace {
@@ -99,7 +99,7 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
       contents->tensors.emplace(name, LocatedTensor{tensor, file.path().string()});
     }
   }
-  contents->total_bytes = check_tensors(contents->config, contents->tensors, folder.string());
+  contents->bytes = check_tensors(contents->config, contents->tensors, folder.string());
   return Checkpoint(std::move(contents));
 }
 
@@ -124,8 +124,8 @@ const StoredTensor& Checkpoint::tensor(std::string_view name) const {
 bool Checkpoint::has(std::string_view name) const {
   return contents_->tensors.contains(name);
 }
-std::size_t Checkpoint::total_bytes() const {
-  return contents_->total_bytes;
+std::size_t Checkpoint::total_bytes(bool prediction) const {
+  return contents_->bytes.decoder + (prediction ? contents_->bytes.prediction : 0);
 }
 
 std::vector<std::string> Checkpoint::names() const {

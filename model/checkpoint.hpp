@@ -33,7 +33,8 @@ class Checkpoint {
   // A tensor that the config calls for (CHECKed: open() has verified them all), such as "model.norm.weight".
   const StoredTensor& tensor(std::string_view name) const;
   bool has(std::string_view name) const;
-  std::size_t total_bytes() const;         // of all tensors that a decoder loads
+  // Of all tensors that a decoder loads; with prediction, at most, those of the prediction layer, too.
+  std::size_t total_bytes(bool prediction = false) const;
   std::vector<std::string> names() const;  // of all tensors in the files, sorted
 
  private:

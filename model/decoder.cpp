@@ -29,10 +29,12 @@ Expected<void> check_columns(const ModelConfig& config, const ShardingPlan& plan
     if (columns >= ranks) return {};
     return refuse(ranks_of(ranks) + " are more than the " + std::to_string(columns) + " columns of " + field);
   };
+  const std::int64_t layers =
+      config.num_hidden_layers + std::min<std::int64_t>(config.num_nextn_predict_layers, 1);
   std::int64_t moe_layers = 0;
-  for (std::int64_t layer = 0; layer < config.num_hidden_layers; ++layer) moe_layers += config.is_moe(layer);
+  for (std::int64_t layer = 0; layer < layers; ++layer) moe_layers += config.is_moe(layer);
   Expected<void> possible;
-  if (moe_layers < config.num_hidden_layers)
+  if (moe_layers < layers)
     possible = wide_enough("intermediate_size", config.intermediate_size, plan.tensor_parallel);
   const std::int64_t expert = config.moe_intermediate_size, shared = expert * config.n_shared_experts;
   if (possible && moe_layers > 0 && !plan.expert_parallel)

@@ -12,6 +12,8 @@ using kernels::VirtualShards;
 
 namespace {
 
+constexpr std::int64_t rows_between_ticks = 256;  // few MB
+
 // Names tensors and cuts them to the plan.
 class Reader {
  public:
@@ -22,6 +24,7 @@ class Reader {
         plan_(plan),
         placement_(placement),
         ops_(storage.ops()),
+        ticks_(observers.ticks),
         weights_(checkpoint, storage, observers) {}
 
   DeepseekV3Weights read(bool with_prediction) {
@@ -112,22 +115,30 @@ class Reader {
     w.hidden_norm = weights_.vector(prefix + "hnorm.weight");
     w.join_part = part_of(hidden);
     w.join = weights_.matrix(prefix + "eh_proj.weight", rows_of(hidden), all(2 * hidden), w.join_part);
-    w.embedding = own(embedding, "model.embed_tokens.weight")
+    w.embedding = own(embedding, "model.embed_tokens.weight", vocabulary)
                       ? weights_.table(embedding, vocabulary, all(hidden), model.vocab_part)
                       : model.embedding;
-    w.head = own(head, config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")
-                 ? weights_.matrix(head, vocabulary, all(hidden), model.vocab_part)
-                 : model.lm_head;
+    w.head =
+        own(head, config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight", vocabulary)
+            ? weights_.matrix(head, vocabulary, all(hidden), model.vocab_part)
+            : model.lm_head;
     w.norm = weights_.vector(prefix + "shared_head.norm.weight");
     return w;
   }
 
-  // Whether the checkpoint has the tensor and its bytes are not those of the main model's, which published
-  // checkpoints repeat.
-  bool own(const std::string& name, const std::string& main) const {
+  // Whether the checkpoint has the tensor and this rank's rows of it are not those of the main model's, which
+  // published checkpoints repeat.
+  bool own(const std::string& name, const std::string& main, Slice rows) const {
     if (!checkpoint_.has(name)) return false;
     const StoredTensor &mine = checkpoint_.tensor(name), &shared = checkpoint_.tensor(main);
-    return mine.dtype != shared.dtype || !std::ranges::equal(mine.bytes, shared.bytes);
+    if (mine.dtype != shared.dtype) return true;
+    const std::size_t row_bytes = std::size_t(config_.hidden_size) * kernels::size_of(mine.dtype);
+    for (std::int64_t row = rows.first; row < rows.first + rows.count; ++row) {
+      const std::size_t begin = std::size_t(row) * row_bytes;
+      if (std::memcmp(&mine.bytes[begin], &shared.bytes[begin], row_bytes) != 0) return true;
+      if (ticks_ && row % rows_between_ticks == 0) ticks_->piece_done();  // disks are slow
+    }
+    return false;
   }
 
   AttentionWeights attention(const std::string& prefix) {
@@ -226,6 +237,7 @@ class Reader {
   const ShardingPlan& plan_;
   const transport::ExpertPlacement& placement_;
   kernels::Ops& ops_;
+  TickBoard* ticks_;  // may be null
   WeightReader weights_;
 };
 

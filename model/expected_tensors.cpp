@@ -13,22 +13,26 @@ namespace {
 // Collects names under a prefix such as "model.layers.3.".
 class Listing {
  public:
-  void at(std::string prefix, bool loaded) {
+  void at(std::string prefix, LoadedWith with) {
     prefix_ = std::move(prefix);
-    loaded_ = loaded;
+    with_ = with;
   }
   // [outputs, inputs], FP8 in quantised checkpoints.
   void linear(std::string_view name, std::int64_t rows, std::int64_t cols) { add(name, {rows, cols}, true); }
   void plain(std::string_view name, std::vector<std::int64_t> shape) { add(name, std::move(shape), false); }
+  void optional(std::string_view name, std::vector<std::int64_t> shape) {
+    add(name, std::move(shape), false);
+    tensors.back().required = false;
+  }
 
   std::vector<ExpectedTensor> tensors;
 
  private:
   void add(std::string_view name, std::vector<std::int64_t> shape, bool may_be_fp8) {
-    tensors.push_back({prefix_ + std::string(name), std::move(shape), may_be_fp8, loaded_});
+    tensors.push_back({prefix_ + std::string(name), std::move(shape), may_be_fp8, with_});
   }
   std::string prefix_;
-  bool loaded_ = true;
+  LoadedWith with_ = LoadedWith::decoder;
 };
 
 void attention(Listing& list, const ModelConfig& c) {
@@ -75,14 +79,15 @@ void decoder_layer(Listing& list, const ModelConfig& c, std::int64_t layer) {
   }
 }
 
-// What a multi-token-prediction layer has besides a decoder layer (DeepSeek-V3's README_WEIGHTS).
+// What a multi-token-prediction layer has besides a decoder layer (DeepSeek-V3's README_WEIGHTS). Embedding and
+// head are shared with the main model, and need not be stored again.
 void nextn_layer(Listing& list, const ModelConfig& c) {
-  list.plain("embed_tokens.weight", {c.vocab_size, c.hidden_size});
+  list.optional("embed_tokens.weight", {c.vocab_size, c.hidden_size});
   list.plain("enorm.weight", {c.hidden_size});
   list.plain("hnorm.weight", {c.hidden_size});
   list.plain("eh_proj.weight", {c.hidden_size, 2 * c.hidden_size});
   list.plain("shared_head.norm.weight", {c.hidden_size});
-  list.plain("shared_head.head.weight", {c.vocab_size, c.hidden_size});
+  list.optional("shared_head.head.weight", {c.vocab_size, c.hidden_size});
 }
 
 std::int64_t blocks_of(std::int64_t extent, std::int64_t block) {
@@ -111,39 +116,41 @@ void check_type(const ExpectedTensor& expected, const LocatedTensor& found, bool
 
 ExpectedTensor ExpectedTensor::scale(const Fp8Blocks& blocks) const {
   CHECK(may_be_fp8);
-  return {name + "_scale_inv",
-          {blocks_of(shape[0], blocks.rows), blocks_of(shape[1], blocks.cols)},
-          false,
-          loaded};
+  return {
+      name + "_scale_inv", {blocks_of(shape[0], blocks.rows), blocks_of(shape[1], blocks.cols)}, false, with};
 }
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   Listing list;
   list.plain("model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
   for (std::int64_t i = 0; i < config.num_hidden_layers + config.num_nextn_predict_layers; ++i) {
-    const bool nextn = i >= config.num_hidden_layers;
-    list.at("model.layers." + std::to_string(i) + ".", !nextn);
-    if (nextn) nextn_layer(list, config);
+    const std::int64_t nextn = i - config.num_hidden_layers;
+    list.at("model.layers." + std::to_string(i) + ".", nextn < 0    ? LoadedWith::decoder
+                                                       : nextn == 0 ? LoadedWith::prediction
+                                                                    : LoadedWith::nothing);
+    if (nextn >= 0) nextn_layer(list, config);
     decoder_layer(list, config, i);
   }
-  list.at("", true);
+  list.at("", LoadedWith::decoder);
   list.plain("model.norm.weight", {config.hidden_size});
   if (!config.tie_word_embeddings) list.plain("lm_head.weight", {config.vocab_size, config.hidden_size});
   return std::move(list.tensors);
 }
 
-std::size_t check_tensors(const ModelConfig& config, const LocatedTensors& found, std::string_view where) {
+TensorBytes check_tensors(const ModelConfig& config, const LocatedTensors& found, std::string_view where) {
   std::set<std::string_view> known;
-  std::size_t loaded_bytes = 0;
+  TensorBytes bytes;
   const auto find = [&](const ExpectedTensor& expected) -> const LocatedTensor& {
     const auto tensor = found.find(expected.name);
     if (tensor == found.end()) throw Error("is missing", std::string(where) + ": " + expected.name);
     known.insert(tensor->first);
     check_shape(expected, tensor->second);
-    if (expected.loaded) loaded_bytes += tensor->second.stored.bytes.size();
+    if (expected.with == LoadedWith::decoder) bytes.decoder += tensor->second.stored.bytes.size();
+    if (expected.with == LoadedWith::prediction) bytes.prediction += tensor->second.stored.bytes.size();
     return tensor->second;
   };
   for (const ExpectedTensor& expected : expected_tensors(config)) {
+    if (!expected.required && !found.contains(expected.name)) continue;
     const LocatedTensor& tensor = find(expected);
     check_type(expected, tensor, config.fp8.has_value());
     if (tensor.stored.dtype != DType::f8_e4m3) continue;
@@ -158,7 +165,7 @@ std::size_t check_tensors(const ModelConfig& config, const LocatedTensors& found
     if (!known.contains(name))
       throw Error("is not a tensor that config.json calls for", tensor.file + ": " + name);
   }
-  return loaded_bytes;
+  return bytes;
 }
 
 }  // namespace troupe::model

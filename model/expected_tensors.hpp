@@ -13,11 +13,18 @@
 
 namespace troupe::model {
 
+enum class LoadedWith : std::uint8_t {
+  decoder,
+  prediction,  // by a decoder that predicts: the first multi-token-prediction layer
+  nothing,     // only checked: further ones
+};
+
 struct ExpectedTensor {
   std::string name;
   std::vector<std::int64_t> shape;
   bool may_be_fp8 = false;  // a linear weight; F8_E4M3 needs scales, other types must have none
-  bool loaded = true;       // false for multi-token-prediction layers, which are only checked
+  LoadedWith with = LoadedWith::decoder;
+  bool required = true;  // false: the main model's takes its place when it is missing
 
   // The F32 scales of an FP8 weight: one for each block, the last ones of a row or column may be cut.
   ExpectedTensor scale(const Fp8Blocks& blocks) const;
@@ -26,6 +33,12 @@ struct ExpectedTensor {
 // Without scales: whether a weight is FP8 is seen from the file.
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
 
+// Of the tensors that are loaded.
+struct TensorBytes {
+  std::size_t decoder = 0;
+  std::size_t prediction = 0;  // besides
+};
+
 struct LocatedTensor {
   StoredTensor stored;
   std::string file;  // for messages
@@ -33,7 +46,6 @@ struct LocatedTensor {
 using LocatedTensors = std::map<std::string, LocatedTensor, std::less<>>;
 
 // Throws Error that names file and tensor for one that is missing, extra, or of a wrong shape or type.
-// Returns the bytes of those that are loaded.
-std::size_t check_tensors(const ModelConfig& config, const LocatedTensors& found, std::string_view where);
+TensorBytes check_tensors(const ModelConfig& config, const LocatedTensors& found, std::string_view where);
 
 }  // namespace troupe::model

@@ -81,6 +81,7 @@ TEST(Checkpoint, OpensTheDemoModel) {
     if (!name.starts_with("model.layers.5.")) loaded += checkpoint.tensor(name).bytes.size();
   }
   EXPECT_EQ(checkpoint.total_bytes(), loaded);
+  EXPECT_EQ(checkpoint.total_bytes(true), all);
   EXPECT_LT(loaded, all);
 }
 
@@ -98,10 +99,21 @@ TEST(Checkpoint, RefusesFoldersThatAreNone) {
               HasSubstr("has neither model.safetensors nor"));
 }
 
+TEST(Checkpoint, PredictionLayersMayShareEmbeddingAndHead) {
+  const ChangedCheckpoint checkpoint(DType::bf16);
+  const std::size_t bytes = Checkpoint::open(checkpoint.path()).total_bytes(true);
+  EXPECT_EQ(checkpoint.refusal([](OwnedTensors& tensors) {
+    EXPECT_EQ(tensors.erase("model.layers.3.embed_tokens.weight"), 1u);
+    EXPECT_EQ(tensors.erase("model.layers.3.shared_head.head.weight"), 1u);
+  }),
+            "no error");
+  EXPECT_EQ(Checkpoint::open(checkpoint.path()).total_bytes(true), bytes - 2 * 2 * 96 * 48);
+}
+
 TEST(Checkpoint, RefusesMissingTensors) {
   for (const char* name :
        {"model.norm.weight", "lm_head.weight", "model.layers.0.mlp.up_proj.weight",
-        "model.layers.2.mlp.gate.e_score_correction_bias", "model.layers.3.shared_head.head.weight",
+        "model.layers.2.mlp.gate.e_score_correction_bias", "model.layers.3.shared_head.norm.weight",
         "model.layers.3.self_attn.kv_b_proj.weight"}) {
     const ChangedCheckpoint checkpoint(DType::bf16);
     EXPECT_EQ(checkpoint.refusal([&](OwnedTensors& tensors) { tensors.erase(name); }),

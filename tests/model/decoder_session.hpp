@@ -40,6 +40,13 @@ class Session {
     std::size_t sequence;
     Tokens tokens;
   };
+  // A sequence's rows of a run of the prediction layer, from a position on.
+  struct Ahead {
+    std::size_t sequence;
+    std::int64_t position;
+    Tokens next;  // the tokens that follow
+    std::vector<std::int32_t> rows;
+  };
 
   Session(Decoder& decoder, const transport::Communicators& communicators, const SessionOptions& options)
       : decoder_(decoder), communicators_(communicators) {
@@ -60,10 +67,7 @@ class Session {
       Sequence& sequence = sequences_[part.sequence];
       const std::int64_t rows = std::int64_t(part.tokens.size());
       const std::int64_t end = sequence.length + rows;
-      while (std::int64_t(sequence.blocks.size()) * cache_.block_size < end) {
-        sequence.blocks.push_back(free_.back());
-        free_.pop_back();
-      }
+      cover(sequence, end);
       layout.sequences.push_back({std::int64_t(tokens.size()), rows, sequence.length, {}});
       sequence.length = end;
       tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
@@ -71,12 +75,34 @@ class Session {
     for (std::size_t i = 0; i < parts.size(); ++i)
       layout.sequences[i].blocks = sequences_[parts[i].sequence].blocks;
     layout.tokens = std::int64_t(tokens.size());
-    std::vector<std::int32_t> rows(tokens.size());
-    std::iota(rows.begin(), rows.end(), 0);
-    const kernels::Tensor logits =
-        decoder_.forward(queue_, communicators_, {tokens, layout, rows, group_tokens}, cache_);
-    return Logits(logits.as<float>(), logits.as<float>() + logits.elements());
+    const std::vector<std::int32_t> rows = all_of(tokens);
+    return values_of(decoder_.forward(queue_, communicators_, {tokens, layout, rows, group_tokens}, cache_));
   }
+
+  // Runs the prediction layer for the sequences' rows, from what the last call left. Logits as in step.
+  Logits predict(const std::vector<Ahead>& parts, std::span<const std::int64_t> group_tokens = {}) {
+    Tokens tokens;
+    std::vector<std::int32_t> from;
+    kernels::StepLayout layout;
+    for (const Ahead& part : parts) {
+      Sequence& sequence = sequences_[part.sequence];
+      const std::int64_t rows = std::int64_t(part.next.size());
+      cover(sequence, part.position + rows);
+      layout.sequences.push_back({std::int64_t(tokens.size()), rows, part.position, sequence.blocks});
+      tokens.insert(tokens.end(), part.next.begin(), part.next.end());
+      from.insert(from.end(), part.rows.begin(), part.rows.end());
+    }
+    layout.tokens = std::int64_t(tokens.size());
+    const std::vector<std::int32_t> rows = all_of(tokens);
+    return values_of(
+        decoder_.predict(queue_, communicators_, {{tokens, layout, rows, group_tokens}, from}, cache_));
+  }
+
+  // The sequence's next step begins at this position, which it has passed.
+  void rewind(std::size_t sequence, std::int64_t length) { sequences_[sequence].length = length; }
+
+  // The hidden states that the last call left.
+  Logits hidden() const { return values_of(decoder_.hidden()); }
 
   // A text from its beginning, `chunk` tokens at a time.
   Logits text(std::size_t sequence, std::span<const TokenId> ids, std::size_t chunk) {
@@ -97,6 +123,20 @@ class Session {
     std::int64_t length = 0;
     std::vector<BlockId> blocks;
   };
+  void cover(Sequence& sequence, std::int64_t end) {
+    while (std::int64_t(sequence.blocks.size()) * cache_.block_size < end) {
+      sequence.blocks.push_back(free_.back());
+      free_.pop_back();
+    }
+  }
+  static std::vector<std::int32_t> all_of(const Tokens& tokens) {
+    std::vector<std::int32_t> rows(tokens.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    return rows;
+  }
+  static Logits values_of(const kernels::Tensor& rows) {
+    return Logits(rows.as<float>(), rows.as<float>() + rows.elements());
+  }
   static std::int64_t blocks_in_cache(const SessionOptions& options) {
     return 4096 / options.block_size + 32;
   }

@@ -100,6 +100,45 @@ TEST_F(SmallDecoder, RefusesMorePositionsThanAnglesAreComputedFor) {
   EXPECT_NE(error.find("1000001 tokens are over the limit, 1000000"), std::string::npos) << error;
 }
 
+TEST_F(SmallDecoder, RefusesToPredictWithoutALayer) {
+  EXPECT_FALSE(decoder_->can_predict());
+  const std::string error = error_of([&] { load_decoder(checkpoint_, *ops_, {}, {.prediction = true}); });
+  EXPECT_NE(error.find("num_nextn_predict_layers is 0, and model.layers.3.eh_proj.weight, enorm.weight"),
+            std::string::npos)
+      << error;
+}
+
+TEST(PredictingDecoder, HasALayerMoreInItsCache) {
+  const Checkpoint checkpoint = Checkpoint::open(DEMO_MODEL);
+  const ModelConfig& config = checkpoint.config();
+  EXPECT_EQ(cache_bytes_per_token(config), 5u * (64 + 16) * 4);
+  EXPECT_EQ(cache_bytes_per_token(config, true), 6u * (64 + 16) * 4);
+  const auto ops = kernels::make_cpu_ops(1);
+  const auto decoder = load_decoder(checkpoint, *ops, {}, {.prediction = true});
+  EXPECT_TRUE(decoder->can_predict());
+  KvCache cache = decoder->make_cache(3, 4);
+  ASSERT_EQ(cache.layers.size(), 6u);
+  cache.poison();
+  const kernels::Tensor& last = cache.layers.back().data;
+  EXPECT_TRUE(std::isnan(last.as<float>()[last.elements() - 1]));
+}
+
+TEST(PredictingDecoderDeathTest, GoesOnFromRowsOfTheLastCallAlone) {
+  const Checkpoint checkpoint = Checkpoint::open(DEMO_MODEL);
+  const auto run = [&](bool prediction, std::int32_t row) {
+    SessionOptions options;
+    options.limits.prediction = prediction;
+    on_ranks(checkpoint, options, [&](Session& session) {
+      session.step({{0, {3, 4}}});
+      session.predict({{0, 1, {5}, {row}}});
+      return session.predict({{0, 2, {6}, {row}}});
+    });
+  };
+  run(true, 0);
+  EXPECT_DEATH(run(true, 1), "row outside the last call's");
+  EXPECT_DEATH(run(false, 0), "the prediction layer was not loaded");
+}
+
 TEST_F(SmallDecoder, CacheHoldsLatentsOfAllLayers) {
   EXPECT_EQ(cache_bytes_per_token(checkpoint_.config()), 3u * (32 + 8) * 4);
   KvCache cache = decoder_->make_cache(5, 4);

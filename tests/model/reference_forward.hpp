@@ -22,32 +22,69 @@ class ReferenceModel {
 
   explicit ReferenceModel(const Checkpoint& checkpoint) : checkpoint_(checkpoint), c_(checkpoint.config()) {}
 
-  // Logits [tokens, vocab_size].
-  std::vector<float> logits(std::span<const TokenId> tokens) {
+  // What the head takes: [tokens, hidden], under the last norm.
+  Rows states(std::span<const TokenId> tokens) {
     margins_.assign(tokens.size(), std::numeric_limits<double>::infinity());
     const Rows& table = matrix("model.embed_tokens.weight");
     Rows h;
     for (TokenId token : tokens) h.push_back(table[std::size_t(token)]);
-    for (std::int64_t i = 0; i < c_.num_hidden_layers; ++i) {
-      const std::string layer = "model.layers." + std::to_string(i) + ".";
-      add(h, attention(normed(h, layer + "input_layernorm", c_.rms_norm_eps), layer + "self_attn."));
-      Rows x = normed(h, layer + "post_attention_layernorm", c_.rms_norm_eps);
-      for (std::size_t t = 0; t < h.size(); ++t) {
-        const Vector y = c_.is_moe(i) ? moe(x[t], layer + "mlp.", margins_[t]) : mlp(x[t], layer + "mlp.");
-        for (std::size_t j = 0; j < y.size(); ++j) h[t][j] += y[j];
-      }
-    }
-    const std::string head = c_.tie_word_embeddings ? "model.embed_tokens" : "lm_head";
-    std::vector<float> all;
-    for (const Vector& row : normed(h, "model.norm", c_.rms_norm_eps))
-      for (double logit : linear(row, head)) all.push_back(float(logit));
-    return all;
+    for (std::int64_t i = 0; i < c_.num_hidden_layers; ++i) layer(h, i);
+    return normed(h, "model.norm", c_.rms_norm_eps);
+  }
+
+  // Logits [tokens, vocab_size].
+  std::vector<float> logits(std::span<const TokenId> tokens) { return logits(states(tokens), head()); }
+
+  // A position's entry into the prediction layer: a state and the token that follows.
+  Vector entry(const Vector& state, TokenId next) {
+    const std::string layer = prediction();
+    Vector joined =
+        normed(matrix(shared(layer + "embed_tokens", "model.embed_tokens") + ".weight")[std::size_t(next)],
+               layer + "enorm", c_.rms_norm_eps);
+    const Vector half = normed(state, layer + "hnorm", c_.rms_norm_eps);
+    joined.insert(joined.end(), half.begin(), half.end());
+    return linear(joined, layer + "eh_proj");
+  }
+
+  struct Predicted {
+    Rows hidden, states;        // before and under the norm of the layer's head
+    std::vector<float> logits;  // [positions, vocab_size]
+  };
+  // The prediction layer over the entries of positions 0, 1...
+  Predicted predicted(Rows entries) {
+    margins_.assign(entries.size(), std::numeric_limits<double>::infinity());
+    layer(entries, c_.num_hidden_layers);
+    const Rows states = normed(entries, prediction() + "shared_head.norm", c_.rms_norm_eps);
+    return {entries, states, logits(states, shared(prediction() + "shared_head.head", head()))};
   }
 
   // For each token of the last text, by how much a score decided its closest choice of a group or an expert.
   const Vector& margins() const { return margins_; }
 
  private:
+  std::string head() const { return c_.tie_word_embeddings ? "model.embed_tokens" : "lm_head"; }
+  std::string prediction() const { return "model.layers." + std::to_string(c_.num_hidden_layers) + "."; }
+  std::string shared(const std::string& own, const std::string& main) const {
+    return checkpoint_.has(own + ".weight") ? own : main;
+  }
+
+  std::vector<float> logits(const Rows& states, const std::string& head) {
+    std::vector<float> all;
+    for (const Vector& row : states)
+      for (double logit : linear(row, head)) all.push_back(float(logit));
+    return all;
+  }
+
+  void layer(Rows& h, std::int64_t i) {
+    const std::string layer = "model.layers." + std::to_string(i) + ".";
+    add(h, attention(normed(h, layer + "input_layernorm", c_.rms_norm_eps), layer + "self_attn."));
+    Rows x = normed(h, layer + "post_attention_layernorm", c_.rms_norm_eps);
+    for (std::size_t t = 0; t < h.size(); ++t) {
+      const Vector y = c_.is_moe(i) ? moe(x[t], layer + "mlp.", margins_[t]) : mlp(x[t], layer + "mlp.");
+      for (std::size_t j = 0; j < y.size(); ++j) h[t][j] += y[j];
+    }
+  }
+
   static void add(Rows& x, const Rows& y) {
     for (std::size_t t = 0; t < x.size(); ++t)
       for (std::size_t j = 0; j < x[t].size(); ++j) x[t][j] += y[t][j];
