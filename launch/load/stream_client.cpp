@@ -8,6 +8,7 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "launch/load/answer_reader.hpp"
@@ -19,16 +20,17 @@ using boost::system::error_code;
 using boost::system::system_error;
 
 struct StreamClient::Connection {
-  Connection(net::io_context& io, std::vector<Connection*>& all) : socket(io), open(all) {
-    open.push_back(this);
+  Connection(net::io_context& io, std::shared_ptr<std::vector<Connection*>> all)
+      : socket(io), open(std::move(all)) {
+    open->push_back(this);
   }
-  ~Connection() { open.erase(std::find(open.begin(), open.end(), this)); }
+  ~Connection() { open->erase(std::find(open->begin(), open->end(), this)); }
 
   net::ip::tcp::socket socket;
   boost::beast::flat_buffer buffer;
   TimePoint heard = now();
   bool busy = true, was_used = false, timed_out = false, keeps = false;
-  std::vector<Connection*>& open;
+  std::shared_ptr<std::vector<Connection*>> open;
 };
 
 StreamClient::StreamClient(net::io_context& io, ServerUrl url, Headers headers, Duration silence)
@@ -39,11 +41,11 @@ StreamClient::~StreamClient() = default;
 // One timer for all connections: a timer of each would be set anew for every token.
 net::awaitable<void> StreamClient::watch() {
   const Duration period = std::min<Duration>(silence_ / 4, std::chrono::seconds(1));
-  while (!open_.empty()) {
+  while (!open_->empty()) {
     watch_.expires_after(period);
     error_code stopped;
     co_await watch_.async_wait(actors::edge::into(stopped));
-    for (Connection* each : open_) {
+    for (Connection* each : *open_) {
       if (!each->busy || now() - each->heard < silence_) continue;
       each->timed_out = true;
       error_code closed;
@@ -57,7 +59,7 @@ net::awaitable<StreamClient::Lease> StreamClient::connect() {
     net::ip::tcp::resolver resolver(io_);
     addresses_ = co_await resolver.async_resolve(url_.host, url_.port, net::use_awaitable);
   }
-  const bool first = open_.empty();
+  const bool first = open_->empty();
   auto connection = std::make_unique<Connection>(io_, open_);
   if (first) net::co_spawn(io_, watch(), net::detached);
   error_code error;
@@ -98,7 +100,7 @@ net::awaitable<void> StreamClient::stream(Connection& connection, const Request&
   AnswerReader reader(exchange, now());
   co_await http::async_write(connection.socket, request, net::use_awaitable);
   http::response_parser<http::buffer_body> parser;
-  parser.body_limit(boost::none);
+  parser.body_limit(std::numeric_limits<std::uint64_t>::max());  // Boost 1.74 takes none for zero
   co_await http::async_read_header(connection.socket, connection.buffer, parser, net::use_awaitable);
   connection.was_used = true;
   const unsigned status = parser.get().result_int();

@@ -2,7 +2,6 @@
 // Belongs to the thread that runs its io_context.
 #pragma once
 
-#include <list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -50,8 +49,9 @@ class StreamClient {
   Headers headers_;
   Duration silence_;
   net::ip::tcp::resolver::results_type addresses_;
+  // Shared with the connections: one may outlast the client, in a coroutine that ends with its io_context.
+  std::shared_ptr<std::vector<Connection*>> open_ = std::make_shared<std::vector<Connection*>>();
   std::vector<Lease> idle_;
-  std::vector<Connection*> open_;
   net::steady_timer watch_;
 };
 

@@ -42,12 +42,13 @@ std::string plain(const std::string& status, const std::string& body) {
 class ScriptedServer {
  public:
   struct Script {
-    std::vector<std::vector<std::string>> answers;  // of a connection: each in the pieces that it is sent in
+    std::vector<std::string> answers;  // of each connection
+    bool in_bytes = false;             // every byte is sent alone
     bool stays = false;
   };
 
-  ScriptedServer(net::io_context& io, std::vector<Script> scripts)
-      : io_(io), acceptor_(io, {net::ip::address_v4::loopback(), 0}), scripts_(std::move(scripts)) {
+  ScriptedServer(net::io_context& io, Script script)
+      : io_(io), acceptor_(io, {net::ip::address_v4::loopback(), 0}), script_(std::move(script)) {
     net::co_spawn(io, accept(), net::detached);
   }
 
@@ -61,111 +62,107 @@ class ScriptedServer {
   net::awaitable<void> accept() {
     for (;;) {
       net::ip::tcp::socket socket = co_await acceptor_.async_accept(net::use_awaitable);
-      const auto index = std::min(std::size_t(connections_++), scripts_.size() - 1);
-      net::co_spawn(io_, play(std::move(socket), scripts_[index]), net::detached);
+      ++connections_;
+      net::co_spawn(io_, play(std::move(socket)), net::detached);
     }
   }
 
-  net::awaitable<void> play(net::ip::tcp::socket socket, Script script) {
+  net::awaitable<void> play(net::ip::tcp::socket socket) {
     std::string request;
-    for (const auto& answer : script.answers) {
+    for (const std::string& answer : script_.answers) {
       error_code left;
       const auto end = co_await net::async_read_until(socket, net::dynamic_buffer(request), "{}",
                                                       actors::edge::into(left));
       if (left) co_return;
       request.erase(0, end);
-      for (const std::string& piece : answer)
-        co_await net::async_write(socket, net::buffer(piece), actors::edge::into(left));
+      const std::size_t size = script_.in_bytes ? 1 : answer.size();
+      for (std::size_t from = 0; from < answer.size(); from += size)
+        co_await net::async_write(socket, net::buffer(answer.data() + from, size), actors::edge::into(left));
     }
-    if (!script.stays) co_return;
+    if (!script_.stays) co_return;
     silent_.push_back(std::move(socket));
   }
 
   net::io_context& io_;
   net::ip::tcp::acceptor acceptor_;
-  std::vector<Script> scripts_;
+  const Script script_;
   std::vector<net::ip::tcp::socket> silent_;
   int connections_ = 0;
 };
 
-class StreamClientTest : public testing::Test {
- protected:
-  // So many requests, one after the other.
-  std::vector<Exchange> ask(ScriptedServer& server, int count, Load load = {}) {
-    StreamClient client(io_, server.url(), {}, std::chrono::milliseconds(200));
-    load.target = "/v1/completions";
-    load.bodies.assign(std::size_t(count), "{}");
-    std::vector<Exchange> exchanges;
-    net::co_spawn(io_, send(client, load, [](const Exchange&) {}),
-                  [&](std::exception_ptr thrown, std::vector<Exchange> come) {
-                    if (thrown) std::rethrow_exception(thrown);
-                    exchanges = std::move(come);
-                    io_.stop();
-                  });
-    io_.run();
-    return exchanges;
-  }
-  std::string error_of(ScriptedServer::Script script) {
-    ScriptedServer server(io_, {std::move(script)});
-    return ask(server, 1).at(0).error;
-  }
-
-  net::io_context io_{1};
+struct Asked {
+  std::vector<Exchange> exchanges;
+  int connections = 0;
 };
 
-TEST_F(StreamClientTest, AnswersMayBeSplitAnywhere) {
-  std::vector<std::string> pieces;
-  for (const char c : whole_answer()) pieces.emplace_back(1, c);
-  ScriptedServer server(io_, {{{pieces}}});
-  const Exchange exchange = ask(server, 1).at(0);
+// So many requests to a server of this script, so many at a time.
+Asked ask(ScriptedServer::Script script, int count, int at_a_time) {
+  net::io_context io(1);
+  ScriptedServer server(io, std::move(script));
+  StreamClient client(io, server.url(), {}, std::chrono::milliseconds(200));
+  Load load{.target = "/v1/completions",
+            .bodies = std::vector<std::string>(std::size_t(count), "{}"),
+            .arrivals = {},
+            .max_concurrency = at_a_time};
+  Asked asked;
+  net::co_spawn(io, send(client, load, [](const Exchange&) {}),
+                [&](std::exception_ptr, std::vector<Exchange> come) {
+                  asked.exchanges = std::move(come);
+                  io.stop();
+                });
+  io.run();
+  asked.connections = server.connections();
+  EXPECT_EQ(asked.exchanges.size(), std::size_t(count));
+  return asked;
+}
+
+std::string error_of(const std::string& answer, bool stays = false) {
+  return ask({.answers = {answer}, .stays = stays}, 1, 1).exchanges.at(0).error;
+}
+
+TEST(StreamClient, AnswersMayBeSplitAnywhere) {
+  const Exchange exchange = ask({.answers = {whole_answer()}, .in_bytes = true}, 1, 1).exchanges.at(0);
   EXPECT_EQ(exchange.error, "");
   EXPECT_EQ(exchange.output_len, 2);
   EXPECT_EQ(exchange.itl.size(), 1u);
 }
 
-TEST_F(StreamClientTest, ConnectionsAreUsedAgain) {
-  ScriptedServer server(io_, {{{{whole_answer()}, {whole_answer()}, {whole_answer()}}}});
-  Load load;
-  load.max_concurrency = 1;
-  for (const Exchange& each : ask(server, 3, load)) EXPECT_EQ(each.error, "");
-  EXPECT_EQ(server.connections(), 1);
+TEST(StreamClient, ConnectionsAreUsedAgain) {
+  const Asked asked = ask({.answers = std::vector(3, whole_answer())}, 3, 1);
+  for (const Exchange& each : asked.exchanges) EXPECT_EQ(each.error, "");
+  EXPECT_EQ(asked.connections, 1);
 }
 
-TEST_F(StreamClientTest, AConnectionThatWasClosedMeanwhileIsReplaced) {
-  ScriptedServer server(io_, {{{{whole_answer()}}}});
-  Load load;
-  load.max_concurrency = 1;
-  for (const Exchange& each : ask(server, 3, load)) EXPECT_EQ(each.error, "");
-  EXPECT_EQ(server.connections(), 3);
+TEST(StreamClient, AConnectionThatWasClosedMeanwhileIsReplaced) {
+  const Asked asked = ask({.answers = {whole_answer()}}, 3, 1);
+  for (const Exchange& each : asked.exchanges) EXPECT_EQ(each.error, "");
+  EXPECT_EQ(asked.connections, 3);
 }
 
-TEST_F(StreamClientTest, ConcurrencyIsALimit) {
-  ScriptedServer server(io_, {{std::vector<std::vector<std::string>>(9, {whole_answer()})}});
-  Load load;
-  load.max_concurrency = 3;
-  for (const Exchange& each : ask(server, 9, load)) EXPECT_EQ(each.error, "");
-  EXPECT_EQ(server.connections(), 3);
+TEST(StreamClient, ConcurrencyIsALimit) {
+  const Asked asked = ask({.answers = std::vector(9, whole_answer())}, 9, 3);
+  for (const Exchange& each : asked.exchanges) EXPECT_EQ(each.error, "");
+  EXPECT_EQ(asked.connections, 3);
 }
 
-TEST_F(StreamClientTest, ErrorStatusesTellTheirMessage) {
-  EXPECT_THAT(error_of({{{plain("429 Too Many Requests", R"({"error": {"message": "slow down"}})")}}}),
+TEST(StreamClient, ErrorStatusesTellTheirMessage) {
+  EXPECT_THAT(error_of(plain("429 Too Many Requests", R"({"error": {"message": "slow down"}})")),
               HasSubstr("status 429: slow down"));
-  EXPECT_THAT(error_of({{{plain("500 Oh", "<html>")}}}), HasSubstr("status 500"));
+  EXPECT_THAT(error_of(plain("500 Oh", "<html>")), HasSubstr("status 500"));
 }
 
-TEST_F(StreamClientTest, AServerThatDiesMidwayIsAnError) {
-  EXPECT_NE(error_of({{{head() + chunk(event)}}}), "");
-  EXPECT_NE(error_of({{{"HTTP/1.1 200"}}}), "");
-  EXPECT_NE(error_of({{{"nonsense\r\n\r\n"}}}), "");
-  EXPECT_THAT(error_of({{{head() + chunk(event) + "0\r\n\r\n"}}}), HasSubstr("[DONE]"));
+TEST(StreamClient, AServerThatDiesMidwayIsAnError) {
+  EXPECT_NE(error_of(head() + chunk(event)), "");
+  EXPECT_NE(error_of("HTTP/1.1 200"), "");
+  EXPECT_NE(error_of("nonsense\r\n\r\n"), "");
+  EXPECT_THAT(error_of(head() + chunk(event) + "0\r\n\r\n"), HasSubstr("[DONE]"));
 }
 
-TEST_F(StreamClientTest, SilenceIsAnError) {
-  EXPECT_THAT(error_of({.answers = {{head() + chunk(event)}}, .stays = true}),
-              HasSubstr("nothing came for 0.2 s"));
+TEST(StreamClient, SilenceIsAnError) {
+  EXPECT_THAT(error_of(head() + chunk(event), true), HasSubstr("nothing came for 0.2 s"));
 }
 
-TEST_F(StreamClientTest, NobodyThereIsAnError) {
+TEST(StreamClient, NobodyThereIsAnError) {
   net::io_context io(1);
   StreamClient client(io, {.authority = "127.0.0.1:1", .host = "127.0.0.1", .port = "1", .path = ""}, {},
                       std::chrono::seconds(5));
