@@ -52,6 +52,7 @@ net::awaitable<void> StreamClient::watch() {
       each->socket.close(closed);
     }
   }
+  watching_ = false;
 }
 
 net::awaitable<StreamClient::Lease> StreamClient::connect() {
@@ -59,9 +60,8 @@ net::awaitable<StreamClient::Lease> StreamClient::connect() {
     net::ip::tcp::resolver resolver(io_);
     addresses_ = co_await resolver.async_resolve(url_.host, url_.port, net::use_awaitable);
   }
-  const bool first = open_->empty();
   auto connection = std::make_unique<Connection>(io_, open_);
-  if (first) net::co_spawn(io_, watch(), net::detached);
+  if (!std::exchange(watching_, true)) net::co_spawn(io_, watch(), net::detached);
   error_code error;
   co_await net::async_connect(connection->socket, addresses_, actors::edge::into(error));
   if (error) throw Error(reason(connection.get(), error), url_.authority, "does a server listen there?");

@@ -53,6 +53,7 @@ class StreamClient {
   std::shared_ptr<std::vector<Connection*>> open_ = std::make_shared<std::vector<Connection*>>();
   std::vector<Lease> idle_;
   net::steady_timer watch_;
+  bool watching_ = false;
 };
 
 }  // namespace troupe::launch::load

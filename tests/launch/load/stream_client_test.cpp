@@ -162,6 +162,24 @@ TEST(StreamClient, SilenceIsAnError) {
   EXPECT_THAT(error_of(head() + chunk(event), true), HasSubstr("nothing came for 0.2 s"));
 }
 
+// A client that measures must cost nothing while it waits: one that asked for a page before, too.
+TEST(StreamClient, WaitingIsIdle) {
+  net::io_context io(1);
+  ScriptedServer server(io, {.answers = {whole_answer()}, .stays = true});
+  StreamClient client(io, server.url(), {}, std::chrono::milliseconds(200));
+  const auto stop = [&](std::exception_ptr thrown, const auto&) {
+    EXPECT_FALSE(thrown);
+    io.stop();
+  };
+  net::co_spawn(io, client.get("/{}"), stop);  // the script answers whatever has "{}"
+  io.run();
+  io.restart();
+  net::co_spawn(io, client.post("/", "{}"), stop);
+  io.run();
+  io.restart();
+  EXPECT_LT(io.run_for(std::chrono::milliseconds(100)), 20u);
+}
+
 TEST(StreamClient, NobodyThereIsAnError) {
   net::io_context io(1);
   StreamClient client(io, {.authority = "127.0.0.1:1", .host = "127.0.0.1", .port = "1", .path = ""}, {},
