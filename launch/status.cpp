@@ -12,6 +12,8 @@
 
 #include "config/settings.hpp"
 #include "launch/command_line.hpp"
+#include "launch/server_answer.hpp"
+#include "launch/server_url.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -68,48 +70,9 @@ config::Table key_table(config::Settings& settings) {
   return table;
 }
 
-bool is_visible(char c) {
-  return c > ' ' && c < '\x7F';
-}
-
-struct Url {
-  std::string authority, host, port = "80", path;
-};
-
-// [address]:port, name:port, or either without a port.
-Url parse_authority(const std::string& authority, const std::string& whole) {
-  const auto malformed = [&] {
-    return config::UsageError("'" + whole + "' is no URL of a server", "URL",
-                              "such as http://127.0.0.1:8000");
-  };
-  Url url{.authority = authority, .host = {}, .path = {}};
-  const auto bracket = authority.rfind(']');
-  const auto colon = authority.find(':', bracket == authority.npos ? 0 : bracket);
-  url.host = authority.substr(0, colon);
-  if (colon != authority.npos) url.port = authority.substr(colon + 1);
-  if (authority.starts_with('[') && bracket != authority.npos) {
-    if (url.host.back() != ']') throw malformed();
-    url.host = url.host.substr(1, url.host.size() - 2);
-  }
-  const bool digits = url.port.find_first_not_of("0123456789") == url.port.npos;
-  if (url.host.empty() || url.host.find_first_of("@[]") != url.host.npos || !digits || url.port.empty() ||
-      url.port.size() > 5 || std::stoi(url.port) > 65535 || std::stoi(url.port) == 0)
-    throw malformed();
-  return url;
-}
-
-Url parse_url(const std::string& text) {
-  constexpr std::string_view scheme = "http://";
-  if (text.starts_with("https://"))
-    throw config::UsageError("'" + text + "' asks for TLS, which this command does not speak", "URL",
-                             "ask the server behind the proxy, or use curl " + text + std::string(resource));
-  if (!text.starts_with(scheme) || !std::all_of(text.begin(), text.end(), is_visible) ||
-      text.find_first_of("?#") != text.npos)
-    throw config::UsageError("'" + text + "' is no URL of a server", "URL", "such as http://127.0.0.1:8000");
-  const auto slash = std::min(text.find('/', scheme.size()), text.size());
-  Url url = parse_authority(text.substr(scheme.size(), slash - scheme.size()), text);
-  url.path = text.substr(slash);
-  while (url.path.ends_with('/')) url.path.pop_back();
+// Where the replica is described: behind where the API begins.
+ServerUrl resource_url(const std::string& text) {
+  ServerUrl url = parse_server_url(text, "URL", "or use curl " + text + std::string(resource));
   if (url.path.ends_with(resource)) return url;
   if (url.path.ends_with("/v1")) url.path.resize(url.path.size() - 3);
   url.path += resource;
@@ -121,7 +84,7 @@ struct Answer {
   std::string body;
 };
 
-net::awaitable<Answer> ask(Url url, std::string key) {
+net::awaitable<Answer> ask(ServerUrl url, std::string key) {
   const auto strand = co_await net::this_coro::executor;
   net::ip::tcp::resolver resolver(strand);
   const auto found = co_await resolver.async_resolve(url.host, url.port, net::use_awaitable);
@@ -142,7 +105,7 @@ net::awaitable<Answer> ask(Url url, std::string key) {
 }
 
 // Throws Error when no whole HTTP answer comes in time.
-Answer ask_within(const Url& url, const std::string& key, std::chrono::milliseconds timeout) {
+Answer ask_within(const ServerUrl& url, const std::string& key, std::chrono::milliseconds timeout) {
   net::io_context io;
   std::optional<Answer> answer;
   std::string failure =
@@ -158,23 +121,6 @@ Answer ask_within(const Url& url, const std::string& key, std::chrono::milliseco
   io.run_for(timeout);
   if (!answer) throw Error(failure, url.authority, "does troupe serve listen there?");
   return std::move(*answer);
-}
-
-// What a terminal may be shown of a text from the network.
-std::string one_line(std::string text) {
-  constexpr std::size_t longest = 300;
-  text.resize(std::min(text.size(), longest));
-  for (char& c : text)
-    if ((c >= 0 && c < ' ') || c == '\x7F') c = ' ';
-  return text;
-}
-
-// OpenAI's error object's message, behind a colon.
-std::string reason_of(const ordered_json& answer) {
-  if (!answer.is_object() || !answer.contains("error") || !answer.at("error").is_object()) return "";
-  const auto message = answer.at("error").find("message");
-  const bool there = message != answer.at("error").end() && message->is_string();
-  return there ? ": " + one_line(message->get<std::string>()) : "";
 }
 
 // Throws Error for an answer that is no replica's.
@@ -246,7 +192,7 @@ int status(const Arguments& arguments) {
   config::Table table = options_table(options);
   config::append(table, key_table(settings), "");
   if (!read_command_line(page, table, arguments)) return 0;
-  const Url url = parse_url(options.url);
+  const ServerUrl url = resource_url(options.url);
   const std::string key = settings.edge.api_keys.empty() ? "" : settings.edge.api_keys.front();
   if (!std::all_of(key.begin(), key.end(), is_visible))
     throw config::UsageError("a key has a space or a control character", "--api-key");

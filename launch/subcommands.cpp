@@ -27,6 +27,7 @@ constexpr std::array subcommands{
     Subcommand{"template", "JSON lines of chats to prompts", render_template},
     Subcommand{"synth", "write a random checkpoint", synth},
     Subcommand{"status", "how a server's replica is", status},
+    Subcommand{"bench", "measure a server or the engine", bench},
     Subcommand{"certs", "make certificates for the hosts of a replica", certs},
     Subcommand{"version", "print the version", version},
 };

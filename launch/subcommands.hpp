@@ -19,6 +19,7 @@ int tokenize(const Arguments& arguments);
 int render_template(const Arguments& arguments);
 int synth(const Arguments& arguments);
 int status(const Arguments& arguments);
+int bench(const Arguments& arguments);
 int certs(const Arguments& arguments);
 int version(const Arguments& arguments);
 

@@ -71,6 +71,20 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
   mistake("status https://a:8000", "asks for TLS");
   mistake("status http://a:8000 --timeout 0", "--timeout: '0' is out of range");
   mistake("status http://a:8000 --api-key 'a b'", "--api-key: a key has a space");
+  mistake("bench", "what to measure is missing");
+  mistake("bench srve", "'srve' cannot be measured; the nearest known one is serve");
+  mistake("bench serve", "--base-url is missing");
+  mistake("bench serve --base-url a:8000", "is no URL of a server");
+  const std::string bench = "bench serve --base-url http://a:8000 ";
+  mistake(bench + "--goodput ttft:500 tpot:x", "'tpot:x' is no objective");
+  mistake(bench + "--header x", "--header: is not NAME=VALUE");
+  mistake(bench + "--percentile-metrics ttft,x", "'x' is no time that is measured");
+  mistake(bench + "--metric-percentiles 101", "'101' is no percentage");
+  mistake(bench + "--request-rate 0", "--request-rate: '0' is out of range");
+  mistake(bench + "--max-concurrency 0", "'0' is out of range");
+  mistake(bench + "--dataset-name sharegpt", "permitted: random prefix_repetition trace custom");
+  mistake(bench + "--dataset-name trace", "--dataset-path: is missing");
+  mistake("bench offline --num-prompts 0", "--num-prompts: '0' is out of range");
   mistake("certs --out x", "HOST is missing");
   mistake("certs node-a", "--out is missing");
   mistake("certs --out x 'node a'", "HOST: 'node a' is neither a host's name nor an IP address");
@@ -261,6 +275,24 @@ TEST_F(Subcommands, StatusOfNobody) {
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("127.0.0.1:1: Connection refused"), HasSubstr("troupe serve")));
   EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(Subcommands, BenchOfNobody) {
+  const Outcome outcome = run("bench serve --base-url http://127.0.0.1:1");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("127.0.0.1:1: Connection refused"));
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(Subcommands, BenchOfflineComputesWhatItWasAsked) {
+  const path file = folder_ / "result.json";
+  const Outcome outcome =
+      run("bench offline --num-prompts 3 --input-len 8 --output-len 4 --output-json " + file.string());
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("output tokens/s"));
+  const auto result = ordered_json::parse(read_file(file));
+  EXPECT_EQ(result["num_requests"], 3);
+  EXPECT_EQ(result["total_num_tokens"], 3 * (8 + 4));
 }
 
 TEST_F(Subcommands, CertsOfOneAuthorityVerifyAndHostsCanBeAdded) {
