@@ -26,7 +26,9 @@ std::string other_than(const config::Setting& setting) {
         if (value != '"' + each + '"') return each;
       return "another";
     case config::Kind::whole:
-      return value == "20" ? "19" : "20";  // --max-logprobs has no more
+      for (const std::int64_t each : {std::min<std::int64_t>(20, setting.range.high), setting.range.low})
+        if (value != std::to_string(each)) return std::to_string(each);
+      break;
     case config::Kind::number:
       return "0.125";
     case config::Kind::size:
