@@ -34,7 +34,10 @@ Drafter::Drafter(kernels::Ops& ops, model::Decoder& decoder, const transport::Co
 
 void Drafter::draft(kernels::Queue& queue, const StepPlan& plan, std::span<const Part> parts,
                     const kernels::StepLayout& layout, model::KvCache& cache) {
-  if (speculation_.method == DraftMethod::mtp) return predict(queue, plan, parts, layout, cache);
+  if (speculation_.method == DraftMethod::mtp) {
+    if (plan.predictions > 0) predict(queue, plan, parts, layout, cache);
+    return;
+  }
   if (speculation_.method == DraftMethod::none) return;
   for (const Part& part : parts)
     if (part.samples) part.entry->drafts = prompt_lookup(part.entry->tokens, speculation_.tokens);
@@ -67,7 +70,7 @@ void Drafter::predict_further(kernels::Queue& queue, const StepPlan& plan, std::
   if (std::ranges::max(group_rows) == 0) return;
   std::vector<std::int32_t> each(rows.size());
   std::iota(each.begin(), each.end(), 0);
-  for (std::int32_t ahead = 1; ahead < speculation_.tokens; ++ahead) {
+  for (std::int32_t ahead = 1; ahead < plan.predictions; ++ahead) {
     std::vector<TokenId> tokens;
     kernels::StepLayout layout;
     for (const Part& part : parts) {

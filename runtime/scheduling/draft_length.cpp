@@ -23,23 +23,37 @@ void Acceptance::rested() {
   probability_ = std::max(probability_, probability_ + recovery * (hope - probability_));
 }
 
-void choose_draft_lengths(std::span<Drafted> sequences, const StepWork& work, const StepCost& cost) {
+std::int32_t choose_draft_lengths(std::span<Drafted> sequences, const StepWork& work, bool predicts,
+                                  const StepCost& cost) {
   StepWork all = work;
   double tokens = double(sequences.size());
+  std::int32_t chosen = 0;
   const std::int32_t most = sequences.empty() ? 0 : std::ranges::max(sequences, {}, &Drafted::most).most;
   for (std::int32_t length = 1; length <= most; ++length) {
-    const double rate = tokens / std::max(cost.seconds(all), 1e-9);
+    const double before = cost.seconds(all);
+    const double rate = margin * tokens / std::max(before, 1e-9);  // what a second must bring
+    StepWork with = all;
+    with.predictions += predicts;
+    double gains = 0;
     for (Drafted& each : sequences) {
       if (each.drafts + 1 != length || length > each.most) continue;
       const StepWork row = StepWork::of(1, each.computed + length);
       const double gain = std::pow(each.probability, length);
-      const double takes = cost.seconds(all + row) - cost.seconds(all);
-      if (gain < margin * rate * takes) continue;
+      if (gain < rate * (cost.seconds(with + row) - cost.seconds(with))) continue;
       each.drafts = length;
-      all = all + row;
-      tokens += gain;
+      with = with + row;
+      gains += gain;
     }
+    if (gains == 0 ||
+        gains < rate * (cost.seconds(with) - before)) {  // all of them together do not pay for the run
+      for (Drafted& each : sequences) each.drafts = std::min(each.drafts, length - 1);
+      break;
+    }
+    all = with;
+    tokens += gains;
+    chosen = length;
   }
+  return chosen;
 }
 
 }  // namespace troupe::runtime

@@ -56,7 +56,11 @@ class GroupScheduler {
   bool dispose(BlockReply reply);
   bool granted() const;  // whether a plan would have anything to compute
   // What the last reply granted, less what was cancelled since; of the plan, all that is the group's own. It is in flight.
-  StepPlan plan();
+  // predictions: of all groups, the most that one wants.
+  StepPlan plan(std::int32_t predictions);
+  std::int32_t wanted_predictions() const {
+    return wanted_predictions_;
+  }  // in the step that was proposed last
   // Of the group's steps in flight, the oldest first; at: which of them. Whether a result has one output for each sample
   // of it, in order.
   bool fits(const StepResult& result, std::size_t at) const;
@@ -101,6 +105,8 @@ class GroupScheduler {
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
   void add_room_for_predictions(std::vector<BlockWant>& wants) const;
   void add_drafts(std::vector<BlockWant>& wants, std::int32_t budget, const StepCost& cost);
+  void choose_drafts(const std::vector<BlockWant>& wants, const StepCost& cost);
+  bool predicts() const { return limits_.speculation.method == DraftMethod::mtp; }
   void seat(Sequence& sequence, const BlockGrant& grant);
   void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);
   void commit_part(const Part& part, std::vector<SampledToken> sampled,
@@ -118,8 +124,9 @@ class GroupScheduler {
 
   std::map<Place, Sequence> by_arrival_;
   std::unordered_map<SequenceId, Sequence*> by_id_;
-  std::int32_t running_ = 0, paused_ = 0;  // sequences
-  std::int32_t free_blocks_ = 0;           // when the pool answered last
+  std::int32_t running_ = 0, paused_ = 0;                  // sequences
+  std::int32_t free_blocks_ = 0;                           // when the pool answered last
+  std::int32_t predictions_ = 0, wanted_predictions_ = 0;  // in the last plan, in the next
   std::int64_t tokens_ = 0;
 
   bool asked_ = false;                // the last request is unanswered

@@ -101,25 +101,42 @@ std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget, const StepCost
 
 // With what the step's budget leaves, once everybody has a token. Nobody shall lose blocks for a guess.
 void GroupScheduler::add_drafts(std::vector<BlockWant>& wants, std::int32_t budget, const StepCost& cost) {
+  choose_drafts(wants, cost);
   if (free_blocks_ < std::int32_t(wants.size())) return;
+  const std::int32_t made =
+      predicts() ? predictions_ : limits_.speculation.tokens;  // at most, by the step before
+  for (std::size_t i = 0; i < wants.size(); ++i) {
+    const std::int32_t drafts = std::min({drafted_[i].drafts, made, budget});
+    wants[i].new_tokens += drafts;
+    wants[i].length += drafts;
+    budget -= drafts;
+  }
+}
+
+// How many drafts would be right for each, and how many are to be made for the next step.
+void GroupScheduler::choose_drafts(const std::vector<BlockWant>& wants, const StepCost& cost) {
+  constexpr std::uint64_t probed_every = 64;  // steps do the other thing, so that what it costs is known
+  const Speculation& speculation = limits_.speculation;
   drafted_.clear();
   StepWork work;
   for (const BlockWant& want : wants) {
     const Sequence& sequence = *by_id_.at(want.sequence);
     work = work + StepWork::of(want.new_tokens, want.computed);
-    const std::int32_t room =
-        std::min(limits_.speculation.tokens, sequence.draft_room(limits_.max_model_len));
     const bool decodes = sequence.running && sequence.decoding();
-    drafted_.push_back({sequence.acceptance.probability(), want.computed, decodes ? room : 0,
-                        decodes && !limits_.speculation.adapts ? room : 0});
+    const std::int32_t most =
+        decodes ? std::min(speculation.tokens, sequence.draft_room(limits_.max_model_len)) : 0;
+    drafted_.push_back(
+        {sequence.acceptance.probability(), want.computed, most, speculation.adapts ? 0 : most});
   }
-  if (limits_.speculation.adapts) choose_draft_lengths(drafted_, work, cost);
-  for (std::size_t i = 0; i < wants.size(); ++i) {
-    const std::int32_t drafts = std::min(drafted_[i].drafts, budget);
-    wants[i].new_tokens += drafts;
-    wants[i].length += drafts;
-    budget -= drafts;
-  }
+  wanted_predictions_ = predicts() ? speculation.tokens : 0;
+  if (!speculation.adapts) return;
+  const std::int32_t longest = choose_draft_lengths(drafted_, work, predicts(), cost);
+  const bool decoding = std::ranges::any_of(drafted_, [](const Drafted& each) { return each.most > 0; });
+  if (!predicts() || !decoding) return;  // prompts: the layer's cache is filled, for what will follow
+  wanted_predictions_ = longest;
+  if (proposals_ % probed_every == 0) wanted_predictions_ = longest > 0 ? 0 : 1;
+  if (proposals_ % probed_every == 1)
+    for (Drafted& each : drafted_) each.drafts = std::max(each.drafts, std::min(each.most, predictions_));
 }
 
 // The prediction layer stores what it makes of its own drafts behind the step's rows.
@@ -175,11 +192,12 @@ bool GroupScheduler::granted() const {
                              [&](const BlockGrant& grant) { return by_id_.contains(grant.sequence); });
 }
 
-StepPlan GroupScheduler::plan() {
+StepPlan GroupScheduler::plan(std::int32_t predictions) {
   StepPlan plan;
+  plan.predictions = predictions_ = predictions;
   plan.group = group_;
   plan.forget = std::exchange(unknown_, {});
-  in_flight_.emplace_back();
+  in_flight_.emplace_back().work.predictions = predictions;
   for (BlockGrant& grant : grants_)
     if (Sequence* sequence = find(grant.sequence)) add_part(plan, *sequence, std::move(grant));
   grants_.clear();

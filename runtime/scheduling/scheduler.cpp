@@ -105,8 +105,10 @@ std::vector<StepPlan> Scheduler::plan() {
   step.id = ++steps_;
   step.results.resize(groups_.size());
   std::vector<std::int32_t> rows, samples;
+  std::int32_t predictions = 0;  // the ranks of all groups meet in each run
+  for (const GroupScheduler& group : groups_) predictions = std::max(predictions, group.wanted_predictions());
   for (GroupScheduler& group : groups_) {
-    StepPlan& part = plans.emplace_back(group.plan());
+    StepPlan& part = plans.emplace_back(group.plan(predictions));
     step.awaited.insert(part.group);
     rows.push_back(0);
     samples.push_back(std::int32_t(std::ranges::count(part.extend, true, &Extend::samples)));
@@ -157,7 +159,7 @@ void Scheduler::learn(const Step& step) {
   double seconds = 0;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     const StepWork work = groups_[i].oldest_work();
-    most = {std::max(most.rows, work.rows), std::max(most.attended, work.attended)};
+    most = {std::max(most.rows, work.rows), std::max(most.attended, work.attended), work.predictions};
     seconds = std::max(seconds, step.results[i].times.compute_seconds);
   }
   cost_.learn(most, seconds);

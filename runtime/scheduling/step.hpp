@@ -73,13 +73,15 @@ struct StepPlan {
   // [groups]: of each in this step, and how many of its sequences sample. Without any, its ranks still join the
   // collectives.
   std::vector<std::int32_t> group_rows{}, group_samples{};
+  std::int32_t predictions = 0;      // runs of the prediction layer, for so many drafts in the next step
   std::vector<SequenceId> forget{};  // first of all
   std::vector<Begin> begin{};
   std::vector<Extend> extend{};
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepPlan& x) {
-  return f(x.epoch, x.step, x.after, x.group, x.group_rows, x.group_samples, x.forget, x.begin, x.extend);
+  return f(x.epoch, x.step, x.after, x.group, x.group_rows, x.group_samples, x.predictions, x.forget, x.begin,
+           x.extend);
 }
 
 struct SequenceOutput {

@@ -1,5 +1,5 @@
-// What a step takes, learned from those that were measured: a constant, so much a row, and so much a row and position
-// that it attends to. Bounds steps in time and weighs drafts; results never depend on it. Owned by the replica's
+// What a step takes, learned from those that were measured: a constant, so much a row, so much a row and position that it
+// attends to, and so much a run of the prediction layer. Bounds steps in time and weighs drafts; results never depend on it. Owned by the replica's
 // Scheduler; not thread-safe.
 #pragma once
 
@@ -11,13 +11,16 @@ namespace troupe::runtime {
 // Of one group; of a replica, the most of any.
 struct StepWork {
   double rows = 0;
-  double attended = 0;  // positions, summed over rows
+  double attended = 0;     // positions, summed over rows
+  double predictions = 0;  // runs of the prediction layer, which makes drafts for the next step
 
   // rows of one sequence, behind `computed` tokens.
   static StepWork of(std::int32_t rows, std::int32_t computed) {
-    return {double(rows), double(rows) * (computed + (rows + 1) / 2.0)};
+    return {double(rows), double(rows) * (computed + (rows + 1) / 2.0), 0};
   }
-  StepWork operator+(const StepWork& other) const { return {rows + other.rows, attended + other.attended}; }
+  StepWork operator+(const StepWork& other) const {
+    return {rows + other.rows, attended + other.attended, predictions + other.predictions};
+  }
 };
 
 class StepCost {
@@ -29,15 +32,15 @@ class StepCost {
                            std::int32_t most) const;
 
  private:
-  static constexpr std::size_t terms = 3;
+  static constexpr std::size_t terms = 4;
   using Terms = std::array<double, terms>;
   static Terms terms_of(const StepWork& work);
   void solve();
 
   // Least squares over the steps so far, older ones weighing less, beginning with a guess of little weight.
-  std::array<Terms, terms> products_{{{1e-3, 0, 0}, {0, 1e-3, 0}, {0, 0, 1e-3}}};
-  Terms targets_{0, 1e-3 * guess, 0};
-  Terms cost_{0, guess, 0};
+  std::array<Terms, terms> products_{{{1e-3, 0, 0, 0}, {0, 1e-3, 0, 0}, {0, 0, 1e-3, 0}, {0, 0, 0, 1e-3}}};
+  Terms targets_{0, 1e-3 * guess, 0, 0};
+  Terms cost_{0, guess, 0, 0};
 
   static constexpr double guess = 0.064;  // seconds for 64 rows, until something is known
 };

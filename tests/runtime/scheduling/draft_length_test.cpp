@@ -6,22 +6,22 @@
 namespace troupe::runtime {
 namespace {
 
-// A machine that takes `constant` for a step and `row` for each of its rows.
-StepCost machine(double constant, double row) {
+// A machine that takes `constant` for a step, `row` for each of its rows, and `run` for each of the prediction layer.
+StepCost machine(double constant, double row, double run = 0) {
   StepCost cost;
   for (int i = 0; i < 400; ++i) {
-    const StepWork work = StepWork::of(1 + i % 64, 0);
-    cost.learn(work, constant + row * work.rows);
+    StepWork work = StepWork::of(1 + i % 64, 0);
+    work.predictions = i % 5;
+    cost.learn(work, constant + row * work.rows + run * work.predictions);
   }
   return cost;
 }
 
-std::int32_t drafts(double probability, int sequences, const StepCost& cost) {
+std::int32_t drafts(double probability, int sequences, const StepCost& cost, bool predicts = false) {
   std::vector<Drafted> all(std::size_t(sequences), {probability, 100, 4, 0});
   StepWork work;
   for (int i = 0; i < sequences; ++i) work = work + StepWork::of(1, 100);
-  choose_draft_lengths(all, work, cost);
-  return all.front().drafts;
+  return choose_draft_lengths(all, work, predicts, cost);
 }
 
 TEST(DraftLength, IsLongWhereARowIsCheapAndGuessesAreRight) {
@@ -39,6 +39,13 @@ TEST(DraftLength, IsNothingWhereEachRowTakesItsTime) {
 TEST(DraftLength, ShrinksAsTheBatchGrows) {
   const StepCost cost = machine(10e-3, 0.5e-3);
   EXPECT_GT(drafts(0.7, 1, cost), drafts(0.7, 64, cost));
+}
+
+TEST(DraftLength, IsNothingWhereARunOfThePredictionLayerTakesMoreThanItBrings) {
+  const StepCost cost = machine(10e-3, 0.1e-3, 8e-3);
+  EXPECT_EQ(drafts(0.7, 1, cost, true), 0);
+  EXPECT_EQ(drafts(0.95, 1, cost, true), 1) << "two tokens in 18 ms are more than one in 10";
+  EXPECT_GT(drafts(0.95, 1, cost, false), 1);
 }
 
 TEST(Acceptance, FollowsWhatWasTriedAndHopesAgain) {
