@@ -16,21 +16,24 @@
 namespace troupe::launch {
 namespace {
 
+bool predicts(const config::Settings& settings) {
+  return config::speculation_of(settings).method == DraftMethod::mtp;
+}
+
 // Of each rank.
 runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoint& checkpoint,
                         std::int32_t max_model_len) {
   runtime::KvBudget budget{.bytes = {}, .memory_utilization = settings.gpu_memory_utilization};
   if (settings.kv_cache_memory_bytes) budget.bytes = settings.kv_cache_memory_bytes->bytes;
-  const runtime::KvShape shape{
-      model::cache_bytes_per_token(checkpoint.config(),
-                                   config::speculation_of(settings).method == DraftMethod::mtp),
-      settings.scheduler.block_size, max_model_len};
+  const runtime::KvShape shape{model::cache_bytes_per_token(checkpoint.config(), predicts(settings)),
+                               settings.scheduler.block_size, max_model_len};
   // A host's ranks share its memory and hold, together, about its share of the weights.
   const std::size_t nodes = std::size_t(settings.nodes), nodes_here = std::size_t(settings.nodes_here),
                     ranks_here = std::size_t(settings.ranks()) / nodes * nodes_here;
   auto size = runtime::kv_size(
       budget, shape, runtime::memory_limit() / ranks_here,
-      (runtime::memory_resident() + checkpoint.total_bytes() / nodes * nodes_here) / ranks_here);
+      (runtime::memory_resident() + checkpoint.total_bytes(predicts(settings)) / nodes * nodes_here) /
+          ranks_here);
   if (!budget.bytes) size = runtime::at_most(size, shape, settings.scheduler.max_num_seqs);
   log_event(LogLevel::info, "kv_cache",
             {{"bytes", size.bytes},
@@ -68,10 +71,10 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
                                        const std::filesystem::path& folder) {
   const auto checkpoint = model::Checkpoint::open(folder);
   log_event(LogLevel::info, "checkpoint_opened",
-            {{"folder", folder.string()}, {"weight_bytes", checkpoint.total_bytes()}});
+            {{"folder", folder.string()}, {"weight_bytes", checkpoint.total_bytes(predicts(settings))}});
   actors::ReplicaOptions options;
   options.checkpoint = std::filesystem::absolute(folder).string();
-  options.weight_bytes = checkpoint.total_bytes();
+  options.weight_bytes = checkpoint.total_bytes(predicts(settings));
   options.experts = std::int32_t(checkpoint.config().n_routed_experts);
   options.sharding = sharding(settings, checkpoint);
   options.text = load_text(settings, folder, checkpoint.config().vocab_size);

@@ -73,6 +73,8 @@ class Decoder {
   virtual kernels::Tensor forward(kernels::Queue&, const transport::Communicators&, const StepInput& input,
                                   KvCache& cache) = 0;
 
+  virtual std::int64_t max_positions() const = 0;  // of a sequence, from load()
+
   // Whether the prediction layer was loaded.
   virtual bool can_predict() const = 0;
   // Runs the prediction layer on what the last call left: every row of a step whose next token is known, so

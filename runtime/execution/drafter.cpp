@@ -76,9 +76,10 @@ void Drafter::predict_further(kernels::Queue& queue, const StepPlan& plan, std::
     for (const Part& part : parts) {
       if (!part.samples) continue;
       const SequenceTable::Entry& entry = *part.entry;
-      const auto covered = std::int64_t(entry.blocks.size()) * cache.block_size;
-      // At a sequence's end there is no place for the entry; the draft would not be used.
-      const std::int64_t position = std::min<std::int64_t>(entry.computed - 1 + ahead, covered - 1);
+      // At a sequence's end, or where there was no room, there is no place for the entry: the draft is worth less then.
+      const std::int64_t places =
+          std::min(std::int64_t(entry.blocks.size()) * cache.block_size, decoder_.max_positions());
+      const std::int64_t position = std::min<std::int64_t>(entry.computed - 1 + ahead, places - 1);
       layout.sequences.push_back({layout.tokens++, 1, position, entry.blocks});
       tokens.push_back(entry.drafts.back());
     }

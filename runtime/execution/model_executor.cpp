@@ -58,15 +58,26 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
       cache_(std::move(cache)),
       table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks)) {}
 
+void ModelExecutor::check_group(const StepPlan& plan) const {
+  const auto groups = communicators_.world.size() / communicators_.group.size();
+  std::int64_t rows = 0, samples = 0;
+  for (const Extend& part : plan.extend) {
+    rows += part.rows;
+    samples += part.samples;
+  }
+  const bool fits = plan.group == group_ && std::ssize(plan.group_rows) == groups &&
+                    std::ssize(plan.group_samples) == groups && plan.group_rows[group_] == rows &&
+                    plan.group_samples[group_] == samples && plan.predictions >= 0;
+  if (!fits)
+    throw PlanError("a plan of another group, or of other rows than it says",
+                    "group " + std::to_string(group_) + " of " + std::to_string(groups));
+}
+
 StepResult ModelExecutor::execute(const StepPlan& plan) {
   if (const StepResult* kept = table_.kept(plan)) return *kept;
   const Doing stepping(ticks_, plan.epoch, plan.step);
   const TimePoint start = now();
-  const int groups = communicators_.world.size() / communicators_.group.size();
-  if (plan.group != group_ || std::ssize(plan.group_rows) != groups)
-    throw PlanError(
-        "a plan for group " + std::to_string(plan.group) + " of " + std::to_string(plan.group_rows.size()),
-        "group " + std::to_string(group_) + " of " + std::to_string(groups));
+  check_group(plan);
   const std::vector<SequenceTable::Part> parts = table_.take(plan);
   const Batch batch = batch_of(parts);
   const std::vector<std::int64_t> group_tokens(plan.group_rows.begin(), plan.group_rows.end());
@@ -80,8 +91,10 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
 
   StepResult& result =
       table_.advance(parts, {plan.epoch, plan.step, group_, outputs_of(parts, std::move(sampled)), {}});
+  const TimePoint sampled_at = now();
   drafter_.draft(queue_, plan, parts, batch.layout, cache_);
-  result.times.compute_seconds = std::chrono::duration<double>(now() - start).count();
+  result.times = {std::chrono::duration<double>(sampled_at - start).count(),
+                  std::chrono::duration<double>(now() - sampled_at).count()};
   return result;
 }
 

@@ -20,6 +20,8 @@ class ModelExecutor final : public Executor {
   model::KvCache& cache() { return cache_; }
 
  private:
+  void check_group(const StepPlan& plan) const;  // throws PlanError
+
   kernels::Ops& ops_;
   model::Decoder& decoder_;
   transport::Communicators communicators_;

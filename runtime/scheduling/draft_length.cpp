@@ -24,32 +24,33 @@ void Acceptance::rested() {
 }
 
 std::int32_t choose_draft_lengths(std::span<Drafted> sequences, const StepWork& work, bool predicts,
-                                  const StepCost& cost) {
+                                  const StepCosts& costs) {
   StepWork all = work;
-  double tokens = double(sequences.size());
+  double seconds = costs.step.seconds(all), tokens = double(sequences.size());
   std::int32_t chosen = 0;
   const std::int32_t most = sequences.empty() ? 0 : std::ranges::max(sequences, {}, &Drafted::most).most;
   for (std::int32_t length = 1; length <= most; ++length) {
-    const double before = cost.seconds(all);
-    const double rate = margin * tokens / std::max(before, 1e-9);  // what a second must bring
+    const double rate = margin * tokens / std::max(seconds, 1e-9);  // what a second must bring
+    const StepWork predicted = length == 1 ? work : StepWork{double(sequences.size()), all.attended};
     StepWork with = all;
-    with.predictions += predicts;
-    double gains = 0;
+    double gains = 0, takes = predicts ? costs.prediction.seconds(predicted) : 0;
     for (Drafted& each : sequences) {
       if (each.drafts + 1 != length || length > each.most) continue;
       const StepWork row = StepWork::of(1, each.computed + length);
       const double gain = std::pow(each.probability, length);
-      if (gain < rate * (cost.seconds(with + row) - cost.seconds(with))) continue;
+      const double row_takes = costs.step.seconds(with + row) - costs.step.seconds(with);
+      if (gain < rate * row_takes) continue;
       each.drafts = length;
       with = with + row;
       gains += gain;
+      takes += row_takes;
     }
-    if (gains == 0 ||
-        gains < rate * (cost.seconds(with) - before)) {  // all of them together do not pay for the run
+    if (gains == 0 || gains < rate * takes) {  // all of them together do not pay for the run
       for (Drafted& each : sequences) each.drafts = std::min(each.drafts, length - 1);
       break;
     }
     all = with;
+    seconds += takes;
     tokens += gains;
     chosen = length;
   }

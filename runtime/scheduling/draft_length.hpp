@@ -26,9 +26,9 @@ struct Drafted {
   std::int32_t drafts = 0;    // out
 };
 
-// work: of the step without drafts, which brings one token for each of `sequences`. predicts: each further draft takes a
-// run of the prediction layer. Returns the longest.
+// work: of the step without drafts, which brings one token for each of `sequences`. predicts: the first draft takes a run of
+// the prediction layer over all rows of the step, each further one a run over one row a sequence. Returns the longest.
 std::int32_t choose_draft_lengths(std::span<Drafted> sequences, const StepWork& work, bool predicts,
-                                  const StepCost& cost);
+                                  const StepCosts& costs);
 
 }  // namespace troupe::runtime

@@ -16,6 +16,7 @@ GroupScheduler::GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<Ba
 void GroupScheduler::add(Sequence sequence) {
   const Place place(sequence.submission.arrival, sequence.submission.sequence);
   tokens_ += sequence.length();
+  sequence.acceptance = acceptance_;
   const auto added = by_arrival_.emplace(place, std::move(sequence)).first;
   by_id_.emplace(place.second, &added->second);
 }

@@ -50,7 +50,9 @@ class GroupScheduler {
   std::int64_t tokens() const { return tokens_; }  // of all its sequences, computed or pending
 
   // Empty optional: nothing to say, or the last request is unanswered.
-  std::optional<BlockRequest> propose(const StepCost& cost);
+  // stream_waits: in some group, which waits for the slowest of all.
+  std::optional<BlockRequest> propose(const StepCosts& costs, bool stream_waits);
+  bool stream_waits() const;  // whether a stream that has begun waits for its next token
   // False: not the answer to the last request. Takes the grants for the plan that follows, or only notes who
   // holds what if the step has become void meanwhile.
   bool dispose(BlockReply reply);
@@ -101,11 +103,11 @@ class GroupScheduler {
   std::int32_t token_budget(const StepCost& cost) const;
   void rank(std::int32_t budget);
   bool plannable(const Sequence& sequence) const;
-  std::vector<BlockWant> wants(std::int32_t budget, const StepCost& cost);
+  std::vector<BlockWant> wants(std::int32_t budget);
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
   void add_room_for_predictions(std::vector<BlockWant>& wants) const;
-  void add_drafts(std::vector<BlockWant>& wants, std::int32_t budget, const StepCost& cost);
-  void choose_drafts(const std::vector<BlockWant>& wants, const StepCost& cost);
+  void add_drafts(std::vector<BlockWant>& wants, const StepCosts& costs);
+  void choose_drafts(const std::vector<BlockWant>& wants, const StepCosts& costs);
   bool predicts() const { return limits_.speculation.method == DraftMethod::mtp; }
   void seat(Sequence& sequence, const BlockGrant& grant);
   void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);
@@ -127,6 +129,7 @@ class GroupScheduler {
   std::int32_t running_ = 0, paused_ = 0;                  // sequences
   std::int32_t free_blocks_ = 0;                           // when the pool answered last
   std::int32_t predictions_ = 0, wanted_predictions_ = 0;  // in the last plan, in the next
+  Acceptance acceptance_;  // of all drafts: what is expected of a new sequence
   std::int64_t tokens_ = 0;
 
   bool asked_ = false;                // the last request is unanswered

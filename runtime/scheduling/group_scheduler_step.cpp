@@ -5,14 +5,16 @@
 
 namespace troupe::runtime {
 
-std::optional<BlockRequest> GroupScheduler::propose(const StepCost& cost) {
+std::optional<BlockRequest> GroupScheduler::propose(const StepCosts& costs, bool stream_waits) {
+  wanted_predictions_ = 0;
   if (asked_) return std::nullopt;
-  const std::int32_t budget = token_budget(cost);
+  const std::int32_t budget = stream_waits ? token_budget(costs.step) : limits_.max_num_batched_tokens;
   rank(budget);
   BlockRequest request;
   request.group = group_;
   request.generation = generation_;
-  request.wants = wants(budget, cost);
+  request.wants = wants(budget);
+  if (limits_.speculation.tokens > 0 && !request.wants.empty()) add_drafts(request.wants, costs);
   request.filled = std::exchange(filled_, {});
   request.released = std::exchange(released_, {});
   if (request.wants.empty() && request.filled.empty() && request.released.empty()) return std::nullopt;
@@ -22,23 +24,25 @@ std::optional<BlockRequest> GroupScheduler::propose(const StepCost& cost) {
   return request;
 }
 
-// While somebody waits for a next token, a step takes no more of prompts than max_step_time allows.
+bool GroupScheduler::stream_waits() const {
+  return std::ranges::any_of(by_arrival_, [&](const auto& each) {
+    return !each.second.paused && plannable(each.second) && each.second.coming_outputs() > 0;
+  });
+}
+
+// While a stream waits for its next token, a step takes no more of prompts than max_step_time allows.
 std::int32_t GroupScheduler::token_budget(const StepCost& cost) const {
   constexpr std::int32_t fewest = 16;  // tokens of prompts: they go on, however long a step takes
   if (limits_.max_step_time.count() == 0) return limits_.max_num_batched_tokens;
   StepWork decoding;
   std::int32_t computed = 0;  // of the prompt that is furthest
-  bool waited_for = false;
   for (const auto& [place, sequence] : by_arrival_) {
     if (sequence.paused || !plannable(sequence)) continue;
-    const SequenceView view = sequence.view();
-    waited_for |= view.started;
-    if (view.decoding)
+    if (sequence.decoding())
       decoding = decoding + StepWork::of(1, sequence.coming_computed());
     else
       computed = std::max(computed, sequence.coming_computed());
   }
-  if (!waited_for) return limits_.max_num_batched_tokens;
   const double limit = std::chrono::duration<double>(limits_.max_step_time).count();
   const std::int32_t fits = cost.rows_within(limit, decoding, computed, limits_.max_num_batched_tokens);
   return std::min(limits_.max_num_batched_tokens, std::int32_t(decoding.rows) + std::max(fits, fewest));
@@ -71,7 +75,7 @@ bool GroupScheduler::plannable(const Sequence& sequence) const {
 }
 
 // In the ranked order, trimmed to the token budget and to max_num_seqs.
-std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget, const StepCost& cost) {
+std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
   std::vector<BlockWant> wants;
   std::size_t last = ranked_.size();  // whoever ranks from here on holds no seat
   std::int32_t seats = running_;
@@ -93,16 +97,15 @@ std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget, const StepCost
     budget -= tokens;
     wants.push_back(want(*sequence, tokens));
   }
-  if (limits_.speculation.tokens > 0) add_drafts(wants, budget, cost);
-  if (limits_.speculation.method == DraftMethod::mtp && limits_.speculation.tokens > 1)
-    add_room_for_predictions(wants);
   return wants;
 }
 
-// With what the step's budget leaves, once everybody has a token. Nobody shall lose blocks for a guess.
-void GroupScheduler::add_drafts(std::vector<BlockWant>& wants, std::int32_t budget, const StepCost& cost) {
-  choose_drafts(wants, cost);
-  if (free_blocks_ < std::int32_t(wants.size())) return;
+// With what the greatest step leaves, once everybody has a token. Nobody shall lose blocks for a guess.
+void GroupScheduler::add_drafts(std::vector<BlockWant>& wants, const StepCosts& costs) {
+  choose_drafts(wants, costs);
+  if (free_blocks_ < 2 * std::int32_t(wants.size())) return;
+  std::int32_t budget = limits_.max_num_batched_tokens;
+  for (const BlockWant& want : wants) budget -= want.new_tokens;
   const std::int32_t made =
       predicts() ? predictions_ : limits_.speculation.tokens;  // at most, by the step before
   for (std::size_t i = 0; i < wants.size(); ++i) {
@@ -110,39 +113,40 @@ void GroupScheduler::add_drafts(std::vector<BlockWant>& wants, std::int32_t budg
     wants[i].new_tokens += drafts;
     wants[i].length += drafts;
     budget -= drafts;
+    // The prediction layer stores what it makes of its own drafts behind the step's rows.
+    if (wanted_predictions_ > 1)
+      wants[i].ahead = std::clamp(limits_.max_model_len - wants[i].length, 0, wanted_predictions_ - 1);
   }
 }
 
 // How many drafts would be right for each, and how many are to be made for the next step.
-void GroupScheduler::choose_drafts(const std::vector<BlockWant>& wants, const StepCost& cost) {
-  constexpr std::uint64_t probed_every = 64;  // steps do the other thing, so that what it costs is known
+void GroupScheduler::choose_drafts(const std::vector<BlockWant>& wants, const StepCosts& costs) {
   const Speculation& speculation = limits_.speculation;
   drafted_.clear();
   StepWork work;
   for (const BlockWant& want : wants) {
     const Sequence& sequence = *by_id_.at(want.sequence);
     work = work + StepWork::of(want.new_tokens, want.computed);
-    const bool decodes = sequence.running && sequence.decoding();
-    const std::int32_t most =
-        decodes ? std::min(speculation.tokens, sequence.draft_room(limits_.max_model_len)) : 0;
+    const std::int32_t room = sequence.running && sequence.begun && sequence.decoding()
+                                  ? std::min(speculation.tokens, sequence.draft_room(limits_.max_model_len))
+                                  : 0;
     drafted_.push_back(
-        {sequence.acceptance.probability(), want.computed, most, speculation.adapts ? 0 : most});
+        {sequence.acceptance.probability(), want.computed, room, speculation.adapts ? 0 : room});
   }
   wanted_predictions_ = predicts() ? speculation.tokens : 0;
   if (!speculation.adapts) return;
-  const std::int32_t longest = choose_draft_lengths(drafted_, work, predicts(), cost);
   const bool decoding = std::ranges::any_of(drafted_, [](const Drafted& each) { return each.most > 0; });
-  if (!predicts() || !decoding) return;  // prompts: the layer's cache is filled, for what will follow
-  wanted_predictions_ = longest;
-  if (proposals_ % probed_every == 0) wanted_predictions_ = longest > 0 ? 0 : 1;
-  if (proposals_ % probed_every == 1)
-    for (Drafted& each : drafted_) each.drafts = std::max(each.drafts, std::min(each.most, predictions_));
-}
-
-// The prediction layer stores what it makes of its own drafts behind the step's rows.
-void GroupScheduler::add_room_for_predictions(std::vector<BlockWant>& wants) const {
-  for (BlockWant& want : wants)
-    want.ahead = std::clamp(limits_.max_model_len - want.length, 0, limits_.speculation.tokens - 1);
+  const std::int32_t longest = choose_draft_lengths(drafted_, work, predicts(), costs);
+  if (!predicts()) return;
+  // Where the layer was left out once, its cache has a gap, and what it guesses from there on is worth little.
+  bool whole = false;
+  for (std::size_t i = 0; i < wants.size(); ++i) {
+    const bool gap = by_id_.at(wants[i].sequence)->prediction_gap;
+    whole |= !gap;
+    if (gap) drafted_[i].drafts = 0;
+  }
+  // In a step of prompts alone one run fills the cache for what will follow.
+  wanted_predictions_ = !whole ? 0 : decoding ? longest : 1;
 }
 
 BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
@@ -197,7 +201,7 @@ StepPlan GroupScheduler::plan(std::int32_t predictions) {
   plan.predictions = predictions_ = predictions;
   plan.group = group_;
   plan.forget = std::exchange(unknown_, {});
-  in_flight_.emplace_back().work.predictions = predictions;
+  in_flight_.emplace_back();
   for (BlockGrant& grant : grants_)
     if (Sequence* sequence = find(grant.sequence)) add_part(plan, *sequence, std::move(grant));
   grants_.clear();
@@ -230,6 +234,7 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant gra
   sequence.planned += rows;
   sequence.sampling += part.samples;
   sequence.drafts += drafts;
+  sequence.prediction_gap |= predictions_ == 0;
   Step& step = in_flight_.back();
   step.work = step.work + StepWork::of(rows, begin);
   step.parts.push_back({part.sequence, sequence.seating, rows, drafts, part.samples});
@@ -260,10 +265,13 @@ void GroupScheduler::commit_part(const Part& part, std::vector<SampledToken> sam
     count_drafts(part, std::int32_t(sampled.size()) - 1);
     --sequence->sampling;
     sequence->drafts -= part.drafts;
-    if (part.drafts > 0)
+    if (part.drafts > 0) {
       sequence->acceptance.tried(part.drafts, std::int32_t(sampled.size()) - 1);
-    else
+      acceptance_.tried(part.drafts, std::int32_t(sampled.size()) - 1);
+    } else {
       sequence->acceptance.rested();
+      acceptance_.rested();
+    }
     std::int32_t taken = 0;  // what was computed past an end is nobody's
     for (; taken < std::int32_t(sampled.size()) && finish == FinishReason::none; ++taken) {
       committed.push_back(append(*sequence, std::move(sampled[std::size_t(taken)])));

@@ -81,8 +81,9 @@ void Scheduler::resume(SequenceId sequence) {
 std::vector<BlockRequest> Scheduler::propose() {
   std::vector<BlockRequest> requests;
   if (!asked_.empty() || std::int32_t(in_flight_.size()) >= limits_.max_steps_in_flight) return requests;
+  const bool stream_waits = std::ranges::any_of(groups_, &GroupScheduler::stream_waits);
   for (GroupScheduler& group : groups_)
-    if (auto request = group.propose(cost_)) {
+    if (auto request = group.propose(costs_, stream_waits)) {
       asked_.insert(request->group);
       requests.push_back(std::move(*request));
     }
@@ -107,6 +108,7 @@ std::vector<StepPlan> Scheduler::plan() {
   std::vector<std::int32_t> rows, samples;
   std::int32_t predictions = 0;  // the ranks of all groups meet in each run
   for (const GroupScheduler& group : groups_) predictions = std::max(predictions, group.wanted_predictions());
+  step.predictions = predictions;
   for (GroupScheduler& group : groups_) {
     StepPlan& part = plans.emplace_back(group.plan(predictions));
     step.awaited.insert(part.group);
@@ -156,13 +158,18 @@ std::vector<CommittedToken> Scheduler::commit(StepResult result) {
 // Its groups compute side by side: the slowest, with the most to do, says how long it takes.
 void Scheduler::learn(const Step& step) {
   StepWork most;
-  double seconds = 0;
+  StepTimes longest;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     const StepWork work = groups_[i].oldest_work();
-    most = {std::max(most.rows, work.rows), std::max(most.attended, work.attended), work.predictions};
-    seconds = std::max(seconds, step.results[i].times.compute_seconds);
+    const StepTimes& times = step.results[i].times;
+    most = {std::max(most.rows, work.rows), std::max(most.attended, work.attended)};
+    longest = {std::max(longest.compute_seconds, times.compute_seconds),
+               std::max(longest.prediction_seconds, times.prediction_seconds)};
   }
-  cost_.learn(most, seconds);
+  costs_.step.learn(most, longest.compute_seconds);
+  if (step.predictions == 1) costs_.prediction.learn(most, longest.prediction_seconds);
+  if (step.predictions > 1)  // the later runs have fewer rows, and are not told apart
+    costs_.prediction.learn(most, longest.prediction_seconds / step.predictions);
 }
 
 std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const GroupId> lost) {

@@ -72,6 +72,7 @@ class Scheduler {
  private:
   struct Step {
     StepId id = 0;
+    std::int32_t predictions = 0;
     std::set<GroupId> awaited;        // whose result is to come
     std::vector<StepResult> results;  // by group, as far as they are in
   };
@@ -85,7 +86,7 @@ class Scheduler {
   SchedulerLimits limits_;
   Epoch epoch_;
   std::vector<GroupScheduler> groups_;  // by id
-  StepCost cost_;
+  StepCosts costs_;
   std::set<GroupId> asked_;      // whose reply is to come
   std::deque<Step> in_flight_;   // the oldest first
   std::uint64_t committed_ = 0;  // steps

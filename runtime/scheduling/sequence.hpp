@@ -13,12 +13,13 @@
 namespace troupe::runtime {
 
 struct Sequence {
-  Submission submission;      // its tokens grow with each output
-  std::int32_t computed = 0;  // tokens in the cache, by steps that have committed
-  std::int32_t planned = 0;   // behind those, by steps in flight, if all their drafts are right
-  std::int32_t sampling = 0;  // steps in flight that sample for it
-  std::int32_t drafts = 0;    // in those steps
-  Acceptance acceptance;      // of its drafts
+  Submission submission;        // its tokens grow with each output
+  std::int32_t computed = 0;    // tokens in the cache, by steps that have committed
+  std::int32_t planned = 0;     // behind those, by steps in flight, if all their drafts are right
+  std::int32_t sampling = 0;    // steps in flight that sample for it
+  std::int32_t drafts = 0;      // in those steps
+  Acceptance acceptance;        // of its drafts
+  bool prediction_gap = false;  // the prediction layer was left out for some of its tokens in the cache
   std::int32_t found = -1;  // of the prompt, in the prefix cache when it first got blocks; -1: it did not yet
   bool running = false;     // holds blocks
   bool paused = false;
@@ -67,6 +68,7 @@ struct Sequence {
   void lose_blocks() {
     replay_end = std::max(replay_end, computed);
     computed = planned = 0;
+    prediction_gap = false;
     running = false;
     ++seating;
     unknown_to_ranks();

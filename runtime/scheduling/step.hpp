@@ -94,11 +94,12 @@ typename Inspector::result_type inspect(Inspector& f, SequenceOutput& x) {
 }
 
 struct StepTimes {
-  double compute_seconds = 0;
+  double compute_seconds = 0;     // of the model and the sampling
+  double prediction_seconds = 0;  // of all runs of the prediction layer
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepTimes& x) {
-  return f(x.compute_seconds);
+  return f(x.compute_seconds, x.prediction_seconds);
 }
 
 struct StepResult {

@@ -12,7 +12,7 @@ constexpr double rows_unit = 64, attended_unit = 65536;  // so that the terms ar
 }  // namespace
 
 StepCost::Terms StepCost::terms_of(const StepWork& work) {
-  return {1, work.rows / rows_unit, work.attended / attended_unit, work.predictions};
+  return {1, work.rows / rows_unit, work.attended / attended_unit};
 }
 
 // Errors count by their share of the step: long steps are rare, and short ones must be right, too.

@@ -1,5 +1,5 @@
-// What a step takes, learned from those that were measured: a constant, so much a row, so much a row and position that it
-// attends to, and so much a run of the prediction layer. Bounds steps in time and weighs drafts; results never depend on it. Owned by the replica's
+// What a step takes, learned from those that were measured: a constant, so much a row, and so much a row and position that it
+// attends to. Bounds steps in time and weighs drafts; results never depend on it. Owned by the replica's
 // Scheduler; not thread-safe.
 #pragma once
 
@@ -11,16 +11,13 @@ namespace troupe::runtime {
 // Of one group; of a replica, the most of any.
 struct StepWork {
   double rows = 0;
-  double attended = 0;     // positions, summed over rows
-  double predictions = 0;  // runs of the prediction layer, which makes drafts for the next step
+  double attended = 0;  // positions, summed over rows
 
   // rows of one sequence, behind `computed` tokens.
   static StepWork of(std::int32_t rows, std::int32_t computed) {
-    return {double(rows), double(rows) * (computed + (rows + 1) / 2.0), 0};
+    return {double(rows), double(rows) * (computed + (rows + 1) / 2.0)};
   }
-  StepWork operator+(const StepWork& other) const {
-    return {rows + other.rows, attended + other.attended, predictions + other.predictions};
-  }
+  StepWork operator+(const StepWork& other) const { return {rows + other.rows, attended + other.attended}; }
 };
 
 class StepCost {
@@ -32,17 +29,22 @@ class StepCost {
                            std::int32_t most) const;
 
  private:
-  static constexpr std::size_t terms = 4;
+  static constexpr std::size_t terms = 3;
   using Terms = std::array<double, terms>;
   static Terms terms_of(const StepWork& work);
   void solve();
 
   // Least squares over the steps so far, older ones weighing less, beginning with a guess of little weight.
-  std::array<Terms, terms> products_{{{1e-3, 0, 0, 0}, {0, 1e-3, 0, 0}, {0, 0, 1e-3, 0}, {0, 0, 0, 1e-3}}};
-  Terms targets_{0, 1e-3 * guess, 0, 0};
-  Terms cost_{0, guess, 0, 0};
+  std::array<Terms, terms> products_{{{1e-3, 0, 0}, {0, 1e-3, 0}, {0, 0, 1e-3}}};
+  Terms targets_{0, 1e-3 * guess, 0};
+  Terms cost_{0, guess, 0};
 
   static constexpr double guess = 0.064;  // seconds for 64 rows, until something is known
+};
+
+// Of the model's own rows, and of one run of its prediction layer over as many.
+struct StepCosts {
+  StepCost step, prediction;
 };
 
 }  // namespace troupe::runtime

@@ -222,6 +222,31 @@ TEST(ByteEquality, WithDrafts) {
   }
 }
 
+// Where the last block reaches past the greatest length, and drafts would, too.
+TEST(ByteEquality, WithDraftsUpToTheEndOfTheContext) {
+  SchedulerLimits limits = wide();
+  limits.max_model_len = 50;
+  std::vector<Submission> submissions;
+  for (SequenceId id = 1; id <= 4; ++id) {
+    submissions.push_back(request(id, 40));
+    submissions.back().max_output_tokens = 30;
+  }
+  Outputs expected;
+  for (const std::int32_t drafts : {0, 1, 2, 3, 8}) {
+    const auto decoder = model::load_decoder(
+        demo().checkpoint, *demo().ops, {},
+        {.max_tokens = 256, .max_logit_rows = 64, .max_positions = limits.max_model_len, .prediction = true});
+    if (drafts > 0) limits.speculation = {DraftMethod::mtp, drafts};
+    ModelExecutor executor(*demo().ops, *decoder, {*demo().communicator, *demo().communicator}, 0,
+                           decoder->make_cache(many_blocks, block_size), limits.speculation);
+    Engine engine(limits, make_policy("fcfs"), many_blocks, executor);
+    const Outputs outputs = run(engine, submissions);
+    if (drafts == 0) expected = outputs;
+    EXPECT_EQ(outputs, expected) << drafts << " drafts";
+    EXPECT_EQ(outputs.at(1).size(), 10u * (2 + 2 * 3));
+  }
+}
+
 TEST(ByteEquality, UnderAllOfThisAtOnce) {
   constexpr std::int32_t few_blocks = 24;
   const std::vector<Submission> submissions = sixteen(48);
@@ -243,7 +268,7 @@ TEST(ByteEquality, UnderAllOfThisAtOnce) {
 // The first step of an epoch for group 0 of one: each submission's first `rows` tokens, which sample if those are all.
 StepPlan first_step(std::vector<std::pair<Submission, std::int32_t>> parts,
                     std::vector<std::vector<BlockId>> blocks) {
-  StepPlan plan{.epoch = 3, .step = 9, .group_rows = {0}};
+  StepPlan plan{.epoch = 3, .step = 9, .group_rows = {0}, .group_samples = {0}};
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const auto& [submission, rows] = parts[i];
     plan.begin.push_back({submission.sequence,
@@ -254,6 +279,7 @@ StepPlan first_step(std::vector<std::pair<Submission, std::int32_t>> parts,
                           blocks[i]});
     plan.extend.push_back({submission.sequence, {}, {}, rows, 0, rows == submission.prompt_tokens});
     plan.group_rows[0] += rows;
+    plan.group_samples[0] += rows == submission.prompt_tokens;
   }
   return plan;
 }
@@ -282,7 +308,7 @@ TEST(ModelExecutor, GoesOnFromWhatItSampled) {
   const Submission one = request(1, 20);
   ModelExecutor executor = demo().executor(4);
   const StepResult first = executor.execute(first_step({{one, 20}}, {{2, 0}}));
-  StepPlan next{.epoch = 3, .step = 10, .after = 9, .group_rows = {1}};
+  StepPlan next{.epoch = 3, .step = 10, .after = 9, .group_rows = {1}, .group_samples = {1}};
   next.extend = {{1, {}, {}, 1, 0, true}};
   const Bytes second = bytes_of(executor.execute(next));
 
@@ -297,8 +323,10 @@ TEST(ModelExecutor, GoesOnFromWhatItSampled) {
 
 TEST(ModelExecutor, JoinsTheCollectivesOfAStepThatHasNothingForIt) {
   ModelExecutor executor = demo().executor(4);
-  EXPECT_TRUE(executor.execute({.epoch = 1, .step = 1, .group_rows = {0}}).outputs.empty());
-  EXPECT_TRUE(executor.execute({.epoch = 1, .step = 2, .after = 1, .group_rows = {0}}).outputs.empty());
+  EXPECT_TRUE(
+      executor.execute({.epoch = 1, .step = 1, .group_rows = {0}, .group_samples = {0}}).outputs.empty());
+  EXPECT_TRUE(executor.execute({.epoch = 1, .step = 2, .after = 1, .group_rows = {0}, .group_samples = {0}})
+                  .outputs.empty());
 }
 
 // Two groups of one rank each: a step has a part for both, for one or for none.
@@ -318,6 +346,7 @@ TEST(ModelExecutor, GroupsComputeTheirOwnPartsOfAStep) {
     plan.after = step;
     plan.group = group;
     plan.group_rows = {who[step][0] ? 20 : 0, who[step][1] ? 33 : 0};
+    plan.group_samples = {who[step][0], who[step][1]};
     return plan;
   };
   std::vector<Bytes> expected;
@@ -368,8 +397,12 @@ TEST(ModelExecutor, LeavesTheBoardIdleWhenAStepFails) {
 
 TEST(ModelExecutor, RefusesThePlanOfAnotherGroupOrWorld) {
   ModelExecutor executor = demo().executor(4);
-  EXPECT_THROW(executor.execute({.epoch = 1, .step = 1, .group = 1, .group_rows = {0}}), PlanError);
-  EXPECT_THROW(executor.execute({.epoch = 1, .step = 1, .group_rows = {0, 0}}), PlanError);
+  const auto refuses = [&](StepPlan plan) { EXPECT_THROW(executor.execute(plan), PlanError); };
+  refuses({.epoch = 1, .step = 1, .group = 1, .group_rows = {0}, .group_samples = {0}});
+  refuses({.epoch = 1, .step = 1, .group_rows = {0, 0}, .group_samples = {0, 0}});
+  refuses({.epoch = 1, .step = 1, .group_rows = {0}});
+  refuses({.epoch = 1, .step = 1, .group_rows = {1}, .group_samples = {0}});
+  refuses({.epoch = 1, .step = 1, .group_rows = {0}, .group_samples = {1}});
 }
 
 }  // namespace

@@ -7,42 +7,42 @@ namespace troupe::runtime {
 namespace {
 
 // A machine that takes `constant` for a step, `row` for each of its rows, and `run` for each of the prediction layer.
-StepCost machine(double constant, double row, double run = 0) {
-  StepCost cost;
+StepCosts machine(double constant, double row, double run = 0) {
+  StepCosts costs;
   for (int i = 0; i < 400; ++i) {
-    StepWork work = StepWork::of(1 + i % 64, 0);
-    work.predictions = i % 5;
-    cost.learn(work, constant + row * work.rows + run * work.predictions);
+    const StepWork work = StepWork::of(1 + i % 64, 0);
+    costs.step.learn(work, constant + row * work.rows);
+    costs.prediction.learn(work, run);
   }
-  return cost;
+  return costs;
 }
 
-std::int32_t drafts(double probability, int sequences, const StepCost& cost, bool predicts = false) {
+std::int32_t drafts(double probability, int sequences, const StepCosts& costs, bool predicts = false) {
   std::vector<Drafted> all(std::size_t(sequences), {probability, 100, 4, 0});
   StepWork work;
   for (int i = 0; i < sequences; ++i) work = work + StepWork::of(1, 100);
-  return choose_draft_lengths(all, work, predicts, cost);
+  return choose_draft_lengths(all, work, predicts, costs);
 }
 
 TEST(DraftLength, IsLongWhereARowIsCheapAndGuessesAreRight) {
-  const StepCost cheap = machine(10e-3, 0.1e-3);
+  const StepCosts cheap = machine(10e-3, 0.1e-3);
   EXPECT_EQ(drafts(0.95, 1, cheap), 4);
   EXPECT_EQ(drafts(0, 1, cheap), 0);
   EXPECT_GT(drafts(0.6, 1, cheap), drafts(0.15, 1, cheap));
 }
 
 TEST(DraftLength, IsNothingWhereEachRowTakesItsTime) {
-  const StepCost dear = machine(0.1e-3, 10e-3);
+  const StepCosts dear = machine(0.1e-3, 10e-3);
   for (const double probability : {0.3, 0.6, 0.9}) EXPECT_EQ(drafts(probability, 4, dear), 0);
 }
 
 TEST(DraftLength, ShrinksAsTheBatchGrows) {
-  const StepCost cost = machine(10e-3, 0.5e-3);
+  const StepCosts cost = machine(10e-3, 0.5e-3);
   EXPECT_GT(drafts(0.7, 1, cost), drafts(0.7, 64, cost));
 }
 
 TEST(DraftLength, IsNothingWhereARunOfThePredictionLayerTakesMoreThanItBrings) {
-  const StepCost cost = machine(10e-3, 0.1e-3, 8e-3);
+  const StepCosts cost = machine(10e-3, 0.1e-3, 8e-3);
   EXPECT_EQ(drafts(0.7, 1, cost, true), 0);
   EXPECT_EQ(drafts(0.95, 1, cost, true), 1) << "two tokens in 18 ms are more than one in 10";
   EXPECT_GT(drafts(0.95, 1, cost, false), 1);
