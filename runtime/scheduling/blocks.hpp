@@ -23,11 +23,12 @@ struct HashOfBlockHash {  // any bytes of it will do
 // A wish for room. The pool answers a sequence that holds nothing with the longest cached prefix it has.
 struct BlockWant {
   SequenceId sequence = 0;
-  std::int32_t computed = 0;    // tokens in the cache already; 0 for a sequence that holds no blocks, but one
-                                // that holds some may have had its first step interrupted
-  std::int32_t new_tokens = 0;  // to be computed in this step, after whatever prefix is found cached
+  std::int32_t computed = 0;  // tokens in the cache already; 0 for a sequence that holds no blocks, but one
+                              // that holds some may have had its first step interrupted
+  std::int32_t new_tokens =
+      0;  // to be computed in this step, drafts among them, after whatever prefix is found cached
   std::int32_t length =
-      0;  // tokens known by then; a cached prefix is at most length - 1, so that one is computed
+      0;  // tokens known by then, and drafts; a cached prefix is at most length - 1, so that one is computed
   std::int32_t ahead =
       0;  // positions behind those new tokens that need room, too, if there is a place for them
   std::int32_t known_blocks = 0;  // of its block table; the grant tells those behind
@@ -70,7 +71,8 @@ struct BlockGrant {
   SequenceId sequence = 0;
   std::int32_t computed = 0;    // tokens in the cache, a found prefix included
   std::int32_t new_tokens = 0;  // min(wanted, length - computed)
-  std::vector<BlockId> blocks;  // behind the known ones; all of them together cover computed + new_tokens
+  std::vector<BlockId>
+      blocks;  // behind the known ones; all of them together cover computed + new_tokens, and what was wanted ahead
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, BlockGrant& x) {

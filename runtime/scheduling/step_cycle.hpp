@@ -1,4 +1,4 @@
-// The steps of a replica one after the other: propose, reserve, dispose, execute, commit. Says what to ask of the block
+// The steps of a replica: propose, reserve, dispose, execute, commit; the next is planned while one is executed. Says what to ask of the block
 // pools and what to have computed; whoever carries that to and fro, an actor or a simulator, decides nothing. What it
 // holds its successor could get from the owners of the sequences again. Not thread-safe.
 #pragma once
