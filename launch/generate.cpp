@@ -1,7 +1,6 @@
 #include <iostream>
 #include <limits>
 
-#include "config/speculation.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
 #include "launch/single_rank.hpp"
@@ -192,17 +191,15 @@ int generate(const Arguments& arguments) {
   auto choices = make_choice(request, options, text, context_length(settings, checkpoint.config()));
 
   runtime::SchedulerLimits limits = settings.scheduler;
-  limits.speculation = config::speculation_of(settings);
   const runtime::Submission& submission = choices.front().submission;
   limits.max_model_len = submission.prompt_tokens + submission.max_output_tokens;
   const std::int32_t blocks = (limits.max_model_len + limits.block_size - 1) / limits.block_size;
   SingleRank rank(checkpoint, settings,
                   {.max_tokens = limits.max_num_batched_tokens,
-                   .max_logit_rows = 1 + limits.speculation.tokens,
-                   .max_positions = limits.max_model_len,
-                   .prediction = limits.speculation.method == DraftMethod::mtp});
+                   .max_logit_rows = 1,
+                   .max_positions = limits.max_model_len});
   runtime::ModelExecutor executor(*rank.ops, *rank.decoder, rank.communicators(), 0,
-                                  rank.decoder->make_cache(blocks, limits.block_size), limits.speculation);
+                                  rank.decoder->make_cache(blocks, limits.block_size));
   runtime::Engine engine(limits, runtime::make_policy("fcfs"), blocks, executor);
   Terminal terminal(engine);
   runtime::Generation generation(std::move(request), std::move(choices), text, terminal, now());

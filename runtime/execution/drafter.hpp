@@ -10,7 +10,7 @@ namespace troupe::runtime {
 
 class Drafter {
  public:
-  // All outlive it. Throws Error if the decoder has not the layer that the method needs.
+  // All outlive it. CHECKs that the decoder has the layer that the method needs.
   Drafter(kernels::Ops& ops, model::Decoder& decoder, const transport::Communicators& communicators,
           Speculation speculation);
 
