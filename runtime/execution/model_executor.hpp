@@ -15,7 +15,7 @@ class ModelExecutor final : public Executor {
   // group: of world.size() / group.size() groups.
   ModelExecutor(kernels::Ops& ops, model::Decoder& decoder, const transport::Communicators& communicators,
                 GroupId group, model::KvCache cache, Speculation speculation = {},
-                TickBoard* ticks = nullptr);
+                TickBoard* ticks = nullptr, GrammarSource grammars = {});
   StepResult execute(const StepPlan& plan) override;
   model::KvCache& cache() { return cache_; }
 
