@@ -62,5 +62,43 @@ TEST(Choices, TooManyAndEmptyAndUnknownTokensAreRefused) {
   EXPECT_FALSE(choices_of(continuing(std::vector<TokenId>{1'000'000})));
 }
 
+ChatPrompt chat() {
+  return {.messages = {{{"role", "user"}, {"content", "Weather? <think>"}}},
+          .tools = nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
+              "name": "f", "description": "", "parameters": {"type": "object"}}}])"),
+          .template_kwargs = nlohmann::ordered_json::object()};
+}
+
+model::OutputFormat format_of(ChatPrompt prompt, GenerationRules rules = {.max_model_len = 4096}) {
+  return choices_of(continuing(std::move(prompt)), rules).value().front().output.format;
+}
+
+TEST(Choices, ToolsAreCalledWhereTheyAreThere) {
+  EXPECT_TRUE(format_of(chat()).tool_calls);
+  EXPECT_FALSE(format_of(chat(), {.max_model_len = 4096, .parse_tool_calls = false}).tool_calls);
+  auto without = chat();
+  without.tools = nullptr;
+  EXPECT_FALSE(format_of(without).tool_calls);
+  EXPECT_FALSE(format_of(chat()).one_call);
+  auto one = chat();
+  one.parallel_tool_calls = false;
+  EXPECT_TRUE(format_of(one).one_call);
+}
+
+TEST(Choices, ToolsThatMayNotBeCalledStayInThePrompt) {
+  auto prompt = chat();
+  prompt.parse_tool_calls = false;
+  EXPECT_FALSE(format_of(prompt).tool_calls);
+  EXPECT_EQ(choices_of(continuing(prompt)).value().front().submission.tokens,
+            choices_of(continuing(chat())).value().front().submission.tokens);
+}
+
+TEST(Choices, ThePromptSaysWhetherTheOutputStartsInReasoning) {
+  EXPECT_FALSE(format_of(chat()).starts_in_reasoning);
+  auto thinking = chat();
+  thinking.template_kwargs["thinking"] = true;
+  EXPECT_TRUE(format_of(thinking).starts_in_reasoning);
+}
+
 }  // namespace
 }  // namespace troupe::runtime
