@@ -31,11 +31,16 @@ Expected<void> check_bytes(std::size_t bytes, const Context& context, const char
                 field, "context_length_exceeded");
 }
 
-Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const Context& context) {
+Expected<model::RenderedPrompt> render(const ChatPrompt& prompt, const Context& context) {
+  const auto messages = with_system_prompt(context.rules.system_prompt, prompt.messages);
+  if (!messages) return tl::unexpected(messages.error());
   if (prompt.continue_final_message)
-    return refuse("continue_final_message is not supported yet.", "continue_final_message");
-  const auto rendered = context.text.render(prompt.messages, prompt.tools, prompt.template_kwargs,
-                                            prompt.add_generation_prompt);
+    return context.text.render_open(*messages, prompt.tools, prompt.template_kwargs);
+  return context.text.render(*messages, prompt.tools, prompt.template_kwargs, prompt.add_generation_prompt);
+}
+
+Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const Context& context) {
+  const auto rendered = render(prompt, context);
   if (!rendered) return tl::unexpected(rendered.error());
   if (auto fits = check_bytes(rendered->text.size(), context, "messages"); !fits)
     return tl::unexpected(fits.error());

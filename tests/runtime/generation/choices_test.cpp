@@ -1,5 +1,6 @@
 #include "runtime/generation/choices.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace troupe::runtime {
@@ -91,6 +92,33 @@ TEST(Choices, ToolsThatMayNotBeCalledStayInThePrompt) {
   EXPECT_FALSE(format_of(prompt).tool_calls);
   EXPECT_EQ(choices_of(continuing(prompt)).value().front().submission.tokens,
             choices_of(continuing(chat())).value().front().submission.tokens);
+}
+
+std::string text_of(ChatPrompt prompt, GenerationRules rules = {.max_model_len = 4096}) {
+  const auto choices = choices_of(continuing(std::move(prompt)), rules);
+  return choices ? text_model().tokenizer.decode(choices->front().submission.tokens)
+                 : "refused: " + choices.error().message;
+}
+
+TEST(Choices, TheModelGoesOnWithALastMessage) {
+  auto prompt = chat();
+  prompt.messages.push_back({{"role", "assistant"}, {"content", "So the"}});
+  prompt.add_generation_prompt = false;
+  EXPECT_THAT(text_of(prompt), testing::EndsWith("So the<｜end▁of▁sentence｜>"));
+  prompt.continue_final_message = true;
+  EXPECT_THAT(text_of(prompt), testing::EndsWith("So the"));
+}
+
+TEST(Choices, SystemMessagesAreTreatedAsTheServerIsTold) {
+  auto prompt = chat();
+  prompt.tools = nullptr;
+  prompt.messages.insert(prompt.messages.begin(),
+                         nlohmann::ordered_json{{"role", "system"}, {"content", "Be brief."}});
+  EXPECT_THAT(text_of(prompt), testing::HasSubstr("Be brief.<｜User｜>Weather?"));
+  EXPECT_THAT(text_of(prompt, {.max_model_len = 4096, .system_prompt = SystemPrompt::fold}),
+              testing::HasSubstr("<｜User｜>Be brief.\n\nWeather?"));
+  EXPECT_THAT(text_of(prompt, {.max_model_len = 4096, .system_prompt = SystemPrompt::reject}),
+              testing::HasSubstr("--system-prompt reject"));
 }
 
 TEST(Choices, ThePromptSaysWhetherTheOutputStartsInReasoning) {
