@@ -36,6 +36,12 @@ std::unique_ptr<caf::actor_system_config> make_config(const ReplicaOptions& opti
   return std::make_unique<LocalConfig>();
 }
 
+runtime::SystemPrompt system_prompt_of(const config::Settings& settings) {
+  if (settings.system_prompt == "fold") return runtime::SystemPrompt::fold;
+  if (settings.system_prompt == "reject") return runtime::SystemPrompt::reject;
+  return runtime::SystemPrompt::keep;
+}
+
 }  // namespace
 
 Replica::Replica(const config::Settings& settings, ReplicaOptions options)
@@ -50,7 +56,8 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
   context_->rules = {.max_model_len = options_.info.max_model_len,
                      .max_choices = std::size_t(deployment_.scheduler.max_waiting),
                      .parse_reasoning = deployment_.reasoning_parser != "none",
-                     .parse_tool_calls = deployment_.tool_call_parser != "none"};
+                     .parse_tool_calls = deployment_.tool_call_parser != "none",
+                     .system_prompt = system_prompt_of(deployment_)};
   context_->tokenizing = &tokenizing_;
   requests_ = system_->spawn(request_supervisor, metrics_);
   supervisor_ = system_->spawn(replica_supervisor, supervisor_settings());

@@ -51,6 +51,13 @@ Table model_settings(Settings& s) {
        .argument = "NAME",
        .help = "How tool calls are told from the answer. auto looks at the chat template.",
        .choices = {"auto", "deepseek_v31", "none"}},
+      {.name = "system-prompt",
+       .target = &s.system_prompt,
+       .argument = "HOW",
+       .help =
+           "What becomes of system messages: they stay, or go before the user's first message (DeepSeek R1 wants "
+           "none), or are refused.",
+       .choices = {"keep", "fold", "reject"}},
   };
 }
 

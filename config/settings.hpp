@@ -25,6 +25,7 @@ struct Settings {
   std::string generation_config = "auto";      // "auto", "none" or a folder
   std::string reasoning_parser = "auto";       // or deepseek_v31, none
   std::string tool_call_parser = "auto";
+  std::string system_prompt = "keep";  // or fold, reject
 
   // Scheduling and the KV cache
   runtime::SchedulerLimits scheduler;  // but for max_model_len, which is known with the model

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "model/call_arguments.hpp"
 #include "model/config.hpp"
 #include "model/json/parse.hpp"
 #include "model/json/value.hpp"
@@ -39,7 +40,7 @@ ordered_json special_token_texts(const JsonValue& config) {
 // chat_template of tokenizer_config.json: one, or a list of named ones.
 void take_templates(TextModel& model, const JsonValue& given, const std::string& where) {
   const auto parse = [&](const JsonValue& source) {
-    return ChatTemplate::parse(source.text(), where + ": chat_template");
+    return LoadedTemplate{ChatTemplate::parse(source.text(), where + ": chat_template")};
   };
   if (!given.value().is_array()) {
     if (!given.is_null()) model.chat_template = parse(given);
@@ -79,6 +80,23 @@ Expected<void> check_variables(const ordered_json& variables, const ordered_json
   return {};
 }
 
+// Stands behind a message that goes on. As transformers has it, with a space, which shows whether the template trims
+// what it prints.
+constexpr std::string_view end_mark = "CONTINUE_FINAL_MESSAGE_TAG ";
+
+// Drops the mark and what is behind it; false: it is not there.
+bool cut_at_mark(RenderedPrompt& prompt) {
+  std::string& text = prompt.text;
+  auto end = text.rfind(end_mark.substr(0, end_mark.size() - 1));
+  if (end == text.npos) return false;
+  if (!std::string_view(text).substr(end).starts_with(end_mark))
+    end = std::string_view(text).substr(0, end).find_last_not_of(" \t\n\v\f\r") + 1;
+  text.resize(end);
+  while (!prompt.plain.empty() && prompt.plain.back().begin >= end) prompt.plain.pop_back();
+  if (!prompt.plain.empty()) prompt.plain.back().end = std::min(prompt.plain.back().end, end);
+  return true;
+}
+
 }  // namespace
 
 Tokenizer load_tokenizer(const path& folder, std::int64_t vocab_size) {
@@ -111,9 +129,12 @@ TextModel TextModel::load(const path& folder) {
     take_templates(model, tokenizer_config["chat_template"], file.string());
   }
   if (const path file = folder / "chat_template.jinja"; exists(file)) {
-    model.chat_template = ChatTemplate::parse(read_file(file, TemplateLimits{}.source_bytes), file.string());
+    model.chat_template =
+        LoadedTemplate{ChatTemplate::parse(read_file(file, TemplateLimits{}.source_bytes), file.string())};
     model.tool_use_template.reset();
   }
+  for (auto* each : {&model.chat_template, &model.tool_use_template})
+    if (*each) (*each)->takes_mappings = takes_mappings((*each)->source, model.template_variables);
   std::sort(model.eos_ids.begin(), model.eos_ids.end());
   model.eos_ids.erase(std::unique(model.eos_ids.begin(), model.eos_ids.end()), model.eos_ids.end());
   return model;
@@ -130,10 +151,28 @@ Expected<RenderedPrompt> TextModel::render(const ordered_json& messages, const o
   // As transformers' apply_chat_template passes them: always there, and none if not given.
   ordered_json untrusted = variables;
   untrusted["messages"] = messages;
+  if (chosen->takes_mappings) {
+    auto mapped = with_mappings(messages);
+    if (!mapped) return tl::unexpected(mapped.error());
+    untrusted["messages"] = std::move(*mapped);
+  }
   untrusted["tools"] = has_tools ? tools : ordered_json();
   untrusted["documents"] = nullptr;
   untrusted["add_generation_prompt"] = add_generation_prompt;
-  return chosen->render(template_variables, untrusted);
+  return chosen->source.render(template_variables, untrusted);
+}
+
+Expected<RenderedPrompt> TextModel::render_open(const ordered_json& messages, const ordered_json& tools,
+                                                const ordered_json& variables) const {
+  ordered_json marked = messages;
+  ordered_json& content = marked.back()["content"];
+  if (!content.is_string())
+    return refuse("The last message has no content to go on with.", "continue_final_message");
+  content = content.get_ref<const std::string&>() + std::string(end_mark);
+  auto prompt = render(marked, tools, variables, false);
+  if (!prompt || cut_at_mark(*prompt)) return prompt;
+  return refuse("The chat template leaves out the last message, so the model cannot go on with it.",
+                "continue_final_message");
 }
 
 Expected<std::vector<TokenId>> TextModel::encode_prompt(std::string_view text) const {

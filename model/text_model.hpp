@@ -20,6 +20,12 @@ constexpr std::size_t max_tokenizer_config_bytes = 16 << 20;
 // The tokenizer.json of a checkpoint's folder. Throws Error, also when its ids do not fit vocab_size.
 Tokenizer load_tokenizer(const std::filesystem::path& folder, std::int64_t vocab_size);
 
+// A chat template, and how it takes the arguments of calls in a history.
+struct LoadedTemplate {
+  ChatTemplate source;
+  bool takes_mappings = false;
+};
+
 struct TextModel {
   // Reads config.json, tokenizer.json and, where they are there, tokenizer_config.json,
   // chat_template.jinja (it goes before the one in tokenizer_config.json) and
@@ -32,15 +38,20 @@ struct TextModel {
   // refuses, and variables that would stand in for what is not the caller's to set.
   Expected<RenderedPrompt> render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                   const nlohmann::ordered_json& variables, bool add_generation_prompt) const;
+  // The same up to the end of the last message's content, which the model is to go on with: what transformers'
+  // apply_chat_template makes with continue_final_message. Refuses what has no such place, too.
+  Expected<RenderedPrompt> render_open(const nlohmann::ordered_json& messages,
+                                       const nlohmann::ordered_json& tools,
+                                       const nlohmann::ordered_json& variables) const;
 
   // A prompt of the completions API, as vLLM reads it: added tokens in it are control tokens, and the
   // beginning-of-sequence token comes first if the checkpoint says so and the text does not begin with it.
   Expected<std::vector<TokenId>> encode_prompt(std::string_view text) const;
 
   Tokenizer tokenizer;
-  std::optional<ChatTemplate> chat_template;
+  std::optional<LoadedTemplate> chat_template;
   // For chats with tools; absent: chat_template serves them too.
-  std::optional<ChatTemplate> tool_use_template;
+  std::optional<LoadedTemplate> tool_use_template;
   nlohmann::ordered_json template_variables;  // bos_token, eos_token, ...: texts
   GenerationDefaults defaults;
   std::vector<TokenId> eos_ids;          // sorted: any of them ends an answer

@@ -1,5 +1,6 @@
 #include "runtime/generation/choices.hpp"
 
+#include <algorithm>
 #include <random>
 
 namespace troupe::runtime {
@@ -30,11 +31,16 @@ Expected<void> check_bytes(std::size_t bytes, const Context& context, const char
                 field, "context_length_exceeded");
 }
 
-Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const Context& context) {
+Expected<model::RenderedPrompt> render(const ChatPrompt& prompt, const Context& context) {
+  const auto messages = with_system_prompt(context.rules.system_prompt, prompt.messages);
+  if (!messages) return tl::unexpected(messages.error());
   if (prompt.continue_final_message)
-    return refuse("continue_final_message is not supported yet.", "continue_final_message");
-  const auto rendered = context.text.render(prompt.messages, prompt.tools, prompt.template_kwargs,
-                                            prompt.add_generation_prompt);
+    return context.text.render_open(*messages, prompt.tools, prompt.template_kwargs);
+  return context.text.render(*messages, prompt.tools, prompt.template_kwargs, prompt.add_generation_prompt);
+}
+
+Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const Context& context) {
+  const auto rendered = render(prompt, context);
   if (!rendered) return tl::unexpected(rendered.error());
   if (auto fits = check_bytes(rendered->text.size(), context, "messages"); !fits)
     return tl::unexpected(fits.error());
@@ -88,11 +94,10 @@ SamplingParams sampling(const GenerationRequest& request, const model::Generatio
 
 // Does generation go on behind an opened <think>?
 bool ends_in_think(std::span<const TokenId> prompt, const model::Tokenizer& tokenizer) {
-  const auto think = tokenizer.id_of_added("<think>");
-  if (!think || prompt.empty()) return false;
-  if (prompt.back() == *think) return true;
-  return prompt.size() > 1 && prompt[prompt.size() - 2] == *think &&
-         tokenizer.token_bytes(prompt.back()) == "\n";
+  const auto think = tokenizer.id_of_added("<think>"), end_think = tokenizer.id_of_added("</think>");
+  const auto last = std::find_if(prompt.rbegin(), prompt.rend(),
+                                 [&](TokenId token) { return token == think || token == end_think; });
+  return last != prompt.rend() && *last == think;
 }
 
 model::OutputFormat output_format(const Prompt& prompt, std::span<const TokenId> ids,
@@ -100,11 +105,14 @@ model::OutputFormat output_format(const Prompt& prompt, std::span<const TokenId>
   const model::Tokenizer& tokenizer = context.text.tokenizer;
   const auto* chat = std::get_if<ChatPrompt>(&prompt);
   if (!chat) return {};
-  const bool has_calls = tokenizer.id_of_added("<｜tool▁calls▁begin｜>").has_value();
+  const bool has_calls = std::ranges::any_of(model::OutputParser::tokens_of_tools, [&](auto token) {
+    return tokenizer.id_of_added(token).has_value();
+  });
   return {.reasoning = context.rules.parse_reasoning && tokenizer.id_of_added("</think>").has_value(),
           .starts_in_reasoning = ends_in_think(ids, tokenizer),
-          .tool_calls =
-              context.rules.parse_tool_calls && has_calls && chat->tools.is_array() && !chat->tools.empty()};
+          .tool_calls = context.rules.parse_tool_calls && chat->parse_tool_calls && has_calls &&
+                        chat->tools.is_array() && !chat->tools.empty(),
+          .one_call = !chat->parallel_tool_calls};
 }
 
 // What the choices of one prompt have in common.

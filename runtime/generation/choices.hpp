@@ -4,6 +4,7 @@
 #include "model/text_model.hpp"
 #include "runtime/generation/choice_output.hpp"
 #include "runtime/generation/request.hpp"
+#include "runtime/generation/system_prompt.hpp"
 #include "runtime/scheduling/step.hpp"
 
 namespace troupe::runtime {
@@ -13,6 +14,7 @@ struct GenerationRules {
   std::int32_t max_model_len = 0;
   std::size_t max_choices = 1024;                        // of a request: more could never wait together
   bool parse_reasoning = true, parse_tool_calls = true;  // where the tokenizer has the markers
+  SystemPrompt system_prompt = SystemPrompt::keep;
 };
 
 // One choice as it is born.

@@ -1,6 +1,9 @@
 #include "runtime/generation/generation.hpp"
 
+#include <openssl/sha.h>
+
 #include <algorithm>
+#include <array>
 
 namespace troupe::runtime {
 namespace {
@@ -16,6 +19,18 @@ std::string echo_of(const GenerationRequest& request, const model::Tokenizer& to
   if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
   const std::span tokens = submission.tokens;
   return tokenizer.decode(tokens.first(std::size_t(submission.prompt_tokens)), request.skip_special_tokens);
+}
+
+// Short, since other services refuse a history with ids of more than 40 characters; of the request's id, which makes
+// it unique among all that a client may put into one conversation, and the same after a replay.
+std::string call_id(const std::string& request, std::int32_t choice, std::int32_t index) {
+  const std::string name = request + "_" + std::to_string(choice) + "_" + std::to_string(index);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+  SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data());
+  std::string id = "call_";
+  for (const unsigned char byte : std::span(digest).first<12>())
+    for (const int digit : {byte >> 4, byte & 15}) id += "0123456789abcdef"[digit];
+  return id;
 }
 
 }  // namespace
@@ -136,10 +151,7 @@ void Generation::append_text(Choice& choice) {
   choice.pending.reasoning += parsed.reasoning;
   for (model::ToolCallPiece& piece : parsed.tool_calls) {
     std::string id;
-    // The request's id makes the call's unique among all that a client may put into one conversation.
-    if (piece.begins)
-      id = "call_" + request_.id + "_" + std::to_string(choice.pending.choice) + "_" +
-           std::to_string(piece.index);
+    if (piece.begins) id = call_id(request_.id, choice.pending.choice, piece.index);
     choice.pending.tool_calls.push_back(
         {piece.index, std::move(id), std::move(piece.name), std::move(piece.arguments)});
   }

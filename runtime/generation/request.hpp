@@ -16,17 +16,19 @@ namespace troupe::runtime {
 // Rendered through the chat template.
 struct ChatPrompt {
   nlohmann::ordered_json messages;         // checked array of OpenAI messages
-  nlohmann::ordered_json tools;            // array, or null when there are none (or tool_choice is "none")
+  nlohmann::ordered_json tools;            // array, or null when there are none
   nlohmann::ordered_json template_kwargs;  // chat_template_kwargs: object, may be empty
   bool add_generation_prompt = true;
   bool continue_final_message = false;
+  bool parse_tool_calls = true;     // false: what the model writes is text, though it sees the tools
+  bool parallel_tool_calls = true;  // false: the answer ends with its first call
 };
 using Prompt = std::variant<ChatPrompt, std::string, std::vector<TokenId>>;
 
 // A checked request. Fields that the client left out are empty where the model's generation_config.json has a
 // say.
 struct GenerationRequest {
-  std::string id;               // in every chunk, log line and tool call's id
+  std::string id;               // in every chunk and log line; tool calls' ids are made of it
   std::vector<Prompt> prompts;  // choice = prompt index * n + i
   std::int32_t n = 1;
   std::optional<std::int32_t> max_tokens;  // of output, a choice; unset: up to the context length

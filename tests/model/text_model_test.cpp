@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "model/json/parse.hpp"
+#include "runtime/base/file.hpp"
 #include "tests/error_of.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -122,6 +123,87 @@ TEST_F(TextModelFolder, TemplateOfItsOwnFileGoesFirst) {
   std::ofstream(folder_ / "chat_template.jinja") << "{{ bos_token }}own:{{ messages[0].content }}";
   const auto prompt = TextModel::load(folder_).render(user_says("hi"), nullptr, ordered_json::object(), true);
   EXPECT_EQ(prompt->text, "<｜begin▁of▁sentence｜>own:hi");
+}
+
+TEST_F(TextModelFolder, ArgumentsOfCallsAreAsTheTemplateTakesThem) {
+  ordered_json messages = ordered_json::parse(
+      R"([{"role": "assistant", "content": null,
+           "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "{\"a\": [1, \"b\"]}"}}]}])");
+  const auto rendered = [&](const std::string& source) {
+    std::ofstream(folder_ / "chat_template.jinja") << source;
+    return TextModel::load(folder_).render(messages, nullptr, ordered_json::object(), true);
+  };
+  const std::string loop =
+      "{% for m in messages %}{% for c in m.tool_calls %}{% set args = c.function.arguments %}";
+  const std::string end = "{% endfor %}{% endfor %}";
+  EXPECT_EQ(rendered(loop + "{{ args }}" + end)->text, R"({"a": [1, "b"]})");
+  EXPECT_EQ(rendered(loop + "{{ args | tojson }}" + end)->text, R"({"a": [1, "b"]})");
+  EXPECT_EQ(rendered(loop + "{% for k, v in args.items() %}{{ k }}={{ v }}{% endfor %}" + end)->text,
+            "a=[1, 'b']");
+  messages[0]["tool_calls"][0]["function"]["arguments"] = "{\"a\": [1, ";
+  EXPECT_EQ(rendered(loop + "{{ args }}" + end)->text, "{\"a\": [1, ");
+  const auto refused = rendered(loop + "{{ args | tojson }}" + end);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().param, "messages[0].tool_calls[0].function.arguments");
+}
+
+// The text before the place where the model goes on.
+class OpenMessages : public TextModelFolder {
+ protected:
+  Expected<RenderedPrompt> open(const std::string& source, const ordered_json& last) {
+    std::ofstream(folder_ / "chat_template.jinja") << source;
+    return TextModel::load(folder_).render_open({{{"role", "user"}, {"content", "hi"}}, last}, nullptr,
+                                                ordered_json::object());
+  }
+  std::string text(const std::string& source, const std::string& content) {
+    const auto prompt = open(source, {{"role", "assistant"}, {"content", content}});
+    return prompt ? prompt->text : "refused: " + prompt.error().param;
+  }
+  const std::string as_it_is_ =
+      "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
+      "{% if add_generation_prompt %}<assistant>{% endif %}";
+  const std::string trimmed_ =
+      "{% for m in messages %}<{{ m.role }}>\n{{ m.content | trim }}<end>{% endfor %}";
+};
+
+TEST_F(OpenMessages, EndBehindTheLastMessagesContent) {
+  EXPECT_EQ(text(as_it_is_, "So the"), "<｜begin▁of▁sentence｜><user>hi<end><assistant>So the");
+  EXPECT_EQ(text(as_it_is_, " \n"), "<｜begin▁of▁sentence｜><user>hi<end><assistant> \n");
+  EXPECT_EQ(text(as_it_is_, ""), "<｜begin▁of▁sentence｜><user>hi<end><assistant>");
+  // Characters that the template has behind it, too.
+  EXPECT_EQ(text(as_it_is_, "n"), "<｜begin▁of▁sentence｜><user>hi<end><assistant>n");
+  EXPECT_EQ(text(as_it_is_, "CONTINUE_FINAL_MESSAGE_TAG "),
+            "<｜begin▁of▁sentence｜><user>hi<end><assistant>CONTINUE_FINAL_MESSAGE_TAG ");
+}
+
+TEST_F(OpenMessages, ATemplateThatTrimsLeavesNoSpaceAtTheEnd) {
+  EXPECT_EQ(text(trimmed_, "So the"), "<user>\nhi<end><assistant>\nSo the");
+  EXPECT_EQ(text(trimmed_, " So the \n"), "<user>\nhi<end><assistant>\nSo the");
+}
+
+TEST_F(OpenMessages, CharactersOfTheCallerAreMarkedUpToTheEnd) {
+  const auto prompt = open(as_it_is_, {{"role", "assistant"}, {"content", "So"}});
+  ASSERT_TRUE(prompt);
+  EXPECT_EQ(prompt->plain.back().end, prompt->text.size());
+  EXPECT_EQ(prompt->text.substr(prompt->plain.back().begin), "So");
+}
+
+TEST_F(OpenMessages, WhatHasNoEndIsRefused) {
+  EXPECT_EQ(text("{{ messages[0].content }}", "So"), "refused: continue_final_message");
+  const auto refused = open(as_it_is_, {{"role", "assistant"}, {"content", nullptr}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().param, "continue_final_message");
+}
+
+TEST_F(OpenMessages, OfDeepSeeksTemplates) {
+  const auto source = [](const std::string& name) {
+    return read_file(path(TEST_DATA) / "jinja/templates" / (name + ".jinja"), 1 << 20);
+  };
+  const std::string user = "<｜begin▁of▁sentence｜><｜User｜>hi<｜Assistant｜>";
+  EXPECT_EQ(text(source("deepseek-v3"), "So the "), user + "So the ");
+  EXPECT_EQ(text(source("deepseek-v3.1"), "So the "), user + "</think>So the ");
+  EXPECT_EQ(text(source("deepseek-v3.2"), "So the "), user + "</think>So the ");
+  EXPECT_EQ(text(source("deepseek-r1-distill"), "<think>hm</think>So"), user + "So");
 }
 
 TEST_F(TextModelFolder, NamedTemplates) {
