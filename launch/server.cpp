@@ -72,6 +72,8 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
   const auto checkpoint = model::Checkpoint::open(folder);
   log_event(LogLevel::info, "checkpoint_opened",
             {{"folder", folder.string()}, {"weight_bytes", checkpoint.total_bytes(predicts(settings))}});
+  for (const std::string& note : checkpoint.notes())
+    log_event(LogLevel::warning, "checkpoint_note", {{"note", note}});
   actors::ReplicaOptions options;
   options.checkpoint = std::filesystem::absolute(folder).string();
   options.weight_bytes = checkpoint.total_bytes(predicts(settings));
