@@ -60,7 +60,7 @@ std::shared_ptr<const model::TextModel> load_text(const config::Settings& settin
                                                   const std::filesystem::path& folder,
                                                   std::int64_t vocab_size) {
   auto text = std::make_shared<model::TextModel>(model::TextModel::load(folder));
-  if (settings.generation_config == "none")
+  if (settings.generation_config == "none" || settings.generation_config == "vllm")
     text->defaults = {};
   else if (settings.generation_config != "auto")
     text->defaults = model::load_generation_config(settings.generation_config, vocab_size);
