@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "config/settings.hpp"
 #include "config/speculation.hpp"
@@ -42,6 +43,19 @@ Table model_settings(Settings& s) {
        .argument = "CHECKPOINT",
        .help = "Taken if it is the model: a checkpoint is served with its own tokenizer.",
        .unset = "the model's"},
+      {.name = "chat-template",
+       .target = &s.chat_template,
+       .argument = "FILE|TEXT",
+       .help =
+           "Jinja template that turns chats into prompts, instead of the checkpoint's: a file, or the template "
+           "itself in one line, with \\n for line ends. launch/templates has some that print tools.",
+       .unset = "the checkpoint's"},
+      {.name = "default-chat-template-kwargs",
+       .target = &s.default_chat_template_kwargs,
+       .argument = "JSON",
+       .help = "Variables of the chat template, such as {\"thinking\": true}, for requests whose "
+               "chat_template_kwargs do not set them.",
+       .unset = "none"},
       {.name = "generation-config",
        .target = &s.generation_config,
        .argument = "auto|none|FOLDER",
@@ -358,6 +372,10 @@ void validate(const Settings& s) {
                          std::to_string(s.scheduler.max_num_seqs),
                      "--max-num-batched-tokens", "a step must have room for one token of every sequence");
   (void)speculation_of(s);
+  if (const auto& kwargs = s.default_chat_template_kwargs;
+      !kwargs.empty() && !nlohmann::json::parse(kwargs, nullptr, false).is_object())
+    throw UsageError("'" + kwargs + "' is no JSON object", "--default-chat-template-kwargs",
+                     R"(for example {"thinking": true})");
   if (!s.tokenizer.empty() && as_folder(s.tokenizer) != as_folder(s.model))
     throw UsageError("'" + s.tokenizer + "' is not the model", "--tokenizer",
                      "leave it out: a checkpoint is served with its own tokenizer");

@@ -55,11 +55,13 @@ actors::ModelInfo describe(const config::Settings& settings, const std::filesyst
   return info;
 }
 
-// --generation-config: the checkpoint's own, another folder's, or none.
+// With --chat-template and its variables, and --generation-config: the checkpoint's own, another folder's, or none.
 std::shared_ptr<const model::TextModel> load_text(const config::Settings& settings,
                                                   const std::filesystem::path& folder,
                                                   std::int64_t vocab_size) {
-  auto text = std::make_shared<model::TextModel>(model::TextModel::load(folder));
+  auto text = std::make_shared<model::TextModel>(model::TextModel::load(folder, settings.chat_template));
+  if (!settings.default_chat_template_kwargs.empty())
+    text->set_default_variables(nlohmann::ordered_json::parse(settings.default_chat_template_kwargs));
   if (settings.generation_config == "none" || settings.generation_config == "vllm")
     text->defaults = {};
   else if (settings.generation_config != "auto")
