@@ -49,9 +49,9 @@ typename Inspector::result_type inspect(Inspector& f, NewScheduler& x) {
 }
 
 using RequestHandle =
-    caf::typed_actor<caf::reacts_to<Tokenized>, caf::reacts_to<TokenReady>, caf::reacts_to<Refused>,
-                     caf::reacts_to<Interrupted>, caf::reacts_to<NewScheduler>, caf::reacts_to<GiveUp>,
-                     caf::reacts_to<Credit>, caf::reacts_to<CancelRequest>>;
+    caf::typed_actor<caf::reacts_to<Tokenized>, caf::reacts_to<TokenReady>, caf::reacts_to<Queued>,
+                     caf::reacts_to<Refused>, caf::reacts_to<Interrupted>, caf::reacts_to<NewScheduler>,
+                     caf::reacts_to<GiveUp>, caf::reacts_to<Credit>, caf::reacts_to<CancelRequest>>;
 
 // A request was born, and this is where its end must be told, whatever happens to it.
 class TerminalOnce;
@@ -94,6 +94,7 @@ template <class Config>
 void add_messages(Config& config) {
 #define TROUPE_MESSAGE(type) config.template add_message_type<type>("troupe::" #type)
   TROUPE_MESSAGE(actors::Submit);
+  TROUPE_MESSAGE(actors::Queued);
   TROUPE_MESSAGE(actors::Refused);
   TROUPE_MESSAGE(runtime::BlockRequest);
   TROUPE_MESSAGE(runtime::BlockReply);

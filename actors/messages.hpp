@@ -23,6 +23,15 @@ typename Inspector::result_type inspect(Inspector& f, Submit& x) {
   return f(x.submission);
 }
 
+// Scheduler -> Request: the sequence waits for its turn.
+struct Queued {
+  SequenceId sequence = 0;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, Queued& x) {
+  return f(x.sequence);
+}
+
 // Scheduler -> Request: the sequence will not run.
 struct Refused {
   SequenceId sequence = 0;

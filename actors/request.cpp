@@ -17,6 +17,7 @@ class Outlet final : public runtime::GenerationOutlet {
   void resume(SequenceId sequence) override { tell(ResumeSequence{sequence}); }
   void cancel(SequenceId sequence) override { tell(CancelSequence{sequence}); }
 
+  void accepted(const runtime::Usage& usage) override { state_.sink->accepted(usage); }
   void delta(runtime::Delta delta) override { state_.sink->delta(std::move(delta)); }
   void end(const runtime::Usage& usage) override {
     state_.outcome = "finished";
@@ -143,6 +144,9 @@ RequestHandle::behavior_type request(Self self, runtime::GenerationRequest reque
       [self](const Tokenized&) { begin(self); },
       [self](const TokenReady& ready) {
         advance(self, [&](auto& generation) { generation.take(ready.committed, self->clock().now()); });
+      },
+      [self](const Queued& queued) {
+        advance(self, [&](auto& generation) { generation.queued(queued.sequence); });
       },
       [self](const Refused& refused) {
         advance(self, [&](auto& generation) { generation.refused(refused.sequence, refused.refusal); });

@@ -31,6 +31,10 @@ class TerminalOnce {
  public:
   explicit TerminalOnce(std::shared_ptr<GenerationSink> sink) : sink_(std::move(sink)) {}
 
+  void accepted(const runtime::Usage& usage) {
+    const std::lock_guard lock(mutex_);
+    if (!over_) sink_->on_accepted(usage);
+  }
   void delta(runtime::Delta delta) {
     const std::lock_guard lock(mutex_);
     if (!over_) sink_->on_delta(std::move(delta));

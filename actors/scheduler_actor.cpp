@@ -89,6 +89,7 @@ void submit(Self self, const Submit& message) {
   auto& submitted = state.submitted[owner.address()];
   if (submitted.empty()) self->monitor(owner);
   submitted.insert(sequence);
+  self->send(owner, Queued{sequence});
   state.metrics->scheduler(state.cycle->scheduler().stats());
   carry_out(self, *work);
 }

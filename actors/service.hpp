@@ -18,9 +18,11 @@ namespace troupe::actors {
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
+  // The scheduler will run it: usage of the prompts. Once, before any delta; what fails later breaks a stream.
+  virtual void on_accepted(runtime::Usage usage) = 0;
   virtual void on_delta(runtime::Delta delta) = 0;  // costs one credit
   virtual void on_end(runtime::Usage usage) = 0;    // every choice has had its last delta
-  // Before any delta: a refusal of the request; later: a broken stream.
+  // Before it was accepted: a refusal of the request; later: a broken stream.
   virtual void on_failure(Refusal refusal) = 0;
 };
 
@@ -44,6 +46,7 @@ struct ModelInfo {
   std::string root;                // checkpoint folder's name
   std::int32_t max_model_len = 0;
   std::int64_t created = 0;  // Unix seconds
+  std::string fingerprint;   // build and arithmetic: what makes the bytes of an answer
 };
 
 // A fault that an operator asks for, to see the replica recover.

@@ -62,6 +62,7 @@ Table connection_limits(ConnectionLimits& l) {
       seconds("idle-timeout", &l.idle_timeout,
               "Of silence between requests, after which a connection is closed."),
       seconds("write-timeout", &l.write_timeout, "After which a client that reads nothing is given up."),
+      seconds("stream-silence", &l.stream_silence, "After which a stream without news gets a comment."),
       seconds("linger-timeout", &l.linger_timeout, "For a refused client to read why."),
       seconds("stop-timeout", &l.stop_timeout, "For answers in progress when the server stops."),
   };

@@ -145,6 +145,7 @@ class Terminal final : public runtime::GenerationOutlet {
   void resume(SequenceId sequence) override { engine_.resume(sequence); }
   void cancel(SequenceId sequence) override { engine_.cancel(sequence); }
 
+  void accepted(const runtime::Usage&) override {}
   void delta(runtime::Delta delta) override { std::cout << delta.content << std::flush; }
   void end(const runtime::Usage&) override { std::cout << std::endl; }
   void failure(const Refusal& why) override {

@@ -10,6 +10,7 @@
 #include "launch/node_process.hpp"
 #include "launch/single_rank.hpp"
 #include "launch/stop_signals.hpp"
+#include "runtime/base/build_id.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/execution/kv_size.hpp"
 
@@ -52,6 +53,7 @@ actors::ModelInfo describe(const config::Settings& settings, const std::filesyst
   info.created =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
+  info.fingerprint = "fp_" + build_id().substr(0, 12);
   return info;
 }
 

@@ -6,19 +6,13 @@
 
 namespace troupe::actors::edge {
 
-Json usage_object(const runtime::Usage& usage) {
-  return {{"prompt_tokens", usage.prompt_tokens},
-          {"completion_tokens", usage.completion_tokens},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+void Answer::still_waiting(std::string& out) {
+  out += ": waiting\n\n";  // a comment, which clients pass over
 }
 
-Json answer_object(const AnswerIdentity& identity, const char* object, Json choices) {
-  return {{"id", identity.id},
-          {"object", object},
-          {"created", identity.created},
-          {"model", identity.model},
-          {"choices", std::move(choices)}};
+void append_event(std::string_view data, std::string& out, std::string_view name) {
+  if (!name.empty()) out.append("event: ").append(name).append("\n");
+  out.append("data: ").append(data).append("\n\n");
 }
 
 Json text_or_null(std::string_view text) {

@@ -1,13 +1,12 @@
-// How the deltas of a generation become the objects of an API: chunks of a stream, or one whole object made
-// of the same deltas. One owner.
+// How the deltas of a generation become the words of an API: parts of a stream, or one whole object made of the same
+// deltas. One owner.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "actors/edge/json_body.hpp"
 #include "actors/service.hpp"
@@ -18,6 +17,7 @@ namespace troupe::actors::edge {
 struct AnswerIdentity {
   std::string id;
   std::string model;
+  std::string fingerprint;   // of what computes it: answers of one fingerprint and seed are the same
   std::int64_t created = 0;  // Unix seconds
 };
 
@@ -25,23 +25,34 @@ class Answer {
  public:
   virtual ~Answer() = default;
 
-  // The next part of a stream: its chunk, or nothing when the delta says nothing.
-  virtual std::optional<Json> chunk(const runtime::Delta& delta) = 0;
-  virtual Json usage_chunk(const runtime::Usage& usage) const = 0;  // "choices" is empty
+  // A stream: each appends whole events to out, in this order; end or failure once. usage of begin: of the prompts.
+  virtual std::string_view stream_type() const { return "text/event-stream; charset=utf-8"; }
+  virtual void begin(const runtime::Usage& usage, std::string& out) = 0;
+  virtual void still_waiting(std::string& out);  // nothing came for a while: so that no proxy gives up
+  virtual void delta(const runtime::Delta& delta, std::string& out) = 0;
+  virtual void end(const runtime::Usage& usage, std::string& out) = 0;
+  virtual void failure(const Refusal& refusal, std::string& out) = 0;
 
   // The whole: collect every delta, then ask once.
   virtual void collect(runtime::Delta delta) = 0;
   virtual Json whole(const runtime::Usage& usage) = 0;
 };
 
-std::unique_ptr<Answer> make_chat_answer(AnswerIdentity identity, std::size_t choices,
-                                         bool include_reasoning);
-std::unique_ptr<Answer> make_completion_answer(AnswerIdentity identity, std::size_t choices);
+constexpr std::size_t max_request_id_bytes = 128;  // a longer one is not taken
 
-Json usage_object(const runtime::Usage& usage);
+// What a client asked of an endpoint that generates, checked.
+struct ApiRequest {
+  runtime::GenerationRequest generation;  // without its id
+  std::string id_prefix;                  // of the answer's id, "chatcmpl-"
+  std::string request_id;                 // the rest of it; empty: that of the HTTP request
+  bool stream = false;
+  std::function<std::unique_ptr<Answer>(AnswerIdentity)> answer;  // called once
 
-// "object" comes second and "choices" fourth, as OpenAI prints them.
-Json answer_object(const AnswerIdentity& identity, const char* object, Json choices);
+  std::size_t choices() const { return generation.prompts.size() * std::size_t(generation.n); }
+};
+
+// A server-sent event: "data: ..." and, where it has one, "event: ..." before it.
+void append_event(std::string_view data, std::string& out, std::string_view name = {});
 
 Json text_or_null(std::string_view text);  // null: it is empty
 

@@ -1,6 +1,7 @@
 #include "actors/edge/delivery.hpp"
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 namespace troupe::actors::edge {
 namespace {
@@ -13,11 +14,13 @@ std::shared_ptr<DeltaFeed> make_feed(std::shared_ptr<Bell> bell) {
 
 }  // namespace
 
-Delivery::Delivery(Connection& connection, Service& service, const Exchange& exchange, std::int32_t window)
+Delivery::Delivery(Connection& connection, Service& service, const Exchange& exchange,
+                   const Endpoint& endpoint, const config::ConnectionLimits& limits)
     : connection_(connection),
       service_(service),
       exchange_(exchange),
-      window_(window),
+      endpoint_(endpoint),
+      limits_(limits),
       bell_(std::make_shared<Bell>(connection.strand())),
       feed_(make_feed(bell_)) {}
 
@@ -27,13 +30,12 @@ Delivery::~Delivery() {
 
 net::awaitable<Delivery::Outcome> Delivery::run(ApiRequest request, std::unique_ptr<Answer> answer) {
   answer_ = std::move(answer);
-  if (request.stream)
-    stream_ = std::make_unique<EventStream>(*answer_, request.choices(), request.include_usage);
+  stream_ = request.stream;
   connection_.watch(bell_);
   std::exception_ptr failure;
   try {
     generation_ = service_.generate(std::move(request.generation), feed_);
-    grant(window_);
+    grant(std::size_t(limits_.buffered_deltas));
     co_await deliver();
   } catch (...) {
     failure = std::current_exception();
@@ -60,11 +62,8 @@ void Delivery::grant(std::size_t deltas) {
 net::awaitable<void> Delivery::deliver() {
   bool over = false;
   while (!over && !connection_.gone()) {
-    DeltaFeed::News news = feed_->take();
-    if (news.empty()) {
-      co_await bell_->wait();
-      continue;
-    }
+    DeltaFeed::News news = co_await next_news();
+    if (connection_.gone()) break;
     over = news.end || news.failure;
     if (stream_)
       co_await send_part(std::move(news));
@@ -77,22 +76,44 @@ net::awaitable<void> Delivery::deliver() {
   }
 }
 
+net::awaitable<DeltaFeed::News> Delivery::next_news() {
+  const bool watched = stream_ && outcome_.status != 0;  // whoever waits for the head sees nothing yet
+  net::steady_timer silence(connection_.strand());
+  const auto silent = std::make_shared<bool>(false);  // the timer's, which may outlast this
+  if (watched) {
+    silence.expires_after(limits_.stream_silence);
+    silence.async_wait([silent, bell = bell_](const error_code& error) {
+      if (error) return;
+      *silent = true;
+      bell->ring();
+    });
+  }
+  DeltaFeed::News news = feed_->take();
+  while (news.empty() && !*silent && !connection_.gone()) {
+    co_await bell_->wait();
+    news = feed_->take();
+  }
+  co_return news;
+}
+
 net::awaitable<void> Delivery::send_part(DeltaFeed::News news) {
   const bool begun = outcome_.status != 0;
   if (news.failure && !begun && news.deltas.empty()) {
-    const Reply reply = refusal_reply(*news.failure);
+    const Reply reply = endpoint_.refusal(*news.failure);
     co_await send_reply(reply, "failed");
     co_return;
   }
   std::string events;
-  for (const runtime::Delta& each : news.deltas) stream_->delta(each, events);
-  if (news.end) stream_->end(*news.end, events);
-  if (news.failure) stream_->failure(*news.failure, events);
-  std::string bytes = begun ? std::string() : event_stream_head(exchange_);
+  if (news.accepted) answer_->begin(*news.accepted, events);
+  for (const runtime::Delta& each : news.deltas) answer_->delta(each, events);
+  if (news.end) answer_->end(*news.end, events);
+  if (news.failure) answer_->failure(*news.failure, events);
+  if (news.empty()) answer_->still_waiting(events);
+  std::string bytes = begun ? std::string() : stream_head(exchange_, answer_->stream_type());
   outcome_.status = 200;
-  if (!events.empty()) bytes += frame_event_bytes(events, exchange_);
+  if (!events.empty()) bytes += frame_stream_bytes(events, exchange_);
   if (news.end || news.failure) {
-    bytes += event_stream_tail(exchange_);
+    bytes += stream_tail(exchange_);
     outcome_.end = news.end ? "complete" : "failed";
   }
   co_await send(std::move(bytes));
@@ -103,7 +124,7 @@ net::awaitable<void> Delivery::send_whole(DeltaFeed::News news) {
   const std::size_t count = news.deltas.size();
   for (runtime::Delta& each : news.deltas) answer_->collect(std::move(each));
   if (news.failure) {
-    const Reply reply = refusal_reply(*news.failure);
+    const Reply reply = endpoint_.refusal(*news.failure);
     co_await send_reply(reply, "failed");
   } else if (news.end) {
     const Reply reply = json_reply(200, answer_->whole(*news.end));

@@ -6,10 +6,9 @@
 #include <memory>
 
 #include "actors/edge/answer.hpp"
-#include "actors/edge/api_request.hpp"
 #include "actors/edge/connection.hpp"
 #include "actors/edge/delta_feed.hpp"
-#include "actors/edge/event_stream.hpp"
+#include "actors/edge/protocol.hpp"
 #include "actors/edge/response_head.hpp"
 
 namespace troupe::actors::edge {
@@ -23,7 +22,8 @@ class Delivery {
   };
 
   // All outlive this.
-  Delivery(Connection& connection, Service& service, const Exchange& exchange, std::int32_t window);
+  Delivery(Connection& connection, Service& service, const Exchange& exchange, const Endpoint& endpoint,
+           const config::ConnectionLimits& limits);
   ~Delivery();
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
@@ -36,7 +36,8 @@ class Delivery {
 
  private:
   void grant(std::size_t deltas);
-  net::awaitable<void> deliver();  // until the end, or until the client has gone
+  net::awaitable<void> deliver();               // until the end, or until the client has gone
+  net::awaitable<DeltaFeed::News> next_news();  // empty: the stream has been silent for long
   net::awaitable<void> send_part(DeltaFeed::News news);
   net::awaitable<void> send_whole(DeltaFeed::News news);
   net::awaitable<void> send_reply(const Reply& reply, const char* end);
@@ -45,12 +46,13 @@ class Delivery {
   Connection& connection_;
   Service& service_;
   const Exchange& exchange_;
-  const std::int32_t window_;  // deltas
+  const Endpoint& endpoint_;
+  const config::ConnectionLimits& limits_;
   std::shared_ptr<Bell> bell_;
   std::shared_ptr<DeltaFeed> feed_;
 
   std::unique_ptr<Answer> answer_;
-  std::unique_ptr<EventStream> stream_;  // null: the answer is sent whole
+  bool stream_ = false;  // the answer is told in parts
   std::unique_ptr<GenerationHandle> generation_;
   Outcome outcome_;
 };

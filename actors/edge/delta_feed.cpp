@@ -28,6 +28,14 @@ void DeltaFeed::cut_off(Refusal why) {
   announce();
 }
 
+void DeltaFeed::on_accepted(runtime::Usage usage) {
+  const std::lock_guard lock(mutex_);
+  CHECK(!over_, "nothing is accepted after the end");
+  if (!wake_ || cut_off_) return;
+  news_.accepted = usage;
+  announce();
+}
+
 void DeltaFeed::on_delta(runtime::Delta delta) {
   const std::lock_guard lock(mutex_);
   CHECK(!over_, "no delta after the end");

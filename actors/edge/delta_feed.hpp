@@ -15,10 +15,11 @@ namespace troupe::actors::edge {
 class DeltaFeed final : public GenerationSink {
  public:
   struct News {
+    std::optional<runtime::Usage> accepted;  // of the prompts
     std::vector<runtime::Delta> deltas;
     std::optional<runtime::Usage> end;
     std::optional<Refusal> failure;
-    bool empty() const { return deltas.empty() && !end && !failure; }
+    bool empty() const { return !accepted && deltas.empty() && !end && !failure; }
   };
 
   // wake: called from the replica's threads, once for each take()
@@ -32,6 +33,7 @@ class DeltaFeed final : public GenerationSink {
   void cut_off(Refusal why);         // fails now, if it has not ended; nothing that comes later is kept
 
   // The replica's side.
+  void on_accepted(runtime::Usage usage) override;
   void on_delta(runtime::Delta delta) override;
   void on_end(runtime::Usage usage) override;
   void on_failure(Refusal refusal) override;

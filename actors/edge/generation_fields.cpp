@@ -81,18 +81,6 @@ void read_stop(RequestFields& fields, const config::RequestLimits& limits, runti
   for (const Json& each : *stop) add(each);
 }
 
-void read_stream(RequestFields& fields, ApiRequest& request) {
-  request.stream = fields.boolean("stream", false);
-  const Json* options = fields.object("stream_options");
-  if (!options) return;
-  if (!request.stream) return fields.invalid("stream_options", "It is only allowed when 'stream' is true.");
-  RequestFields inside(*options, "stream_options.");
-  request.include_usage = inside.boolean("include_usage", false);
-  if (inside.boolean("continuous_usage_stats", false))
-    inside.unsupported("continuous_usage_stats", "leave it out or send false.");
-  if (inside.refusal()) fields.keep(*inside.refusal());
-}
-
 void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
   out.temperature = fields.number("temperature", 0, 2);
   out.top_p = fields.number("top_p", 0, 1);
@@ -123,7 +111,6 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
                             const config::RequestLimits& limits, ApiRequest& request) {
   runtime::GenerationRequest& out = request.generation;
   read_model(fields, model, limits);
-  read_stream(fields, request);
   refuse_unsupported(fields);
   read_response_format(fields);
   read_sampling(fields, out);

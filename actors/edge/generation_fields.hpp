@@ -1,7 +1,7 @@
-// The fields that chat and plain completions share. Any thread.
+// The fields that chats and plain completions share, under vLLM's names. Any thread.
 #pragma once
 
-#include "actors/edge/api_request.hpp"
+#include "actors/edge/answer.hpp"
 #include "actors/edge/request_fields.hpp"
 
 namespace troupe::actors::edge {

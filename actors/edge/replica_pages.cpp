@@ -105,17 +105,8 @@ Expected<Placement> read_placement(const Json& body) {
   return placement;
 }
 
-Expected<void> order(Endpoint endpoint, const Json& body, const config::RequestLimits& limits,
-                     Service& service) {
-  if (endpoint == Endpoint::replica_drill)
-    return read_drill(body, limits).and_then([&](const Drill& drill) { return service.drill(drill); });
-  return read_placement(body).and_then(
-      [&](const Placement& placement) { return service.place_expert(placement.expert, placement.ranks); });
-}
-
-}  // namespace
-
-Reply replica_page(const runtime::ReplicaView& view) {
+Reply replica_page(const PageRequest& request) {
+  const runtime::ReplicaView view = request.service.replica();
   Json ranks = Json::array();
   for (const runtime::RankView& rank : view.ranks) ranks.push_back(rank_object(rank));
   return json_reply(200, {{"epoch", view.epoch},
@@ -124,17 +115,38 @@ Reply replica_page(const runtime::ReplicaView& view) {
                           {"last_fault", view.last_fault ? fault_object(*view.last_fault) : Json()}});
 }
 
-bool is_replica_control(Endpoint endpoint) {
-  return endpoint == Endpoint::replica_drill || endpoint == Endpoint::replica_placement;
+// 202 {} once the order is given, or why it is not.
+Reply answer_order(const Expected<void>& ordered) {
+  return ordered ? json_reply(202, Json::object()) : refusal_reply(ordered.error());
 }
 
-Reply control_replica(Endpoint endpoint, std::string_view body, const config::RequestLimits& limits,
-                      Service& service) {
-  CHECK(is_replica_control(endpoint));
-  const Expected<Json> json = parse_body(body, limits);
-  if (!json) return refusal_reply(json.error());
-  const auto ordered = order(endpoint, *json, limits, service);
-  return ordered ? json_reply(202, Json::object()) : refusal_reply(ordered.error());
+Reply drill_page(const PageRequest& request) {
+  return answer_order(
+      parse_body(request.body, request.settings.request)
+          .and_then([&](const Json& body) { return read_drill(body, request.settings.request); })
+          .and_then([&](const Drill& drill) { return request.service.drill(drill); }));
+}
+
+Reply placement_page(const PageRequest& request) {
+  return answer_order(parse_body(request.body, request.settings.request)
+                          .and_then([](const Json& body) { return read_placement(body); })
+                          .and_then([&](const Placement& placement) {
+                            return request.service.place_expert(placement.expert, placement.ranks);
+                          }));
+}
+
+}  // namespace
+
+std::span<const Endpoint> replica_endpoints() {
+  static constexpr std::array table{
+      Endpoint{.path = "/v1/replica", .page = replica_page},
+      Endpoint{.path = "/v1/replica/drill", .allow = post_only, .page = drill_page, .replica_control = true},
+      Endpoint{.path = "/v1/replica/placement",
+               .allow = post_only,
+               .page = placement_page,
+               .replica_control = true},
+  };
+  return table;
 }
 
 }  // namespace troupe::actors::edge

@@ -44,22 +44,22 @@ std::string whole_response(const Reply& reply, const Exchange& exchange) {
   return exchange.head_only ? bytes_of(head) : bytes_of(head) + reply.body;
 }
 
-std::string event_stream_head(const Exchange& exchange) {
+std::string stream_head(const Exchange& exchange, std::string_view type) {
   Head head = begin_head(200, exchange);
-  head.set(http::field::content_type, "text/event-stream; charset=utf-8");
+  head.set(http::field::content_type, boost::beast::string_view(type.data(), type.size()));
   head.set(http::field::cache_control, "no-cache");
   head.set("X-Accel-Buffering", "no");  // nginx would hold the events back
   if (chunked(exchange)) head.chunked(true);
   return bytes_of(head);
 }
 
-std::string frame_event_bytes(const std::string& bytes, const Exchange& exchange) {
+std::string frame_stream_bytes(const std::string& bytes, const Exchange& exchange) {
   CHECK(!bytes.empty(), "an empty chunk would end the body");
   if (!chunked(exchange)) return bytes;
   return boost::beast::buffers_to_string(http::make_chunk(boost::asio::buffer(bytes)));
 }
 
-std::string event_stream_tail(const Exchange& exchange) {
+std::string stream_tail(const Exchange& exchange) {
   return chunked(exchange) ? boost::beast::buffers_to_string(http::make_chunk_last()) : std::string();
 }
 

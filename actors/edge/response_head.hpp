@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "actors/edge/reply.hpp"
 
@@ -17,10 +18,10 @@ struct Exchange {
 
 std::string whole_response(const Reply& reply, const Exchange& exchange);
 
-// Head of a stream of events; the body follows in the form that frame_event_bytes gives it.
-std::string event_stream_head(const Exchange& exchange);
-std::string frame_event_bytes(const std::string& bytes,
-                              const Exchange& exchange);  // one chunk; bytes not empty
-std::string event_stream_tail(const Exchange& exchange);  // the last chunk
+// Head of a stream; the body follows in the form that frame_stream_bytes gives it.
+std::string stream_head(const Exchange& exchange, std::string_view type);
+std::string frame_stream_bytes(const std::string& bytes,
+                               const Exchange& exchange);  // one chunk; bytes not empty
+std::string stream_tail(const Exchange& exchange);         // the last chunk
 
 }  // namespace troupe::actors::edge

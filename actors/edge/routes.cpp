@@ -3,33 +3,17 @@
 #include <array>
 #include <charconv>
 
+#include "actors/edge/openai/endpoints.hpp"
+#include "actors/edge/replica_pages.hpp"
+#include "actors/edge/status_pages.hpp"
+
 namespace troupe::actors::edge {
 namespace {
 
-constexpr std::string_view read_only = "GET, HEAD, OPTIONS";
-constexpr std::string_view post_only = "POST, OPTIONS";
-constexpr std::string_view model_prefix = "/v1/models/";
-
-struct Entry {
-  std::string_view path;
-  Endpoint endpoint;
-  std::string_view allow;
-  bool replica_control = false;
-};
-constexpr std::array table{
-    Entry{"/v1/chat/completions", Endpoint::chat_completions, post_only},
-    Entry{"/v1/completions", Endpoint::completions, post_only},
-    Entry{"/v1/models", Endpoint::models, read_only},
-    Entry{"/health", Endpoint::health, read_only},
-    Entry{"/livez", Endpoint::livez, read_only},
-    Entry{"/readyz", Endpoint::readyz, read_only},
-    Entry{"/startupz", Endpoint::startupz, read_only},
-    Entry{"/metrics", Endpoint::metrics, read_only},
-    Entry{"/version", Endpoint::version, read_only},
-    Entry{"/v1/replica", Endpoint::replica, read_only},
-    Entry{"/v1/replica/drill", Endpoint::replica_drill, post_only, true},
-    Entry{"/v1/replica/placement", Endpoint::replica_placement, post_only, true},
-};
+// The tables of all protocols.
+auto tables() {
+  return std::array{openai::endpoints(), status_endpoints(), replica_endpoints()};
+}
 
 // Path of a target, still encoded.
 std::string_view path_of(std::string_view target) {
@@ -61,22 +45,41 @@ Expected<std::string> decode(std::string_view encoded) {
   return text;
 }
 
+// Whether path is what the endpoint stands for; argument: what its name in braces does.
+bool matches(const Endpoint& endpoint, std::string_view path, std::string& argument) {
+  const auto brace = endpoint.path.find('{');
+  if (brace == endpoint.path.npos) return endpoint.path == path;
+  const std::string_view prefix = endpoint.path.substr(0, brace);
+  if (!path.starts_with(prefix)) return false;
+  argument = path.substr(prefix.size());
+  return true;
+}
+
 }  // namespace
+
+std::vector<const Endpoint*> all_endpoints() {
+  std::vector<const Endpoint*> all;
+  for (const auto& table : tables())
+    for (const Endpoint& each : table) all.push_back(&each);
+  return all;
+}
 
 Expected<Resource> find_resource(std::string_view target, bool replica_control) {
   auto path = decode(path_of(target));
   if (!path) return tl::unexpected(path.error());
   if (path->size() > 1 && path->ends_with('/')) path->pop_back();
-  for (const Entry& entry : table)
-    if (entry.path == *path && (replica_control || !entry.replica_control))
-      return Resource{entry.endpoint, entry.path, entry.allow, path->starts_with("/v1/"), {}};
-  if (path->starts_with(model_prefix))
-    return Resource{Endpoint::model, "/v1/models/{id}", read_only, true, path->substr(model_prefix.size())};
+  Resource resource;
+  for (const Endpoint* each : all_endpoints()) {
+    if (each->replica_control && !replica_control) continue;
+    if (!matches(*each, *path, resource.argument)) continue;
+    resource.endpoint = each;
+    return resource;
+  }
   return refuse(RefusalKind::not_found, "There is nothing at this path.", "", "unknown_route");
 }
 
-bool allows(const Resource& resource, std::string_view method) {
-  for (std::string_view rest = resource.allow; !rest.empty();) {
+bool allows(const Endpoint& endpoint, std::string_view method) {
+  for (std::string_view rest = endpoint.allow; !rest.empty();) {
     const auto comma = rest.find(", ");
     if (rest.substr(0, comma) == method) return true;
     rest = comma == rest.npos ? "" : rest.substr(comma + 2);

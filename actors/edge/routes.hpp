@@ -1,34 +1,16 @@
-// Which resource a request's target names, and what may be done with it. Any thread.
+// Which endpoint a request's target names, and what may be done with it. Any thread.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "runtime/base/error.hpp"
+#include "actors/edge/protocol.hpp"
 
 namespace troupe::actors::edge {
 
-enum class Endpoint {
-  chat_completions,
-  completions,
-  models,
-  model,
-  health,
-  livez,
-  readyz,
-  startupz,
-  metrics,
-  version,
-  replica,
-  replica_drill,
-  replica_placement,
-};
-
 struct Resource {
-  Endpoint endpoint = Endpoint::health;
-  std::string_view pattern;  // for logs: "/v1/models/{id}"
-  std::string_view allow;    // value of an Allow header
-  bool needs_key = false;
+  const Endpoint* endpoint = nullptr;
   std::string argument;  // what stands for {id}, decoded
 };
 
@@ -36,6 +18,9 @@ struct Resource {
 // replica_control: whether there are resources that change the replica.
 Expected<Resource> find_resource(std::string_view target, bool replica_control = false);
 
-bool allows(const Resource& resource, std::string_view method);
+bool allows(const Endpoint& endpoint, std::string_view method);
+
+// Every endpoint of every protocol.
+std::vector<const Endpoint*> all_endpoints();
 
 }  // namespace troupe::actors::edge

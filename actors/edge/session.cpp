@@ -8,7 +8,6 @@
 #include <iterator>
 
 #include "actors/edge/api_key.hpp"
-#include "actors/edge/replica_pages.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
@@ -16,7 +15,8 @@
 namespace troupe::actors::edge {
 namespace {
 
-constexpr std::size_t request_id_bytes = 128;  // a client's longer one is replaced by ours
+// What OPTIONS * is asked of.
+constexpr Endpoint whole_server{.path = "*", .allow = "GET, HEAD, POST, OPTIONS", .needs_key = false};
 
 std::string random_id() {
   unsigned char bytes[16];
@@ -28,7 +28,7 @@ std::string random_id() {
 }
 
 bool usable_request_id(std::string_view id) {
-  return !id.empty() && id.size() <= request_id_bytes &&
+  return !id.empty() && id.size() <= max_request_id_bytes &&
          std::ranges::all_of(id, [](char each) { return each > ' ' && each < 0x7F; });
 }
 
@@ -48,30 +48,11 @@ Refusal internal_failure() {
   return {RefusalKind::internal, "The server failed; its log says why.", "", "internal_error"};
 }
 Reply options_page(const Resource& resource) {
-  return {.status = 204, .headers = {{"Allow", std::string(resource.allow)}}};
+  return {.status = 204, .headers = {{"Allow", std::string(resource.endpoint->allow)}}};
 }
 
 void log_failure(const std::string& request_id, const std::string& failure) {
   log_event(LogLevel::error, "http_request_failed", {{"request_id", request_id}, {"error", failure}});
-}
-
-bool is_inference(const Resource& resource) {
-  return resource.endpoint == Endpoint::chat_completions || resource.endpoint == Endpoint::completions;
-}
-
-std::unique_ptr<Answer> make_answer(Endpoint endpoint, const ApiRequest& request, const ModelInfo& model) {
-  AnswerIdentity identity{request.generation.id, model.names.front(), std::int64_t(std::time(nullptr))};
-  return endpoint == Endpoint::completions
-             ? make_completion_answer(std::move(identity), request.choices())
-             : make_chat_answer(std::move(identity), request.choices(), request.include_reasoning);
-}
-
-Expected<ApiRequest> parse(Endpoint endpoint, std::string_view body, const ModelInfo& model,
-                           const config::RequestLimits& limits) {
-  const auto json = parse_body(body, limits);
-  if (!json) return tl::unexpected(json.error());
-  return endpoint == Endpoint::completions ? parse_completion_request(*json, model, limits)
-                                           : parse_chat_request(*json, model, limits);
 }
 
 }  // namespace
@@ -128,9 +109,9 @@ net::awaitable<bool> Session::serve_one() {
   if (const auto ok = check_head(); !ok) {
     // A body that nobody wants is not read; then the connection cannot go on.
     exchange_.keep_alive = exchange_.keep_alive && !connection_->body_pending();
-    Reply refused = refusal_reply(ok.error());
+    Reply refused = in_its_words(ok.error());
     if (ok.error().kind == RefusalKind::method_not_allowed)
-      refused.headers.emplace_back("Allow", resource_->allow);
+      refused.headers.emplace_back("Allow", resource_->endpoint->allow);
     co_await reply(std::move(refused));
     co_return exchange_.keep_alive;
   }
@@ -170,19 +151,20 @@ Expected<void> Session::check_head() {
       !boost::beast::iequals(request[http::field::content_encoding], "identity"))
     return refuse("The body must not be compressed.", "", "unsupported_content_encoding");
   if (request.method() == http::verb::options && request.target() == "*")
-    resource_ = Resource{Endpoint::version, "*", "GET, HEAD, POST, OPTIONS", false, {}};
+    resource_ = Resource{&whole_server, {}};
   else if (auto found = find_resource(view(request.target()), settings_.replica_control); found)
     resource_ = std::move(*found);
   else
     return tl::unexpected(found.error());
-  if (!allows(*resource_, view(request.method_string())))
+  const Endpoint& endpoint = *resource_->endpoint;
+  if (!allows(endpoint, view(request.method_string())))
     return refuse(RefusalKind::method_not_allowed, "This method is not allowed here; see Allow.", "",
                   "method_not_allowed");
   if (request.method() == http::verb::options) return {};
-  if (resource_->needs_key)
+  if (endpoint.needs_key)
     if (const auto ok = check_api_key(view(request[http::field::authorization]), settings_.api_keys); !ok)
       return ok;
-  return is_inference(*resource_) ? accepts_inference(service_) : Expected<void>();
+  return endpoint.generation ? accepts_inference(service_) : Expected<void>();
 }
 
 net::awaitable<Expected<bool>> Session::receive_body() {
@@ -199,13 +181,11 @@ net::awaitable<void> Session::answer() {
   try {
     if (connection_->request().method() == http::verb::options)
       co_await reply(options_page(*resource_));
-    else if (is_inference(*resource_))
+    else if (resource_->endpoint->generation)
       co_await answer_inference();
-    else if (is_replica_control(resource_->endpoint))
-      co_await reply(
-          control_replica(resource_->endpoint, connection_->request().body(), settings_.request, service_));
     else
-      co_await reply(status_page(*resource_, service_, version_));
+      co_await reply(resource_->endpoint->page(
+          {resource_->argument, connection_->request().body(), service_, settings_, version_}));
   } catch (const std::exception& error) {
     failure = error.what();
   }
@@ -216,19 +196,22 @@ net::awaitable<void> Session::answer() {
 }
 
 net::awaitable<void> Session::answer_inference() {
-  auto request =
-      parse(resource_->endpoint, connection_->request().body(), service_.model(), settings_.request);
+  const Endpoint& endpoint = *resource_->endpoint;
+  auto request = parse_body(connection_->request().body(), settings_.request).and_then([&](const Json& body) {
+    return endpoint.generation(body, service_.model(), settings_.request);
+  });
   if (!request) {
-    co_await reply(refusal_reply(request.error()));
+    co_await reply(endpoint.refusal(request.error()));
     co_return;
   }
-  const bool chat = resource_->endpoint == Endpoint::chat_completions;
-  generation_id_ = (chat ? "chatcmpl-" : "cmpl-") + random_id();
+  generation_id_ =
+      request->id_prefix + (request->request_id.empty() ? exchange_.request_id : request->request_id);
   request->generation.id = generation_id_;
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
-  auto answer = make_answer(resource_->endpoint, *request, service_.model());
-  delivery_.emplace(*connection_, service_, exchange_, settings_.connection.buffered_deltas);
+  auto answer = request->answer({generation_id_, service_.model().names.front(), service_.model().fingerprint,
+                                 std::int64_t(std::time(nullptr))});
+  delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
   const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(answer));
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
@@ -244,13 +227,18 @@ net::awaitable<void> Session::reply(Reply whole) {
 
 net::awaitable<void> Session::refuse_and_close(Refusal refusal) {
   exchange_.keep_alive = false;
-  co_await reply(refusal_reply(refusal));
+  co_await reply(in_its_words(refusal));
+}
+
+// Of the protocol that was spoken to, if that is known.
+Reply Session::in_its_words(const Refusal& refusal) const {
+  return resource_ ? resource_->endpoint->refusal(refusal) : refusal_reply(refusal);
 }
 
 void Session::log_exchange(const char* end) const {
-  const bool probe = resource_ && !resource_->needs_key;
+  const bool probe = resource_ && !resource_->endpoint->needs_key;
   nlohmann::json line = {{"request_id", exchange_.request_id},
-                         {"route", resource_ ? resource_->pattern : "unknown"},
+                         {"route", resource_ ? resource_->endpoint->path : "unknown"},
                          {"status", status_},
                          {"end", end},
                          {"ms", milliseconds(now() - began_)}};

@@ -38,6 +38,7 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<void> answer_inference();
   net::awaitable<void> reply(Reply whole);
   net::awaitable<void> refuse_and_close(Refusal refusal);
+  Reply in_its_words(const Refusal& refusal) const;
   void log_exchange(const char* end) const;
 
   const config::EdgeSettings& settings_;

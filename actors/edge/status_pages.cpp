@@ -1,34 +1,9 @@
 #include "actors/edge/status_pages.hpp"
 
-#include <algorithm>
-
-#include "actors/edge/replica_pages.hpp"
+#include <array>
 
 namespace troupe::actors::edge {
 namespace {
-
-Json model_object(const ModelInfo& model, const std::string& name) {
-  return {{"id", name},
-          {"object", "model"},
-          {"created", model.created},
-          {"owned_by", "troupe"},
-          {"root", model.root},
-          {"parent", nullptr},
-          {"max_model_len", model.max_model_len}};
-}
-
-Reply models_page(const ModelInfo& model) {
-  Json data = Json::array();
-  for (const std::string& name : model.names) data.push_back(model_object(model, name));
-  return json_reply(200, {{"object", "list"}, {"data", std::move(data)}});
-}
-
-Reply model_page(const ModelInfo& model, const std::string& name) {
-  if (std::ranges::find(model.names, name) != model.names.end())
-    return json_reply(200, model_object(model, name));
-  return refusal_reply({RefusalKind::not_found, "There is no model of this name; see /v1/models.", "model",
-                        "model_not_found"});
-}
 
 Reply health_page(bool good, const char* otherwise) {
   Reply reply = json_reply(good ? 200 : 503, {{"status", good ? "ok" : otherwise}});
@@ -41,7 +16,8 @@ const char* startup_state(const Service& service) {
   return service.ready() ? "ready" : "starting";
 }
 
-Reply startup_page(const Service& service) {
+Reply startup_page(const PageRequest& request) {
+  const Service& service = request.service;
   Json phases = Json::array();
   for (const StartupPhase& phase : service.startup()) {
     Json object = {{"name", phase.name}, {"state", phase.state}};
@@ -56,35 +32,35 @@ Reply startup_page(const Service& service) {
   return json_reply(state == "ready" ? 200 : 503, {{"status", state}, {"phases", std::move(phases)}});
 }
 
+Reply livez_page(const PageRequest& request) {
+  return health_page(request.service.healthy(), "failed");
+}
+
+Reply readyz_page(const PageRequest& request) {
+  const Service& service = request.service;
+  return health_page(service.healthy() && service.ready(), startup_state(service));
+}
+
+Reply metrics_page(const PageRequest& request) {
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = request.service.metrics_text()};
+}
+
+Reply version_page(const PageRequest& request) {
+  return json_reply(200, {{"version", request.version}});
+}
+
 }  // namespace
 
-Reply status_page(const Resource& resource, const Service& service, const std::string& version) {
-  switch (resource.endpoint) {
-    case Endpoint::models:
-      return models_page(service.model());
-    case Endpoint::model:
-      return model_page(service.model(), resource.argument);
-    case Endpoint::livez:
-      return health_page(service.healthy(), "failed");
-    case Endpoint::health:
-    case Endpoint::readyz:
-      return health_page(service.healthy() && service.ready(), startup_state(service));
-    case Endpoint::startupz:
-      return startup_page(service);
-    case Endpoint::metrics:
-      return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = service.metrics_text()};
-    case Endpoint::version:
-      return json_reply(200, {{"version", version}});
-    case Endpoint::replica:
-      return replica_page(service.replica());
-    case Endpoint::chat_completions:
-    case Endpoint::completions:
-    case Endpoint::replica_drill:
-    case Endpoint::replica_placement:
-      break;
-  }
-  CHECK(false, "an endpoint that does something has no status page");
-  return {};
+std::span<const Endpoint> status_endpoints() {
+  static constexpr std::array table{
+      Endpoint{.path = "/health", .needs_key = false, .page = readyz_page},
+      Endpoint{.path = "/livez", .needs_key = false, .page = livez_page},
+      Endpoint{.path = "/readyz", .needs_key = false, .page = readyz_page},
+      Endpoint{.path = "/startupz", .needs_key = false, .page = startup_page},
+      Endpoint{.path = "/metrics", .needs_key = false, .page = metrics_page},
+      Endpoint{.path = "/version", .needs_key = false, .page = version_page},
+  };
+  return table;
 }
 
 Expected<void> accepts_inference(const Service& service) {

@@ -25,7 +25,7 @@ Generation::Generation(GenerationRequest request, std::vector<NewChoice> choices
     : request_(std::move(request)), text_(text), outlet_(outlet), arrival_(arrival) {
   CHECK(!choices.empty(), "a request has a choice");
   first_ = choices.front().submission.sequence;
-  unfinished_ = choices.size();
+  unfinished_ = unaccepted_ = choices.size();
   choices_.reserve(choices.size());
   for (NewChoice& each : choices) {
     const std::size_t index = choices_.size();
@@ -64,6 +64,12 @@ void Generation::replay(SequenceId sequence) {
   if (Choice* choice = running(sequence)) submit(*choice, true);
 }
 
+void Generation::queued(SequenceId sequence) {
+  Choice* choice = running(sequence);
+  if (!choice || std::exchange(choice->accepted, true)) return;
+  if (--unaccepted_ == 0) outlet_.accepted(usage_);
+}
+
 void Generation::refused(SequenceId sequence, const Refusal& why) {
   if (running(sequence)) fail(why);
 }
@@ -80,6 +86,7 @@ void Generation::take(const CommittedToken& committed, TimePoint now) {
   if (!choice->last_token) begin_text(*choice, committed.cached_tokens);
   count(*choice, now);
   tokens.push_back(committed.sampled.token);
+  choice->pending.token_ids.push_back(committed.sampled.token);
   append(*choice, committed);
   offer(*choice);
   end_if_done();

@@ -21,7 +21,9 @@ class GenerationOutlet {
   virtual void pause(SequenceId sequence) = 0;
   virtual void resume(SequenceId sequence) = 0;
   virtual void cancel(SequenceId sequence) = 0;
-  // To the reader: deltas, a credit each, then end or failure once, or neither after a cancellation.
+  // To the reader: accepted once, with the usage of the prompts; deltas, a credit each; then end or failure once, or
+  // neither after a cancellation.
+  virtual void accepted(const Usage& usage) = 0;
   virtual void delta(Delta delta) = 0;
   virtual void end(const Usage& usage) = 0;
   virtual void failure(const Refusal& refusal) = 0;
@@ -42,6 +44,7 @@ class Generation {
   // What the scheduler says of a sequence. One that has ended is not spoken of any more: ignored.
   void take(const CommittedToken& committed, TimePoint now);
   void replay(SequenceId sequence);  // a fault made it forget the sequence
+  void queued(SequenceId sequence);  // it waits for its turn
   void refused(SequenceId sequence, const Refusal& why);
   // The reader can take so many deltas more. Without credit a sequence is paused, and no other than it.
   void grant(std::int64_t deltas);
@@ -61,9 +64,10 @@ class Generation {
   struct Choice {
     Submission submission;  // tokens: the prompt and all output so far
     ChoiceOutput output;
-    Delta pending;        // waits for credit
-    bool queued = false;  // in waiting_
-    bool paused = false;  // at the scheduler
+    Delta pending;          // waits for credit
+    bool accepted = false;  // by a scheduler
+    bool queued = false;    // in waiting_
+    bool paused = false;    // at the scheduler
     bool finished = false;
     std::optional<TimePoint> last_token;
   };
@@ -89,6 +93,7 @@ class Generation {
   SequenceId first_;
   std::deque<std::size_t> waiting_;  // choices with news and no credit; the first gets the next credit
   std::size_t unfinished_;
+  std::size_t unaccepted_;
   std::int64_t credit_ = 0;
   std::uint64_t visits_ = 0;
   Usage usage_;

@@ -52,6 +52,7 @@ struct LogprobToken {
 struct LogprobEntry {
   LogprobToken chosen;
   std::vector<LogprobToken> top;
+  bool first_of_prompt = false;  // nothing stands before it: it has no probability
 };
 
 struct ToolCallDelta {
@@ -70,7 +71,10 @@ struct Delta {
   std::int32_t choice = 0;
   std::string content, reasoning;
   std::vector<ToolCallDelta> tool_calls;
-  std::vector<LogprobEntry> logprobs;
+  std::vector<LogprobEntry> logprobs;         // of the prompt too, if it is echoed
+  std::vector<TokenId> token_ids;             // sampled since the last delta
+  std::vector<TokenId> prompt_token_ids;      // in a choice's first delta, if they were asked for
+  std::vector<LogprobEntry> prompt_logprobs;  // likewise
   ChoiceEnd finish = ChoiceEnd::none;
   std::string stop_reason;  // the stop string that matched, if one did
 
@@ -81,7 +85,9 @@ struct Delta {
 };
 
 struct Usage {
-  std::int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  std::int64_t prompt_tokens = 0, completion_tokens = 0;
+  std::int64_t cached_tokens = 0;     // of the prompts
+  std::int64_t reasoning_tokens = 0;  // of the completion
 };
 
 }  // namespace troupe::runtime

@@ -57,6 +57,7 @@ NodeHandle::behavior_type threads_node(ThreadsNode self, ReplicaSupervisorHandle
 
 class WaitingReader final : public GenerationSink {
  public:
+  void on_accepted(runtime::Usage) override {}
   void on_delta(runtime::Delta delta) override {
     note([&] { reader.on_delta(std::move(delta)), ++deltas_; });
   }

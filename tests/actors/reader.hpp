@@ -18,6 +18,7 @@ class Reader final : public GenerationSink {
     std::vector<runtime::LogprobEntry> logprobs;
     int deltas = 0;
   };
+  void on_accepted(runtime::Usage) override {}
   void on_delta(runtime::Delta delta) override {
     EXPECT_EQ(endings, 0) << "a delta after the end";
     auto& choice = choices[delta.choice];

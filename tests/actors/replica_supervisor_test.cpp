@@ -9,13 +9,10 @@ using Kind = Drill::Kind;
 
 // A request to which only the scheduler matters.
 RequestHandle::behavior_type scheduler_listener(RequestHandle::pointer, SchedulerHandle* told) {
-  return {[](const Tokenized&) {},
-          [](const TokenReady&) {},
-          [](const Refused&) {},
-          [](const Interrupted&) {},
-          [told](const NewScheduler& news) { *told = news.scheduler; },
-          [](const GiveUp&) {},
-          [](const Credit&) {},
+  return {[](const Tokenized&) {},    [](const TokenReady&) {},
+          [](const Queued&) {},       [](const Refused&) {},
+          [](const Interrupted&) {},  [told](const NewScheduler& news) { *told = news.scheduler; },
+          [](const GiveUp&) {},       [](const Credit&) {},
           [](const CancelRequest&) {}};
 }
 

@@ -13,6 +13,7 @@ namespace {
 // A reader on threads of its own: others wait for its deltas and its end.
 class WaitingReader final : public GenerationSink {
  public:
+  void on_accepted(runtime::Usage) override {}
   void on_delta(runtime::Delta delta) override {
     const std::lock_guard lock(mutex_);
     reader_.on_delta(std::move(delta));

@@ -46,6 +46,7 @@ RequestHandle::behavior_type client_actor(RequestHandle::pointer self, Client* c
             if (ready.committed.finish != runtime::FinishReason::none)
               client->finished.insert(ready.committed.sequence);
           },
+          [](const Queued&) {},
           [](const Refused&) { ADD_FAILURE(); },
           [](const Interrupted&) {},
           [self, client](const NewScheduler& news) {

@@ -201,6 +201,30 @@ TEST_F(DeliveryTest, AClientThatLeavesBeforeTheFirstDeltaCancels) {
   generation->wait_cancelled();
 }
 
+TEST_F(DeliveryTest, AStreamsHeadComesWhenItIsAcceptedAndThenSignsOfLife) {
+  settings.connection.stream_silence = milliseconds(20);
+  Client client(port());
+  client.post("/v1/chat/completions", chat_stream);
+  const auto generation = service->next();
+  generation->accept({.prompt_tokens = 3900});
+  EXPECT_EQ(client.read_until(": waiting\n\n").find("HTTP/1.1 200"), 0u);
+  generation->text(0, "a");
+  generation->finish(0);
+  generation->end({});
+  EXPECT_NE(client.read_until("[DONE]").find(R"("content":"a")"), std::string::npos);
+}
+
+TEST_F(DeliveryTest, AnAcceptedStreamThatFailsSaysSoInTheStream) {
+  Client client(port());
+  client.post("/v1/chat/completions", chat_stream);
+  const auto generation = service->next();
+  generation->accept({});
+  generation->fail({RefusalKind::internal, "broken", "", ""});
+  const auto response = client.read_response();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(events_of(response.body).size(), 2u);
+}
+
 TEST_F(DeliveryTest, ThereIsCreditForAWindow) {
   settings.connection.buffered_deltas = 3;
   Client client(port());

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "actors/edge/routes.hpp"
 #include "tests/actors/edge/scripted_service.hpp"
 
 namespace troupe::actors::edge {
@@ -11,13 +12,20 @@ using ::testing::HasSubstr;
 
 struct ReplicaPages : testing::Test {
   ScriptedService service;
-  config::RequestLimits limits;
+  config::EdgeSettings settings;
 
-  Reply drill(std::string_view body) {
-    return control_replica(Endpoint::replica_drill, body, limits, service);
+  // What the page at a path says to a body.
+  Reply ask(std::string_view path, std::string_view body = {}) {
+    static const std::string version = "1";
+    const auto resource = find_resource(path, true);
+    CHECK(resource && resource->endpoint->page, "there is such a page");
+    return resource->endpoint->page({resource->argument, body, service, settings, version});
   }
-  Reply place(std::string_view body) {
-    return control_replica(Endpoint::replica_placement, body, limits, service);
+  Reply drill(std::string_view body) { return ask("/v1/replica/drill", body); }
+  Reply place(std::string_view body) { return ask("/v1/replica/placement", body); }
+  Reply show(const runtime::ReplicaView& view) {
+    service.show(view);
+    return ask("/v1/replica");
   }
   static void expect_fault(const Reply& reply, const std::string& param, const std::string& sentence) {
     EXPECT_EQ(reply.status, 400);
@@ -34,7 +42,7 @@ TEST_F(ReplicaPages, ShowEveryRank) {
                 .ranks = {{.rank = 0, .node = 0, .pid = 123, .state = RankState::serving, .step = 17},
                           {.rank = 1, .node = 1, .pid = 9, .state = RankState::loading, .restarts = 2}},
                 .last_fault = {}});
-  const Reply reply = replica_page(service.replica());
+  const Reply reply = ask("/v1/replica");
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.body,
             R"({"epoch":3,"state":"serving","ranks":[)"
@@ -52,14 +60,14 @@ TEST_F(ReplicaPages, ShowTheLastFault) {
   last.step = 12;
   view.last_fault = {
       .rank = {}, .kind = FaultKind::stopped, .last = last, .detected = time(4.25), .recovered = {}};
-  EXPECT_EQ(Json::parse(replica_page(view).body)["last_fault"].dump(),
+  EXPECT_EQ(Json::parse(show(view).body)["last_fault"].dump(),
             R"({"rank":null,"kind":"stopped","step":12,"layer":null,"collective":null,)"
             R"("detected_ms":4.25,"recovered_ms":null})");
   last.layer = 5;
   last.collective = Collective::all_reduce;
   view.last_fault = {
       .rank = 1, .kind = FaultKind::exited, .last = last, .detected = time(4.25), .recovered = time(180.5)};
-  EXPECT_EQ(Json::parse(replica_page(view).body)["last_fault"].dump(),
+  EXPECT_EQ(Json::parse(show(view).body)["last_fault"].dump(),
             R"({"rank":1,"kind":"exited","step":12,"layer":5,"collective":"all_reduce",)"
             R"("detected_ms":4.25,"recovered_ms":180.5})");
 }

@@ -9,7 +9,7 @@ namespace {
 
 std::string pattern_of(std::string_view target) {
   const auto found = find_resource(target);
-  return found ? std::string(found->pattern) : std::to_string(http_status(found.error().kind));
+  return found ? std::string(found->endpoint->path) : std::to_string(http_status(found.error().kind));
 }
 
 TEST(Routes, FindsResources) {
@@ -33,11 +33,12 @@ TEST(Routes, RefusesTheRest) {
 
 TEST(Routes, KnowsItsMethods) {
   const auto chat = find_resource("/v1/completions");
-  EXPECT_TRUE(allows(*chat, "POST") && allows(*chat, "OPTIONS"));
-  EXPECT_FALSE(allows(*chat, "GET") || allows(*chat, "POS") || allows(*chat, "") || allows(*chat, "post"));
+  EXPECT_TRUE(allows(*chat->endpoint, "POST") && allows(*chat->endpoint, "OPTIONS"));
+  EXPECT_FALSE(allows(*chat->endpoint, "GET") || allows(*chat->endpoint, "POS") ||
+               allows(*chat->endpoint, "") || allows(*chat->endpoint, "post"));
   const auto health = find_resource("/health");
-  EXPECT_TRUE(allows(*health, "GET") && allows(*health, "HEAD"));
-  EXPECT_FALSE(allows(*health, "POST"));
+  EXPECT_TRUE(allows(*health->endpoint, "GET") && allows(*health->endpoint, "HEAD"));
+  EXPECT_FALSE(allows(*health->endpoint, "POST"));
 }
 
 TEST(Routes, TheReplicaIsChangedOnlyWherePermitted) {
@@ -46,16 +47,18 @@ TEST(Routes, TheReplicaIsChangedOnlyWherePermitted) {
     EXPECT_EQ(pattern_of(target), "404");
     const auto permitted = find_resource(target, true);
     ASSERT_TRUE(permitted) << target;
-    EXPECT_TRUE(permitted->needs_key && allows(*permitted, "POST") && !allows(*permitted, "GET")) << target;
+    EXPECT_TRUE(permitted->endpoint->needs_key && allows(*permitted->endpoint, "POST") &&
+                !allows(*permitted->endpoint, "GET"))
+        << target;
   }
 }
 
 TEST(Routes, OnlyTheApiNeedsAKey) {
-  EXPECT_TRUE(find_resource("/v1/models")->needs_key);
-  EXPECT_TRUE(find_resource("/v1/models/x")->needs_key);
-  EXPECT_TRUE(find_resource("/v1/replica")->needs_key);
-  EXPECT_FALSE(find_resource("/health")->needs_key);
-  EXPECT_FALSE(find_resource("/metrics")->needs_key);
+  EXPECT_TRUE(find_resource("/v1/models")->endpoint->needs_key);
+  EXPECT_TRUE(find_resource("/v1/models/x")->endpoint->needs_key);
+  EXPECT_TRUE(find_resource("/v1/replica")->endpoint->needs_key);
+  EXPECT_FALSE(find_resource("/health")->endpoint->needs_key);
+  EXPECT_FALSE(find_resource("/metrics")->endpoint->needs_key);
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ class ScriptedGeneration {
     delta.finish = how;
     emit(std::move(delta));
   }
+  void accept(runtime::Usage prompts) { sink_->on_accepted(prompts); }
   void end(runtime::Usage usage) { sink_->on_end(usage); }
   void fail(Refusal refusal) { sink_->on_failure(std::move(refusal)); }
 
@@ -99,7 +100,7 @@ class ScriptedGeneration {
 
 class ScriptedService final : public Service {
  public:
-  ScriptedService() { model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000}; }
+  ScriptedService() { model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000, "fp_demo"}; }
 
   std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                              std::shared_ptr<GenerationSink> sink) override {

@@ -40,6 +40,12 @@ class Recorder final : public GenerationOutlet {
   void pause(SequenceId sequence) override { EXPECT_FALSE(std::exchange(paused.at(sequence), true)); }
   void resume(SequenceId sequence) override { EXPECT_TRUE(std::exchange(paused.at(sequence), false)); }
   void cancel(SequenceId sequence) override { EXPECT_EQ(known.erase(sequence), 1u); }
+  void accepted(const Usage& prompts) override {
+    EXPECT_FALSE(closed());
+    EXPECT_EQ(all_deltas, 0);
+    EXPECT_EQ(prompts.completion_tokens, 0);
+    ++accepted_times;
+  }
   void delta(Delta delta) override {
     EXPECT_FALSE(closed());
     EXPECT_TRUE(delta.says_something());
@@ -88,7 +94,7 @@ class Recorder final : public GenerationOutlet {
   std::map<std::int32_t, Told> told;
   std::map<std::int32_t, int> deltas;
   std::map<ChoiceEnd, int> ended;
-  int all_deltas = 0, ends = 0, first_tokens = 0, next_tokens = 0;
+  int accepted_times = 0, all_deltas = 0, ends = 0, first_tokens = 0, next_tokens = 0;
   Usage usage;
   std::vector<Refusal> failures;
 };

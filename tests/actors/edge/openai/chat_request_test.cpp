@@ -1,13 +1,13 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "actors/edge/api_request.hpp"
+#include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/reply.hpp"
 
-namespace troupe::actors::edge {
+namespace troupe::actors::edge::openai {
 namespace {
 
-const ModelInfo model{{"demo", "alias"}, "demo", 2048, 0};
+const ModelInfo model{{"demo", "alias"}, "demo", 2048, 0, "fp"};
 
 Json valid() {
   return Json::parse(R"({"model": "demo", "messages": [{"role": "user", "content": "hi"}]})");
@@ -47,7 +47,7 @@ TEST(ChatRequest, LeavesOutWhatTheClientLeftOut) {
   EXPECT_EQ(g.logprobs, -1);
   EXPECT_TRUE(g.stop.empty() && g.stop_token_ids.empty() && g.cache_salt.empty());
   EXPECT_TRUE(g.skip_special_tokens && !g.ignore_eos && !g.include_stop_str_in_output && !g.echo);
-  EXPECT_FALSE(request->stream || request->include_usage);
+  EXPECT_FALSE(request->stream);
   const runtime::ChatPrompt& prompt = std::get<runtime::ChatPrompt>(g.prompts.at(0));
   EXPECT_EQ(prompt.messages.dump(), R"([{"role":"user","content":"hi"}])");
   EXPECT_TRUE(prompt.tools.is_null());
@@ -66,7 +66,15 @@ TEST(ChatRequest, ReadsEachField) {
       "chat_template_kwargs": {"thinking": true}})");
   ASSERT_TRUE(request) << request.error().message;
   const runtime::GenerationRequest& g = request->generation;
-  EXPECT_TRUE(request->stream && request->include_usage && !request->include_reasoning);
+  EXPECT_TRUE(request->stream);
+  // How it is told.
+  const auto answer = request->answer({"id", "demo", "fp", 0});
+  runtime::Delta delta;
+  delta.reasoning = "thought";
+  std::string out;
+  answer->delta(delta, out);
+  EXPECT_EQ(out.find("thought"), out.npos);
+  EXPECT_NE(out.find(R"("usage":null)"), out.npos);
   EXPECT_EQ(g.max_tokens, 9);
   EXPECT_EQ(g.n, 3);
   EXPECT_EQ(g.stop, (std::vector<std::string>{"a", "b"}));
@@ -186,8 +194,6 @@ TEST(ChatRequest, RefusesByNameWhatItCannotHonour) {
       {R"({"min_tokens": 3})", "min_tokens"},
       {R"({"best_of": 2})", "best_of"},
       {R"({"modalities": ["text", "audio"]})", "modalities"},
-      {R"({"stream": true, "stream_options": {"continuous_usage_stats": true}})",
-       "stream_options.continuous_usage_stats"},
   };
   for (const auto& [changes, param] : cases)
     EXPECT_EQ(verdict(changes), std::string("400 ") + param + " unsupported_parameter") << changes;
@@ -340,4 +346,4 @@ RC_GTEST_PROP(ChatRequest, AnyValueInAnyFieldIsReadOrRefused, ()) {
 }
 
 }  // namespace
-}  // namespace troupe::actors::edge
+}  // namespace troupe::actors::edge::openai

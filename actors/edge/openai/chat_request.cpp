@@ -1,8 +1,9 @@
-#include "actors/edge/api_request.hpp"
 #include "actors/edge/chat_messages.hpp"
 #include "actors/edge/generation_fields.hpp"
+#include "actors/edge/openai/answer_fields.hpp"
+#include "actors/edge/openai/endpoints.hpp"
 
-namespace troupe::actors::edge {
+namespace troupe::actors::edge::openai {
 namespace {
 
 void read_tools(RequestFields& fields, const config::RequestLimits& limits, runtime::ChatPrompt& prompt) {
@@ -88,11 +89,15 @@ Expected<ApiRequest> parse_chat_request(const Json& body, const ModelInfo& model
   read_tools(fields, limits, prompt);
   read_template_fields(fields, prompt);
   read_logprobs(fields, limits, request.generation);
-  request.include_reasoning = fields.boolean("include_reasoning", true);
   request.generation.prompts.emplace_back(std::move(prompt));
   check_choices(fields, limits, request);
+  const AnswerOptions options = read_answer_fields(fields, request);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  request.id_prefix = "chatcmpl-";
+  request.answer = [options](AnswerIdentity identity) {
+    return make_chat_answer(std::move(identity), options);
+  };
   return request;
 }
 
-}  // namespace troupe::actors::edge
+}  // namespace troupe::actors::edge::openai

@@ -1,7 +1,8 @@
-#include "actors/edge/api_request.hpp"
 #include "actors/edge/generation_fields.hpp"
+#include "actors/edge/openai/answer_fields.hpp"
+#include "actors/edge/openai/endpoints.hpp"
 
-namespace troupe::actors::edge {
+namespace troupe::actors::edge::openai {
 namespace {
 
 constexpr std::int32_t default_max_tokens = 16;  // OpenAI's, of this endpoint alone
@@ -49,8 +50,13 @@ Expected<ApiRequest> parse_completion_request(const Json& body, const ModelInfo&
   if (const auto suffix = fields.text("suffix"); suffix && !suffix->empty())
     fields.unsupported("suffix", "the model does not fill in the middle.");
   if (fields.find("prompt_embeds")) fields.unsupported("prompt_embeds", "leave it out.");
+  const AnswerOptions options = read_answer_fields(fields, request);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  request.id_prefix = "cmpl-";
+  request.answer = [options](AnswerIdentity identity) {
+    return make_completion_answer(std::move(identity), options);
+  };
   return request;
 }
 
-}  // namespace troupe::actors::edge
+}  // namespace troupe::actors::edge::openai

@@ -1,18 +1,17 @@
-#include "actors/edge/answer.hpp"
+#include "actors/edge/openai/chunked_answer.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "actors/edge/event_stream.hpp"
 #include "tests/actors/edge/client.hpp"
 
-namespace troupe::actors::edge {
+namespace troupe::actors::edge::openai {
 namespace {
 
 using runtime::ChoiceEnd;
 
-const AnswerIdentity identity{"id-1", "demo", 1700000000};
+const AnswerIdentity identity{"id-1", "demo", "fp_1", 1700000000};
 constexpr const char* chat_head =
     R"({"id":"id-1","object":"chat.completion.chunk","created":1700000000,"model":"demo","choices":[)";
 
@@ -44,11 +43,11 @@ std::string choice_in(const std::optional<Json>& chunk) {
 }
 
 TEST(ChatAnswer, FirstChunkOfEachChoiceHasTheRole) {
-  const auto answer = make_chat_answer(identity, 2, true);
+  const auto answer = make_chat_answer(identity, {.choices = 2});
   EXPECT_EQ(
       answer->chunk(text("a"))->dump(),
       std::string(chat_head) +
-          R"({"index":0,"delta":{"role":"assistant","content":"a"},"logprobs":null,"finish_reason":null}]})");
+          R"({"index":0,"delta":{"role":"assistant","content":"a"},"logprobs":null,"finish_reason":null}],"system_fingerprint":"fp_1"})");
   EXPECT_EQ(
       choice_in(answer->chunk(thought("t"))),
       R"({"index":0,"delta":{"reasoning_content":"t","reasoning":"t"},"logprobs":null,"finish_reason":null})");
@@ -60,13 +59,13 @@ TEST(ChatAnswer, FirstChunkOfEachChoiceHasTheRole) {
 }
 
 TEST(ChatAnswer, AnEmptyDeltaIsNoChunkOnceTheChoiceHasBegun) {
-  const auto answer = make_chat_answer(identity, 1, true);
+  const auto answer = make_chat_answer(identity, {.choices = 1});
   EXPECT_NE(choice_in(answer->chunk(text(""))), "nothing");
   EXPECT_EQ(choice_in(answer->chunk(text(""))), "nothing");
 }
 
 TEST(ChatAnswer, StreamsToolCalls) {
-  const auto answer = make_chat_answer(identity, 1, true);
+  const auto answer = make_chat_answer(identity, {.choices = 1});
   answer->chunk(text("x"));
   EXPECT_EQ(
       (*answer->chunk(call({0, "c1", "f", ""})))["choices"][0]["delta"].dump(),
@@ -76,7 +75,7 @@ TEST(ChatAnswer, StreamsToolCalls) {
 }
 
 TEST(ChatAnswer, WholeIsMadeOfTheSameDeltas) {
-  const auto answer = make_chat_answer(identity, 2, true);
+  const auto answer = make_chat_answer(identity, {.choices = 2});
   answer->collect(thought("th"));
   answer->collect(thought("ink"));
   answer->collect(text("a", 1));
@@ -96,12 +95,12 @@ TEST(ChatAnswer, WholeIsMadeOfTheSameDeltas) {
       R"({"id":"c2","type":"function","function":{"name":"g","arguments":"[]"}}]},)"
       R"("logprobs":null,"finish_reason":"tool_calls","stop_reason":null},)"
       R"({"index":1,"message":{"role":"assistant","content":"ab","refusal":null,"reasoning_content":null,"reasoning":null},)"
-      R"("logprobs":null,"finish_reason":"stop","stop_reason":"END"}],)"
-      R"("usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":8}}})");
+      R"("logprobs":null,"finish_reason":"stop","stop_reason":"END"}],"system_fingerprint":"fp_1",)"
+      R"("usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{"reasoning_tokens":0}}})");
 }
 
 TEST(ChatAnswer, DropsThoughtsThatAreNotWanted) {
-  const auto answer = make_chat_answer(identity, 1, false);
+  const auto answer = make_chat_answer(identity, {.choices = 1, .include_reasoning = false});
   answer->chunk(text("x"));
   EXPECT_EQ(choice_in(answer->chunk(thought("t"))), "nothing");
   answer->collect(thought("t"));
@@ -117,7 +116,7 @@ runtime::Delta with_logprobs() {
 }
 
 TEST(ChatAnswer, LogprobsKeepTheBytesOfPartsOfCharacters) {
-  const auto answer = make_chat_answer(identity, 1, true);
+  const auto answer = make_chat_answer(identity, {.choices = 1});
   const std::string expected =
       R"({"content":[{"token":"bytes:\\xe2\\x82","logprob":-0.5,"bytes":[226,130],"top_logprobs":[)"
       R"({"token":"bytes:\\xe2\\x82","logprob":-0.5,"bytes":[226,130]},{"token":"a","logprob":-9999.0,"bytes":[97]}]},)"
@@ -128,10 +127,11 @@ TEST(ChatAnswer, LogprobsKeepTheBytesOfPartsOfCharacters) {
 }
 
 TEST(CompletionAnswer, ChunksAndWhole) {
-  const auto answer = make_completion_answer(identity, 2);
-  EXPECT_EQ(answer->chunk(text("hi", 1))->dump(),
-            R"({"id":"id-1","object":"text_completion","created":1700000000,"model":"demo","choices":[)"
-            R"({"index":1,"text":"hi","logprobs":null,"finish_reason":null,"stop_reason":null}]})");
+  const auto answer = make_completion_answer(identity, {.choices = 2});
+  EXPECT_EQ(
+      answer->chunk(text("hi", 1))->dump(),
+      R"({"id":"id-1","object":"text_completion","created":1700000000,"model":"demo","choices":[)"
+      R"({"index":1,"text":"hi","logprobs":null,"finish_reason":null,"stop_reason":null}],"system_fingerprint":"fp_1"})");
   EXPECT_EQ(choice_in(answer->chunk(text(""))), "nothing");
   answer->collect(text("x"));
   answer->collect(text("y"));
@@ -141,12 +141,12 @@ TEST(CompletionAnswer, ChunksAndWhole) {
       answer->whole({1, 2, 0}).dump(),
       R"({"id":"id-1","object":"text_completion","created":1700000000,"model":"demo","choices":[)"
       R"({"index":0,"text":"xy","logprobs":null,"finish_reason":"length","stop_reason":null},)"
-      R"({"index":1,"text":"","logprobs":null,"finish_reason":"stop","stop_reason":null}],)"
-      R"("usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0}}})");
+      R"({"index":1,"text":"","logprobs":null,"finish_reason":"stop","stop_reason":null}],"system_fingerprint":"fp_1",)"
+      R"("usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}})");
 }
 
 TEST(CompletionAnswer, OffsetsCountCharactersOverAllChunks) {
-  const auto answer = make_completion_answer(identity, 1);
+  const auto answer = make_completion_answer(identity, {.choices = 1});
   EXPECT_EQ(
       (*answer->chunk(with_logprobs()))["choices"][0]["logprobs"].dump(),
       R"({"tokens":["bytes:\\xe2\\x82","bytes:\\xac"],"token_logprobs":[-0.5,-0.25],)"
@@ -156,46 +156,79 @@ TEST(CompletionAnswer, OffsetsCountCharactersOverAllChunks) {
   EXPECT_EQ((*answer->chunk(next))["choices"][0]["logprobs"]["text_offset"].dump(), "[1,2]");
 }
 
-TEST(EventStream, EndsEachChoiceThenUsageThenDone) {
-  const auto answer = make_chat_answer(identity, 2, true);
-  EventStream stream(*answer, 2, true);
+TEST(ChunkedAnswer, EndsEachChoiceThenUsageThenDone) {
+  const auto answer = make_chat_answer(identity, {.choices = 2, .include_usage = true});
   std::string out;
-  stream.delta(text("a"), out);
-  stream.delta(finish(ChoiceEnd::stop, 1), out);
-  stream.delta(finish(ChoiceEnd::stop), out);
-  stream.end({3, 2, 1}, out);
+  answer->delta(text("a"), out);
+  answer->delta(finish(ChoiceEnd::stop, 1), out);
+  answer->delta(finish(ChoiceEnd::stop), out);
+  answer->end({3, 2, 1}, out);
   const auto events = events_of(out);
   ASSERT_EQ(events.size(), 5u);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Json::parse(events[i]).at("usage").is_null());
-  EXPECT_EQ(events[3], std::string(chat_head) +
-                           R"(],"usage":{"prompt_tokens":3,"completion_tokens":2,)"
-                           R"("total_tokens":5,"prompt_tokens_details":{"cached_tokens":1}}})");
+  EXPECT_EQ(
+      events[3],
+      std::string(chat_head) +
+          R"(],"system_fingerprint":"fp_1","usage":{"prompt_tokens":3,"completion_tokens":2,)"
+          R"("total_tokens":5,"prompt_tokens_details":{"cached_tokens":1},"completion_tokens_details":{"reasoning_tokens":0}}})");
   EXPECT_EQ(events[4], "[DONE]");
 }
 
-TEST(EventStream, AFailureIsOneErrorThenDone) {
-  const auto answer = make_completion_answer(identity, 1);
-  EventStream stream(*answer, 1, true);
+TEST(ChunkedAnswer, AFailureIsOneErrorThenDone) {
+  const auto answer = make_completion_answer(identity, {.choices = 1});
   std::string out;
-  stream.delta(text("a"), out);
-  stream.failure({RefusalKind::internal, "broken", "", "x"}, out);
+  answer->delta(text("a"), out);
+  answer->failure({RefusalKind::internal, "broken", "", "x"}, out);
   const auto events = events_of(out);
   ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(events[1], R"({"error":{"message":"broken","type":"server_error","param":null,"code":"x"}})");
   EXPECT_EQ(events[2], "[DONE]");
 }
 
-TEST(EventStreamDeathTest, EndsOnce) {
-  const auto answer = make_completion_answer(identity, 1);
-  EventStream stream(*answer, 1, false);
+TEST(ChunkedAnswerDeathTest, EndsOnce) {
+  const auto answer = make_completion_answer(identity, {.choices = 1});
   std::string out;
-  EXPECT_DEATH(stream.end({}, out), "every choice has ended");
-  stream.delta(finish(ChoiceEnd::stop), out);
-  EXPECT_DEATH(stream.delta(finish(ChoiceEnd::stop), out), "a choice ends once");
-  stream.end({}, out);
-  EXPECT_DEATH(stream.end({}, out), "a stream ends once");
+  EXPECT_DEATH(answer->end({}, out), "every choice has ended");
+  answer->delta(finish(ChoiceEnd::stop), out);
+  EXPECT_DEATH(answer->delta(finish(ChoiceEnd::stop), out), "a choice ends once");
+  answer->end({}, out);
+  EXPECT_DEATH(answer->end({}, out), "a stream ends once");
   EXPECT_EQ(events_of(out).size(), 2u);
 }
 
+TEST(ChunkedAnswer, UsageGoesWithEachChunkIfAskedFor) {
+  const auto answer = make_chat_answer(identity, {.include_usage = true, .continuous_usage = true});
+  std::string out;
+  answer->begin({.prompt_tokens = 7}, out);
+  runtime::Delta two = text("ab");
+  two.token_ids = {1, 2};
+  answer->delta(two, out);
+  runtime::Delta last = finish(ChoiceEnd::stop);
+  last.token_ids = {3};
+  answer->delta(last, out);
+  const auto events = events_of(out);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(Json::parse(events[0])["usage"]["total_tokens"], 9);
+  EXPECT_EQ(Json::parse(events[1])["usage"]["completion_tokens"], 3);
+}
+
+TEST(ChunkedAnswer, ShowsTokenIds) {
+  runtime::Delta delta = text("ab");
+  delta.token_ids = {4, 5};
+  delta.prompt_token_ids = {1, 2, 3};
+  const auto chat = make_chat_answer(identity, {.return_token_ids = true});
+  const Json chunk = *chat->chunk(delta);
+  EXPECT_EQ(chunk["prompt_token_ids"].dump(), "[1,2,3]");
+  EXPECT_EQ(chunk["choices"][0]["token_ids"].dump(), "[4,5]");
+  EXPECT_FALSE(chat->chunk(text("c"))->contains("prompt_token_ids"));
+  const auto completion = make_completion_answer(identity, {.return_token_ids = true, .tokens_as_ids = true});
+  delta.logprobs = {{{4, "a", -1}, {}}};
+  completion->collect(delta);
+  const Json choice = completion->whole({})["choices"][0];
+  EXPECT_EQ(choice["prompt_token_ids"].dump(), "[1,2,3]");
+  EXPECT_EQ(choice["token_ids"].dump(), "[4,5]");
+  EXPECT_EQ(choice["logprobs"]["tokens"].dump(), R"(["token_id:4"])");
+}
+
 }  // namespace
-}  // namespace troupe::actors::edge
+}  // namespace troupe::actors::edge::openai

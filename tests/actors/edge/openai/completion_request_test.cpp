@@ -1,11 +1,11 @@
 #include <gtest/gtest.h>
 
-#include "actors/edge/api_request.hpp"
+#include "actors/edge/openai/endpoints.hpp"
 
-namespace troupe::actors::edge {
+namespace troupe::actors::edge::openai {
 namespace {
 
-const ModelInfo model{{"demo"}, "demo", 2048, 0};
+const ModelInfo model{{"demo"}, "demo", 2048, 0, "fp"};
 
 Expected<ApiRequest> parse(const char* changes, const config::RequestLimits& limits = {}) {
   Json body = {{"model", "demo"}, {"prompt", "hi"}};
@@ -86,4 +86,4 @@ TEST(CompletionRequest, PromptsTimesNIsLimited) {
 }
 
 }  // namespace
-}  // namespace troupe::actors::edge
+}  // namespace troupe::actors::edge::openai

@@ -1,0 +1,124 @@
+#include "actors/edge/collected_choice.hpp"
+#include "actors/edge/openai/chunked_answer.hpp"
+
+namespace troupe::actors::edge::openai {
+namespace {
+
+Json tool_call_chunk(const runtime::ToolCallDelta& call) {
+  Json chunk = {{"index", call.index}};
+  Json function = Json::object();
+  if (!call.id.empty()) {
+    chunk["id"] = call.id;
+    chunk["type"] = "function";
+  }
+  if (!call.name.empty()) function["name"] = call.name;
+  function["arguments"] = call.arguments;
+  chunk["function"] = std::move(function);
+  return chunk;
+}
+
+class ChatAnswer final : public ChunkedAnswer {
+ public:
+  ChatAnswer(AnswerIdentity identity, const AnswerOptions& options)
+      : ChunkedAnswer(std::move(identity), options), begun_(options.choices), choices_(options.choices) {}
+
+  std::optional<Json> chunk(const runtime::Delta& delta) override {
+    const bool begun = begun_.at(std::size_t(delta.choice));
+    Json message = Json::object();
+    if (!begun) message = {{"role", "assistant"}, {"content", ""}};
+    if (!delta.content.empty()) message["content"] = delta.content;
+    if (options().include_reasoning && !delta.reasoning.empty()) {
+      message["reasoning_content"] = delta.reasoning;
+      message["reasoning"] = delta.reasoning;
+    }
+    for (const runtime::ToolCallDelta& call : delta.tool_calls)
+      message["tool_calls"].push_back(tool_call_chunk(call));
+    if (message.empty() && delta.logprobs.empty() && !delta.ends()) return std::nullopt;
+    begun_[std::size_t(delta.choice)] = true;
+    Json choice = {{"index", delta.choice},
+                   {"delta", std::move(message)},
+                   {"logprobs", logprobs_object(delta.logprobs)},
+                   {"finish_reason", text_or_null(to_string(delta.finish))}};
+    if (delta.ends()) choice["stop_reason"] = text_or_null(delta.stop_reason);
+    if (options().return_token_ids) choice["token_ids"] = delta.token_ids;
+    Json whole = object("chat.completion.chunk", Json::array({std::move(choice)}));
+    if (options().return_token_ids && !begun) whole["prompt_token_ids"] = delta.prompt_token_ids;
+    return whole;
+  }
+
+  Json usage_chunk(const runtime::Usage& usage) const override {
+    Json chunk = object("chat.completion.chunk", Json::array());
+    chunk["usage"] = usage_object(usage);
+    return chunk;
+  }
+
+  void collect(runtime::Delta delta) override {
+    CollectedChoice& choice = choices_.at(std::size_t(delta.choice));
+    choice.add(std::move(delta));
+  }
+
+  Json whole(const runtime::Usage& usage) override {
+    Json choices = Json::array();
+    for (std::size_t i = 0; i < choices_.size(); ++i) {
+      const CollectedChoice& each = choices_[i];
+      choices.push_back({{"index", i},
+                         {"message", message_object(each)},
+                         {"logprobs", logprobs_object(each.logprobs)},
+                         {"finish_reason", text_or_null(to_string(each.finish))},
+                         {"stop_reason", text_or_null(each.stop_reason)}});
+      if (options().return_token_ids) choices.back()["token_ids"] = each.token_ids;
+    }
+    Json answer = object("chat.completion", std::move(choices));
+    answer["usage"] = usage_object(usage);
+    if (options().return_token_ids) answer["prompt_token_ids"] = choices_.front().prompt_token_ids;
+    return answer;
+  }
+
+ private:
+  Json logprob_object(const runtime::LogprobToken& token) const {
+    Json bytes = Json::array();
+    for (const unsigned char byte : token.bytes) bytes.push_back(byte);
+    return {
+        {"token", name_of(token)}, {"logprob", finite_logprob(token.logprob)}, {"bytes", std::move(bytes)}};
+  }
+
+  // Null when there are none: then none were asked for.
+  Json logprobs_object(const std::vector<runtime::LogprobEntry>& entries) const {
+    if (entries.empty()) return nullptr;
+    Json content = Json::array();
+    for (const runtime::LogprobEntry& entry : entries) {
+      Json object = logprob_object(entry.chosen);
+      object["top_logprobs"] = Json::array();
+      for (const runtime::LogprobToken& each : entry.top)
+        object["top_logprobs"].push_back(logprob_object(each));
+      content.push_back(std::move(object));
+    }
+    return {{"content", std::move(content)}, {"refusal", nullptr}};
+  }
+
+  Json message_object(const CollectedChoice& choice) const {
+    const bool calls_only = choice.content.empty() && !choice.tool_calls.empty();
+    const Json reasoning = options().include_reasoning ? text_or_null(choice.reasoning) : Json();
+    Json message = {{"role", "assistant"},
+                    {"content", calls_only ? Json() : Json(choice.content)},
+                    {"refusal", nullptr},
+                    {"reasoning_content", reasoning},
+                    {"reasoning", reasoning}};
+    for (const runtime::ToolCallDelta& call : choice.tool_calls)
+      message["tool_calls"].push_back({{"id", call.id},
+                                       {"type", "function"},
+                                       {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+    return message;
+  }
+
+  std::vector<bool> begun_;  // by choice: its role has been sent
+  std::vector<CollectedChoice> choices_;
+};
+
+}  // namespace
+
+std::unique_ptr<ChunkedAnswer> make_chat_answer(AnswerIdentity identity, const AnswerOptions& options) {
+  return std::make_unique<ChatAnswer>(std::move(identity), options);
+}
+
+}  // namespace troupe::actors::edge::openai

@@ -1,0 +1,102 @@
+#include "actors/edge/collected_choice.hpp"
+#include "actors/edge/openai/chunked_answer.hpp"
+
+namespace troupe::actors::edge::openai {
+namespace {
+
+// Characters that begin in bytes; the parts of one character that is split over tokens count once.
+std::int64_t characters_begun(const std::string& bytes) {
+  std::int64_t count = 0;
+  for (const unsigned char byte : bytes) count += (byte & 0xC0) != 0x80;
+  return count;
+}
+
+class CompletionAnswer final : public ChunkedAnswer {
+ public:
+  CompletionAnswer(AnswerIdentity identity, const AnswerOptions& options)
+      : ChunkedAnswer(std::move(identity), options), choices_(options.choices) {}
+
+  std::optional<Json> chunk(const runtime::Delta& delta) override {
+    if (delta.content.empty() && delta.logprobs.empty() && !delta.ends()) return std::nullopt;
+    Choice& so_far = choices_.at(std::size_t(delta.choice));
+    CollectedChoice news;
+    news.add(delta);
+    Json choice = choice_object(std::size_t(delta.choice), news, so_far.characters);
+    if (options().return_token_ids) {
+      choice["prompt_token_ids"] = so_far.begun ? Json() : Json(delta.prompt_token_ids);
+      choice["token_ids"] = delta.token_ids;
+    }
+    so_far.begun = true;
+    return object("text_completion", Json::array({std::move(choice)}));
+  }
+
+  Json usage_chunk(const runtime::Usage& usage) const override {
+    Json chunk = object("text_completion", Json::array());
+    chunk["usage"] = usage_object(usage);
+    return chunk;
+  }
+
+  void collect(runtime::Delta delta) override {
+    CollectedChoice& choice = choices_.at(std::size_t(delta.choice)).collected;
+    choice.add(std::move(delta));
+  }
+
+  Json whole(const runtime::Usage& usage) override {
+    Json choices = Json::array();
+    for (std::size_t i = 0; i < choices_.size(); ++i) {
+      const CollectedChoice& each = choices_[i].collected;
+      choices.push_back(choice_object(i, each, choices_[i].characters));
+      if (!options().return_token_ids) continue;
+      choices.back()["prompt_token_ids"] = each.prompt_token_ids;
+      choices.back()["token_ids"] = each.token_ids;
+    }
+    Json answer = object("text_completion", std::move(choices));
+    answer["usage"] = usage_object(usage);
+    return answer;
+  }
+
+ private:
+  struct Choice {
+    bool begun = false;
+    CollectedChoice collected;
+    std::int64_t characters = 0;  // that have begun in the tokens before
+  };
+
+  Json choice_object(std::size_t index, const CollectedChoice& choice, std::int64_t& characters) const {
+    return {{"index", index},
+            {"text", choice.content},
+            {"logprobs", logprobs_object(choice.logprobs, characters)},
+            {"finish_reason", text_or_null(to_string(choice.finish))},
+            {"stop_reason", text_or_null(choice.stop_reason)}};
+  }
+
+  Json logprobs_object(const std::vector<runtime::LogprobEntry>& entries, std::int64_t& characters) const {
+    if (entries.empty()) return nullptr;
+    Json tokens = Json::array(), logprobs = Json::array(), tops = Json::array(), offsets = Json::array();
+    for (const runtime::LogprobEntry& entry : entries) {
+      Json top = Json::object();
+      for (const runtime::LogprobToken& each : entry.top) top[name_of(each)] = finite_logprob(each.logprob);
+      top[name_of(entry.chosen)] = finite_logprob(entry.chosen.logprob);
+      tokens.push_back(name_of(entry.chosen));
+      // Nothing stands before a prompt's first token: it has no probability.
+      logprobs.push_back(entry.first_of_prompt ? Json() : Json(finite_logprob(entry.chosen.logprob)));
+      tops.push_back(entry.first_of_prompt ? Json() : std::move(top));
+      offsets.push_back(characters);
+      characters += characters_begun(entry.chosen.bytes);
+    }
+    return {{"tokens", std::move(tokens)},
+            {"token_logprobs", std::move(logprobs)},
+            {"top_logprobs", std::move(tops)},
+            {"text_offset", std::move(offsets)}};
+  }
+
+  std::vector<Choice> choices_;
+};
+
+}  // namespace
+
+std::unique_ptr<ChunkedAnswer> make_completion_answer(AnswerIdentity identity, const AnswerOptions& options) {
+  return std::make_unique<CompletionAnswer>(std::move(identity), options);
+}
+
+}  // namespace troupe::actors::edge::openai

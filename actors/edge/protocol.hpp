@@ -1,0 +1,45 @@
+// An HTTP API in the edge's terms: each protocol folder (openai/, anthropic/, ...) gives a table of endpoints, which
+// routes.cpp joins. An endpoint either shows a page, or parses a body into a generation and says how its deltas are
+// told. Any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "actors/edge/answer.hpp"
+#include "actors/edge/reply.hpp"
+#include "actors/service.hpp"
+#include "config/edge_settings.hpp"
+
+namespace troupe::actors::edge {
+
+// What an endpoint that generates nothing may look at.
+struct PageRequest {
+  std::string_view argument;  // what stands for {id} in its path, decoded
+  std::string_view body;
+  Service& service;
+  const config::EdgeSettings& settings;
+  const std::string& version;  // of the program
+};
+using Page = Reply (*)(const PageRequest&);
+
+// Reads a parsed body. Fields that are unknown are ignored, as servers of these APIs do; a known one that would change
+// the answer and cannot be honoured is refused by its name. An unknown model is a 404.
+using ParseRequest = Expected<ApiRequest> (*)(const Json& body, const ModelInfo& model,
+                                              const config::RequestLimits& limits);
+
+constexpr std::string_view read_only = "GET, HEAD, OPTIONS";
+constexpr std::string_view post_only = "POST, OPTIONS";
+
+struct Endpoint {
+  std::string_view path;  // its last part may be a name in braces, which stands for the rest
+  std::string_view allow = read_only;
+  bool needs_key = true;  // where keys are set; false: a probe, which is logged for debugging alone
+  // One of the two.
+  Page page = nullptr;
+  ParseRequest generation = nullptr;
+  Reply (*refusal)(const Refusal&) = refusal_reply;  // in the words of its protocol
+  bool replica_control = false;                      // only with --enable-replica-control
+};
+
+}  // namespace troupe::actors::edge
