@@ -22,8 +22,11 @@ struct Settings {
   std::string model;                           // checkpoint folder; empty: the demo model
   std::vector<std::string> served_model_name;  // empty: the folder's name
   std::optional<std::int32_t> max_model_len;   // tokens; unset: the model's own limit
-  std::string generation_config = "auto";      // "auto", "none" or a folder
-  std::string reasoning_parser = "auto";       // or deepseek_v31, none
+  std::string tokenizer;                       // vLLM's flag; must name the model
+  std::string chat_template;                   // file or template; empty: the checkpoint's
+  std::string default_chat_template_kwargs;    // JSON object; empty: none
+  std::string generation_config = "auto";      // "auto", "none" ("vllm") or a folder
+  std::string reasoning_parser = "auto";  // "none", or vLLM's name of one: all tell DeepSeek's forms apart
   std::string tool_call_parser = "auto";
   std::string system_prompt = "keep";  // or fold, reject
 

@@ -7,6 +7,7 @@
 #include "model/config.hpp"
 #include "model/json/parse.hpp"
 #include "model/json/value.hpp"
+#include "model/template_tools.hpp"
 #include "runtime/base/file.hpp"
 
 namespace troupe::model {
@@ -68,6 +69,34 @@ void take_special_tokens(TextModel& model, const JsonValue& config) {
   model.leading_token = added_token(model.tokenizer, config["bos_token"]);
 }
 
+// What stands for the checkpoint's template: vLLM's rule, by which no name of a file has braces or line ends.
+ChatTemplate given_template(const std::string& given) {
+  constexpr const char* flag = "--chat-template";
+  std::error_code unreadable;  // a template is too long for a name
+  if (std::filesystem::exists(given, unreadable))
+    return ChatTemplate::parse(read_file(given, TemplateLimits{}.source_bytes), given);
+  if (given.find_first_of("{}\n") == std::string::npos)
+    throw Error("no such file", given, "give the file of a chat template, or the template itself");
+  std::string source;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const bool line_end = given.compare(i, 2, "\\n") == 0;
+    source += line_end ? '\n' : given[i];
+    i += line_end;
+  }
+  return ChatTemplate::parse(std::move(source), flag);
+}
+
+Refusal no_tools(const Tokenizer& tokenizer) {
+  std::string message =
+      "The model's chat template does not print tools, so the model would not know of them. The server takes "
+      "a template that does with --chat-template FILE";
+  if (tokenizer.id_of_added("<｜tool▁calls▁begin｜>"))
+    message +=
+        "; launch/templates has deepseek_v3.jinja, deepseek_r1.jinja (for R1-0528) and deepseek_v31.jinja, which "
+        "print them as those models were trained to read them";
+  return {.message = message + ".", .param = "tools"};
+}
+
 Expected<void> check_variables(const ordered_json& variables, const ordered_json& own) {
   if (!variables.is_object())
     return refuse("chat_template_kwargs must be an object.", "chat_template_kwargs");
@@ -109,11 +138,13 @@ Tokenizer load_tokenizer(const path& folder, std::int64_t vocab_size) {
   return tokenizer;
 }
 
-TextModel TextModel::load(const path& folder) {
+TextModel TextModel::load(const path& folder, const std::string& chat_template) {
   const ModelConfig config = load_config(folder / "config.json");
   TextModel model{.tokenizer = load_tokenizer(folder, config.vocab_size),
                   .chat_template = {},
                   .tool_use_template = {},
+                  .takes_tools = false,
+                  .default_variables = ordered_json::object(),
                   .template_variables = ordered_json::object(),
                   .defaults = load_generation_config(folder, config.vocab_size),
                   .eos_ids = config.eos_token_ids,
@@ -128,28 +159,46 @@ TextModel TextModel::load(const path& folder) {
     take_special_tokens(model, tokenizer_config);
     take_templates(model, tokenizer_config["chat_template"], file.string());
   }
-  if (const path file = folder / "chat_template.jinja"; exists(file)) {
+  if (!chat_template.empty()) {
+    model.chat_template = LoadedTemplate{given_template(chat_template)};
+    model.tool_use_template.reset();
+  } else if (const path file = folder / "chat_template.jinja"; exists(file)) {
     model.chat_template =
         LoadedTemplate{ChatTemplate::parse(read_file(file, TemplateLimits{}.source_bytes), file.string())};
     model.tool_use_template.reset();
   }
   for (auto* each : {&model.chat_template, &model.tool_use_template})
     if (*each) (*each)->takes_mappings = takes_mappings((*each)->source, model.template_variables);
+  if (const auto* chosen = model.template_for(true))
+    model.takes_tools = prints_tools(chosen->source, model.template_variables);
   std::sort(model.eos_ids.begin(), model.eos_ids.end());
   model.eos_ids.erase(std::unique(model.eos_ids.begin(), model.eos_ids.end()), model.eos_ids.end());
   return model;
 }
 
+const LoadedTemplate* TextModel::template_for(bool with_tools) const {
+  const auto& chosen = with_tools && tool_use_template ? tool_use_template : chat_template;
+  return chosen ? &*chosen : nullptr;
+}
+
+void TextModel::set_default_variables(ordered_json variables) {
+  if (const auto checked = check_variables(variables, template_variables); !checked)
+    throw Error(checked.error().message, "--default-chat-template-kwargs");
+  default_variables = std::move(variables);
+}
+
 Expected<RenderedPrompt> TextModel::render(const ordered_json& messages, const ordered_json& tools,
                                            const ordered_json& variables, bool add_generation_prompt) const {
   const bool has_tools = tools.is_array() && !tools.empty();
-  const auto& chosen = has_tools && tool_use_template ? tool_use_template : chat_template;
+  const LoadedTemplate* chosen = template_for(has_tools);
   if (!chosen)
     return refuse("This model has no chat template, so it cannot chat; it completes texts.", "messages");
+  if (has_tools && !takes_tools) return tl::unexpected(no_tools(tokenizer));
   if (auto checked = check_variables(variables, template_variables); !checked)
     return tl::unexpected(checked.error());
   // As transformers' apply_chat_template passes them: always there, and none if not given.
-  ordered_json untrusted = variables;
+  ordered_json untrusted = default_variables;
+  untrusted.update(variables);
   untrusted["messages"] = messages;
   if (chosen->takes_mappings) {
     auto mapped = with_mappings(messages);

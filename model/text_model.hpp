@@ -29,13 +29,19 @@ struct LoadedTemplate {
 struct TextModel {
   // Reads config.json, tokenizer.json and, where they are there, tokenizer_config.json,
   // chat_template.jinja (it goes before the one in tokenizer_config.json) and
-  // generation_config.json. Throws Error that names file and field.
-  static TextModel load(const std::filesystem::path& folder);
+  // generation_config.json. chat_template, if not empty, takes the place of the checkpoint's: the name of a file,
+  // or else the template itself, in which \n stands for the end of a line. Throws Error that names file and
+  // field, and the line of a template.
+  static TextModel load(const std::filesystem::path& folder, const std::string& chat_template = {});
+
+  // Variables of every chat whose request does not set them. Throws Error for what a request may not set.
+  void set_default_variables(nlohmann::ordered_json variables);
 
   // A chat as the model was trained to read it. messages: array; tools: array or null; variables: what the
   // caller adds for the template (chat_template_kwargs), an object. Characters that come from any of the
   // three are text wherever the template puts them, and never control tokens. Refuses what the template
-  // refuses, and variables that would stand in for what is not the caller's to set.
+  // refuses, tools of which the template would tell the model nothing, and variables that would stand in for
+  // what is not the caller's to set.
   Expected<RenderedPrompt> render(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools,
                                   const nlohmann::ordered_json& variables, bool add_generation_prompt) const;
   // The same up to the end of the last message's content, which the model is to go on with: what transformers'
@@ -52,10 +58,16 @@ struct TextModel {
   std::optional<LoadedTemplate> chat_template;
   // For chats with tools; absent: chat_template serves them too.
   std::optional<LoadedTemplate> tool_use_template;
+  bool takes_tools = false;                   // the one that serves chats with tools prints them
+  nlohmann::ordered_json default_variables;   // object
   nlohmann::ordered_json template_variables;  // bos_token, eos_token, ...: texts
   GenerationDefaults defaults;
   std::vector<TokenId> eos_ids;          // sorted: any of them ends an answer
   std::optional<TokenId> leading_token;  // put before prompts of the completions API
+
+ private:
+  // Null if there is none.
+  const LoadedTemplate* template_for(bool with_tools) const;
 };
 
 }  // namespace troupe::model

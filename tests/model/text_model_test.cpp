@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 using std::filesystem::path;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -239,6 +240,99 @@ TEST_F(TextModelFolder, TokensMayBeObjects) {
   EXPECT_EQ(model.template_variables["bos_token"], "<｜User｜>");
   EXPECT_FALSE(model.template_variables.contains("unk_token"));
   EXPECT_EQ(model.leading_token, model.tokenizer.id_of_added("<｜User｜>"));
+}
+
+TEST_F(TextModelFolder, AGivenTemplateTakesTheCheckpoints) {
+  std::ofstream(folder_ / "chat_template.jinja") << "the checkpoint's";
+  const path file = folder_ / "given.jinja";
+  std::ofstream(file) << "from a file: {{ messages[0].content }}";
+  const auto text_with = [&](const std::string& given) {
+    return TextModel::load(folder_, given)
+        .render(user_says("hi"), nullptr, ordered_json::object(), true)
+        ->text;
+  };
+  EXPECT_EQ(text_with(""), "the checkpoint's");
+  EXPECT_EQ(text_with(file.string()), "from a file: hi");
+  EXPECT_EQ(text_with("itself:\\n{{ messages[0].content }}"), "itself:\nhi");
+  EXPECT_EQ(text_with("a\n" + std::string(10'000, 'b')).size(), 10'002u);  // too long for a file's name
+  change("tokenizer_config.json",
+         {{"chat_template",
+           {{{"name", "default"}, {"template", "one"}}, {{"name", "tool_use"}, {"template", "two"}}}}});
+  std::filesystem::remove(folder_ / "chat_template.jinja");
+  EXPECT_EQ(TextModel::load(folder_, "{{ tools | tojson }}")
+                .render(user_says("hi"), ordered_json::array({1}), ordered_json::object(), true)
+                ->text,
+            "[1]");
+}
+
+TEST_F(TextModelFolder, AGivenTemplateThatIsWrongIsNamedWithItsLine) {
+  const path file = folder_ / "given.jinja";
+  std::ofstream(file) << "one\ntwo {% if %}";
+  EXPECT_THAT(error_of([&] { TextModel::load(folder_, file.string()); }),
+              AllOf(HasSubstr(file.string()), HasSubstr("line 2")));
+  EXPECT_THAT(error_of([&] { TextModel::load(folder_, "{% if %}"); }),
+              AllOf(HasSubstr("--chat-template"), HasSubstr("line 1")));
+  EXPECT_THAT(error_of([&] { TextModel::load(folder_, "no-such.jinja"); }),
+              HasSubstr("no-such.jinja: no such file"));
+}
+
+const ordered_json one_tool = ordered_json::parse(
+    R"([{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}])");
+
+TEST_F(TextModelFolder, ToolsThatTheTemplateDoesNotPrintAreRefused) {
+  for (const char* published : {"deepseek-v3", "deepseek-v3.1", "deepseek-r1-distill",
+                                "deepseek-r1-distill-qwen", "deepseek-r1-distill-llama"}) {
+    const TextModel model = TextModel::load(
+        folder_, (path(TEST_DATA) / "jinja/templates" / (std::string(published) + ".jinja")).string());
+    EXPECT_FALSE(model.takes_tools) << published;
+    const auto refused = model.render(user_says("hi"), one_tool, ordered_json::object(), true);
+    ASSERT_FALSE(refused) << published;
+    EXPECT_EQ(refused.error().kind, RefusalKind::invalid);
+    EXPECT_EQ(refused.error().param, "tools");
+    EXPECT_THAT(refused.error().message,
+                AllOf(HasSubstr("does not print tools"), HasSubstr("--chat-template FILE"),
+                      HasSubstr("launch/templates has deepseek_v3.jinja")));
+    EXPECT_TRUE(model.render(user_says("hi"), ordered_json::array(), ordered_json::object(), true));
+  }
+}
+
+TEST_F(TextModelFolder, ToolsThatTheTemplatePrintsAreTaken) {
+  EXPECT_TRUE(demo().takes_tools);
+  for (const char* published : {"deepseek-v3.2", "llama-3.3", "qwen2.5"}) {
+    const TextModel model = TextModel::load(
+        folder_, (path(TEST_DATA) / "jinja/templates" / (std::string(published) + ".jinja")).string());
+    EXPECT_TRUE(model.takes_tools) << published;
+    EXPECT_TRUE(model.render(user_says("hi"), one_tool, ordered_json::object(), true)) << published;
+  }
+  for (const char* shipped : {"deepseek_v3", "deepseek_r1", "deepseek_v31"})
+    EXPECT_TRUE(TextModel::load(folder_, SOURCE_DIR "/launch/templates/" + std::string(shipped) + ".jinja")
+                    .takes_tools)
+        << shipped;
+  // A template that says what it lacks is let say it, and one that has a template for tools beside it uses that.
+  EXPECT_TRUE(TextModel::load(folder_, "{% if tools %}{{ raise_exception('no') }}{% endif %}").takes_tools);
+  EXPECT_TRUE(TextModel::load(folder_,
+                              "{% if messages[0].role != 'system' %}{{ raise_exception('no') }}{% endif %}"
+                              "{{ tools }}")
+                  .takes_tools);
+  change(
+      "tokenizer_config.json",
+      {{"chat_template",
+        {{{"name", "default"}, {"template", "one"}}, {{"name", "tool_use"}, {"template", "{{ tools }}"}}}}});
+  EXPECT_TRUE(TextModel::load(folder_).takes_tools);
+}
+
+TEST_F(TextModelFolder, VariablesMayHaveDefaults) {
+  TextModel model = TextModel::load(folder_, "{{ thinking }} {{ other }}");
+  model.set_default_variables({{"thinking", true}, {"other", 1}});
+  const auto text = [&](const ordered_json& variables) {
+    return model.render(user_says("hi"), nullptr, variables, true)->text;
+  };
+  EXPECT_EQ(text(ordered_json::object()), "True 1");
+  EXPECT_EQ(text({{"thinking", false}}), "False 1");
+  EXPECT_THAT(error_of([&] {
+                model.set_default_variables({{"messages", 1}});
+              }),
+              HasSubstr("--default-chat-template-kwargs: "));
 }
 
 TEST_F(TextModelFolder, EndsOfAllFilesCount) {
