@@ -36,7 +36,9 @@ struct Settings {
   std::string speculative_config;                      // JSON in vLLM's form; empty: none
   std::optional<std::int32_t> num_speculative_tokens;  // wins over that; alone it means method mtp
   bool speculative_auto = false;
-  std::int32_t max_tokenizing = 1024;   // requests that wait to be tokenized; further ones are refused
+  std::int32_t max_tokenizing = 1024;  // requests that wait to be tokenized; further ones are refused
+  ByteSize grammar_cache{256 << 20};   // of grammars that were made ready
+  std::chrono::milliseconds grammar_compile_timeout{10'000};  // then the request is refused
   std::int32_t tokenizing_threads = 2;  // so that a long prompt does not hold up the short ones behind it
   double gpu_memory_utilization = 0.5;
   std::optional<ByteSize> kv_cache_memory_bytes;

@@ -82,6 +82,7 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
   options.checkpoint = std::filesystem::absolute(folder).string();
   options.weight_bytes = checkpoint.total_bytes(predicts(settings));
   options.experts = std::int32_t(checkpoint.config().n_routed_experts);
+  options.vocab_size = checkpoint.config().vocab_size;
   options.sharding = sharding(settings, checkpoint);
   options.text = load_text(settings, folder, checkpoint.config().vocab_size);
   options.info = describe(settings, folder, context_length(settings, checkpoint.config()));

@@ -181,6 +181,12 @@ const LoadedTemplate* TextModel::template_for(bool with_tools) const {
   return chosen ? &*chosen : nullptr;
 }
 
+ToolCallSyntax TextModel::call_syntax() const {
+  const LoadedTemplate* chosen = template_for(true);
+  if (chosen && chosen->source.mentions("DSML")) return ToolCallSyntax::dsml;
+  return chosen && chosen->source.mentions("```json") ? ToolCallSyntax::fenced : ToolCallSyntax::bare;
+}
+
 void TextModel::set_default_variables(ordered_json variables) {
   if (const auto checked = check_variables(variables, template_variables); !checked)
     throw Error(checked.error().message, "--default-chat-template-kwargs");
@@ -224,9 +230,9 @@ Expected<RenderedPrompt> TextModel::render_open(const ordered_json& messages, co
                 "continue_final_message");
 }
 
-Expected<std::vector<TokenId>> TextModel::encode_prompt(std::string_view text) const {
+Expected<std::vector<TokenId>> TextModel::encode_prompt(std::string_view text, bool add_leading) const {
   auto ids = tokenizer.encode(text);
-  if (ids && leading_token && (ids->empty() || ids->front() != *leading_token))
+  if (ids && add_leading && leading_token && (ids->empty() || ids->front() != *leading_token))
     ids->insert(ids->begin(), *leading_token);
   return ids;
 }

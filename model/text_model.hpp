@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/generation_config.hpp"
+#include "model/grammar/tool_calls.hpp"
 #include "model/jinja/chat_template.hpp"
 #include "model/tokenizer/tokenizer.hpp"
 
@@ -52,7 +53,13 @@ struct TextModel {
 
   // A prompt of the completions API, as vLLM reads it: added tokens in it are control tokens, and the
   // beginning-of-sequence token comes first if the checkpoint says so and the text does not begin with it.
-  Expected<std::vector<TokenId>> encode_prompt(std::string_view text) const;
+  // add_leading: false leaves that token out.
+  Expected<std::vector<TokenId>> encode_prompt(std::string_view text, bool add_leading = true) const;
+
+  // Of chats with or without tools; null if there is none.
+  const LoadedTemplate* template_for(bool with_tools) const;
+  // In which form the model was trained to call tools, by what its template prints.
+  ToolCallSyntax call_syntax() const;
 
   Tokenizer tokenizer;
   std::optional<LoadedTemplate> chat_template;
@@ -64,10 +71,6 @@ struct TextModel {
   GenerationDefaults defaults;
   std::vector<TokenId> eos_ids;          // sorted: any of them ends an answer
   std::optional<TokenId> leading_token;  // put before prompts of the completions API
-
- private:
-  // Null if there is none.
-  const LoadedTemplate* template_for(bool with_tools) const;
 };
 
 }  // namespace troupe::model

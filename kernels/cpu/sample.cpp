@@ -99,17 +99,19 @@ class Sampler {
     SampledToken result;
     result.token = no_token;
     if (!HWY_DYNAMIC_DISPATCH(find_highest)(logits_, vocabulary_, highest_)) return result;
-    result.token = how.given != no_token    ? how.given
-                   : how.changes.none() ? choose(how)
-                                        : choose_changed(how);
+    result.token = how.given != no_token ? how.given : how.changes.none() ? choose(how) : choose_changed(how);
     if (result.token != no_token && how.params.logprobs >= 0) report(how.params.logprobs, result);
+    if (how.given != no_token) result.rank = rank_of(how.given);
     return result;
   }
 
  private:
-  TokenId choose(const SamplingRow& how) {
-    return how.params.temperature == 0 ? most_likely() : draw(how);
+  std::int32_t rank_of(TokenId token) const {
+    const float own = logits_[token];
+    return 1 + std::int32_t(std::count_if(logits_, logits_ + vocabulary_, [=](float x) { return x > own; }));
   }
+
+  TokenId choose(const SamplingRow& how) { return how.params.temperature == 0 ? most_likely() : draw(how); }
 
   TokenId choose_changed(const SamplingRow& how) {
     changed_.assign(logits_, logits_ + vocabulary_);

@@ -38,6 +38,7 @@ class OutputParser {
   void push(std::string_view text);
   void finish();  // no more text: what waits is text
   ParsedOutput take();
+  bool thinks() const { return state_ == State::reasoning; }  // by now
   int finished_calls() const { return calls_.finished(); }
   bool over() const { return format_.one_call && calls_.finished() > 0; }  // nothing more will be told
 

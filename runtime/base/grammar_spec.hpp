@@ -18,7 +18,7 @@ struct GrammarSpec {
   Kind kind = Kind::json_object;
   std::string text = {};
   bool any_whitespace = true;  // JSON: between its words; else one way of writing it: {"a": 1, "b": [2, 3]}
-  bool strict = true;          // JSON schema: an object has what its schema names and nothing else, unless it says so
+  bool strict = true;  // JSON schema: an object has what its schema names and nothing else, unless it says so
   // The grammar holds from behind this token on, which the model writes once: "</think>". Until then the answer is
   // free, but it may not end. Empty: from the beginning.
   std::string after = {};

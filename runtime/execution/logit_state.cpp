@@ -94,15 +94,15 @@ void LogitState::ban(TokenId token, std::vector<kernels::LogitEdit>& edits) {
 void LogitState::allow_only(std::span<const TokenId> tokens, std::vector<std::uint32_t>& mask) const {
   mask.assign(model::mask_words(vocab_size_), 0);
   for (const TokenId token : tokens)
-    if (token >= 0 && token < vocab_size_)
-      mask[std::size_t(token) / 32] |= std::uint32_t(1) << (token % 32);
+    if (token >= 0 && token < vocab_size_) mask[std::size_t(token) / 32] |= std::uint32_t(1) << (token % 32);
 }
 
 void LogitState::fill_mask(std::vector<std::uint32_t>& mask) {
   if (thought_enough()) return allow_only({&rules_.end_thinking, 1}, mask);
   mask = allowed_;
   if (!matcher_) return;
-  if (matcher_->terminated()) return allow_only(rules_.ends, mask);  // who goes on past the end gets no more than it
+  if (matcher_->terminated())
+    return allow_only(rules_.ends, mask);  // who goes on past the end gets no more than it
   std::vector<std::uint32_t> of_grammar(model::mask_words(vocab_size_));
   if (!matcher_->fill(of_grammar)) return;
   if (mask.empty()) return mask.swap(of_grammar);
@@ -116,7 +116,8 @@ void LogitState::fill(RowChanges& out) {
     for (const TokenId token : rules_.ends) ban(token, out.edits);
   for (const std::vector<TokenId>& word : rules_.bad_words) {
     const std::span begun = std::span(word).first(word.size() - 1);
-    if (output_.size() >= begun.size() && std::equal(begun.begin(), begun.end(), output_.end() - std::ssize(begun)))
+    if (output_.size() >= begun.size() &&
+        std::equal(begun.begin(), begun.end(), output_.end() - std::ssize(begun)))
       ban(word.back(), out.edits);
   }
   out.changes = {out.allowed, out.edits, rules_.repetition_penalty, rules_.presence_penalty,

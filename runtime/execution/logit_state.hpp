@@ -23,7 +23,8 @@ struct RowChanges {
 class LogitState {
  public:
   // grammar: of rules.grammar, if there is one. vocab_size: logits of a row.
-  LogitState(LogitRules rules, std::shared_ptr<const model::CompiledGrammar> grammar, std::int64_t vocab_size);
+  LogitState(LogitRules rules, std::shared_ptr<const model::CompiledGrammar> grammar,
+             std::int64_t vocab_size);
 
   // The sequence has these tokens by now, the first of which are what they were in the last call.
   void catch_up(std::span<const TokenId> tokens, std::int32_t prompt_tokens);

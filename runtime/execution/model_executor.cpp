@@ -25,7 +25,8 @@ void change_logits(const SequenceTable::Part& part, std::span<kernels::SamplingR
   std::vector<RowChanges> changes(rows.size());
   entry.logits->catch_up(entry.tokens, entry.prompt_tokens);
   entry.logits->fill(changes.front());
-  entry.logits->fill_drafts(std::span(part.inputs).last(std::size_t(part.drafts)), std::span(changes).subspan(1));
+  entry.logits->fill_drafts(std::span(part.inputs).last(std::size_t(part.drafts)),
+                            std::span(changes).subspan(1));
   for (std::size_t i = 0; i < rows.size(); ++i)  // moved vectors keep what they hold in its place
     rows[i].changes = kept.emplace_back(std::move(changes[i])).changes;
 }
@@ -96,7 +97,8 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
       ticks_(ticks),
       drafter_(ops, decoder, communicators, speculation),
       cache_(std::move(cache)),
-      table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks), decoder.vocab_size(), std::move(grammars)) {}
+      table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks), decoder.vocab_size(),
+             std::move(grammars)) {}
 
 void ModelExecutor::check_group(const StepPlan& plan) const {
   const auto groups = communicators_.world.size() / communicators_.group.size();

@@ -50,7 +50,8 @@ class SequenceTable {
   };
 
   // block_size: tokens. blocks: of the cache. vocab_size: logits of a row.
-  SequenceTable(std::int32_t block_size, std::int32_t blocks, std::int64_t vocab_size = 0, GrammarSource grammars = {})
+  SequenceTable(std::int32_t block_size, std::int32_t blocks, std::int64_t vocab_size = 0,
+                GrammarSource grammars = {})
       : block_size_(block_size), blocks_(blocks), vocab_size_(vocab_size), grammars_(std::move(grammars)) {}
 
   // Of a plan that has come before: its result; the last two are kept. Else null.

@@ -25,6 +25,7 @@ class ChoiceOutput {
 
   model::ParsedOutput take() { return parser_.take(); }  // what became certain since the last call
   const std::string& matched_stop() const { return stop_.match(); }  // empty: none
+  bool thinks() const { return parser_.thinks(); }  // what was pushed last, or the text that goes on
   bool called_tools() const { return parser_.finished_calls() > 0; }
 
  private:

@@ -1,6 +1,7 @@
 // From what a client asked to what the scheduler gets: rendering, tokenizing, limits and defaults.
 #pragma once
 
+#include "model/grammar/grammar_cache.hpp"
 #include "model/text_model.hpp"
 #include "runtime/generation/choice_output.hpp"
 #include "runtime/generation/request.hpp"
@@ -15,6 +16,7 @@ struct GenerationRules {
   std::size_t max_choices = 1024;                        // of a request: more could never wait together
   bool parse_reasoning = true, parse_tool_calls = true;  // where the tokenizer has the markers
   SystemPrompt system_prompt = SystemPrompt::keep;
+  model::GrammarCache* grammars = nullptr;  // outlives all requests; null: none are served
 };
 
 // One choice as it is born.

@@ -64,6 +64,7 @@ Generation::Choice* Generation::running(SequenceId sequence) {
 
 void Generation::submit(Choice& choice, bool again) {
   choice.submission.resubmitted = again;
+  if (choice.last_token) choice.submission.sampling.prompt_logprobs = -1;  // they were told
   outlet_.submit(choice.submission);
   if (choice.paused) outlet_.pause(choice.submission.sequence);
 }
@@ -98,19 +99,46 @@ void Generation::take(const CommittedToken& committed, TimePoint now) {
   auto& tokens = choice->submission.tokens;
   CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
         "tokens of a sequence come in order, each once");
-  if (!choice->last_token) begin_text(*choice, committed.cached_tokens);
-  count(*choice, now);
-  tokens.push_back(committed.sampled.token);
-  choice->pending.token_ids.push_back(committed.sampled.token);
-  append(*choice, committed);
+  if (!choice->last_token) begin_text(*choice, committed);
+  if (request_.max_tokens == 0) {  // the prompt alone was to be looked at
+    if (committed.finish == FinishReason::none) outlet_.cancel(committed.sequence);
+    finish(*choice, FinishReason::length);
+  } else {
+    count(*choice, now);
+    tokens.push_back(committed.sampled.token);
+    choice->pending.token_ids.push_back(committed.sampled.token);
+    append(*choice, committed);
+  }
   offer(*choice);
   end_if_done();
 }
 
-void Generation::begin_text(Choice& choice, std::int32_t cached_tokens) {
-  if (choice.pending.choice % request_.n == 0) usage_.cached_tokens += cached_tokens;
-  if (request_.echo)
-    choice.pending.content = echo_of(request_, text_.tokenizer, choice.submission, choice.pending.choice);
+void Generation::begin_text(Choice& choice, const CommittedToken& first) {
+  Delta& delta = choice.pending;
+  if (delta.choice % request_.n == 0) usage_.cached_tokens += first.cached_tokens;
+  const std::span prompt =
+      std::span(choice.submission.tokens).first(std::size_t(choice.submission.prompt_tokens));
+  if (request_.return_prompt_ids) delta.prompt_token_ids.assign(prompt.begin(), prompt.end());
+  if (request_.echo) delta.content = echo_of(request_, text_.tokenizer, choice.submission, delta.choice);
+  if (request_.echo && request_.logprobs >= 0) delta.logprobs = prompt_entries(choice, first);
+  if (request_.prompt_logprobs >= 0) delta.prompt_logprobs = prompt_entries(choice, first);
+}
+
+LogprobEntry Generation::entry_of(const SampledToken& sampled) const {
+  LogprobEntry entry{named(text_.tokenizer, sampled.token, sampled.logprob), {}};
+  entry.rank = sampled.rank;
+  for (const auto& [token, logprob] : sampled.top)
+    entry.top.push_back(named(text_.tokenizer, token, logprob));
+  return entry;
+}
+
+std::vector<LogprobEntry> Generation::prompt_entries(const Choice& choice,
+                                                     const CommittedToken& first) const {
+  std::vector<LogprobEntry> entries;
+  entries.push_back({named(text_.tokenizer, choice.submission.tokens.front(), 0), {}});
+  entries.back().first_of_prompt = true;
+  for (const SampledToken& each : first.prompt_logprobs) entries.push_back(entry_of(each));
+  return entries;
 }
 
 void Generation::count(Choice& choice, TimePoint now) {
@@ -126,13 +154,14 @@ void Generation::append(Choice& choice, const CommittedToken& committed) {
   // A token that ends the sequence is not text, unless the client asked to go on past it.
   const bool ends = committed.finish == FinishReason::stop;
   const bool stopped = !ends && choice.output.push(committed.sampled.token);
+  usage_.reasoning_tokens += choice.output.thinks();
   if (stopped || committed.finish != FinishReason::none) {
     if (!stopped) choice.output.finish();
     if (committed.finish == FinishReason::none) outlet_.cancel(committed.sequence);
     finish(choice, stopped ? FinishReason::stop : committed.finish);
   }
   append_text(choice);
-  if (request_.logprobs >= 0) append_logprobs(choice, committed.sampled);
+  if (request_.logprobs >= 0) choice.pending.logprobs.push_back(entry_of(committed.sampled));
 }
 
 void Generation::finish(Choice& choice, FinishReason why) {
@@ -155,13 +184,6 @@ void Generation::append_text(Choice& choice) {
     choice.pending.tool_calls.push_back(
         {piece.index, std::move(id), std::move(piece.name), std::move(piece.arguments)});
   }
-}
-
-void Generation::append_logprobs(Choice& choice, const SampledToken& sampled) {
-  LogprobEntry entry{named(text_.tokenizer, sampled.token, sampled.logprob), {}};
-  for (const auto& [token, logprob] : sampled.top)
-    entry.top.push_back(named(text_.tokenizer, token, logprob));
-  choice.pending.logprobs.push_back(std::move(entry));
 }
 
 // The choice's news go to the reader, or wait for their turn while the sequence is paused.

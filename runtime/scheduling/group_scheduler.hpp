@@ -130,7 +130,7 @@ class GroupScheduler {
 
   std::map<Place, Sequence> by_arrival_;
   std::unordered_map<SequenceId, Sequence*> by_id_;
-  std::int32_t running_ = 0, resting_ = 0;                  // sequences
+  std::int32_t running_ = 0, resting_ = 0;                 // sequences
   std::int32_t free_blocks_ = 0;                           // when the pool answered last
   std::int32_t predictions_ = 0, wanted_predictions_ = 0;  // in the last plan, in the next
   Acceptance acceptance_;  // of all drafts: what is expected of a new sequence

@@ -68,7 +68,8 @@ void GroupScheduler::rank(std::int32_t budget) {
   if (ranked_.size() == by_id_.size()) return;
   for (bool may_run : {true, false})
     for (auto& [place, sequence] : by_arrival_)
-      if (sequence.may_run() == may_run && sequence.ranked_in != proposals_) ranked_.emplace_back(&sequence, 0);
+      if (sequence.may_run() == may_run && sequence.ranked_in != proposals_)
+        ranked_.emplace_back(&sequence, 0);
 }
 
 bool GroupScheduler::plannable(const Sequence& sequence) const {
@@ -222,13 +223,14 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant gra
   sequence.known_blocks += std::int32_t(grant.blocks.size());
   if (!std::exchange(sequence.begun, true)) {
     CHECK(grant.computed == begin && told >= end, "a sequence begins with what is known and cached");
-    Begin& begun = plan.begin.emplace_back(Begin{submission.sequence,
-                          {submission.tokens.begin(), submission.tokens.begin() + told},
-                          submission.prompt_tokens,
-                          begin,
-                          submission.sampling,
-                          submission.rules,
-                          std::move(grant.blocks)});
+    Begin& begun =
+        plan.begin.emplace_back(Begin{submission.sequence,
+                                      {submission.tokens.begin(), submission.tokens.begin() + told},
+                                      submission.prompt_tokens,
+                                      begin,
+                                      submission.sampling,
+                                      submission.rules,
+                                      std::move(grant.blocks)});
     if (!sequence.wants_prompt_logprobs()) begun.sampling.prompt_logprobs = -1;
   } else {
     if (sequence.known_tokens < told)
@@ -313,8 +315,12 @@ void GroupScheduler::count_drafts(const Part& part, std::int32_t accepted) {
 }
 
 CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) {
-  CommittedToken token{sequence.submission.sequence, std::uint64_t(sequence.outputs()), std::move(sampled),
-                       FinishReason::none, sequence.found, {}};
+  CommittedToken token{sequence.submission.sequence,
+                       std::uint64_t(sequence.outputs()),
+                       std::move(sampled),
+                       FinishReason::none,
+                       sequence.found,
+                       {}};
   token.prompt_logprobs = std::exchange(sequence.prompt_logprobs, {});
   token.finish = sequence.append(token.sampled.token, limits_.max_model_len);
   tokens_ += token.finish != FinishReason::error;

@@ -24,7 +24,8 @@ struct Sequence {
   bool running = false;     // holds blocks
   bool paused = false;      // by its owner
   bool held = false;        // the ranks are not ready for it
-  std::vector<SampledToken> prompt_logprobs;  // of its prompt, as far as they are in; told with the first output
+  std::vector<SampledToken>
+      prompt_logprobs;        // of its prompt, as far as they are in; told with the first output
   std::uint64_t seating = 0;  // how often it has lost its blocks: what was computed into those counts no more
   // What the ranks of its group know of it; nothing unless begun.
   bool begun = false;

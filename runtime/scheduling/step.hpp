@@ -29,8 +29,8 @@ struct Submission {
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Submission& x) {
-  return f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.sampling, x.rules, x.grammar, x.stop_ids, x.priority,
-           x.arrival, x.cache_salt, x.resubmitted);
+  return f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.sampling, x.rules, x.grammar,
+           x.stop_ids, x.priority, x.arrival, x.cache_salt, x.resubmitted);
 }
 
 // A step speaks to the ranks of each group of what is new to them. They remember the rest (runtime/execution/
@@ -137,7 +137,8 @@ struct CommittedToken {
   SampledToken sampled;
   FinishReason finish = FinishReason::none;  // not none: the scheduler has forgotten the sequence
   std::int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache since it was submitted
-  std::vector<SampledToken> prompt_logprobs{};  // with the first output, if they were asked for: of all but the first
+  std::vector<SampledToken>
+      prompt_logprobs{};  // with the first output, if they were asked for: of all but the first
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, CommittedToken& x) {
