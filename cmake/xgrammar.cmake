@@ -21,10 +21,10 @@ endif()
 # Not its own CMakeLists: that adds link-time optimisation, which lld cannot link, and warnings of its compilers.
 file(GLOB sources ${XGRAMMAR_SOURCE}/cpp/*.cc ${XGRAMMAR_SOURCE}/cpp/converter_ext/*.cc ${XGRAMMAR_SOURCE}/cpp/support/*.cc)
 add_library(xgrammar STATIC ${sources})
-target_include_directories(xgrammar SYSTEM PUBLIC ${XGRAMMAR_SOURCE}/include ${XGRAMMAR_SOURCE}/3rdparty/picojson
-                                                  ${XGRAMMAR_SOURCE}/3rdparty/dlpack/include)
+target_include_directories(xgrammar SYSTEM PUBLIC ${XGRAMMAR_SOURCE}/include ${XGRAMMAR_SOURCE}/cpp
+                                                  ${XGRAMMAR_SOURCE}/3rdparty/picojson ${XGRAMMAR_SOURCE}/3rdparty/dlpack/include)
 target_compile_features(xgrammar PUBLIC cxx_std_17)
 set_target_properties(xgrammar PROPERTIES CXX_STANDARD 17)
-target_compile_options(xgrammar PRIVATE -w)
+target_compile_options(xgrammar PRIVATE -w -include ${PROJECT_SOURCE_DIR}/model/grammar/engine_deadline.hpp)
 # What it has to say goes to model/grammar/engine_messages.cpp and not to the error stream.
 target_compile_definitions(xgrammar PUBLIC XGRAMMAR_LOG_CUSTOMIZE=1 XGRAMMAR_ENABLE_CPPTRACE=0 XGRAMMAR_ENABLE_INTERNAL_CHECK=0)

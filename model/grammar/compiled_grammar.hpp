@@ -18,7 +18,8 @@ namespace troupe::model {
 class CompiledGrammar {
  public:
   // after: see GrammarSpec; nothing: the grammar holds from the beginning. vocab_size: logits of a row.
-  CompiledGrammar(const xgrammar::CompiledGrammar& masks, std::optional<TokenId> after, std::int64_t vocab_size);
+  CompiledGrammar(const xgrammar::CompiledGrammar& masks, std::optional<TokenId> after,
+                  std::int64_t vocab_size);
   ~CompiledGrammar();
   CompiledGrammar(const CompiledGrammar&) = delete;
   CompiledGrammar& operator=(const CompiledGrammar&) = delete;

@@ -1,5 +1,4 @@
-// Makes grammars ready for one model's vocabulary. Immutable; any thread, several at a time. A compile is bounded by
-// what is checked before it (grammar_limits.hpp) and cannot be interrupted: who must not wait takes GrammarCache.
+// Makes grammars ready for one model's vocabulary. Immutable; any thread, several at a time.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +7,7 @@
 
 #include "model/grammar/compiled_grammar.hpp"
 #include "model/tokenizer/tokenizer.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/grammar_spec.hpp"
 
@@ -25,8 +25,8 @@ class GrammarCompiler {
   ~GrammarCompiler();
 
   // Refuses what is no grammar, what the engine cannot hold an answer to, and what is too large, and says where: a
-  // JSON pointer into the schema, or the position in a regex or grammar. Refusals quote nothing of the text.
-  Expected<std::shared_ptr<const CompiledGrammar>> compile(const GrammarSpec& spec) const;
+  // JSON pointer into the schema, or the position in a regex or grammar. Behind the deadline it is refused, too.
+  Expected<std::shared_ptr<const CompiledGrammar>> compile(const GrammarSpec& spec, TimePoint deadline) const;
 
  private:
   const Tokenizer& tokenizer_;

@@ -16,7 +16,9 @@ class GrammarMatcher;
 namespace troupe::model {
 
 // Words of a mask over a row's logits: token t is bit t % 32 of word t / 32, set if t may come.
-constexpr std::size_t mask_words(std::int64_t vocab_size) { return std::size_t(vocab_size + 31) / 32; }
+constexpr std::size_t mask_words(std::int64_t vocab_size) {
+  return std::size_t(vocab_size + 31) / 32;
+}
 
 class GrammarMatcher {
  public:
@@ -43,6 +45,10 @@ class GrammarMatcher {
   std::string forced_text();
 
  private:
+  bool holds() const { return free_ >= 0; }  // the grammar, by now
+  bool ends_answers(TokenId token) const;
+  void fill_free(std::span<std::uint32_t> mask) const;
+
   std::shared_ptr<const CompiledGrammar> grammar_;
   std::unique_ptr<xgrammar::GrammarMatcher> matcher_;
   std::int64_t accepted_ = 0;

@@ -16,12 +16,12 @@ struct GrammarSpec {
     tool_calls,   // text: what model/grammar/tool_calls.hpp writes
   };
   Kind kind = Kind::json_object;
-  std::string text;
+  std::string text = {};
   bool any_whitespace = true;  // JSON: between its words; else one way of writing it: {"a": 1, "b": [2, 3]}
-  bool strict = true;          // JSON schema: an object has what its schema names and nothing else, unless it says so
+  bool strict = true;  // JSON schema: an object has what its schema names and nothing else, unless it says so
   // The grammar holds from behind this token on, which the model writes once: "</think>". Until then the answer is
   // free, but it may not end. Empty: from the beginning.
-  std::string after;
+  std::string after = {};
   friend bool operator==(const GrammarSpec&, const GrammarSpec&) = default;
 };
 template <class Inspector>
