@@ -93,7 +93,7 @@ Refusal no_tools(const Tokenizer& tokenizer) {
     message +=
         "; launch/templates has deepseek_v3.jinja, deepseek_r1.jinja (for R1-0528) and deepseek_v31.jinja, which "
         "print them as those models were trained to read them";
-  return {.message = message + ".", .param = "tools"};
+  return {RefusalKind::invalid, message + ".", "tools", {}};
 }
 
 Expected<void> check_variables(const ordered_json& variables, const ordered_json& own) {
