@@ -92,7 +92,7 @@ Refusal no_tools(const Tokenizer& tokenizer) {
   if (tokenizer.id_of_added("<｜tool▁calls▁begin｜>"))
     message +=
         "; launch/templates has deepseek_v3.jinja, deepseek_r1.jinja (for R1-0528) and deepseek_v31.jinja, which "
-        "print them as those models were trained to read them";
+        "print them for those models";
   return {RefusalKind::invalid, message + ".", "tools", {}};
 }
 
