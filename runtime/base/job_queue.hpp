@@ -27,6 +27,7 @@ class JobQueue {
     ~Ticket() {
       if (queue_) queue_->take_back(number_);
     }
+    void let_go() { queue_ = nullptr; }  // the job stays in the queue without it
 
    private:
     friend class JobQueue;

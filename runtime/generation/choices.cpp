@@ -5,12 +5,13 @@
 namespace troupe::runtime {
 namespace {
 
-Expected<std::vector<TokenId>> check_ids(const std::vector<TokenId>& ids, const model::Tokenizer& tokenizer) {
+Expected<std::vector<TokenId>> check_ids(const std::vector<TokenId>& ids, const model::Tokenizer& tokenizer,
+                                         const char* field) {
   for (const TokenId id : ids)
     if (id < 0 || id >= tokenizer.vocab_size())
       return refuse("token id " + std::to_string(id) + " is outside the vocabulary of " +
                         std::to_string(tokenizer.vocab_size()),
-                    "prompt");
+                    field);
   return ids;
 }
 
@@ -47,7 +48,7 @@ Expected<std::vector<TokenId>> tokenize(const std::string& prompt, const Context
 }
 
 Expected<std::vector<TokenId>> tokenize(const std::vector<TokenId>& prompt, const Context& context) {
-  return check_ids(prompt, context.text.tokenizer);
+  return check_ids(prompt, context.text.tokenizer, "prompt");
 }
 
 std::string field_of(const GenerationRequest& request) {
@@ -124,6 +125,24 @@ Submission submission_of(const GenerationRequest& request, const model::TextMode
 
 }  // namespace
 
+Expected<std::vector<TokenId>> tokenize(const Prompt& prompt, const model::TextModel& text,
+                                        const GenerationRules& rules) {
+  return std::visit([&](const auto& each) { return tokenize(each, Context{text, rules}); }, prompt);
+}
+
+Expected<std::vector<TokenId>> tokenize_alone(const std::string& prompt, const model::TextModel& text,
+                                              const GenerationRules& rules) {
+  if (auto fits = check_bytes(prompt.size(), {text, rules}, "prompt"); !fits)
+    return tl::unexpected(fits.error());
+  return text.tokenizer.encode(prompt);
+}
+
+Expected<std::string> detokenize(const std::vector<TokenId>& tokens, const model::TextModel& text) {
+  return check_ids(tokens, text.tokenizer, "tokens").map([&](const auto& ids) {
+    return text.tokenizer.decode(ids);
+  });
+}
+
 std::uint64_t draw_seed() {
   std::random_device device;
   return std::uint64_t(device()) << 32 | device();
@@ -140,7 +159,7 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
                   "n");
   std::vector<NewChoice> choices;
   for (const Prompt& prompt : request.prompts) {
-    auto ids = std::visit([&](const auto& each) { return tokenize(each, context); }, prompt);
+    auto ids = tokenize(prompt, text, rules);
     if (!ids) return tl::unexpected(ids.error());
     const auto limit = output_limit(request, ids->size(), rules.max_model_len);
     if (!limit) return tl::unexpected(limit.error());

@@ -21,6 +21,16 @@ struct NewChoice {
   ChoiceOutputOptions output;
 };
 
+// What the model would read of a prompt. Takes long for long prompts, as does make_choices.
+Expected<std::vector<TokenId>> tokenize(const Prompt& prompt, const model::TextModel& text,
+                                        const GenerationRules& rules);
+// The tokens of a text alone: nothing is put before it.
+Expected<std::vector<TokenId>> tokenize_alone(const std::string& prompt, const model::TextModel& text,
+                                              const GenerationRules& rules);
+
+// Refuses tokens that the vocabulary does not have.
+Expected<std::string> detokenize(const std::vector<TokenId>& tokens, const model::TextModel& text);
+
 std::uint64_t draw_seed();  // of the system's entropy
 
 // The choices of a request, in order of their index; choice i is sequence `first` + i. seed: for a request

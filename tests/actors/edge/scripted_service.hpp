@@ -2,6 +2,7 @@
 // replica's thread; each wait has a deadline, after which it throws.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -111,6 +112,28 @@ class ScriptedService final : public Service {
     arrived_.notify_all();
     return std::make_unique<Handle>(made);
   }
+  // A text's tokens are its bytes, after a 1 at the beginning of a prompt; a chat's are those of its messages.
+  void tokenize(runtime::Prompt prompt, Done<std::vector<TokenId>> done) override {
+    if (const auto* chat = std::get_if<runtime::ChatPrompt>(&prompt))
+      return tokenize_alone(chat->messages.dump() + chat->template_kwargs.dump(), std::move(done));
+    tokenize_alone("\1" + std::get<std::string>(prompt), std::move(done));
+  }
+  void tokenize_alone(std::string text, Done<std::vector<TokenId>> done) override {
+    if (throws) throw Error("gone", "replica");
+    answer_elsewhere([text = std::move(text), done = std::move(done)] {
+      if (text.ends_with("too long")) return done(refuse("The prompt is too long.", "prompt"));
+      done(std::vector<TokenId>(text.begin(), text.end()));
+    });
+  }
+  void detokenize(std::vector<TokenId> tokens, Done<std::string> done) override {
+    answer_elsewhere([tokens = std::move(tokens), done = std::move(done)] {
+      if (std::ranges::any_of(tokens, [](TokenId each) { return each > 255; }))
+        return done(refuse("There is no such token.", "tokens"));
+      done(std::string(tokens.begin(), tokens.end()));
+    });
+  }
+  std::string vocabulary_entry(TokenId token) const override { return "entry " + std::to_string(token); }
+  std::int64_t load() const override { return 3; }
   const ModelInfo& model() const override { return model_; }
   bool ready() const override { return is_ready; }
   bool healthy() const override { return is_healthy; }
@@ -180,6 +203,11 @@ class ScriptedService final : public Service {
     std::shared_ptr<ScriptedGeneration> made_;
   };
 
+  void answer_elsewhere(std::function<void()> work) {
+    const std::lock_guard lock(mutex_);
+    elsewhere_.emplace_back(std::move(work));
+  }
+
   ModelInfo model_;
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
@@ -188,6 +216,7 @@ class ScriptedService final : public Service {
   std::vector<Drill> drills_;
   std::vector<std::pair<std::int32_t, std::vector<std::int32_t>>> placements_;
   std::deque<std::shared_ptr<ScriptedGeneration>> waiting_;
+  std::vector<std::jthread> elsewhere_;
 };
 
 }  // namespace troupe::actors::edge
