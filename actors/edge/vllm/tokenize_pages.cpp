@@ -9,7 +9,7 @@ namespace {
 using Answer = std::function<void(Reply)>;
 
 struct TokenizeRequest {
-  runtime::Prompt prompt;
+  runtime::Prompt prompt = {};
   bool alone = false;  // a text, before which nothing is put
   bool names = false;  // the vocabulary's entries are asked for, too
 };
