@@ -38,9 +38,17 @@ class NoGeneration final : public GenerationHandle {
   void cancel() override {}
 };
 
+constexpr int grammar_threads = 2;  // so that a grammar that takes long does not hold up the others
+
 std::unique_ptr<caf::actor_system_config> make_config(const ReplicaOptions& options) {
   if (options.processes) return std::make_unique<LinkedConfig>(options.processes->node.identity);
   return std::make_unique<LocalConfig>();
+}
+
+runtime::SystemPrompt system_prompt_of(const config::Settings& settings) {
+  if (settings.system_prompt == "fold") return runtime::SystemPrompt::fold;
+  if (settings.system_prompt == "reject") return runtime::SystemPrompt::reject;
+  return runtime::SystemPrompt::keep;
 }
 
 }  // namespace
@@ -49,16 +57,23 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
     : deployment_(settings),
       options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
+      compiler_(options_.text->tokenizer, options_.vocab_size, options_.text->eos_ids),
+      grammars_([this](const GrammarSpec& spec) { return compiler_.compile(spec); },
+                {.bytes = deployment_.grammar_cache.bytes, .timeout = deployment_.grammar_compile_timeout}),
       config_(make_config(options_)),
       system_(std::make_unique<caf::actor_system>(*config_)),
-      tokenizing_(deployment_.tokenizing_threads, std::size_t(deployment_.max_tokenizing)) {
+      tokenizing_(deployment_.tokenizing_threads, std::size_t(deployment_.max_tokenizing)),
+      compiling_(grammar_threads, std::size_t(deployment_.max_tokenizing)) {
   context_->text = options_.text;
   context_->metrics = metrics_;
   context_->rules = {.max_model_len = options_.info.max_model_len,
                      .max_choices = std::size_t(deployment_.scheduler.max_waiting),
                      .parse_reasoning = deployment_.reasoning_parser != "none",
-                     .parse_tool_calls = deployment_.tool_call_parser != "none"};
+                     .parse_tool_calls = deployment_.tool_call_parser != "none",
+                     .system_prompt = system_prompt_of(deployment_),
+                     .grammars = &grammars_};
   context_->tokenizing = &tokenizing_;
+  context_->compiling = &compiling_;
   requests_ = system_->spawn(request_supervisor, metrics_);
   supervisor_ = system_->spawn(replica_supervisor, supervisor_settings());
   try {
@@ -103,7 +118,8 @@ ReplicaSettings Replica::supervisor_settings() const {
 
 void Replica::start_node() {
   if (!options_.processes) {
-    const WorkerOptions options{deployment_.compute_threads(), "", &ticks_, &progress_};
+    WorkerOptions options{deployment_.compute_threads(), "", &ticks_, &progress_};
+    options.compile_grammar = [this](const GrammarSpec& spec) { return grammars_.get(spec); };
     node_ = system_->spawn(local_node, supervisor_, [options](caf::actor_system& system) {
       return system.spawn(worker, options, system.spawn<caf::detached>(compute, options));
     });
@@ -146,21 +162,14 @@ std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest r
 template <class T, class Work>
 void Replica::on_text(Done<T> done, Work work) {
   const auto told = std::make_shared<Done<T>>(std::move(done));  // to the job, or to nobody
-  auto place = tokenizing_.add(
+  const bool posted = tokenizing_.post(
       [told, work = std::move(work), context = context_] { (*told)(work(*context->text, context->rules)); });
-  if (place) return place->let_go();
-  (*told)(tl::unexpected(too_much_to_tokenize(tokenizing_)));
+  if (!posted) (*told)(tl::unexpected(too_much_to_tokenize(tokenizing_)));
 }
 
-void Replica::tokenize(runtime::Prompt prompt, Done<std::vector<TokenId>> done) {
-  on_text(std::move(done), [prompt = std::move(prompt)](const model::TextModel& text, const auto& rules) {
-    return runtime::tokenize(prompt, text, rules);
-  });
-}
-
-void Replica::tokenize_alone(std::string prompt, Done<std::vector<TokenId>> done) {
-  on_text(std::move(done), [prompt = std::move(prompt)](const model::TextModel& text, const auto& rules) {
-    return runtime::tokenize_alone(prompt, text, rules);
+void Replica::tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) {
+  on_text(std::move(done), [request = std::move(request)](const model::TextModel& text, const auto& rules) {
+    return runtime::tokenize(request, text, rules);
   });
 }
 

@@ -22,6 +22,7 @@ struct RequestContext {
   std::shared_ptr<Metrics> metrics;
   runtime::GenerationRules rules;
   JobQueue* tokenizing = nullptr;  // outlives all requests; rendering, too, happens there
+  JobQueue* compiling = nullptr;   // likewise; the same for requests with grammars, which may take long
   std::atomic<SequenceId> next_sequence{1};
   std::atomic<std::int64_t> generations{0};  // that somebody holds
 };

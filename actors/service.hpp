@@ -71,14 +71,12 @@ class Service {
   virtual ~Service() = default;
   virtual std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                                      std::shared_ptr<GenerationSink> sink) = 0;
-  // Work on text, which takes long for long ones: done is called once, here or later on a thread of the replica. They
-  // wait in the queue in which prompts wait, and are refused when it is full.
+  // Work on text, which takes long for long ones: done is called once, here or later on a thread of the replica. It
+  // waits in the queue in which prompts wait, and is refused when that is full.
   template <class T>
   using Done = std::function<void(Expected<T>)>;
-  virtual void tokenize(runtime::Prompt prompt,
-                        Done<std::vector<TokenId>> done) = 0;  // as the model would read it
-  virtual void tokenize_alone(std::string text,
-                              Done<std::vector<TokenId>> done) = 0;  // with nothing before it
+  // Of the request's first prompt, as the model would read it.
+  virtual void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) = 0;
   virtual void detokenize(std::vector<TokenId> tokens, Done<std::string> done) = 0;
   virtual std::string vocabulary_entry(
       TokenId token) const = 0;  // of one that tokenize gave: "Ġthe", "</think>"

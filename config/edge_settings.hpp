@@ -43,7 +43,8 @@ struct RequestLimits {
   std::size_t choices = 1024;  // prompts times n
   std::size_t stop_strings = 16;
   std::size_t stop_string_bytes = 1024;
-  std::size_t stop_token_ids = 128;
+  std::size_t stop_token_ids = 128;  // and words that may not come
+  std::size_t logit_biases = 1024;
   std::int32_t logprobs = 20;    // alternatives a token
   std::size_t name_bytes = 256;  // of a model, a function, a salt
   friend bool operator==(const RequestLimits&, const RequestLimits&) = default;

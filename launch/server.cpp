@@ -57,12 +57,14 @@ actors::ModelInfo describe(const config::Settings& settings, const std::filesyst
   return info;
 }
 
-// --generation-config: the checkpoint's own, another folder's, or none.
+// With --chat-template and its variables, and --generation-config: the checkpoint's own, another folder's, or none.
 std::shared_ptr<const model::TextModel> load_text(const config::Settings& settings,
                                                   const std::filesystem::path& folder,
                                                   std::int64_t vocab_size) {
-  auto text = std::make_shared<model::TextModel>(model::TextModel::load(folder));
-  if (settings.generation_config == "none")
+  auto text = std::make_shared<model::TextModel>(model::TextModel::load(folder, settings.chat_template));
+  if (!settings.default_chat_template_kwargs.empty())
+    text->set_default_variables(nlohmann::ordered_json::parse(settings.default_chat_template_kwargs));
+  if (settings.generation_config == "none" || settings.generation_config == "vllm")
     text->defaults = {};
   else if (settings.generation_config != "auto")
     text->defaults = model::load_generation_config(settings.generation_config, vocab_size);
@@ -74,10 +76,13 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
   const auto checkpoint = model::Checkpoint::open(folder);
   log_event(LogLevel::info, "checkpoint_opened",
             {{"folder", folder.string()}, {"weight_bytes", checkpoint.total_bytes(predicts(settings))}});
+  for (const std::string& note : checkpoint.notes())
+    log_event(LogLevel::warning, "checkpoint_note", {{"note", note}});
   actors::ReplicaOptions options;
   options.checkpoint = std::filesystem::absolute(folder).string();
   options.weight_bytes = checkpoint.total_bytes(predicts(settings));
   options.experts = std::int32_t(checkpoint.config().n_routed_experts);
+  options.vocab_size = checkpoint.config().vocab_size;
   options.sharding = sharding(settings, checkpoint);
   options.text = load_text(settings, folder, checkpoint.config().vocab_size);
   options.info = describe(settings, folder, context_length(settings, checkpoint.config()));

@@ -338,6 +338,13 @@ TEST(Show, IsASettingsFileThatSaysTheSame) {
   EXPECT_EQ(again.edge.port, 9);
 }
 
+TEST(Validate, DefaultVariablesOfTheTemplateAreAnObject) {
+  EXPECT_EQ(refusal({"--default-chat-template-kwargs", R"({"thinking": true})"}), "accepted");
+  for (const char* wrong : {"thinking", "[true]", "{"})
+    EXPECT_THAT(refusal({"--default-chat-template-kwargs", wrong}),
+                HasSubstr("--default-chat-template-kwargs: '" + std::string(wrong) + "' is no JSON object"));
+}
+
 TEST(Read, SpeculationInVllmsForm) {
   const auto speculation = [&](const Texts& flags) { return speculation_of(read_all(flags)); };
   EXPECT_EQ(speculation({}), Speculation{});

@@ -8,42 +8,37 @@ namespace {
 
 using Answer = std::function<void(Reply)>;
 
-struct TokenizeRequest {
-  runtime::Prompt prompt = {};
-  bool alone = false;  // a text, before which nothing is put
-  bool names = false;  // the vocabulary's entries are asked for, too
-};
-
 // A chat is read as the chat endpoint would read it, so that it has the tokens that it would have there.
-Expected<runtime::Prompt> read_chat(Json chat, const PageRequest& request) {
+Expected<runtime::GenerationRequest> read_chat(Json chat, const PageRequest& request) {
   const ModelInfo& model = request.service.model();
   if (!chat.contains("model") || chat["model"].is_null()) chat["model"] = model.names.front();
   return openai::parse_chat_request(chat, model, request.settings.request).map([](ApiRequest&& parsed) {
-    return std::move(parsed.generation.prompts.front());
+    return std::move(parsed.generation);
   });
 }
+
+struct TokenizeRequest {
+  runtime::GenerationRequest generation;
+  bool names = false;  // the vocabulary's entries are asked for, too
+};
 
 Expected<TokenizeRequest> read_tokenize(const Json& body, const PageRequest& request) {
   RequestFields fields(body);
   check_named_model(fields, request.service.model(), request.settings.request);
   const bool chat = fields.find("messages") != nullptr;
-  const bool special = fields.boolean("add_special_tokens", !chat);
-  TokenizeRequest out{.alone = !special, .names = fields.boolean("return_token_strs", false)};
+  const bool names = fields.boolean("return_token_strs", false);
   const auto text = fields.text("prompt");
+  runtime::GenerationRequest generation;
+  generation.add_special_tokens = fields.boolean("add_special_tokens", !chat);
   if (chat && text) fields.invalid("prompt", "It excludes 'messages'.");
-  if (chat && special)
-    fields.unsupported("add_special_tokens", "a chat's special tokens are those that its template writes.");
   if (!chat && !text) fields.missing("prompt");
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
-  if (!chat) {
-    out.prompt = *text;
-    return out;
-  }
-  out.alone = false;
-  return read_chat(body, request).map([&](runtime::Prompt&& prompt) {
-    out.prompt = std::move(prompt);
-    return std::move(out);
-  });
+  if (chat)
+    return read_chat(body, request).map([&](runtime::GenerationRequest&& read) {
+      return TokenizeRequest{std::move(read), names};
+    });
+  generation.prompts = {*text};
+  return TokenizeRequest{std::move(generation), names};
 }
 
 Expected<std::vector<TokenId>> read_tokens(const Json& body, const PageRequest& request) {
@@ -82,9 +77,7 @@ void tokenize_page(PageRequest request, Answer answer) {
                &service](const Expected<std::vector<TokenId>>& tokens) {
     answer(tokens_reply(tokens, names, service));
   };
-  if (read->alone)
-    return service.tokenize_alone(std::get<std::string>(std::move(read->prompt)), std::move(done));
-  service.tokenize(std::move(read->prompt), std::move(done));
+  service.tokenize(std::move(read->generation), std::move(done));
 }
 
 void detokenize_page(PageRequest request, Answer answer) {

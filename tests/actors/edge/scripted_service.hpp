@@ -112,15 +112,15 @@ class ScriptedService final : public Service {
     arrived_.notify_all();
     return std::make_unique<Handle>(made);
   }
-  // A text's tokens are its bytes, after a 1 at the beginning of a prompt; a chat's are those of its messages.
-  void tokenize(runtime::Prompt prompt, Done<std::vector<TokenId>> done) override {
-    if (const auto* chat = std::get_if<runtime::ChatPrompt>(&prompt))
-      return tokenize_alone(chat->messages.dump() + chat->template_kwargs.dump(), std::move(done));
-    tokenize_alone("\1" + std::get<std::string>(prompt), std::move(done));
-  }
-  void tokenize_alone(std::string text, Done<std::vector<TokenId>> done) override {
+  // A text's tokens are its bytes, behind a 1 where special tokens are asked for; a chat's are those of its messages.
+  void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) override {
     if (throws) throw Error("gone", "replica");
-    answer_elsewhere([text = std::move(text), done = std::move(done)] {
+    answer_elsewhere([request = std::move(request), done = std::move(done)] {
+      const runtime::Prompt& prompt = request.prompts.front();
+      const auto* chat = std::get_if<runtime::ChatPrompt>(&prompt);
+      std::string text =
+          chat ? chat->messages.dump() + chat->template_kwargs.dump() : std::get<std::string>(prompt);
+      if (request.add_special_tokens.value_or(false)) text.insert(0, "\1");
       if (text.ends_with("too long")) return done(refuse("The prompt is too long.", "prompt"));
       done(std::vector<TokenId>(text.begin(), text.end()));
     });
