@@ -15,13 +15,20 @@ using runtime::ReplicaState;
 
 class RunningGeneration final : public GenerationHandle {
  public:
-  explicit RunningGeneration(RequestHandle request) : request_(std::move(request)) {}
-  ~RunningGeneration() override { cancel(); }
+  RunningGeneration(RequestHandle request, std::shared_ptr<RequestContext> context)
+      : request_(std::move(request)), context_(std::move(context)) {
+    ++context_->generations;
+  }
+  ~RunningGeneration() override {
+    cancel();
+    --context_->generations;
+  }
   void grant(std::int32_t deltas) override { caf::anon_send(request_, Credit{deltas}); }
   void cancel() override { caf::anon_send(request_, CancelRequest{}); }
 
  private:
   RequestHandle request_;
+  std::shared_ptr<RequestContext> context_;
 };
 
 // Of a request that was refused before it was born.
@@ -150,7 +157,31 @@ std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest r
   auto once = std::make_shared<TerminalOnce>(std::move(sink));
   const auto born = system_->spawn(actors::request, std::move(request), context_, once);
   caf::anon_send(requests_, RequestBorn{born, once});
-  return std::make_unique<RunningGeneration>(born);
+  return std::make_unique<RunningGeneration>(born, context_);
+}
+
+template <class T, class Work>
+void Replica::on_text(Done<T> done, Work work) {
+  const auto told = std::make_shared<Done<T>>(std::move(done));  // to the job, or to nobody
+  const bool posted = tokenizing_.post(
+      [told, work = std::move(work), context = context_] { (*told)(work(*context->text, context->rules)); });
+  if (!posted) (*told)(tl::unexpected(too_much_to_tokenize(tokenizing_)));
+}
+
+void Replica::tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) {
+  on_text(std::move(done), [request = std::move(request)](const model::TextModel& text, const auto& rules) {
+    return runtime::tokenize(request, text, rules);
+  });
+}
+
+void Replica::detokenize(std::vector<TokenId> tokens, Done<std::string> done) {
+  on_text(std::move(done), [tokens = std::move(tokens)](const model::TextModel& text, const auto&) {
+    return runtime::detokenize(tokens, text);
+  });
+}
+
+std::string Replica::vocabulary_entry(TokenId token) const {
+  return context_->text->tokenizer.vocabulary_entry(token);
 }
 
 bool Replica::ready() const {

@@ -38,11 +38,15 @@ class Replica final : public Service {
 
   std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                              std::shared_ptr<GenerationSink> sink) override;
+  void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) override;
+  void detokenize(std::vector<TokenId> tokens, Done<std::string> done) override;
+  std::string vocabulary_entry(TokenId token) const override;
   const ModelInfo& model() const override { return options_.info; }
   bool ready() const override;
   bool healthy() const override;
   bool failed_to_start() const;  // it has given up, and never served
   std::vector<StartupPhase> startup() const override;
+  std::int64_t load() const override { return context_->generations; }
   std::string metrics_text() const override { return metrics_->text(); }
   runtime::ReplicaView replica() const override;
   Expected<void> drill(const Drill& drill) override;
@@ -52,6 +56,9 @@ class Replica final : public Service {
   ReplicaSettings supervisor_settings() const;
   void start_node();
   void end();  // of all actors, soon
+  // In the queue of prompts: done gets what work(text, rules) returns.
+  template <class T, class Work>
+  void on_text(Done<T> done, Work work);
   StepId step_in(Epoch epoch) const;
   std::uint64_t loaded_bytes() const;
 

@@ -85,9 +85,7 @@ void tokenize(Self self, runtime::GenerationRequest request) {
     caf::anon_send(to, Tokenized{});
   });
   if (place) return void(state.place.emplace(std::move(*place)));
-  state.sink->fail({RefusalKind::unavailable,
-                    "The queue is full: " + std::to_string(queue.limit()) + " requests wait to be tokenized.",
-                    "", "queue_full"});
+  state.sink->fail(too_much_to_tokenize(queue));
   leave(self, "refused");
 }
 
@@ -131,6 +129,12 @@ void cancel(Self self) {
 }
 
 }  // namespace
+
+Refusal too_much_to_tokenize(const JobQueue& queue) {
+  return {RefusalKind::unavailable,
+          "The queue is full: " + std::to_string(queue.limit()) + " requests wait to be tokenized.", "",
+          "queue_full"};
+}
 
 RequestHandle::behavior_type request(Self self, runtime::GenerationRequest request,
                                      std::shared_ptr<RequestContext> context,

@@ -6,13 +6,14 @@
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/replica_pages.hpp"
 #include "actors/edge/status_pages.hpp"
+#include "actors/edge/vllm/endpoints.hpp"
 
 namespace troupe::actors::edge {
 namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), status_endpoints(), replica_endpoints()};
+  return std::array{openai::endpoints(), vllm::endpoints(), status_endpoints(), replica_endpoints()};
 }
 
 // Path of a target, still encoded.

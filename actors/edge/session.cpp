@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <ctime>
 #include <iterator>
 
@@ -16,7 +17,14 @@ namespace troupe::actors::edge {
 namespace {
 
 // What OPTIONS * is asked of.
-constexpr Endpoint whole_server{.path = "*", .allow = "GET, HEAD, POST, OPTIONS", .needs_key = false};
+constexpr Endpoint whole_server{.path = "*", .allow = read_or_post, .needs_key = false};
+
+// Of a page that takes long.
+struct AwaitedReply {
+  explicit AwaitedReply(const net::any_io_executor& strand) : bell(strand) {}
+  Bell bell;
+  std::optional<Reply> reply;  // once bell rings
+};
 
 std::string random_id() {
   unsigned char bytes[16];
@@ -184,8 +192,7 @@ net::awaitable<void> Session::answer() {
     else if (resource_->endpoint->generation)
       co_await answer_inference();
     else
-      co_await reply(resource_->endpoint->page(
-          {resource_->argument, connection_->request().body(), service_, settings_, version_}));
+      co_await answer_page();
   } catch (const std::exception& error) {
     failure = error.what();
   }
@@ -193,6 +200,26 @@ net::awaitable<void> Session::answer() {
   if (failure.empty()) co_return;
   log_failure(exchange_.request_id, failure);
   if (!connection_->gone()) co_await refuse_and_close(internal_failure());
+}
+
+net::awaitable<void> Session::answer_page() {
+  const Endpoint& endpoint = *resource_->endpoint;
+  const PageRequest request{resource_->argument, connection_->request().body(), service_, settings_,
+                            version_};
+  if (endpoint.page) {
+    co_await reply(endpoint.page(request));
+    co_return;
+  }
+  const auto awaited = std::make_shared<AwaitedReply>(connection_->strand());
+  endpoint.awaited_page(request, [awaited](Reply made) {
+    net::post(awaited->bell.strand(), [awaited, made = std::move(made)]() mutable {
+      awaited->reply = std::move(made);
+      awaited->bell.ring();
+    });
+  });
+  // Also when the client leaves: the request must stay.
+  while (!awaited->reply) co_await awaited->bell.wait();
+  co_await reply(std::move(*awaited->reply));
 }
 
 net::awaitable<void> Session::answer_inference() {

@@ -98,6 +98,12 @@ void truncate(std::vector<TokenId>& prompt, const Context& context) {
   if (std::ssize(prompt) > kept) prompt.erase(prompt.begin(), prompt.end() - kept);
 }
 
+Expected<std::vector<TokenId>> tokenize(const Prompt& prompt, const Context& context) {
+  auto ids = std::visit([&](const auto& each) { return tokenize(each, context); }, prompt);
+  if (ids) truncate(*ids, context);
+  return ids;
+}
+
 std::string field_of(const GenerationRequest& request) {
   return std::holds_alternative<ChatPrompt>(request.prompts.front()) ? "messages" : "prompt";
 }
@@ -183,6 +189,15 @@ Submission submission_of(const Context& context, std::vector<TokenId> prompt, st
 
 }  // namespace
 
+Expected<std::vector<TokenId>> tokenize(const GenerationRequest& request, const model::TextModel& text,
+                                        const GenerationRules& rules) {
+  return tokenize(request.prompts.front(), {request, text, rules});
+}
+
+Expected<std::string> detokenize(const std::vector<TokenId>& tokens, const model::TextModel& text) {
+  return check_ids(tokens, text.tokenizer, "tokens").map([&] { return text.tokenizer.decode(tokens); });
+}
+
 std::uint64_t draw_seed() {
   std::random_device device;
   return std::uint64_t(device()) << 32 | device();
@@ -199,9 +214,8 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
                   "n");
   std::vector<NewChoice> choices;
   for (const Prompt& prompt : request.prompts) {
-    auto ids = std::visit([&](const auto& each) { return tokenize(each, context); }, prompt);
+    auto ids = tokenize(prompt, context);
     if (!ids) return tl::unexpected(ids.error());
-    truncate(*ids, context);
     const auto limit = output_limit(context, ids->size());
     if (!limit) return tl::unexpected(limit.error());
     const auto format = output_format(prompt, *ids, context);

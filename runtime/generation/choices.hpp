@@ -25,6 +25,12 @@ struct NewChoice {
   ChoiceOutputOptions output;
 };
 
+// The tokens of a request's first prompt, as the model would read it. Takes long for long prompts, as does make_choices.
+Expected<std::vector<TokenId>> tokenize(const GenerationRequest& request, const model::TextModel& text,
+                                        const GenerationRules& rules);
+// Refuses tokens that the vocabulary does not have.
+Expected<std::string> detokenize(const std::vector<TokenId>& tokens, const model::TextModel& text);
+
 std::uint64_t draw_seed();  // of the system's entropy
 
 // The choices of a request, in order of their index; choice i is sequence `first` + i. seed: for a request

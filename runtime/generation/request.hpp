@@ -73,6 +73,7 @@ struct LogprobToken {
   TokenId token = 0;
   std::string bytes;  // of the token; may be part of a character
   float logprob = 0;
+  bool special = false;  // of control, not text
 };
 struct LogprobEntry {
   LogprobToken chosen;
