@@ -1,6 +1,7 @@
 """A server as a child process, and loads on it by `troupe bench serve`: what the scripts of bench/ share."""
 import contextlib
 import json
+import os
 import pathlib
 import re
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
+import typing
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -29,9 +30,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class Server(typing.NamedTuple):
+    url: str
+    pid: int
+
+    def cpu_seconds(self):
+        """Of its process, all threads, since it started."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime
+
+
 @contextlib.contextmanager
 def served(*command, environment=None, seconds=600):
-    """The URL of a server that was started with --port, once it answers /health."""
+    """A server that is started with --port, once it answers /health."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile() as log:
@@ -39,7 +50,7 @@ def served(*command, environment=None, seconds=600):
                                   stdout=log, stderr=log, env=environment)
         try:
             await_health(url, server, log, seconds)
-            yield url
+            yield Server(url, server.pid)
         finally:
             server.terminate()
             server.wait(60)
@@ -61,16 +72,17 @@ def troupe_served(*flags):
     return served(TROUPE, "serve", *flags)
 
 
-def load(url, *flags):
-    """The result of troupe bench serve, with the names of its JSON."""
+def load(server, *flags):
+    """The result of troupe bench serve, with the names of its JSON, and the server process's CPU time meanwhile."""
     with tempfile.NamedTemporaryFile("r") as result:
-        troupe("bench", "serve", "--base-url", url, "--json", result.name, *flags, stdout=subprocess.DEVNULL)
-        return json.load(result)
+        before = server.cpu_seconds()
+        troupe("bench", "serve", "--base-url", server.url, "--json", result.name, *flags, stdout=subprocess.DEVNULL)
+        return json.load(result) | {"server_cpu_seconds": server.cpu_seconds() - before}
 
 
-def counters(url):
+def counters(server):
     """/metrics by name, those with labels besides the model as name{label="value"}."""
-    with urllib.request.urlopen(url + "/metrics") as answer:
+    with urllib.request.urlopen(server.url + "/metrics") as answer:
         lines = answer.read().decode().splitlines()
     values = {}
     for line in lines:
