@@ -27,7 +27,10 @@ std::vector<SchemaPointer> subschemas(const Schema& schema, const SchemaPointer&
 }
 
 std::string place_of(const SchemaPointer& at) {
-  return (at.empty() ? "the root" : at.to_string()) + " of the schema";
+  constexpr std::size_t longest = 100;  // bytes; the end tells more than the beginning
+  std::string place = at.empty() ? "the root" : at.to_string();
+  if (place.size() > longest) place.replace(0, place.size() - longest, "...");
+  return place + " of the schema";
 }
 
 }  // namespace troupe::model

@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <regex>
-
 #include "tests/model/grammar/random_walk.hpp"
 
 namespace troupe::model {
@@ -12,13 +10,15 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 const std::vector<CallableTool> tools{
-    {"get_weather", Json::parse(R"({"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city"]})")},
+    {"get_weather",
+     Json::parse(
+         R"({"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city"]})")},
     {"stop", {}},
 };
 
 bool accepts(const Vocabulary& vocabulary, const GrammarSpec& spec, std::string_view text) {
   GrammarMatcher matcher(compile(vocabulary, spec).value());
-  for (const TokenId token : vocabulary.tokenizer.encode(text).value())
+  for (const TokenId token : vocabulary.tokens_of(text))
     if (!matcher.accept(token)) return false;
   return matcher.complete();
 }
@@ -45,7 +45,8 @@ TEST(ToolCallGrammar, TakesEachForm) {
 
 TEST(ToolCallGrammar, OneCallIsOne) {
   EXPECT_TRUE(accepts(demo_vocabulary(), tool_call_grammar(ToolCallForm::bare, tools, false), bare_call));
-  EXPECT_FALSE(accepts(demo_vocabulary(), tool_call_grammar(ToolCallForm::bare, tools, false), two_bare_calls));
+  EXPECT_FALSE(
+      accepts(demo_vocabulary(), tool_call_grammar(ToolCallForm::bare, tools, false), two_bare_calls));
 }
 
 TEST(ToolCallGrammar, ANamedToolIsTheOnlyOne) {
@@ -68,12 +69,14 @@ TEST(ToolCallGrammar, BeginsWithTheMarkersToken) {
 }
 
 TEST(ToolCallGrammar, ArgumentsOfRandomCallsAreAsTheSchemaSays) {
-  const auto grammar = compile(demo_vocabulary(), tool_call_grammar(ToolCallForm::bare, std::vector{tools[0]}, true)).value();
+  const auto grammar =
+      compile(demo_vocabulary(), tool_call_grammar(ToolCallForm::bare, std::vector{tools[0]}, true)).value();
   const std::string begin = "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>", end = "<｜tool▁call▁end｜>";
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const Walk walk = random_walk(demo_vocabulary(), grammar, seed);
     ASSERT_TRUE(walk.ended) << walk.text;
-    for (std::size_t at = walk.text.find(begin); at != std::string::npos; at = walk.text.find(begin, at + 1)) {
+    for (std::size_t at = walk.text.find(begin); at != std::string::npos;
+         at = walk.text.find(begin, at + 1)) {
       const std::size_t first = at + begin.size();
       const Json arguments = Json::parse(walk.text.substr(first, walk.text.find(end, at) - first));
       EXPECT_TRUE(arguments.at("city").is_string());
@@ -84,10 +87,12 @@ TEST(ToolCallGrammar, ArgumentsOfRandomCallsAreAsTheSchemaSays) {
 }
 
 TEST(ToolCallGrammar, NamesTheToolWhoseParametersAreAtFault) {
-  const std::vector<CallableTool> broken{tools[0], {"broken", Json::parse(R"({"properties":{"a":{"type":"text"}}})")}};
+  const std::vector<CallableTool> broken{tools[0],
+                                         {"broken", Json::parse(R"({"properties":{"a":{"type":"text"}}})")}};
   const auto grammar = compile(demo_vocabulary(), tool_call_grammar(ToolCallForm::bare, broken, true));
   ASSERT_FALSE(grammar);
-  EXPECT_THAT(grammar.error().message, testing::AllOf(testing::HasSubstr("/properties/a"), testing::HasSubstr("tool broken")));
+  EXPECT_THAT(grammar.error().message,
+              testing::AllOf(testing::HasSubstr("/properties/a"), testing::HasSubstr("tool broken")));
 }
 
 }  // namespace
