@@ -19,7 +19,7 @@ tl::unexpected<Refusal> too_large(const std::string& what) {
 // Counts values while it reads them, so that what is too large is never built.
 struct Reading {
   std::size_t nodes = 0;
-  int depth = 0, deepest = 0;
+  int deepest = 0;
 
   bool within() const { return nodes <= max_grammar_nodes && deepest <= 2 * max_schema_depth; }
   bool operator()(int depth, Json::parse_event_t event, Json&) {

@@ -38,7 +38,7 @@ inline Walk random_walk(const Vocabulary& vocabulary, std::shared_ptr<const Comp
   const auto closes = [&](TokenId token) {
     const std::string_view text = vocabulary.tokenizer.token_bytes(token);
     return token == Vocabulary::eos ||
-           (text.size() == 1 && std::string_view("\"}]@.").find(text) != std::string_view::npos);
+           (text.size() == 1 && std::string_view("\"}]@.:").find(text) != std::string_view::npos);
   };
   for (int step = 0; step < longest && !matcher.terminated(); ++step) {
     std::vector<TokenId> allowed = allowed_tokens(matcher, vocabulary.size);
