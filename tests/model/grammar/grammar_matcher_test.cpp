@@ -124,15 +124,14 @@ TEST(GrammarMatcher, RollbackIsNotHavingAccepted) {
   const auto grammar = compiled(vocabulary, {.kind = Kind::json_object});
   std::mt19937_64 random(7);
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const Walk walk = random_walk(vocabulary, grammar, seed);
+    std::vector<TokenId> tokens = random_walk(vocabulary, grammar, seed).tokens;
+    tokens.push_back(Vocabulary::eos);
     GrammarMatcher rolled(grammar);
-    for (const TokenId token : walk.tokens) ASSERT_TRUE(rolled.accept(token));
-    ASSERT_TRUE(rolled.accept(Vocabulary::eos));
-    const auto back = std::int64_t(random() % (walk.tokens.size() + 2));
+    for (const TokenId token : tokens) ASSERT_TRUE(rolled.accept(token));
+    const auto back = std::int64_t(random() % (tokens.size() + 1));
     rolled.rollback(back);
     GrammarMatcher fresh(grammar);
-    for (std::int64_t i = 0; i < rolled.accepted(); ++i)
-      ASSERT_TRUE(fresh.accept(walk.tokens[std::size_t(i)]));
+    for (std::int64_t i = 0; i < rolled.accepted(); ++i) ASSERT_TRUE(fresh.accept(tokens[std::size_t(i)]));
     EXPECT_EQ(allowed_tokens(rolled, vocabulary.size), allowed_tokens(fresh, vocabulary.size));
     EXPECT_EQ(rolled.complete(), fresh.complete());
     EXPECT_EQ(rolled.forced_text(), fresh.forced_text());
