@@ -14,6 +14,8 @@
 namespace troupe::model {
 namespace {
 
+constexpr std::size_t max_merged_values = 10 * max_grammar_nodes;  // written while schemas are combined
+
 // What a schema that leaves out its type must mean to say something by these.
 struct TypeWords {
   const char* type;
@@ -114,7 +116,7 @@ class Rewrite {
     else if (name == "$ref" && beside.empty())
       return;
     else if (name == "$ref")
-      replace(schema, merge_schemas(root_, Schema{{"$ref", schema["$ref"]}}, beside));
+      refer(schema, beside);
     else if (!beside.empty())
       distribute(schema[key], beside);
     if (!fault_.empty()) return;
@@ -145,26 +147,33 @@ class Rewrite {
     if (!schema["allOf"].is_array()) return;  // the engine names it
     for (const Schema& part : schema["allOf"]) {
       auto both = merge_schemas(root_, merged, part);
-      if (!both) return replace(schema, std::nullopt);
+      if (!spend(both)) return;
       merged = std::move(*both);
     }
-    replace(schema, std::move(merged));
+    schema = std::move(merged);
   }
 
   void distribute(Schema& options, const Schema& beside) {
     if (!options.is_array()) return;  // the engine names it
     for (Schema& option : options) {
       auto both = merge_schemas(root_, option, beside);
-      if (!both) return replace(option, std::nullopt);
+      if (!spend(both)) return;
       option = std::move(*both);
     }
   }
 
-  void replace(Schema& schema, std::optional<Schema> merged) {
-    if (merged)
-      schema = std::move(*merged);
-    else
+  void refer(Schema& schema, const Schema& beside) {
+    auto both = merge_schemas(root_, Schema{{"$ref", schema["$ref"]}}, beside);
+    if (spend(both)) schema = std::move(*both);
+  }
+
+  // A merged schema is a copy, and a small schema can ask for many.
+  bool spend(const std::optional<Schema>& merged) {
+    if (!merged)
       fault_ = "combines schemas in a way that is not supported; write them as one";
+    else if ((merged_ += values_in(*merged)) > max_merged_values)
+      fault_ = "is too large, with what it combines written out";
+    return fault_.empty();
   }
 
   void bound_strings(Schema& schema) {
@@ -190,7 +199,7 @@ class Rewrite {
   }
 
   const Schema& root_;
-  std::size_t nodes_ = 0;
+  std::size_t nodes_ = 0, merged_ = 0;
   std::string fault_;  // of the schema at hand; empty: none
 };
 

@@ -26,6 +26,13 @@ std::vector<SchemaPointer> subschemas(const Schema& schema, const SchemaPointer&
   return found;
 }
 
+std::size_t values_in(const Schema& schema) {
+  std::size_t count = 1;
+  if (schema.is_structured())
+    for (const Schema& inner : schema) count += values_in(inner);
+  return count;
+}
+
 std::string place_of(const SchemaPointer& at) {
   constexpr std::size_t longest = 100;  // bytes; the end tells more than the beginning
   std::string place = at.empty() ? "the root" : at.to_string();
