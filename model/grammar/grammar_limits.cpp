@@ -1,5 +1,7 @@
 #include "model/grammar/grammar_limits.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -17,31 +19,37 @@ tl::unexpected<Refusal> too_large(const std::string& what) {
 // Counts values while it reads them, so that what is too large is never built.
 struct Reading {
   std::size_t nodes = 0;
-  int depth = 0, deepest = 0;
+  int deepest = 0;
 
   bool within() const { return nodes <= max_grammar_nodes && deepest <= 2 * max_schema_depth; }
   bool operator()(int depth, Json::parse_event_t event, Json&) {
-    if (event != Json::parse_event_t::key) ++nodes;
+    using Event = Json::parse_event_t;
+    if (event == Event::value || event == Event::object_start || event == Event::array_start) ++nodes;
     deepest = std::max(deepest, depth);
     return within();
   }
 };
 
-Expected<Json> parse(const std::string& text) try {
+Expected<Json> parse(const std::string& text) {
   Reading reading;
-  Json value = Json::parse(text, std::ref(reading));
+  Json value;
+  std::size_t fault = 0;
+  try {
+    value = Json::parse(text, std::ref(reading));
+  } catch (const Json::parse_error& error) {
+    fault = error.byte;
+  }
   if (reading.nodes > max_grammar_nodes)
     return too_large("it has over " + std::to_string(max_grammar_nodes) + " values");
   if (!reading.within())
     return too_large("it nests deeper than " + std::to_string(max_schema_depth) + " levels");
+  if (fault > 0) return refuse("the grammar is not JSON: byte " + std::to_string(fault));
   return value;
-} catch (const Json::parse_error& error) {
-  return refuse("the grammar is not JSON: byte " + std::to_string(error.byte));
 }
 
 bool is_choices(const Json& value) {
   return value.is_array() && !value.empty() &&
-         std::ranges::all_of(value, [](const Json& one) { return one.is_string() && !one.empty(); });
+         std::ranges::all_of(value, [](const Json& one) { return one.is_string() && one != ""; });
 }
 
 }  // namespace

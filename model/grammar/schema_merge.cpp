@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
 
 namespace troupe::model {
@@ -15,7 +16,7 @@ std::optional<Schema> assertions_of(const Schema& root, Schema schema) {
     if (schema.is_boolean()) return schema.get<bool>() ? std::optional(Schema::object()) : std::nullopt;
     if (!schema.is_object()) return std::nullopt;
     for (auto entry = schema.begin(); entry != schema.end();)
-      entry = is_annotation(entry.key()) ? schema.erase(entry) : entry + 1;
+      entry = is_annotation(entry.key()) ? schema.erase(entry) : std::next(entry);
     if (!schema.contains("$ref")) return schema;
     const Schema& reference = schema["$ref"];
     if (schema.size() > 1 || !reference.is_string()) return std::nullopt;

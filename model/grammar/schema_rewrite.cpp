@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,8 @@
 
 namespace troupe::model {
 namespace {
+
+constexpr std::size_t max_merged_values = 10 * max_grammar_nodes;  // written while schemas are combined
 
 // What a schema that leaves out its type must mean to say something by these.
 struct TypeWords {
@@ -29,12 +32,27 @@ const std::array<TypeWords, 4> words_of_types{{
 }};
 
 // The engine obeys the first of these that a schema has.
+// The engine passes over these without a word.
+constexpr std::array unsupported{"not",          "if",       "dependentRequired", "dependentSchemas",
+                                 "dependencies", "contains", "uniqueItems"};
+
 constexpr std::array combinations{"$ref", "const", "enum", "anyOf", "oneOf", "allOf"};
 
 const char* combination_of(const Schema& schema) {
   const auto* const found =
       std::ranges::find_if(combinations, [&](const char* key) { return schema.contains(key); });
   return found == combinations.end() ? nullptr : *found;
+}
+
+// No value is of two of them, so that oneOf says what anyOf does.
+bool have_distinct_types(const Schema& options) {
+  std::set<std::string> types;
+  for (const Schema& option : options) {
+    if (!option.is_object() || !option.contains("type") || !option["type"].is_string()) return false;
+    const std::string type = option["type"] == "integer" ? "number" : option["type"].get<std::string>();
+    if (!types.insert(type).second) return false;
+  }
+  return true;
 }
 
 bool has_type(const Schema& value, const Schema& type) {
@@ -73,6 +91,8 @@ class Rewrite {
  private:
   void rewrite(Schema& schema) {
     if (schema.contains("uniqueItems") && schema["uniqueItems"] == Schema(false)) schema.erase("uniqueItems");
+    for (const char* keyword : unsupported)
+      if (schema.contains(keyword)) fault_ = std::string("has ") + keyword + ", which is not supported";
     combine(schema);
     fill_in_type(schema);
     bound_strings(schema);
@@ -93,14 +113,15 @@ class Rewrite {
       choose(schema, name == "enum", beside);
     else if (name == "allOf")
       merge_all(schema, std::move(beside));
-    else if (beside.empty())
+    else if (name == "$ref" && beside.empty())
       return;
     else if (name == "$ref")
-      replace(schema, merge_schemas(root_, Schema{{"$ref", schema["$ref"]}}, beside));
-    else
+      refer(schema, beside);
+    else if (!beside.empty())
       distribute(schema[key], beside);
     if (!fault_.empty()) return;
-    if (name == "anyOf" || name == "oneOf") schema = Schema{{key, schema[key]}};
+    if (name == "anyOf" || name == "oneOf")
+      schema = Schema{{have_distinct_types(schema[key]) ? "anyOf" : key, schema[key]}};
     schema.update(described);
     if (name == "allOf" || name == "$ref") combine(schema);
   }
@@ -126,26 +147,33 @@ class Rewrite {
     if (!schema["allOf"].is_array()) return;  // the engine names it
     for (const Schema& part : schema["allOf"]) {
       auto both = merge_schemas(root_, merged, part);
-      if (!both) return replace(schema, std::nullopt);
+      if (!spend(both)) return;
       merged = std::move(*both);
     }
-    replace(schema, std::move(merged));
+    schema = std::move(merged);
   }
 
   void distribute(Schema& options, const Schema& beside) {
     if (!options.is_array()) return;  // the engine names it
     for (Schema& option : options) {
       auto both = merge_schemas(root_, option, beside);
-      if (!both) return replace(option, std::nullopt);
+      if (!spend(both)) return;
       option = std::move(*both);
     }
   }
 
-  void replace(Schema& schema, std::optional<Schema> merged) {
-    if (merged)
-      schema = std::move(*merged);
-    else
+  void refer(Schema& schema, const Schema& beside) {
+    auto both = merge_schemas(root_, Schema{{"$ref", schema["$ref"]}}, beside);
+    if (spend(both)) schema = std::move(*both);
+  }
+
+  // A merged schema is a copy, and a small schema can ask for many.
+  bool spend(const std::optional<Schema>& merged) {
+    if (!merged)
       fault_ = "combines schemas in a way that is not supported; write them as one";
+    else if ((merged_ += values_in(*merged)) > max_merged_values)
+      fault_ = "is too large, with what it combines written out";
+    return fault_.empty();
   }
 
   void bound_strings(Schema& schema) {
@@ -171,7 +199,7 @@ class Rewrite {
   }
 
   const Schema& root_;
-  std::size_t nodes_ = 0;
+  std::size_t nodes_ = 0, merged_ = 0;
   std::string fault_;  // of the schema at hand; empty: none
 };
 
@@ -179,7 +207,8 @@ class Rewrite {
 
 Expected<Schema> rewrite_schema(const Schema& schema) {
   Schema rewritten = schema;
-  if (const auto done = Rewrite(schema).run(rewritten, SchemaPointer(), 0); !done) return tl::unexpected(done.error());
+  if (const auto done = Rewrite(schema).run(rewritten, SchemaPointer(), 0); !done)
+    return tl::unexpected(done.error());
   return rewritten;
 }
 

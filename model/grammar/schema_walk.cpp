@@ -26,8 +26,18 @@ std::vector<SchemaPointer> subschemas(const Schema& schema, const SchemaPointer&
   return found;
 }
 
+std::size_t values_in(const Schema& schema) {
+  std::size_t count = 1;
+  if (schema.is_structured())
+    for (const Schema& inner : schema) count += values_in(inner);
+  return count;
+}
+
 std::string place_of(const SchemaPointer& at) {
-  return (at.empty() ? "the root" : at.to_string()) + " of the schema";
+  constexpr std::size_t longest = 100;  // bytes; the end tells more than the beginning
+  std::string place = at.empty() ? "the root" : at.to_string();
+  if (place.size() > longest) place.replace(0, place.size() - longest, "...");
+  return place + " of the schema";
 }
 
 }  // namespace troupe::model

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 namespace troupe::model {
@@ -11,6 +12,9 @@ using SchemaPointer = Schema::json_pointer;
 
 // Those that stand right in the one at `at`, which is `schema`.
 std::vector<SchemaPointer> subschemas(const Schema& schema, const SchemaPointer& at);
+
+// Values in it, itself among them.
+std::size_t values_in(const Schema& schema);
 
 // "the root of the schema", "/properties/a of the schema"
 std::string place_of(const SchemaPointer& at);

@@ -3,7 +3,6 @@
 #include <openssl/sha.h>
 
 #include <array>
-#include <bit>
 
 namespace troupe {
 

@@ -18,13 +18,9 @@ std::shared_ptr<const CompiledGrammar> compiled(const Vocabulary& vocabulary, co
   return grammar.value();
 }
 
-std::vector<TokenId> tokens_of(const Vocabulary& vocabulary, std::string_view text) {
-  return vocabulary.tokenizer.encode(text).value();
-}
-
 bool accepts(const Vocabulary& vocabulary, const GrammarSpec& spec, std::string_view text) {
   GrammarMatcher matcher(compiled(vocabulary, spec));
-  for (const TokenId token : tokens_of(vocabulary, text))
+  for (const TokenId token : vocabulary.tokens_of(text))
     if (!matcher.accept(token)) return false;
   return matcher.complete() && matcher.accept(Vocabulary::eos) && matcher.terminated();
 }
@@ -48,7 +44,8 @@ TEST(GrammarMatcher, AnyObject) {
 }
 
 TEST(GrammarMatcher, Regex) {
-  for (const std::string regex : {"[a-z]{2,5}[0-9]*", "(yes|no)( indeed)?", "^-?\\d+(\\.\\d+)?$", "^a$|^b$", "\\w+@\\w+\\.com"})
+  for (const std::string regex :
+       {"[a-z]{2,5}[0-9]*", "(yes|no)( indeed)?", "^-?\\d+(\\.\\d+)?$", "^a$|^b$", "\\w+@\\w+\\.com"})
     expect_walks({.kind = Kind::regex, .text = regex},
                  [&](const std::string& text) { return std::regex_match(text, std::regex(regex)); });
 }
@@ -62,7 +59,8 @@ TEST(GrammarMatcher, Choices) {
 }
 
 TEST(GrammarMatcher, Ebnf) {
-  const GrammarSpec spec{.kind = Kind::ebnf, .text = "root ::= term ([+*] term)*\nterm ::= [0-9]+ | \"(\" root \")\""};
+  const GrammarSpec spec{.kind = Kind::ebnf,
+                         .text = "root ::= term ([+*] term)*\nterm ::= [0-9]+ | \"(\" root \")\""};
   EXPECT_TRUE(accepts(demo_vocabulary(), spec, "1+(20*3)"));
   EXPECT_FALSE(accepts(demo_vocabulary(), spec, "1+(20*3"));
 }
@@ -77,7 +75,8 @@ TEST(GrammarMatcher, WhiteSpaceIsFreeOrOneWay) {
 }
 
 TEST(GrammarMatcher, OtherPropertiesComeOnlyWhereTheSchemaIsNotStrict) {
-  GrammarSpec spec{.kind = Kind::json_schema, .text = R"({"type":"object","properties":{"a":{"type":"integer"}}})"};
+  GrammarSpec spec{.kind = Kind::json_schema,
+                   .text = R"({"type":"object","properties":{"a":{"type":"integer"}}})"};
   EXPECT_FALSE(accepts(demo_vocabulary(), spec, R"({"a":1,"b":2})"));
   spec.strict = false;
   EXPECT_TRUE(accepts(demo_vocabulary(), spec, R"({"a":1,"b":2})"));
@@ -86,7 +85,7 @@ TEST(GrammarMatcher, OtherPropertiesComeOnlyWhereTheSchemaIsNotStrict) {
 TEST(GrammarMatcher, BehindTheEndOnlyEosComesAndThenNothing) {
   GrammarMatcher matcher(compiled(demo_vocabulary(), {.kind = Kind::choice, .text = R"(["yes"])"}));
   EXPECT_FALSE(matcher.accept(Vocabulary::eos));
-  for (const TokenId token : tokens_of(demo_vocabulary(), "yes")) ASSERT_TRUE(matcher.accept(token));
+  for (const TokenId token : demo_vocabulary().tokens_of("yes")) ASSERT_TRUE(matcher.accept(token));
   EXPECT_TRUE(matcher.complete());
   EXPECT_FALSE(matcher.terminated());
   EXPECT_EQ(allowed_tokens(matcher, demo_vocabulary().size), std::vector<TokenId>{Vocabulary::eos});
@@ -125,14 +124,14 @@ TEST(GrammarMatcher, RollbackIsNotHavingAccepted) {
   const auto grammar = compiled(vocabulary, {.kind = Kind::json_object});
   std::mt19937_64 random(7);
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
-    const Walk walk = random_walk(vocabulary, grammar, seed);
+    std::vector<TokenId> tokens = random_walk(vocabulary, grammar, seed).tokens;
+    tokens.push_back(Vocabulary::eos);
     GrammarMatcher rolled(grammar);
-    for (const TokenId token : walk.tokens) ASSERT_TRUE(rolled.accept(token));
-    ASSERT_TRUE(rolled.accept(Vocabulary::eos));
-    const auto back = std::int64_t(random() % (walk.tokens.size() + 2));
+    for (const TokenId token : tokens) ASSERT_TRUE(rolled.accept(token));
+    const auto back = std::int64_t(random() % (tokens.size() + 1));
     rolled.rollback(back);
     GrammarMatcher fresh(grammar);
-    for (std::int64_t i = 0; i < rolled.accepted(); ++i) ASSERT_TRUE(fresh.accept(walk.tokens[std::size_t(i)]));
+    for (std::int64_t i = 0; i < rolled.accepted(); ++i) ASSERT_TRUE(fresh.accept(tokens[std::size_t(i)]));
     EXPECT_EQ(allowed_tokens(rolled, vocabulary.size), allowed_tokens(fresh, vocabulary.size));
     EXPECT_EQ(rolled.complete(), fresh.complete());
     EXPECT_EQ(rolled.forced_text(), fresh.forced_text());
@@ -142,11 +141,13 @@ TEST(GrammarMatcher, RollbackIsNotHavingAccepted) {
 TEST(GrammarMatcher, TellsTextThatMustCome) {
   const GrammarSpec spec{
       .kind = Kind::json_schema,
-      .text = R"({"type":"object","properties":{"temperature":{"type":"boolean"}},"required":["temperature"]})",
+      .text =
+          R"({"type":"object","properties":{"temperature":{"type":"boolean"}},"required":["temperature"]})",
       .any_whitespace = false};
   GrammarMatcher matcher(compiled(demo_vocabulary(), spec));
   EXPECT_EQ(matcher.forced_text(), R"({"temperature": )");
-  for (const TokenId token : tokens_of(demo_vocabulary(), R"({"temperature": t)")) ASSERT_TRUE(matcher.accept(token));
+  for (const TokenId token : demo_vocabulary().tokens_of(R"({"temperature": t)"))
+    ASSERT_TRUE(matcher.accept(token));
   EXPECT_EQ(matcher.forced_text(), "rue}");
 }
 
@@ -154,8 +155,9 @@ class AfterReasoning : public testing::Test {
  protected:
   const Vocabulary& vocabulary = demo_vocabulary();
   const TokenId end = vocabulary.tokenizer.id_of_added("</think>").value();
-  const std::vector<TokenId> thoughts = tokens_of(vocabulary, "hm, let me see");
-  GrammarMatcher matcher{compiled(vocabulary, {.kind = Kind::choice, .text = R"(["yes"])", .after = "</think>"})};
+  const std::vector<TokenId> thoughts = vocabulary.tokens_of("hm, let me see");
+  GrammarMatcher matcher{
+      compiled(vocabulary, {.kind = Kind::choice, .text = R"(["yes"])", .after = "</think>"})};
 };
 
 TEST_F(AfterReasoning, TheGrammarHoldsFromBehindTheMarker) {
@@ -173,7 +175,7 @@ TEST_F(AfterReasoning, TheGrammarHoldsFromBehindTheMarker) {
 TEST_F(AfterReasoning, RollbackGoesBackIntoIt) {
   for (const TokenId token : thoughts) ASSERT_TRUE(matcher.accept(token));
   ASSERT_TRUE(matcher.accept(end));
-  for (const TokenId token : tokens_of(vocabulary, "yes")) ASSERT_TRUE(matcher.accept(token));
+  for (const TokenId token : vocabulary.tokens_of("yes")) ASSERT_TRUE(matcher.accept(token));
   matcher.rollback(matcher.accepted() - std::int64_t(thoughts.size()) - 1);
   EXPECT_EQ(matcher.forced_text(), "yes");
   matcher.rollback(2);

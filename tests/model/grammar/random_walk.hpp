@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
@@ -28,21 +29,25 @@ struct Walk {
   bool ended = false;
 };
 
-// After `patience` tokens it wants to come to an end: it takes eos, else what closes something.
-inline Walk random_walk(const Vocabulary& vocabulary, std::shared_ptr<const CompiledGrammar> grammar, std::uint64_t seed,
-                        int patience = 40, int longest = 2000) {
+// After `patience` tokens it wants to come to an end: it takes what ends or closes something, if that may come.
+inline Walk random_walk(const Vocabulary& vocabulary, std::shared_ptr<const CompiledGrammar> grammar,
+                        std::uint64_t seed, int patience = 40, int longest = 2000) {
   std::mt19937_64 random(seed);
   GrammarMatcher matcher(std::move(grammar));
   Walk walk;
   const auto closes = [&](TokenId token) {
     const std::string_view text = vocabulary.tokenizer.token_bytes(token);
-    return token == Vocabulary::eos || text == "\"" || text == "}" || text == "]";
+    return token == Vocabulary::eos ||
+           (text.size() == 1 && std::string_view("\"}]@.:").find(text) != std::string_view::npos);
   };
   for (int step = 0; step < longest && !matcher.terminated(); ++step) {
     std::vector<TokenId> allowed = allowed_tokens(matcher, vocabulary.size);
     if (allowed.empty()) return walk;
-    if (step >= patience)
-      if (const auto closing = std::ranges::find_if(allowed, closes); closing != allowed.end()) allowed = {*closing};
+    if (step >= patience) {
+      std::vector<TokenId> closing;
+      std::ranges::copy_if(allowed, std::back_inserter(closing), closes);
+      if (!closing.empty()) allowed = std::move(closing);
+    }
     const TokenId token = allowed[random() % allowed.size()];
     EXPECT_TRUE(matcher.accept(token)) << "a token that the mask allows";
     if (!matcher.terminated()) walk.tokens.push_back(token);

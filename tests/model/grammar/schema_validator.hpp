@@ -18,8 +18,8 @@ class SchemaValidator {
  private:
   bool valid(const Json& value, const Json& schema) const {
     if (schema.is_boolean()) return schema.get<bool>();
-    return std::ranges::all_of(schema.items(),
-                               [&](const auto& entry) { return holds(value, schema, entry.key(), entry.value()); });
+    return std::ranges::all_of(
+        schema.items(), [&](const auto& entry) { return holds(value, schema, entry.key(), entry.value()); });
   }
 
   bool holds(const Json& value, const Json& schema, const std::string& key, const Json& word) const {
@@ -27,7 +27,9 @@ class SchemaValidator {
       return std::ranges::count_if(list, [&](const Json& one) { return valid(value, one); });
     };
     if (key == "$ref") return valid(value, root_.at(Json::json_pointer(word.get<std::string>().substr(1))));
-    if (key == "type") return word.is_string() ? is(value, word) : std::ranges::any_of(word, [&](const Json& t) { return is(value, t); });
+    if (key == "type")
+      return word.is_string() ? is(value, word)
+                              : std::ranges::any_of(word, [&](const Json& t) { return is(value, t); });
     if (key == "enum") return std::ranges::count(word, value) > 0;
     if (key == "const") return value == word;
     if (key == "anyOf") return any(word) > 0;
@@ -64,13 +66,15 @@ class SchemaValidator {
     if (key == "maxLength") return length <= word;
     if (key == "pattern") return matches(text, word);
     if (key == "format" && word == "date") return matches(text, R"(^\d{4}-(0[1-9]|1[0-2])-([0-2]\d|3[01])$)");
-    if (key == "format" && word == "uuid") return matches(text, "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$");
+    if (key == "format" && word == "uuid")
+      return matches(text, "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$");
     if (key == "format" && word == "ipv4") return matches(text, R"(^\d{1,3}(\.\d{1,3}){3}$)");
     if (key == "format" && word == "email") return matches(text, "^.+@.+$");
     return true;
   }
 
-  bool holds_for_array(const Json& value, const Json& schema, const std::string& key, const Json& word) const {
+  bool holds_for_array(const Json& value, const Json& schema, const std::string& key,
+                       const Json& word) const {
     const std::size_t given = schema.contains("prefixItems") ? schema["prefixItems"].size() : 0;
     if (key == "minItems") return value.size() >= word;
     if (key == "maxItems") return value.size() <= word;
@@ -81,16 +85,19 @@ class SchemaValidator {
     return true;
   }
 
-  bool holds_for_object(const Json& value, const Json& schema, const std::string& key, const Json& word) const {
+  bool holds_for_object(const Json& value, const Json& schema, const std::string& key,
+                        const Json& word) const {
     if (key == "minProperties") return value.size() >= word;
     if (key == "maxProperties") return value.size() <= word;
     if (key == "required")
-      return std::ranges::all_of(word, [&](const Json& name) { return value.contains(name.get<std::string>()); });
+      return std::ranges::all_of(word,
+                                 [&](const Json& name) { return value.contains(name.get<std::string>()); });
     for (const auto& [name, one] : value.items()) {
       const bool named = schema.contains("properties") && schema["properties"].contains(name);
       bool patterned = false;
       if (schema.contains("patternProperties"))
-        for (const auto& [pattern, inner] : schema["patternProperties"].items()) patterned |= matches(name, pattern);
+        for (const auto& [pattern, inner] : schema["patternProperties"].items())
+          patterned |= matches(name, pattern);
       if (key == "properties" && named && !valid(one, word[name])) return false;
       if (key == "propertyNames" && !valid(Json(name), word)) return false;
       if (key == "additionalProperties" && !named && !patterned && !valid(one, word)) return false;

@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <regex>
-
 #include "tests/model/grammar/random_walk.hpp"
 
 namespace troupe::model {
@@ -20,7 +18,7 @@ const std::vector<CallableTool> tools{
 
 bool accepts(const Vocabulary& vocabulary, const GrammarSpec& spec, std::string_view text) {
   GrammarMatcher matcher(compile(vocabulary, spec).value());
-  for (const TokenId token : vocabulary.tokenizer.encode(text).value())
+  for (const TokenId token : vocabulary.tokens_of(text))
     if (!matcher.accept(token)) return false;
   return matcher.complete();
 }
@@ -40,8 +38,7 @@ TEST(ToolCallGrammar, TakesEachForm) {
   for (const Vocabulary* vocabulary : {&demo_vocabulary(), &deepseek_vocabulary()}) {
     EXPECT_TRUE(accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::bare, tools, true), bare_call));
     EXPECT_TRUE(accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::bare, tools, true), two_bare_calls));
-    EXPECT_TRUE(
-        accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::fenced, tools, true), two_fenced_calls));
+    EXPECT_TRUE(accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::fenced, tools, true), two_fenced_calls));
     EXPECT_TRUE(accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::dsml, tools, true), dsml_call));
   }
 }
@@ -65,8 +62,7 @@ TEST(ToolCallGrammar, NothingElseCanBeSaid) {
 // Markers come as the tokens that they are, never spelled out.
 TEST(ToolCallGrammar, BeginsWithTheMarkersToken) {
   for (const Vocabulary* vocabulary : {&demo_vocabulary(), &deepseek_vocabulary()}) {
-    GrammarMatcher matcher(
-        compile(*vocabulary, tool_call_grammar(ToolCallSyntax::bare, tools, true)).value());
+    GrammarMatcher matcher(compile(*vocabulary, tool_call_grammar(ToolCallSyntax::bare, tools, true)).value());
     EXPECT_THAT(allowed_tokens(matcher, vocabulary->size),
                 testing::ElementsAre(*vocabulary->tokenizer.id_of_added("<｜tool▁calls▁begin｜>")));
   }
@@ -74,8 +70,7 @@ TEST(ToolCallGrammar, BeginsWithTheMarkersToken) {
 
 TEST(ToolCallGrammar, ArgumentsOfRandomCallsAreAsTheSchemaSays) {
   const auto grammar =
-      compile(demo_vocabulary(), tool_call_grammar(ToolCallSyntax::bare, std::vector{tools[0]}, true))
-          .value();
+      compile(demo_vocabulary(), tool_call_grammar(ToolCallSyntax::bare, std::vector{tools[0]}, true)).value();
   const std::string begin = "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>", end = "<｜tool▁call▁end｜>";
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const Walk walk = random_walk(demo_vocabulary(), grammar, seed);

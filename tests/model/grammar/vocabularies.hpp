@@ -1,7 +1,10 @@
 // Compilers of grammars for the two vocabularies that tests know, made once.
 #pragma once
 
+#include <array>
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include "model/grammar/grammar_compiler.hpp"
 
@@ -10,6 +13,8 @@ namespace troupe::model {
 struct Vocabulary {
   Vocabulary(const std::filesystem::path& file, std::int64_t logits)
       : tokenizer(Tokenizer::load(file)), size(logits), compiler(tokenizer, logits, std::array{eos}) {}
+
+  std::vector<TokenId> tokens_of(std::string_view text) const { return tokenizer.encode(text).value(); }
 
   static constexpr TokenId eos = 1;  // of both
   const Tokenizer tokenizer;
