@@ -303,11 +303,12 @@ TEST_F(Subcommands, BenchDecodeTellsWhatAStepCostsAgainstTheMachine) {
   const path file = folder_ / "result.json";
   const Outcome outcome =
       run("bench decode --batch-sizes 1,3 --input-len 8 --num-iters 2 --num-iters-warmup 0 --prefill-len 32 "
-          "--prefill-iters 1 --threads 1 --output-json " +
+          "--prefill-iters 1 --threads 1 --avx2 --output-json " +
           file.string());
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("   3 sequences: "), HasSubstr("a prompt of 32 tokens: ")));
   const auto result = ordered_json::parse(read_file(file));
+  EXPECT_EQ(result["instructions"], "AVX2");
   ASSERT_EQ(result["decode"].size(), 2u);
   // Of the demo model's files; three tokens read 1 - (3/4)^3 of the experts where one reads a quarter.
   EXPECT_EQ(result["decode"][0]["weight_bytes"], 4387356);
