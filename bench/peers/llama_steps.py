@@ -20,10 +20,12 @@ MOST_TOKENS = max(max(BATCH_SIZES) * INPUT_LEN, PREFILL_LEN)
 
 class Context:
     def __init__(self, file):
-        self.model = llama.llama_model_load_from_file(file.encode(), llama.llama_model_default_params())
+        parameters = llama.llama_model_default_params()
+        parameters.use_extra_bufts = False  # --no-repack: with weights packed for AMX this architecture's graph fails
+        self.model = llama.llama_model_load_from_file(file.encode(), parameters)
         parameters = llama.llama_context_default_params()
         parameters.n_seq_max = max(BATCH_SIZES)
-        parameters.n_ctx = 256 * max(BATCH_SIZES)
+        parameters.n_ctx = 2 * PREFILL_LEN * max(BATCH_SIZES)
         parameters.n_batch = parameters.n_ubatch = MOST_TOKENS
         parameters.n_threads = parameters.n_threads_batch = len(os.sched_getaffinity(0))
         self.context = llama.llama_init_from_model(self.model, parameters)

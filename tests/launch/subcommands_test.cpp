@@ -303,13 +303,14 @@ TEST_F(Subcommands, BenchDecodeTellsWhatAStepCostsAgainstTheMachine) {
   const path file = folder_ / "result.json";
   const Outcome outcome =
       run("bench decode --batch-sizes 1,3 --input-len 8 --num-iters 2 --num-iters-warmup 0 --prefill-len 32 "
-          "--prefill-iters 1 --threads 1 --output-json " +
+          "--prefill-iters 1 --threads 1 --avx2 --output-json " +
           file.string());
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("   3 sequences: "), HasSubstr("a prompt of 32 tokens: ")));
   const auto result = ordered_json::parse(read_file(file));
+  EXPECT_EQ(result["instructions"], "AVX2");
   ASSERT_EQ(result["decode"].size(), 2u);
-  // Of the demo model's files; three tokens read 1 - (3/4)^3 of the experts where one reads a quarter.
+  // Counted from the demo model's file; three tokens read 1 - (3/4)^3 of the experts where one reads a quarter.
   EXPECT_EQ(result["decode"][0]["weight_bytes"], 4387356);
   EXPECT_EQ(result["decode"][1]["weight_bytes"], 6452244);
   for (const ordered_json& each : result["decode"]) {
@@ -319,7 +320,7 @@ TEST_F(Subcommands, BenchDecodeTellsWhatAStepCostsAgainstTheMachine) {
     EXPECT_DOUBLE_EQ(each["memory_read_ratio"], each["weight_bytes"].get<double>() / seconds /
                                                     each["memory_read_bytes_per_second"].get<double>());
   }
-  EXPECT_EQ(result["prefill"]["prefill_len"], 32);
+  EXPECT_EQ(result["prefill"]["flop"], 235720704);
   EXPECT_GT(result["prefill"]["fma_peak_ratio"], 0);
 }
 
