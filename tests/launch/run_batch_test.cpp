@@ -55,14 +55,15 @@ class RunBatch : public ProgramTest {
 };
 
 TEST_F(RunBatch, AnswersAsTheServerDoes) {
-  ordered_json completion{{"custom_id", "text"},
-                          {"method", "POST"},
-                          {"url", "/v1/completions"},
-                          {"body", {{"model", "troupe-mini"}, {"prompt", "1 2 3"}, {"max_tokens", 2}}}};
+  ordered_json completion{
+      {"custom_id", "text"},
+      {"method", "POST"},
+      {"url", "/v1/completions"},
+      {"body", {{"model", "troupe-mini"}, {"prompt", "1 2 3"}, {"max_tokens", 2}, {"ignore_eos", true}}}};
   ordered_json refused = chat_line("refused", "hi", 2);
   refused["body"]["temperature"] = "hot";
   const std::string in = write_lines(
-      "in.jsonl", {chat_line("sum", "Solve 17 * 23", 100), completion, refused, {{"custom_id", "bad"}}});
+      "in.jsonl", {chat_line("sum", "Solve 17 * 23", 200), completion, refused, {{"custom_id", "bad"}}});
   const Outcome outcome = run("run-batch -i " + in + " -o " + at("out.jsonl"));
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.out + outcome.err, "");
@@ -159,8 +160,8 @@ TEST_F(RunBatch, KilledAtAnyMomentItLosesAndDoublesNothing) {
     requests.push_back(chat_line(std::to_string(i), "Solve " + std::to_string(i) + " + 7", 1 + i % 6));
   const std::string in = write_lines("in.jsonl", requests);
   const auto command = [&](const char* out) {
-    return std::vector<std::string>{TROUPE_BINARY, "run-batch",         "-i", in, "-o",
-                                    at(out),       "--max-concurrency", "4"};
+    return std::vector<std::string>{
+        TROUPE_BINARY, "run-batch", "-i", in, "-o", at(out), "--max-concurrency", "4", "--max-num-seqs", "4"};
   };
   Running undisturbed(command("whole.jsonl"), at("errors"));
   ASSERT_EQ(undisturbed.wait(), 0) << read_file(at("errors"));
