@@ -14,10 +14,10 @@ constexpr config::Page page{
     .command = "run-batch",
     .summary = "answers a file of requests without a server",
     .description =
-        "Reads requests in the form of OpenAI's batch files, a JSON object a line: custom_id, method (POST), url "
-        "(/v1/chat/completions, /v1/completions) and body. Writes a line for each, in the order in which they end: id, "
-        "custom_id, response (status_code, request_id, body) and error. A line that asks nothing gets one whose error "
-        "says why.\n\n"
+        "Reads requests in the form of OpenAI's batch files, a JSON object a line: custom_id, method (POST), url (of any "
+        "endpoint that generates, such as /v1/chat/completions) and body. Writes a line for each, in the order in which "
+        "they end: id, custom_id, response (status_code, request_id, body) and error. A line that asks nothing gets one "
+        "whose error says why.\n\n"
         "It may be killed at any moment; the same command goes on where it was, with no line lost or written twice. "
         "OUTPUT.journal beside the output knows how far it is; it stays when the batch is done, and the same command "
         "does nothing then. An input that has changed since is refused.\n\n"
