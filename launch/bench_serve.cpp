@@ -1,7 +1,6 @@
 #include "actors/edge/asio.hpp"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <fstream>
@@ -15,6 +14,8 @@
 #include "launch/load/load.hpp"
 #include "launch/load/serve_options.hpp"
 #include "launch/load/serving_report.hpp"
+#include "launch/progress_bar.hpp"
+#include "launch/server_answer.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -102,36 +103,6 @@ Load make_load(const ServeOptions& o) {
   return load;
 }
 
-std::string first_model(net::io_context& io, StreamClient& client, const std::string& url) {
-  const auto answer = ordered_json::parse(run(io, client.get("/v1/models")), nullptr, false);
-  try {
-    return answer.at("data").at(0).at("id").get<std::string>();
-  } catch (const ordered_json::exception&) {
-    throw Error("/v1/models names no model", url, "give --model");
-  }
-}
-
-// A bar on the terminal, if there is one.
-class Progress {
- public:
-  Progress(std::size_t total, bool hidden) : total_(total), shown_(!hidden && isatty(STDERR_FILENO) == 1) {}
-  ~Progress() {
-    if (shown_) std::cerr << "\n";
-  }
-  void one_more() {
-    ++done_;
-    if (!shown_) return;
-    constexpr std::size_t width = 40;
-    std::string bar(width * done_ / total_, '#');
-    bar.resize(width, ' ');
-    std::cerr << "\r[" << bar << "] " << done_ << "/" << total_ << std::flush;
-  }
-
- private:
-  std::size_t total_, done_ = 0;
-  bool shown_;
-};
-
 double cpu_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -150,7 +121,7 @@ void prepare(net::io_context& io, StreamClient& client, const Load& load, const 
 
 void measure_load(net::io_context& io, StreamClient& client, const Load& load, const ServeOptions& o,
                   ServingRun& result) {
-  Progress progress(load.bodies.size(), o.disable_tqdm);
+  ProgressBar progress(load.bodies.size(), o.disable_tqdm);
   const double cpu = cpu_seconds();
   const TimePoint start = now();
   result.exchanges = run(io, send(client, load, [&](const Exchange&) { progress.one_more(); }));
@@ -208,7 +179,7 @@ int bench_serve(const Arguments& arguments) {
                     .has_objectives = !objectives.empty()};
   net::io_context io(1);
   StreamClient client(io, url, headers, options.silence);
-  if (options.model.empty()) options.model = first_model(io, client, options.base_url);
+  if (options.model.empty()) options.model = first_model(run(io, client.get("/v1/models")), options.base_url);
   result.model_id = options.model;
   const Load load = make_load(options);
   prepare(io, client, load, options);

@@ -9,21 +9,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// False at the end of the input. A line over the limit is
-// read to its end and comes out cut, one byte too long.
-bool read_line(std::istream& in, std::string& line) {
-  line.clear();
-  std::streambuf& buffer = *in.rdbuf();
-  for (int c = buffer.sbumpc(); c != std::char_traits<char>::eof(); c = buffer.sbumpc()) {
-    if (c == '\n') return true;
-    if (line.size() <= max_line_bytes) line += char(c);
-  }
-  return !line.empty();
-}
-
 Expected<ordered_json> parse_line(const std::string& line) {
-  if (line.size() > max_line_bytes)
-    return refuse("the line is longer than " + std::to_string(max_line_bytes) + " bytes");
+  if (const auto ok = check_length(line); !ok) return tl::unexpected(ok.error());
   bool too_deep = false;
   const auto bound = [&](int depth, ordered_json::parse_event_t event, ordered_json&) {
     const bool opens = event == ordered_json::parse_event_t::object_start ||
@@ -38,6 +25,21 @@ Expected<ordered_json> parse_line(const std::string& line) {
 }
 
 }  // namespace
+
+bool read_line(std::istream& in, std::string& line) {
+  line.clear();
+  std::streambuf& buffer = *in.rdbuf();
+  for (int c = buffer.sbumpc(); c != std::char_traits<char>::eof(); c = buffer.sbumpc()) {
+    if (c == '\n') return true;
+    if (line.size() <= max_line_bytes) line += char(c);
+  }
+  return !line.empty();
+}
+
+Expected<void> check_length(const std::string& line) {
+  if (line.size() <= max_line_bytes) return {};
+  return refuse("the line is longer than " + std::to_string(max_line_bytes) + " bytes");
+}
 
 void answer_json_lines(std::istream& in, std::ostream& out,
                        const std::function<Expected<ordered_json>(const ordered_json&)>& answer) {

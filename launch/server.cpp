@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "actors/edge/http_server.hpp"
-#include "actors/replica.hpp"
 #include "config/speculation.hpp"
 #include "launch/identity.hpp"
 #include "launch/node_process.hpp"
@@ -16,6 +16,8 @@
 
 namespace troupe::launch {
 namespace {
+
+constexpr std::chrono::milliseconds readiness_poll{20};
 
 bool predicts(const config::Settings& settings) {
   return config::speculation_of(settings).method == DraftMethod::mtp;
@@ -90,6 +92,10 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
   return options;
 }
 
+Error unloadable(const std::filesystem::path& checkpoint) {
+  return Error("the model cannot be loaded; the log says why", checkpoint.string());
+}
+
 // Until a signal comes (true), or the model turns out not
 // to load. A replica that fails later stays and says so.
 bool wait_for_the_end(const sigset_t& stop, const actors::Replica& replica) {
@@ -108,18 +114,29 @@ actors::ReplicaOptions::Processes processes(const config::Settings& settings, co
 
 }  // namespace
 
-int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,
-               const Launch& launch) {
-  const sigset_t stop = block_stop_signals(true);
+std::shared_ptr<actors::Replica> start_replica(const config::Settings& settings,
+                                               const std::filesystem::path& checkpoint,
+                                               const Launch& launch) {
   set_log_level(parse_log_level(settings.log_level));
   auto options = replica_options(settings, checkpoint);
   if (settings.ranks() > 1) options.processes = processes(settings, launch);
-  const auto replica = std::make_shared<actors::Replica>(settings, std::move(options));
+  return std::make_shared<actors::Replica>(settings, std::move(options));
+}
+
+void wait_until_ready(const actors::Replica& replica, const std::filesystem::path& checkpoint) {
+  for (; !replica.ready(); std::this_thread::sleep_for(readiness_poll))
+    if (replica.failed_to_start()) throw unloadable(checkpoint);
+}
+
+int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,
+               const Launch& launch) {
+  const sigset_t stop = block_stop_signals(true);
+  const auto replica = start_replica(settings, checkpoint, launch);
   actors::edge::HttpServer server(settings.edge, TROUPE_VERSION, replica);
   log_event(LogLevel::info, "listening", {{"host", settings.edge.host}, {"port", server.port()}});
   const bool loaded = wait_for_the_end(stop, *replica);
   server.stop();
-  if (!loaded) throw Error("the model cannot be loaded; the log says why", checkpoint.string());
+  if (!loaded) throw unloadable(checkpoint);
   return 0;
 }
 

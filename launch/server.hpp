@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "actors/link/identity.hpp"
+#include "actors/replica.hpp"
 #include "config/settings.hpp"
 
 namespace troupe::launch {
@@ -14,6 +15,14 @@ struct Launch {
   actors::TlsIdentity identity;
   std::function<void(std::uint16_t port)> door_opened;  // see actors::ReplicaOptions::Processes; may be empty
 };
+
+// The replica alone; weights are read behind the caller's back, see Replica::ready. settings and launch outlive it.
+// Throws Error if the checkpoint cannot be served.
+std::shared_ptr<actors::Replica> start_replica(const config::Settings& settings,
+                                               const std::filesystem::path& checkpoint, const Launch& launch);
+
+// Returns once it serves. Throws Error if it turns out not to load; checkpoint is named then.
+void wait_until_ready(const actors::Replica& replica, const std::filesystem::path& checkpoint);
 
 // Serves until the process is told to stop (see stop_signals.hpp); returns the exit code. Throws Error if the
 // checkpoint cannot be served or the address cannot be listened on. Main thread only.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/base/error.hpp"
+
 namespace troupe::launch {
 
 std::string one_line(std::string text) {
@@ -17,6 +19,15 @@ std::string reason_of(const nlohmann::ordered_json& answer) {
   const auto message = answer.at("error").find("message");
   const bool there = message != answer.at("error").end() && message->is_string();
   return there ? ": " + one_line(message->get<std::string>()) : "";
+}
+
+std::string first_model(const std::string& page, const std::string& server) {
+  const auto models = nlohmann::ordered_json::parse(page, nullptr, false);
+  try {
+    return models.at("data").at(0).at("id").get<std::string>();
+  } catch (const nlohmann::ordered_json::exception&) {
+    throw Error("/v1/models names no model", server, "give --model");
+  }
 }
 
 }  // namespace troupe::launch

@@ -13,6 +13,7 @@
 #include "config/settings.hpp"
 #include "launch/command_line.hpp"
 #include "launch/server_answer.hpp"
+#include "launch/server_key.hpp"
 #include "launch/server_url.hpp"
 
 namespace troupe::launch {
@@ -58,15 +59,6 @@ config::Table options_table(Options& o) {
        .range = {0, 3600, true}},
   };
   for (config::Setting& each : table) each.flag_only = true;
-  return table;
-}
-
-config::Table key_table(config::Settings& settings) {
-  config::Table table = config::select(config::schema(settings), {"api-key"});
-  table.front().help =
-      "Shown to the server; of several the first. Other users of the machine can read flags: prefer "
-      "TROUPE_API_KEY.";
-  table.front().unset = "none is shown";
   return table;
 }
 
@@ -190,12 +182,10 @@ int status(const Arguments& arguments) {
   config::Settings settings;
   Options options;
   config::Table table = options_table(options);
-  config::append(table, key_table(settings), "");
+  config::append(table, {server_key_setting(settings)}, "");
   if (!read_command_line(page, table, arguments)) return 0;
   const ServerUrl url = resource_url(options.url);
-  const std::string key = settings.edge.api_keys.empty() ? "" : settings.edge.api_keys.front();
-  if (!std::all_of(key.begin(), key.end(), is_visible))
-    throw config::UsageError("a key has a space or a control character", "--api-key");
+  const std::string key = server_key(settings);
   const std::string where = url.authority + url.path;
   const Answer answer = ask_within(url, key, options.timeout);
   const ordered_json replica = parse_answer(answer, where);

@@ -12,12 +12,17 @@ namespace troupe::launch {
 
 constexpr std::chrono::milliseconds stop_signal_poll{200};
 
+// Of a process that has peers over sockets, and children.
+inline void expect_peers_to_leave() {
+  signal(SIGPIPE, SIG_IGN);  // a peer that left is an error of its own write
+  signal(SIGCHLD, SIG_DFL);  // a launcher may have left it ignored, and children are waited for here
+}
+
 // Before any thread is started. SIGUSR1 is the way to end a replica under mpirun, which passes it on to all
 // nodes: its SIGTERM is followed by SIGKILL at once, and leaves no time to end streams. Only the first node
 // heeds it, the others end with the replica.
 inline sigset_t block_stop_signals(bool first_node) {
-  signal(SIGPIPE, SIG_IGN);  // a peer that left is an error of its own write
-  signal(SIGCHLD, SIG_DFL);  // a launcher may have left it ignored, and children are waited for here
+  expect_peers_to_leave();
   sigset_t stop;
   sigemptyset(&stop);
   sigaddset(&stop, SIGINT);

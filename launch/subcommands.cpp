@@ -21,6 +21,8 @@ constexpr std::array subcommands{
     Subcommand{"node", "join a replica as one of its nodes", node},
     Subcommand{"worker", "what nodes start, one process a rank", worker},
     Subcommand{"generate", "continue one prompt, streamed to the terminal", generate},
+    Subcommand{"chat", "talk with a model on the terminal", chat_on_terminal},
+    Subcommand{"run-batch", "answer a file of requests", run_batch},
     Subcommand{"logits", "logits of every position of given token ids", logits},
     Subcommand{"check", "verify a checkpoint and describe it", check},
     Subcommand{"tokenize", "JSON lines of text or token ids to both", tokenize},

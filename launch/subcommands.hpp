@@ -13,6 +13,8 @@ int serve(const Arguments& arguments);
 int node(const Arguments& arguments);
 int worker(const Arguments& arguments);  // what nodes start
 int generate(const Arguments& arguments);
+int chat_on_terminal(const Arguments& arguments);
+int run_batch(const Arguments& arguments);
 int logits(const Arguments& arguments);
 int check(const Arguments& arguments);
 int tokenize(const Arguments& arguments);

@@ -1,17 +1,16 @@
 #include "actors/edge/session.hpp"
 
-#include <openssl/rand.h>
-
 #include <algorithm>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
-#include <ctime>
 #include <iterator>
 
 #include "actors/edge/api_key.hpp"
+#include "actors/edge/begin_answer.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/base/random_id.hpp"
 
 namespace troupe::actors::edge {
 namespace {
@@ -25,15 +24,6 @@ struct AwaitedReply {
   Bell bell;
   std::optional<Reply> reply;  // once bell rings
 };
-
-std::string random_id() {
-  unsigned char bytes[16];
-  CHECK(RAND_bytes(bytes, sizeof bytes) == 1, "the system has random bytes");
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string id;
-  for (const unsigned char byte : bytes) id += {digits[byte >> 4], digits[byte & 15]};
-  return id;
-}
 
 bool usable_request_id(std::string_view id) {
   return !id.empty() && id.size() <= max_request_id_bytes &&
@@ -239,13 +229,10 @@ net::awaitable<void> Session::answer_inference() {
     co_await reply(endpoint.refusal(request.error()));
     co_return;
   }
-  generation_id_ =
-      request->id_prefix + (request->request_id.empty() ? exchange_.request_id : request->request_id);
-  request->generation.id = generation_id_;
+  auto answer = begin_answer(*request, exchange_.request_id, service_.model());
+  generation_id_ = request->generation.id;
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
-  auto answer = request->answer({generation_id_, service_.model().names.front(), service_.model().fingerprint,
-                                 std::int64_t(std::time(nullptr))});
   delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
   const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(answer));
   status_ = outcome.status;

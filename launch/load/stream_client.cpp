@@ -94,10 +94,8 @@ std::string StreamClient::reason(const Connection* connection, const error_code&
   return "nothing came for " + nlohmann::json(std::chrono::duration<double>(silence_).count()).dump() + " s";
 }
 
-// Throws Error for an answer that is no stream, system_error for a connection that fails.
-net::awaitable<void> StreamClient::stream(Connection& connection, const Request& request,
-                                          Exchange& exchange) {
-  AnswerReader reader(exchange, now());
+// Throws Error for another status than 200, system_error for a connection that fails.
+net::awaitable<void> StreamClient::receive(Connection& connection, const Request& request, const Take& take) {
   co_await http::async_write(connection.socket, request, net::use_awaitable);
   http::response_parser<http::buffer_body> parser;
   parser.body_limit(std::numeric_limits<std::uint64_t>::max());  // Boost 1.74 takes none for zero
@@ -116,12 +114,12 @@ net::awaitable<void> StreamClient::stream(Connection& connection, const Request&
     connection.heard = now();
     const std::string_view come(bytes.data(), bytes.size() - room.size);
     if (status == 200)
-      reader.take(come, connection.heard);
+      take(come, connection.heard);
     else
       page.append(come.substr(0, max_page_bytes - page.size()));
   }
   connection.keeps = parser.get().keep_alive();
-  if (status == 200) co_return reader.end();
+  if (status == 200) co_return;
   const auto answer = nlohmann::ordered_json::parse(page, nullptr, false);
   throw Error("status " + std::to_string(status) + reason_of(answer), request.target().to_string());
 }
@@ -136,7 +134,10 @@ net::awaitable<Exchange> StreamClient::post(std::string target, std::string body
       connection = co_await lease();
       const bool kept = std::exchange(connection->was_used, false);
       again = kept;
-      co_await stream(*connection, request, exchange);
+      AnswerReader reader(exchange, now());
+      const Take take = [&](std::string_view bytes, TimePoint at) { reader.take(bytes, at); };
+      co_await receive(*connection, request, take);
+      reader.end();
     } catch (const system_error& error) {
       exchange.error = reason(connection.get(), error.code());
       // A kept connection that the server had closed meanwhile says nothing of this request.
@@ -149,6 +150,17 @@ net::awaitable<Exchange> StreamClient::post(std::string target, std::string body
       idle_.push_back(std::move(connection));
     }
     co_return exchange;
+  }
+}
+
+net::awaitable<void> StreamClient::stream(std::string target, std::string body, const Take& take) {
+  const Request request = make_request(http::verb::post, target, std::move(body));
+  Lease connection;
+  try {
+    connection = co_await connect();
+    co_await receive(*connection, request, take);
+  } catch (const system_error& error) {
+    throw Error(reason(connection.get(), error.code()), url_.authority + url_.path + target);
   }
 }
 
@@ -166,7 +178,7 @@ net::awaitable<std::string> StreamClient::get(std::string target) {
     if (parser.get().result_int() == 200) co_return parser.get().body();
     const auto answer = nlohmann::ordered_json::parse(parser.get().body(), nullptr, false);
     throw Error("status " + std::to_string(parser.get().result_int()) + reason_of(answer), where,
-                "is --base-url where the API begins, without /v1?");
+                "is that where the API begins, without /v1?");
   } catch (const system_error& error) {
     throw Error(reason(connection.get(), error.code()), where, "does a server listen there?");
   }

@@ -2,6 +2,7 @@
 // Belongs to the thread that runs its io_context.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,6 +30,10 @@ class StreamClient {
 
   // Posts a JSON body and reads the events that answer it. Failures are in the exchange; nothing is thrown.
   net::awaitable<Exchange> post(std::string target, std::string body);
+  // Posts a JSON body over a connection of its own; take gets the bytes of an answer of status 200 as they come, and
+  // outlives the call. Throws Error.
+  using Take = std::function<void(std::string_view bytes, TimePoint at)>;
+  net::awaitable<void> stream(std::string target, std::string body, const Take& take);
   // The body of a page. Throws Error.
   net::awaitable<std::string> get(std::string target);
 
@@ -39,7 +44,7 @@ class StreamClient {
 
   net::awaitable<Lease> connect();
   net::awaitable<Lease> lease();
-  net::awaitable<void> stream(Connection& connection, const Request& request, Exchange& exchange);
+  net::awaitable<void> receive(Connection& connection, const Request& request, const Take& take);
   net::awaitable<void> watch();
   Request make_request(http::verb verb, const std::string& target, std::string body) const;
   std::string reason(const Connection* connection, const boost::system::error_code& error) const;

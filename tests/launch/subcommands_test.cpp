@@ -33,7 +33,7 @@ TEST_F(Subcommands, VersionAndHelp) {
   EXPECT_THAT(run("--help").out, HasSubstr("serve"));
   EXPECT_THAT(run("certs --help").out, HasSubstr("troupe certs HOST... --out FOLDER"));
   for (const char* name : {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "status",
-                           "certs", "node", "version"}) {
+                           "certs", "node", "run-batch", "chat", "version"}) {
     const Outcome page = run(std::string(name) + " --help");
     EXPECT_EQ(page.code, 0);
     EXPECT_THAT(page.out, StartsWith("NAME\n       troupe-" + std::string(name) + " - "));
@@ -89,6 +89,10 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
     mistake("bench decode --batch-sizes " + std::string(sizes), "is no number from 1 to 1024");
   mistake("bench decode --num-iters 0", "--num-iters: '0' is out of range");
   mistake("bench decode --num-prompts 1", "--num-prompts: unknown flag");
+  mistake("run-batch -i x", "--output-file is missing");
+  mistake("run-batch -i x -o y --max-concurrency 0", "--max-concurrency: '0' is out of range");
+  mistake("chat https://a", "asks for TLS, which this command does not speak");
+  mistake("chat --extra-body []", "--extra-body: is no JSON object");
   mistake("certs --out x", "HOST is missing");
   mistake("certs node-a", "--out is missing");
   mistake("certs --out x 'node a'", "HOST: 'node a' is neither a host's name nor an IP address");
@@ -100,9 +104,10 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
 }
 
 TEST_F(Subcommands, FailuresAreNamedInOneLine) {
-  for (const char* arguments : {"check no/such/folder", "tokenize no/such/folder", "template no/such.jinja",
-                                "generate no/such/folder --prompt x", "logits " DEMO_MODEL " no/such/ids out",
-                                "synth --config no/such.json --out x"}) {
+  for (const char* arguments :
+       {"check no/such/folder", "tokenize no/such/folder", "template no/such.jinja",
+        "generate no/such/folder --prompt x", "run-batch -i no/such/file -o x",
+        "logits " DEMO_MODEL " no/such/ids out", "synth --config no/such.json --out x"}) {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.code, 1) << arguments;
     EXPECT_THAT(outcome.err, AllOf(StartsWith("troupe: "), HasSubstr("no/such")));
