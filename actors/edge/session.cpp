@@ -56,7 +56,7 @@ Refusal internal_failure() {
   return {RefusalKind::internal, "The server failed; its log says why.", "", "internal_error"};
 }
 Reply options_page(const Resource& resource) {
-  return {.status = 204, .headers = {{"Allow", std::string(resource.endpoint->allow)}}};
+  return {.status = 204, .headers = {{"Allow", std::string(resource.allow)}}};
 }
 
 void log_failure(const std::string& request_id, const std::string& failure) {
@@ -119,7 +119,7 @@ net::awaitable<bool> Session::serve_one() {
     exchange_.keep_alive = exchange_.keep_alive && !connection_->body_pending();
     Reply refused = in_its_words(ok.error());
     if (ok.error().kind == RefusalKind::method_not_allowed)
-      refused.headers.emplace_back("Allow", resource_->endpoint->allow);
+      refused.headers.emplace_back("Allow", resource_->allow);
     co_await reply(std::move(refused));
     co_return exchange_.keep_alive;
   }
@@ -159,8 +159,10 @@ Expected<void> Session::check_head() {
       !boost::beast::iequals(request[http::field::content_encoding], "identity"))
     return refuse("The body must not be compressed.", "", "unsupported_content_encoding");
   if (request.method() == http::verb::options && request.target() == "*")
-    resource_ = Resource{&whole_server, {}};
-  else if (auto found = find_resource(view(request.target()), settings_.replica_control); found)
+    resource_ = Resource{&whole_server, {}, whole_server.allow};
+  else if (auto found = find_resource(view(request.method_string()), view(request.target()),
+                                      settings_.replica_control);
+           found)
     resource_ = std::move(*found);
   else
     return tl::unexpected(found.error());
