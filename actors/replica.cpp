@@ -58,8 +58,9 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
       options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
       compiler_(options_.text->tokenizer, options_.vocab_size, options_.text->eos_ids),
-      grammars_([this](const GrammarSpec& spec) { return compiler_.compile(spec); },
-                {.bytes = deployment_.grammar_cache.bytes, .timeout = deployment_.grammar_compile_timeout}),
+      grammars_(
+          [this](const GrammarSpec& spec, TimePoint deadline) { return compiler_.compile(spec, deadline); },
+          {.bytes = deployment_.grammar_cache.bytes, .timeout = deployment_.grammar_compile_timeout}),
       config_(make_config(options_)),
       system_(std::make_unique<caf::actor_system>(*config_)),
       tokenizing_(deployment_.tokenizing_threads, std::size_t(deployment_.max_tokenizing)),

@@ -50,12 +50,21 @@ struct RequestLimits {
   friend bool operator==(const RequestLimits&, const RequestLimits&) = default;
 };
 
+// Of pages of other sites, in browsers; names and meanings are vLLM's. "*": any.
+struct CorsSettings {
+  std::vector<std::string> allowed_origins;  // "https://chat.example"; empty: none
+  std::vector<std::string> allowed_methods{"*"}, allowed_headers{"*"};
+  bool allow_credentials = false;  // the browser's cookies and TLS certificates
+  friend bool operator==(const CorsSettings&, const CorsSettings&) = default;
+};
+
 struct EdgeSettings {
   std::string host = "127.0.0.1";  // a name or an address, IPv4 or IPv6
   std::uint16_t port = 8000;       // 0: any free one
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
   bool replica_control = false;       // operators may order drills and place experts
+  CorsSettings cors;
   ConnectionLimits connection;
   RequestLimits request;
   friend bool operator==(const EdgeSettings&, const EdgeSettings&) = default;

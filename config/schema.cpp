@@ -142,7 +142,7 @@ Table scheduling_settings(Settings& s, std::vector<std::string> policies) {
        .target = &s.grammar_compile_timeout,
        .argument = "SECONDS",
        .help = "For the grammar of a structured answer to be made ready, else status 400.",
-       .range = {0.001, 3600}},
+       .range = {0, 3600, true}},
       {.name = "grammar-cache-bytes",
        .target = &s.grammar_cache,
        .argument = "SIZE",

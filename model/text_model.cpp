@@ -93,8 +93,8 @@ Refusal no_tools(const Tokenizer& tokenizer) {
   if (tokenizer.id_of_added("<｜tool▁calls▁begin｜>"))
     message +=
         "; launch/templates has deepseek_v3.jinja, deepseek_r1.jinja (for R1-0528) and deepseek_v31.jinja, which "
-        "print them as those models were trained to read them";
-  return {.message = message + ".", .param = "tools"};
+        "print them for those models";
+  return {RefusalKind::invalid, message + ".", "tools", {}};
 }
 
 Expected<void> check_variables(const ordered_json& variables, const ordered_json& own) {

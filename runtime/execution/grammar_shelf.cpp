@@ -17,7 +17,9 @@ struct Vocabulary {
   explicit Vocabulary(const std::filesystem::path& folder)
       : text(model::TextModel::load(folder)),
         compiler(text.tokenizer, model::load_config(folder / "config.json").vocab_size, text.eos_ids),
-        cache([this](const GrammarSpec& spec) { return compiler.compile(spec); }, {}) {}
+        cache(
+            [this](const GrammarSpec& spec, TimePoint deadline) { return compiler.compile(spec, deadline); },
+            {}) {}
 };
 
 struct Lazy {

@@ -15,7 +15,7 @@ namespace troupe::runtime {
 
 class GrammarShelf {
  public:
-  using Compile = model::GrammarCache::Compile;
+  using Compile = std::function<model::GrammarCache::Result(const GrammarSpec&)>;
   static constexpr std::size_t most_waiting = 4096;  // grammars to be made
 
   // compile: called from the shelf's thread.

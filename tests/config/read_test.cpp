@@ -104,6 +104,15 @@ TEST(Read, AFlagWithSeveralValuesTakesOneATime) {
   EXPECT_THAT(settings.edge.api_keys, ElementsAre("k1", "k2"));
 }
 
+TEST(Read, AListMayBeAJsonArray) {
+  const Settings settings =
+      read_all({"--allowed-origins", R"(["https://a.example", "https://b.example"])", "--allowed-methods=[]",
+                "--allowed-headers", "[x", "--allowed-headers", "[1]"});
+  EXPECT_THAT(settings.edge.cors.allowed_origins, ElementsAre("https://a.example", "https://b.example"));
+  EXPECT_THAT(settings.edge.cors.allowed_methods, ElementsAre());
+  EXPECT_THAT(settings.edge.cors.allowed_headers, ElementsAre("[x", "[1]"));
+}
+
 TEST(Read, ModelByFlagOrPlace) {
   EXPECT_EQ(read_all({"--model", "there"}).model, "there");
   EXPECT_EQ(read_all({"there"}).model, "there");

@@ -210,7 +210,7 @@ TEST_F(OpenMessages, OfDeepSeeksTemplates) {
 TEST_F(TextModelFolder, NamedTemplates) {
   change("tokenizer_config.json", {{"chat_template",
                                     {{{"name", "default"}, {"template", "plain"}},
-                                     {{"name", "tool_use"}, {"template", "tools"}},
+                                     {{"name", "tool_use"}, {"template", "{% if tools %}tools{% endif %}"}},
                                      {{"name", "rag"}, {"template", "{% include 'not parsed' %}"}}}}});
   const TextModel model = TextModel::load(folder_);
   const ordered_json tools = {{{"type", "function"}}};

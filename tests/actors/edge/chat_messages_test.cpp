@@ -97,13 +97,14 @@ TEST(ChatMessages, OnlyTheAssistantsLastMessageCanBeGoneOnWith) {
 }
 
 TEST(ChatTools, WhatTemplatesPrintIsThere) {
-  for (const char* without : {"", R"(, "description": null)", R"(, "parameters": null)"})
-    EXPECT_EQ(Json::parse(checked_tools(
-                  (std::string(R"([{"type": "function", "function": {"name": "f")") + without + "}}]")
-                      .c_str()))[0]["function"],
-              Json::parse(
-                  R"({"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}})"))
-        << without;
+  const auto completed = nlohmann::json::parse(
+      R"([{"type": "function",
+           "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}])");
+  for (const std::string without : {"", R"(, "description": null)", R"(, "parameters": null)",
+                                    R"(, "parameters": null, "description": "")"}) {
+    const std::string tools = R"([{"type": "function", "function": {"name": "f")" + without + "}}]";
+    EXPECT_EQ(nlohmann::json::parse(checked_tools(tools.c_str())), completed) << without;
+  }
   EXPECT_EQ(checked_tools(
                 R"([{"type":"function","function":{"parameters":{"z":1},"description":"d","name":"f"}}])"),
             R"([{"type":"function","function":{"parameters":{"z":1},"description":"d","name":"f"}}])");
