@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "actors/edge/openai/endpoints.hpp"
+#include "actors/edge/openapi.hpp"
 #include "actors/edge/replica_pages.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "actors/edge/tgi/endpoints.hpp"
@@ -14,8 +15,8 @@ namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), vllm::endpoints(), tgi::endpoints(), status_endpoints(),
-                    replica_endpoints()};
+  return std::array{openai::endpoints(), vllm::endpoints(),   tgi::endpoints(),
+                    status_endpoints(),  replica_endpoints(), openapi_endpoints()};
 }
 
 // Path of a target, still encoded.

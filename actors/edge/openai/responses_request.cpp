@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "actors/edge/fields_recording.hpp"
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/openai/responses_answer.hpp"
 #include "actors/edge/openai/responses_input.hpp"
@@ -37,7 +38,8 @@ constexpr std::array not_of_a_chat{"input",
                                    "add_generation_prompt",
                                    "truncation",
                                    "max_output_tokens",
-                                   "prompt"};
+                                   "prompt",
+                                   "reasoning_effort"};
 
 void refuse_state(RequestFields& fields) {
   for (const char* name : {"previous_response_id", "conversation"})
@@ -222,6 +224,7 @@ Expected<ApiRequest> parse_response_request(const Json& body, const ModelInfo& m
   fields.text("user");
   fields.boolean("store", false);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  if (auto* recording = FieldsRecording::current()) recording->leave_out(not_of_a_chat);
   auto request = parse_chat_request(chat, model, limits);
   if (!request) return tl::unexpected(in_own_names(request.error()));
   request->id_prefix = "resp_";

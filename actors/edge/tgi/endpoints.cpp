@@ -5,6 +5,10 @@
 namespace troupe::actors::edge::tgi {
 namespace {
 
+constexpr const char* example = R"({"inputs": "Once upon a time", "parameters": {
+  "max_new_tokens": 16, "temperature": 0.5, "seed": 1, "stop": ["END"], "details": true, "return_full_text": false,
+  "grammar": {"type": "regex", "value": "[a-z ]+"}}})";
+
 struct Told {
   int status;
   const char* type;
@@ -57,14 +61,28 @@ Reply refusal_in_tgi(const Refusal& refusal) {
 
 std::span<const Endpoint> endpoints() {
   static constexpr std::array table{
-      Endpoint{.path = "/", .allow = post_only, .generation = parse_either, .refusal = refusal_in_tgi},
-      Endpoint{
-          .path = "/generate", .allow = post_only, .generation = parse_generate, .refusal = refusal_in_tgi},
+      Endpoint{.path = "/",
+               .allow = post_only,
+               .generation = parse_either,
+               .refusal = refusal_in_tgi,
+               .about = "How a text goes on, whole or streamed.",
+               .example = example},
+      Endpoint{.path = "/generate",
+               .allow = post_only,
+               .generation = parse_generate,
+               .refusal = refusal_in_tgi,
+               .about = "How a text goes on.",
+               .example = example},
       Endpoint{.path = "/generate_stream",
                .allow = post_only,
                .generation = parse_generate_stream,
-               .refusal = refusal_in_tgi},
-      Endpoint{.path = "/info", .page = info_page, .refusal = refusal_in_tgi},
+               .refusal = refusal_in_tgi,
+               .about = "How a text goes on, token by token.",
+               .example = example},
+      Endpoint{.path = "/info",
+               .page = info_page,
+               .refusal = refusal_in_tgi,
+               .about = "The model and the limits of requests."},
   };
   return table;
 }
