@@ -47,7 +47,7 @@ void FieldsRecording::note_any(const std::string& field) {
 void FieldsRecording::note_need(const std::string& field) {
   if (field.find_first_of(".[") != field.npos || !node(field)) return;
   Json& required = schema_["required"];
-  if (std::ranges::find(required, field) == required.end()) required.push_back(field);
+  if (std::ranges::find(required, Json(field)) == required.end()) required.push_back(field);
 }
 
 void FieldsRecording::leave_out(std::span<const char* const> names) {
