@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 #include <strings.h>
 
+#include <algorithm>
 #include <array>
 
 namespace troupe::actors::edge {
@@ -24,8 +25,10 @@ Expected<void> check_api_key(std::string_view authorization, std::span<const std
   constexpr std::string_view scheme = "bearer ";
   const bool bearer = authorization.size() > scheme.size() &&
                       strncasecmp(authorization.data(), scheme.data(), scheme.size()) == 0;
+  std::string_view key_shown = bearer ? authorization.substr(scheme.size()) : std::string_view();
+  key_shown.remove_prefix(std::min(key_shown.find_first_not_of(' '), key_shown.size()));  // RFC 9110, 11.4
   // Digests have one length, and every key is compared.
-  const Digest shown = digest(bearer ? authorization.substr(scheme.size()) : std::string_view());
+  const Digest shown = digest(key_shown);
   bool known = false;
   for (const std::string& key : keys)
     known |= CRYPTO_memcmp(digest(key).data(), shown.data(), shown.size()) == 0;
