@@ -24,8 +24,9 @@ TEST(Routes, FindsResources) {
 }
 
 TEST(Routes, RefusesTheRest) {
+  for (const char* root : {"/", "/?x", "http://host"}) EXPECT_EQ(pattern_of(root), "/");
   for (const char* target :
-       {"/", "", "*", "/v1", "/v2/models", "/healthz", "/V1/models", "//health", "http://host"})
+       {"", "*", "/v1", "/v2/models", "/healthz", "/V1/models", "//health", "/api", "http://host/v1"})
     EXPECT_EQ(pattern_of(target), "404") << target;
   for (const char* target : {"/%", "/%4", "/%4g", "/%%41", "/%-1"})
     EXPECT_EQ(pattern_of(target), "400") << target;
