@@ -46,7 +46,12 @@ struct Endpoint {
   AwaitedPage awaited_page = nullptr;
   ParseRequest generation = nullptr;
   Reply (*refusal)(const Refusal&) = refusal_reply;  // in the words of its protocol
-  bool replica_control = false;                      // only with --enable-replica-control
+  // For its description.
+  std::string_view about = {};                     // a sentence
+  std::string_view example = {};                   // of a generation: a body with many of its fields
+  std::string_view produces = "application/json";  // of a page
+  int success = 200;                               // its status where all is well
+  bool replica_control = false;                    // only with --enable-replica-control
 };
 
 }  // namespace troupe::actors::edge

@@ -139,11 +139,19 @@ Reply placement_page(const PageRequest& request) {
 
 std::span<const Endpoint> replica_endpoints() {
   static constexpr std::array table{
-      Endpoint{.path = "/v1/replica", .page = replica_page},
-      Endpoint{.path = "/v1/replica/drill", .allow = post_only, .page = drill_page, .replica_control = true},
+      Endpoint{
+          .path = "/v1/replica", .page = replica_page, .about = "The replica's ranks and its last fault."},
+      Endpoint{.path = "/v1/replica/drill",
+               .allow = post_only,
+               .page = drill_page,
+               .about = "A fault, on purpose.",
+               .success = 202,
+               .replica_control = true},
       Endpoint{.path = "/v1/replica/placement",
                .allow = post_only,
                .page = placement_page,
+               .about = "Which ranks hold an expert.",
+               .success = 202,
                .replica_control = true},
   };
   return table;

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "actors/edge/fields_recording.hpp"
+
 namespace troupe::actors::edge {
 namespace {
 
@@ -37,17 +39,31 @@ RequestFields::RequestFields(const Json& object, std::string path) : object_(obj
 }
 
 const Json* RequestFields::find(std::string_view name) const {
+  if (auto* recording = FieldsRecording::current()) recording->note_any(param(name));
+  return value_of(name);
+}
+
+const Json* RequestFields::value_of(std::string_view name) const {
   const auto found = object_.find(name);
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
 
+void RequestFields::describe(std::string_view name, Json schema) const {
+  auto* recording = FieldsRecording::current();
+  if (!recording) return;
+  schema["type"] = Json::array({schema["type"], "null"});
+  recording->note(param(name), schema);
+}
+
 bool RequestFields::boolean(std::string_view name, bool otherwise) {
+  describe(name, {{"type", "boolean"}});
   const Json* value = typed(name, &Json::is_boolean, "a boolean");
   return value ? value->get<bool>() : otherwise;
 }
 
 std::optional<std::int64_t> RequestFields::integer(std::string_view name, std::int64_t low,
                                                    std::int64_t high) {
+  describe(name, {{"type", "integer"}, {"minimum", low}, {"maximum", high}});
   const Json* value = typed(name, &Json::is_number_integer, "an integer");
   if (!value) return std::nullopt;
   const bool huge = value->is_number_unsigned() &&
@@ -65,6 +81,7 @@ std::optional<std::int64_t> RequestFields::integer(std::string_view name, std::i
 }
 
 std::optional<float> RequestFields::number(std::string_view name, double low, double high) {
+  describe(name, {{"type", "number"}, {"minimum", low}, {"maximum", high}});
   const Json* value = typed(name, &Json::is_number, "a number");
   if (!value) return std::nullopt;
   const double number = value->get<double>();
@@ -84,6 +101,8 @@ std::optional<std::string> RequestFields::text(std::string_view name) {
 }
 
 std::optional<std::string> RequestFields::text(std::string_view name, std::size_t max_bytes) {
+  const bool bounded = max_bytes != std::numeric_limits<std::size_t>::max();
+  describe(name, bounded ? Json{{"type", "string"}, {"maxLength", max_bytes}} : Json{{"type", "string"}});
   const Json* value = typed(name, &Json::is_string, "a string");
   if (!value) return std::nullopt;
   const auto& found = value->get_ref<const std::string&>();
@@ -95,10 +114,12 @@ std::optional<std::string> RequestFields::text(std::string_view name, std::size_
 }
 
 const Json* RequestFields::object(std::string_view name) {
+  describe(name, {{"type", "object"}});
   return typed(name, &Json::is_object, "an object");
 }
 
 const Json* RequestFields::array(std::string_view name, std::size_t max_elements) {
+  describe(name, {{"type", "array"}, {"maxItems", max_elements}});
   const Json* value = typed(name, &Json::is_array, "an array");
   if (!value || value->size() <= max_elements) return value;
   invalid(name, "Expected an array of at most " + std::to_string(max_elements) + " elements.",
@@ -108,13 +129,14 @@ const Json* RequestFields::array(std::string_view name, std::size_t max_elements
 
 const Json* RequestFields::typed(std::string_view name, bool (Json::*is_type)() const,
                                  std::string_view expected) {
-  const Json* value = find(name);
+  const Json* value = value_of(name);
   if (!value || (value->*is_type)()) return value;
   wrong_type(name, expected);
   return nullptr;
 }
 
 void RequestFields::missing(std::string_view name) {
+  if (auto* recording = FieldsRecording::current()) recording->note_need(param(name));
   keep({RefusalKind::invalid, "Missing required parameter: '" + param(name) + "'.", param(name),
         "missing_required_parameter"});
 }

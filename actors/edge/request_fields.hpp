@@ -36,7 +36,9 @@ class RequestFields {
   const std::optional<Refusal>& refusal() const { return refusal_; }
 
  private:
+  const Json* value_of(std::string_view name) const;
   const Json* typed(std::string_view name, bool (Json::*is_type)() const, std::string_view expected);
+  void describe(std::string_view name, Json schema) const;  // to whoever records
 
   const Json& object_;
   std::string path_;

@@ -4,8 +4,10 @@
 #include <charconv>
 
 #include "actors/edge/openai/endpoints.hpp"
+#include "actors/edge/openapi.hpp"
 #include "actors/edge/replica_pages.hpp"
 #include "actors/edge/status_pages.hpp"
+#include "actors/edge/tgi/endpoints.hpp"
 #include "actors/edge/vllm/endpoints.hpp"
 
 namespace troupe::actors::edge {
@@ -13,7 +15,8 @@ namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), vllm::endpoints(), status_endpoints(), replica_endpoints()};
+  return std::array{openai::endpoints(), vllm::endpoints(),   tgi::endpoints(),
+                    status_endpoints(),  replica_endpoints(), openapi_endpoints()};
 }
 
 // Path of a target, still encoded.
@@ -65,7 +68,7 @@ std::vector<const Endpoint*> all_endpoints() {
   return all;
 }
 
-Expected<Resource> find_resource(std::string_view target, bool replica_control) {
+Expected<Resource> find_resource(std::string_view method, std::string_view target, bool replica_control) {
   auto path = decode(path_of(target));
   if (!path) return tl::unexpected(path.error());
   if (path->size() > 1 && path->ends_with('/')) path->pop_back();
@@ -73,10 +76,13 @@ Expected<Resource> find_resource(std::string_view target, bool replica_control) 
   for (const Endpoint* each : all_endpoints()) {
     if (each->replica_control && !replica_control) continue;
     if (!matches(*each, *path, resource.argument)) continue;
-    resource.endpoint = each;
-    return resource;
+    const bool alone = !resource.endpoint;
+    if (alone || (!allows(*resource.endpoint, method) && allows(*each, method))) resource.endpoint = each;
+    resource.allow = alone || resource.allow == each->allow ? each->allow : read_or_post;
   }
-  return refuse(RefusalKind::not_found, "There is nothing at this path.", "", "unknown_route");
+  if (!resource.endpoint)
+    return refuse(RefusalKind::not_found, "There is nothing at this path.", "", "unknown_route");
+  return resource;
 }
 
 bool allows(const Endpoint& endpoint, std::string_view method) {

@@ -11,12 +11,15 @@ namespace troupe::actors::edge {
 
 struct Resource {
   const Endpoint* endpoint = nullptr;
-  std::string argument;  // what stands for {id}, decoded
+  std::string argument;    // what stands for {id}, decoded
+  std::string_view allow;  // what may be done at its path, which endpoints of two protocols may share
 };
 
+// method: which of the endpoints of one path is meant; where none allows it, the first is.
 // target: as it came: a path with or without a query, or a whole URL. 400 when malformed, 404 when unknown.
 // replica_control: whether there are resources that change the replica.
-Expected<Resource> find_resource(std::string_view target, bool replica_control = false);
+Expected<Resource> find_resource(std::string_view method, std::string_view target,
+                                 bool replica_control = false);
 
 bool allows(const Endpoint& endpoint, std::string_view method);
 

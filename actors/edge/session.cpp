@@ -45,14 +45,14 @@ Refusal too_many_connections() {
 Refusal internal_failure() {
   return {RefusalKind::internal, "The server failed; its log says why.", "", "internal_error"};
 }
-Reply options_page(const Endpoint& endpoint, const Connection::Request& request,
+Reply options_page(const Resource& resource, const Connection::Request& request,
                    const config::CorsSettings& cors) {
   Reply page{.status = 204,
              .headers = preflight_fields(cors, view(request[http::field::origin]),
                                          view(request[http::field::access_control_request_method]),
                                          view(request[http::field::access_control_request_headers]),
-                                         endpoint.allow)};
-  page.headers.emplace_back("Allow", endpoint.allow);
+                                         resource.allow)};
+  page.headers.emplace_back("Allow", resource.allow);
   return page;
 }
 
@@ -116,7 +116,7 @@ net::awaitable<bool> Session::serve_one() {
     exchange_.keep_alive = exchange_.keep_alive && !connection_->body_pending();
     Reply refused = in_its_words(ok.error());
     if (ok.error().kind == RefusalKind::method_not_allowed)
-      refused.headers.emplace_back("Allow", resource_->endpoint->allow);
+      refused.headers.emplace_back("Allow", resource_->allow);
     co_await reply(std::move(refused));
     co_return exchange_.keep_alive;
   }
@@ -157,8 +157,10 @@ Expected<void> Session::check_head() {
       !boost::beast::iequals(request[http::field::content_encoding], "identity"))
     return refuse("The body must not be compressed.", "", "unsupported_content_encoding");
   if (request.method() == http::verb::options && request.target() == "*")
-    resource_ = Resource{&whole_server, {}};
-  else if (auto found = find_resource(view(request.target()), settings_.replica_control); found)
+    resource_ = Resource{&whole_server, {}, whole_server.allow};
+  else if (auto found = find_resource(view(request.method_string()), view(request.target()),
+                                      settings_.replica_control);
+           found)
     resource_ = std::move(*found);
   else
     return tl::unexpected(found.error());
@@ -186,7 +188,7 @@ net::awaitable<void> Session::answer() {
   std::string failure;
   try {
     if (connection_->request().method() == http::verb::options)
-      co_await reply(options_page(*resource_->endpoint, connection_->request(), settings_.cors));
+      co_await reply(options_page(*resource_, connection_->request(), settings_.cors));
     else if (resource_->endpoint->generation)
       co_await answer_inference();
     else

@@ -9,7 +9,7 @@ namespace troupe::runtime {
 namespace {
 
 LogprobToken named(const model::Tokenizer& tokenizer, TokenId token, float logprob) {
-  return {token, std::string(tokenizer.token_bytes(token)), logprob};
+  return {token, std::string(tokenizer.token_bytes(token)), logprob, tokenizer.is_special(token)};
 }
 
 // The prompt as the client sent it.

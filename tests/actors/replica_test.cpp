@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <future>
 #include <mutex>
 
 #include "tests/actors/reader.hpp"
@@ -186,6 +187,53 @@ TEST_F(ReplicaTest, RefusesPlacementsThatTheRanksCannotHold) {
   EXPECT_EQ(replica.place_expert(-1, {0}).error().param, "expert");
   for (const std::vector<std::int32_t>& ranks : {std::vector<std::int32_t>{}, {1}, {-1}, {0, 0}})
     EXPECT_EQ(replica.place_expert(0, ranks).error().param, "ranks");
+}
+
+// Also before the weights are read: it needs the text side alone.
+TEST_F(ReplicaTest, TokenizesOnThreadsOfItsOwn) {
+  Replica replica(settings, options());
+  runtime::GenerationRequest request;
+  request.prompts = {std::string("Who are you?")};
+  std::promise<Expected<std::vector<TokenId>>> tokens;
+  replica.tokenize(request, [&](auto told) { tokens.set_value(std::move(told)); });
+  const std::vector<TokenId> found = tokens.get_future().get().value();
+  std::string entries;
+  for (const TokenId each : found) entries += replica.vocabulary_entry(each);
+  EXPECT_TRUE(entries.ends_with("WhoĠareĠyou?")) << entries;
+  std::promise<Expected<std::string>> text;
+  replica.detokenize(found, [&](auto told) { text.set_value(std::move(told)); });
+  EXPECT_TRUE(text.get_future().get().value().ends_with("Who are you?"));
+}
+
+TEST_F(ReplicaTest, WhoeverTokenizesWaitsInTheQueueOfPrompts) {
+  config::Settings narrow;
+  narrow.tokenizing_threads = 1;
+  narrow.max_tokenizing = 1;
+  Replica replica(narrow, options());
+  std::promise<void> open, entered, over;
+  replica.detokenize({}, [&, opened = open.get_future().share()](auto) {
+    entered.set_value();
+    opened.wait();
+  });
+  entered.get_future().wait();
+  replica.detokenize({}, [&](auto) { over.set_value(); });
+  std::optional<Refusal> refused;
+  replica.detokenize({}, [&](const auto& told) { refused = told.error(); });
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, "queue_full");
+  open.set_value();
+  over.get_future().wait();
+}
+
+TEST_F(ReplicaTest, LoadIsWhatSomebodyWaitsFor) {
+  Replica replica(settings, options());
+  wait_until_ready(replica);
+  EXPECT_EQ(replica.load(), 0);
+  {
+    Stream first = start(replica, chat("Who are you?")), second = start(replica, chat("Goodbye"));
+    EXPECT_EQ(replica.load(), 2);
+  }
+  EXPECT_EQ(replica.load(), 0);
 }
 
 TEST_F(ReplicaTest, AGenerationThatIsDroppedIsCancelled) {

@@ -46,6 +46,10 @@ class Server:
     def get(self, path):
         return urllib.request.urlopen(self.url + path, timeout=30).read().decode()
 
+    def post(self, path, body):
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        return urllib.request.urlopen(request, timeout=60).read().decode()
+
     def metric(self, name):
         """The sum of a metric's lines."""
         lines = [l for l in self.get("/metrics").splitlines() if l.startswith("troupe_" + name) and l[len("troupe_" + name)] in "{ "]

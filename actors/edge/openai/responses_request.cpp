@@ -1,7 +1,10 @@
 // A response is generated as a chat is: its request is brought into the words of the chat endpoint and read as one.
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <utility>
 
+#include "actors/edge/fields_recording.hpp"
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/openai/responses_answer.hpp"
 #include "actors/edge/openai/responses_input.hpp"
@@ -35,7 +38,8 @@ constexpr std::array not_of_a_chat{"input",
                                    "add_generation_prompt",
                                    "truncation",
                                    "max_output_tokens",
-                                   "prompt"};
+                                   "prompt",
+                                   "reasoning_effort"};
 
 void refuse_state(RequestFields& fields) {
   for (const char* name : {"previous_response_id", "conversation"})
@@ -190,6 +194,23 @@ Json as_chat(RequestFields& fields, const Json& body, const Reasoning& reasoning
   return chat;
 }
 
+// What the chat endpoint refuses, under the names that the fields have here.
+Refusal in_own_names(Refusal refusal) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> names{
+      {{"reasoning_effort", "reasoning.effort"},
+       {"response_format.json_schema", "text.format"},
+       {"response_format", "text.format"},
+       {"tool_choice.function", "tool_choice"}}};
+  for (const auto& [chat, own] : names) {
+    if (!refusal.param.starts_with(chat)) continue;
+    refusal.param.replace(0, chat.size(), own);
+    if (const auto at = refusal.message.find(chat); at != refusal.message.npos)
+      refusal.message.replace(at, chat.size(), own);
+    break;
+  }
+  return refusal;
+}
+
 }  // namespace
 
 Expected<ApiRequest> parse_response_request(const Json& body, const ModelInfo& model,
@@ -203,8 +224,9 @@ Expected<ApiRequest> parse_response_request(const Json& body, const ModelInfo& m
   fields.text("user");
   fields.boolean("store", false);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  if (auto* recording = FieldsRecording::current()) recording->leave_out(not_of_a_chat);
   auto request = parse_chat_request(chat, model, limits);
-  if (!request) return request;
+  if (!request) return tl::unexpected(in_own_names(request.error()));
   request->id_prefix = "resp_";
   request->answer = [options = ResponseOptions{asked(fields, reasoning), !reasoning.summary.is_null()}](
                         AnswerIdentity identity) {

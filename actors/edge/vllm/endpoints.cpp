@@ -27,11 +27,21 @@ Reply server_info_page(const PageRequest& request) {
 
 std::span<const Endpoint> endpoints() {
   static constexpr std::array table{
-      Endpoint{.path = "/tokenize", .allow = post_only, .awaited_page = tokenize_page},
-      Endpoint{.path = "/detokenize", .allow = post_only, .awaited_page = detokenize_page},
-      Endpoint{.path = "/ping", .allow = read_or_post, .needs_key = false, .page = readiness_page},
-      Endpoint{.path = "/load", .page = load_page},
-      Endpoint{.path = "/server_info", .page = server_info_page},
+      Endpoint{.path = "/tokenize",
+               .allow = post_only,
+               .awaited_page = tokenize_page,
+               .about = "The tokens of a prompt, or of a chat as the chat endpoint would read it."},
+      Endpoint{.path = "/detokenize",
+               .allow = post_only,
+               .awaited_page = detokenize_page,
+               .about = "The text of tokens."},
+      Endpoint{.path = "/ping",
+               .allow = read_or_post,
+               .needs_key = false,
+               .page = readiness_page,
+               .about = "Whether requests are served."},
+      Endpoint{.path = "/load", .page = load_page, .about = "How many generations are in progress."},
+      Endpoint{.path = "/server_info", .page = server_info_page, .about = "The model, and what computes it."},
   };
   return table;
 }

@@ -31,7 +31,7 @@ Expected<TokenizeRequest> read_tokenize(const Json& body, const PageRequest& req
   runtime::GenerationRequest generation;
   generation.add_special_tokens = fields.boolean("add_special_tokens", !chat);
   if (chat && text) fields.invalid("prompt", "It excludes 'messages'.");
-  if (!chat && !text) fields.missing("prompt");
+  if (!chat && !text) fields.invalid("prompt", "Expected it or 'messages'.", "missing_required_parameter");
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   if (chat)
     return read_chat(body, request).map([&](runtime::GenerationRequest&& read) {

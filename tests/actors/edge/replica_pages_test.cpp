@@ -17,7 +17,7 @@ struct ReplicaPages : testing::Test {
   // What the page at a path says to a body.
   Reply ask(std::string_view path, std::string_view body = {}) {
     static const std::string version = "1";
-    const auto resource = find_resource(path, true);
+    const auto resource = find_resource("POST", path, true);
     CHECK(resource && resource->endpoint->page, "there is such a page");
     return resource->endpoint->page({resource->argument, body, service, settings, version});
   }

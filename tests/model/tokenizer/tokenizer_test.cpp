@@ -21,6 +21,10 @@ TEST(Tokenizer, KnowsItsTokens) {
   EXPECT_EQ(tokenizer.token_bytes(259), "<x>");
   EXPECT_EQ(tokenizer.token_bytes(261), "");
   EXPECT_EQ(tokenizer.token_bytes(-1), "");
+  EXPECT_EQ(tokenizer.vocabulary_entry(257), "abc");
+  EXPECT_EQ(tokenizer.vocabulary_entry(' '), "Ġ");
+  EXPECT_EQ(tokenizer.vocabulary_entry(259), "<x>");
+  EXPECT_EQ(tokenizer.vocabulary_entry(261), "");
   EXPECT_TRUE(tokenizer.is_special(259));
   EXPECT_FALSE(tokenizer.is_special(260));
   EXPECT_TRUE(tokenizer.is_added(260));

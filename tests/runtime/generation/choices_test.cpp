@@ -37,6 +37,22 @@ TEST(Choices, AreNumberedByPromptThenByTurn) {
   EXPECT_NE(choices[1].submission.tokens, choices[2].submission.tokens);
 }
 
+TEST(Choices, APromptsTokensAreThoseThatTheModelReads) {
+  const GenerationRules rules{.max_model_len = 4096};
+  auto request = continuing(ChatPrompt{.messages = {{{"role", "user"}, {"content", "Who are you?"}}},
+                                       .tools = nullptr,
+                                       .template_kwargs = nlohmann::ordered_json::object()});
+  const auto tokens = tokenize(request, text_model(), rules).value();
+  EXPECT_EQ(tokens, choices_of(request).value().front().submission.tokens);
+  EXPECT_EQ(detokenize(tokens, text_model()).value(), text_model().tokenizer.decode(tokens));
+  request = continuing(std::string("one two three"));
+  request.truncate_prompt_tokens = 1;
+  EXPECT_EQ(tokenize(request, text_model(), rules).value(),
+            choices_of(request).value().front().submission.tokens);
+  EXPECT_EQ(tokenize(continuing(std::string(4 << 20, 'a')), text_model(), rules).error().param, "prompt");
+  EXPECT_EQ(detokenize({1 << 30}, text_model()).error().param, "tokens");
+}
+
 TEST(Choices, TheClientsFieldGoesBeforeTheModels) {
   auto request = continuing(std::string("one"));
   request.temperature = 0.25f;

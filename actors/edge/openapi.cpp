@@ -1,0 +1,172 @@
+#include "actors/edge/openapi.hpp"
+
+#include <array>
+#include <set>
+
+#include "actors/edge/fields_recording.hpp"
+#include "actors/edge/routes.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+// Of what an answer looks like: the keys that it has, whatever their values.
+Json shape_of(const Json& answer) {
+  if (answer.is_array()) return {{"type", "array"}};
+  if (!answer.is_object()) return Json::object();
+  Json properties = Json::object(), required = Json::array();
+  for (const auto& [key, value] : answer.items()) {
+    properties[key] = shape_of(value);
+    required.push_back(key);
+  }
+  return {{"type", "object"}, {"properties", std::move(properties)}, {"required", std::move(required)}};
+}
+
+Json media(std::string_view type, Json schema) {
+  Json content = Json::object();
+  content[std::string(type.substr(0, type.find(';')))] = {{"schema", std::move(schema)}};
+  return content;
+}
+
+std::string name_in(std::string_view path) {  // in braces; may be empty
+  const auto brace = path.find('{');
+  return brace == path.npos ? "" : std::string(path.substr(brace + 1, path.size() - brace - 2));
+}
+
+// One endpoint, described by trying it out.
+class Description {
+ public:
+  Description(const Endpoint& endpoint, const PageRequest& request)
+      : endpoint_(endpoint), request_(request), example_(Json::object()) {
+    if (!endpoint.example.empty()) example_ = Json::parse(endpoint.example);
+    if (example_.contains("model")) example_["model"] = request.service.model().names.front();
+  }
+
+  Json operation(const std::string& method) const {
+    const Json body = method == "post" ? body_schema() : Json();
+    const bool has_body = body.is_object() && !body["properties"].empty();
+    Json operation = {{"operationId", method + " " + std::string(endpoint_.path)}};
+    if (!endpoint_.about.empty()) operation["summary"] = endpoint_.about;
+    if (const std::string name = name_in(endpoint_.path); !name.empty())
+      operation["parameters"] = Json::array({{{"name", name},
+                                              {"in", "path"},
+                                              {"required", true},
+                                              {"schema", {{"type", "string"}, {"minLength", 1}}}}});
+    if (has_body) operation["requestBody"] = request_body(body);
+    operation["responses"] = responses(method == "post", has_body && body["properties"].contains("model"));
+    if (asks_for_key()) operation["security"] = Json::array({{{"key", Json::array()}}});
+    return operation;
+  }
+
+ private:
+  bool asks_for_key() const { return endpoint_.needs_key && !request_.settings.api_keys.empty(); }
+
+  // What its parser asks an empty body for, and the example: an empty page is refused or changes nothing.
+  Json body_schema() const {
+    FieldsRecording recording;
+    if (endpoint_.generation) {
+      parsed(Json::object());
+      parsed(example_);
+    } else {
+      PageRequest empty{request_.argument, "{}", request_.service, request_.settings, request_.version};
+      if (endpoint_.page) endpoint_.page(empty);
+      if (endpoint_.awaited_page) endpoint_.awaited_page(empty, [](const Reply&) {});
+    }
+    return recording.schema();
+  }
+
+  Expected<ApiRequest> parsed(const Json& body) const {
+    return endpoint_.generation(body, request_.service.model(), request_.settings.request);
+  }
+
+  Json request_body(const Json& schema) const {
+    Json content = media("application/json", schema);
+    if (!example_.empty()) content["application/json"]["example"] = example_;
+    return {{"required", true}, {"content", std::move(content)}};
+  }
+
+  Json responses(bool has_body, bool names_model) const {
+    Json all = Json::object();
+    all[std::to_string(endpoint_.success)] = {{"description", endpoint_.success < 300 ? "Done." : "Refused."},
+                                              {"content", success_content()}};
+    std::set<RefusalKind> refusals{RefusalKind::invalid, RefusalKind::timeout, RefusalKind::headers_too_large,
+                                   RefusalKind::internal, RefusalKind::unavailable};
+    if (has_body) refusals.insert(RefusalKind::too_large);
+    if (asks_for_key()) refusals.insert(RefusalKind::unauthorized);
+    if (names_model || !name_in(endpoint_.path).empty()) refusals.insert(RefusalKind::not_found);
+    for (const RefusalKind kind : refusals) add_refusal(kind, all);
+    return all;
+  }
+
+  void add_refusal(RefusalKind kind, Json& all) const {
+    // What is wrong with the HTTP of a request is told before its endpoint is known.
+    for (const Reply& told : {endpoint_.refusal({kind, "", "", ""}), refusal_reply({kind, "", "", ""})}) {
+      Json& answer = all[std::to_string(told.status)];
+      if (!answer.is_null()) continue;
+      answer = {{"description", "Refused."}, {"content", media(told.content_type, Json::object())}};
+    }
+  }
+
+  // Whole and streamed, as far as the field "stream" leads there.
+  Json success_content() const {
+    if (!endpoint_.generation) return media(endpoint_.produces, Json::object());
+    Json content = Json::object();
+    for (const bool wanted : {false, true}) {
+      Json body = example_;
+      body["stream"] = wanted;
+      const auto request = parsed(body);
+      if (!request) continue;  // the operator has set limits that even the example is beyond
+      const auto answer = request->answer({});
+      if (request->stream)
+        content.update(media(answer->stream_type(), {{"type", "string"}}));
+      else
+        content.update(media("application/json", shape_of(whole(*request, *answer))));
+    }
+    return content;
+  }
+
+  static Json whole(const ApiRequest& request, Answer& answer) {
+    for (std::size_t i = 0; i < request.choices(); ++i) {
+      runtime::Delta last;
+      last.choice = std::int32_t(i);
+      last.finish = runtime::ChoiceEnd::stop;
+      answer.collect(std::move(last));
+    }
+    return answer.whole({});
+  }
+
+  const Endpoint& endpoint_;
+  const PageRequest& request_;
+  Json example_;
+};
+
+Json paths(const PageRequest& request) {
+  Json all = Json::object();
+  for (const Endpoint* each : all_endpoints()) {
+    if (each->replica_control && !request.settings.replica_control) continue;
+    const Description description(*each, request);
+    if (allows(*each, "GET")) all[each->path]["get"] = description.operation("get");
+    if (allows(*each, "POST")) all[each->path]["post"] = description.operation("post");
+  }
+  return all;
+}
+
+Reply openapi_page(const PageRequest& request) {
+  Json document = {{"openapi", "3.1.0"},
+                   {"info", {{"title", "Troupe"}, {"version", request.version}}},
+                   {"paths", paths(request)}};
+  if (!request.settings.api_keys.empty())
+    document["components"]["securitySchemes"]["key"] = {{"type", "http"}, {"scheme", "bearer"}};
+  return json_reply(200, document);
+}
+
+}  // namespace
+
+std::span<const Endpoint> openapi_endpoints() {
+  static constexpr std::array table{Endpoint{.path = "/openapi.json",
+                                             .needs_key = false,
+                                             .page = openapi_page,
+                                             .about = "This description of what is served."}};
+  return table;
+}
+
+}  // namespace troupe::actors::edge

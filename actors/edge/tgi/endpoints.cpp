@@ -1,0 +1,90 @@
+#include "actors/edge/tgi/endpoints.hpp"
+
+#include <array>
+
+namespace troupe::actors::edge::tgi {
+namespace {
+
+constexpr const char* example = R"({"inputs": "Once upon a time", "parameters": {
+  "max_new_tokens": 16, "temperature": 0.5, "seed": 1, "stop": ["END"], "details": true, "return_full_text": false,
+  "grammar": {"type": "regex", "value": "[a-z ]+"}}})";
+
+struct Told {
+  int status;
+  const char* type;
+};
+
+Told told(RefusalKind kind) {
+  switch (kind) {
+    case RefusalKind::invalid:
+      return {422, "validation"};
+    case RefusalKind::rate_limited:
+    case RefusalKind::unavailable:
+      return {http_status(kind), "overloaded"};
+    case RefusalKind::internal:
+    case RefusalKind::cancelled:
+      return {http_status(kind), "generation"};
+    default:
+      return {http_status(kind), "validation"};
+  }
+}
+
+Reply info_page(const PageRequest& request) {
+  const ModelInfo& model = request.service.model();
+  return json_reply(200, {{"model_id", model.root},
+                          {"model_sha", nullptr},
+                          {"model_pipeline_tag", "text-generation"},
+                          {"max_concurrent_requests", request.settings.connection.connections},
+                          {"max_best_of", 1},
+                          {"max_stop_sequences", request.settings.request.stop_strings},
+                          {"max_input_tokens", model.max_model_len - 1},
+                          {"max_total_tokens", model.max_model_len},
+                          {"max_client_batch_size", 1},
+                          {"router", "troupe"},
+                          {"version", request.version},
+                          {"sha", nullptr},
+                          {"docker_label", nullptr}});
+}
+
+}  // namespace
+
+Json error_in_tgi(const Refusal& refusal) {
+  return {{"error", refusal.message}, {"error_type", told(refusal.kind).type}};
+}
+
+Reply refusal_in_tgi(const Refusal& refusal) {
+  Reply reply = refusal_reply(refusal);  // with its headers
+  reply.status = told(refusal.kind).status;
+  reply.body = dump(error_in_tgi(refusal));
+  return reply;
+}
+
+std::span<const Endpoint> endpoints() {
+  static constexpr std::array table{
+      Endpoint{.path = "/",
+               .allow = post_only,
+               .generation = parse_either,
+               .refusal = refusal_in_tgi,
+               .about = "How a text goes on, whole or streamed.",
+               .example = example},
+      Endpoint{.path = "/generate",
+               .allow = post_only,
+               .generation = parse_generate,
+               .refusal = refusal_in_tgi,
+               .about = "How a text goes on.",
+               .example = example},
+      Endpoint{.path = "/generate_stream",
+               .allow = post_only,
+               .generation = parse_generate_stream,
+               .refusal = refusal_in_tgi,
+               .about = "How a text goes on, token by token.",
+               .example = example},
+      Endpoint{.path = "/info",
+               .page = info_page,
+               .refusal = refusal_in_tgi,
+               .about = "The model and the limits of requests."},
+  };
+  return table;
+}
+
+}  // namespace troupe::actors::edge::tgi

@@ -1,0 +1,156 @@
+#include <limits>
+
+#include "actors/edge/request_fields.hpp"
+#include "actors/edge/structured_output.hpp"
+#include "actors/edge/tgi/endpoints.hpp"
+#include "actors/edge/tgi/generate_answer.hpp"
+
+namespace troupe::actors::edge::tgi {
+namespace {
+
+constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int32_t default_max_new_tokens = 100;  // TGI's
+
+// A number above 0, which is not 0 itself.
+std::optional<float> positive(RequestFields& fields, std::string_view name, double high) {
+  const auto found = fields.number(name, 0, high);
+  if (found && *found <= 0) fields.invalid(name, "Expected a value > 0.", "decimal_below_min_value");
+  return found;
+}
+
+// TGI samples if it is told to, or how to; else it takes the most likely token. The checkpoint's defaults have no say.
+void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
+  const auto temperature = fields.number("temperature", 0, 100), top_p = positive(fields, "top_p", 1);
+  const auto top_k = fields.integer("top_k", 0, int32_max);
+  const bool told_how = temperature.value_or(1) != 1 || top_p.value_or(1) < 1 || top_k.value_or(0) > 0;
+  const bool samples = fields.boolean("do_sample", false) || told_how;
+  out.temperature = samples ? temperature.value_or(1) : 0;
+  out.top_p = top_p.value_or(1);
+  out.top_k = std::int32_t(top_k.value_or(0));
+  out.min_p = 0;
+  out.repetition_penalty = positive(fields, "repetition_penalty", 1e6).value_or(1);
+  out.frequency_penalty = fields.number("frequency_penalty", -2, 2).value_or(0);
+  const Json* seed = fields.find("seed");
+  if (!seed) return;
+  if (!seed->is_number_unsigned()) return fields.wrong_type("seed", "an integer from 0 to 2^64 - 1");
+  out.seed = seed->get<std::uint64_t>();
+}
+
+void read_stop(RequestFields& fields, const config::RequestLimits& limits, runtime::GenerationRequest& out) {
+  out.include_stop_str_in_output = true;
+  const Json* stop = fields.array("stop", limits.stop_strings);
+  if (!stop) return;
+  for (const Json& each : *stop) {
+    if (!each.is_string()) return fields.wrong_type("stop", "an array of strings");
+    out.stop.push_back(each.get<std::string>());
+    if (out.stop.back().empty()) return fields.invalid("stop", "A stop string must not be empty.");
+    if (out.stop.back().size() > limits.stop_string_bytes)
+      return fields.invalid(
+          "stop", "A stop string has at most " + std::to_string(limits.stop_string_bytes) + " bytes.");
+  }
+}
+
+void read_lengths(RequestFields& fields, runtime::GenerationRequest& out) {
+  out.max_tokens =
+      std::int32_t(fields.integer("max_new_tokens", 1, int32_max).value_or(default_max_new_tokens));
+  if (const auto kept = fields.integer("truncate", 1, int32_max))
+    out.truncate_prompt_tokens = std::int32_t(*kept);
+}
+
+// {"type": "json" | "regex", "value"}, or {"type": "json_schema", "value": {"schema"}}.
+void read_grammar(RequestFields& fields, runtime::GenerationRequest& out) {
+  const Json* grammar = fields.object("grammar");
+  if (!grammar) return;
+  RequestFields inside(*grammar, fields.param("grammar") + ".");
+  const auto type = inside.text("type");
+  if (!type) inside.missing("type");
+  if (type == "json") {
+    out.grammar = read_schema(inside, "value");
+  } else if (type == "regex") {
+    if (const auto text = inside.text("value"))
+      out.grammar = GrammarSpec{.kind = GrammarSpec::Kind::regex, .text = *text};
+  } else if (type == "json_schema") {
+    if (const Json* named = inside.object("value")) {
+      RequestFields schema(*named, inside.param("value") + ".");
+      out.grammar = read_schema(schema, "schema");
+      if (!out.grammar) schema.missing("schema");
+      if (schema.refusal()) inside.keep(*schema.refusal());
+    }
+  } else if (type) {
+    inside.invalid("type", "Expected 'json', 'regex' or 'json_schema'.");
+  }
+  if (!out.grammar) inside.missing("value");
+  if (inside.refusal()) fields.keep(*inside.refusal());
+}
+
+void refuse_unsupported(RequestFields& fields) {
+  if (fields.integer("best_of", 1, int32_max).value_or(1) != 1)
+    fields.unsupported("best_of", "leave it out or send 1.");
+  if (positive(fields, "typical_p", 1).value_or(1) != 1)
+    fields.unsupported("typical_p", "leave it out or send 1.");
+  if (fields.boolean("watermark", false)) fields.unsupported("watermark", "leave it out or send false.");
+  if (fields.find("adapter_id")) fields.unsupported("adapter_id", "leave it out.");
+}
+
+GenerateOptions read_options(RequestFields& fields, const config::RequestLimits& limits, bool stream,
+                             runtime::GenerationRequest& out) {
+  GenerateOptions options;
+  options.details = fields.boolean("details", false);
+  options.prefill = fields.boolean("decoder_input_details", false);
+  if (options.prefill && stream)
+    fields.invalid("decoder_input_details", "It is not supported when tokens are streamed.");
+  options.details = options.details || options.prefill;
+  if (options.prefill) out.prompt_logprobs = 0;
+  const auto top = fields.integer("top_n_tokens", 0, limits.logprobs).value_or(0);
+  options.top_tokens = top > 0;
+  out.logprobs = std::int32_t(top);  // at least the token's own, which each event tells
+  if (fields.boolean("return_full_text", false)) options.before = std::get<std::string>(out.prompts.front());
+  options.seed = out.seed;
+  return options;
+}
+
+Expected<ApiRequest> parse(const Json& body, bool stream, bool in_array,
+                           const config::RequestLimits& limits) {
+  static const Json none = Json::object();
+  ApiRequest request;
+  runtime::GenerationRequest& out = request.generation;
+  RequestFields fields(body);
+  const auto inputs = fields.text("inputs");
+  if (!inputs) fields.missing("inputs");
+  out.prompts = {inputs.value_or("")};
+  const Json* given = fields.object("parameters");
+  RequestFields parameters(given ? *given : none, "parameters.");
+  refuse_unsupported(parameters);
+  read_sampling(parameters, out);
+  read_stop(parameters, limits, out);
+  read_lengths(parameters, out);
+  read_grammar(parameters, out);
+  GenerateOptions options = read_options(parameters, limits, stream, out);
+  options.in_array = in_array;
+  if (parameters.refusal()) fields.keep(*parameters.refusal());
+  if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  request.id_prefix = "tgi-";
+  request.stream = stream;
+  request.answer = [options](AnswerIdentity) { return make_generate_answer(options); };
+  return request;
+}
+
+}  // namespace
+
+Expected<ApiRequest> parse_generate(const Json& body, const ModelInfo&, const config::RequestLimits& limits) {
+  return parse(body, false, false, limits);
+}
+
+Expected<ApiRequest> parse_generate_stream(const Json& body, const ModelInfo&,
+                                           const config::RequestLimits& limits) {
+  return parse(body, true, false, limits);
+}
+
+Expected<ApiRequest> parse_either(const Json& body, const ModelInfo&, const config::RequestLimits& limits) {
+  RequestFields fields(body);
+  const bool stream = fields.boolean("stream", false);
+  if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  return parse(body, stream, !stream, limits);
+}
+
+}  // namespace troupe::actors::edge::tgi

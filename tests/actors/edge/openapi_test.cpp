@@ -1,0 +1,142 @@
+#include "actors/edge/openapi.hpp"
+
+#include "actors/edge/routes.hpp"
+#include "tests/actors/edge/http_server_fixture.hpp"
+#include "tests/actors/edge/mutations.hpp"
+
+namespace troupe::actors::edge {
+namespace {
+
+struct OpenApi : HttpServerFixture {
+  Json document() { return Json::parse(get("/openapi.json").body); }
+  static Json properties_of(const Json& document, const char* path) {
+    return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+                   ["properties"];
+  }
+  static std::vector<std::string> answers_of(const Json& document, const char* path, const char* method) {
+    std::vector<std::string> statuses;
+    for (const auto& [status, answer] : document["paths"][path][method]["responses"].items())
+      statuses.push_back(status);
+    std::ranges::sort(statuses);
+    return statuses;
+  }
+};
+
+TEST_F(OpenApi, NamesEachEndpointAndWhatMayBeDoneThere) {
+  const Json paths = document()["paths"];
+  for (const Endpoint* each : all_endpoints()) {
+    EXPECT_EQ(paths.contains(each->path), !each->replica_control) << each->path;
+    if (each->replica_control) continue;
+    EXPECT_EQ(paths[each->path].contains("get"), allows(*each, "GET")) << each->path;
+    EXPECT_EQ(paths[each->path].contains("post"), allows(*each, "POST")) << each->path;
+  }
+}
+
+TEST_F(OpenApi, ControlIsDescribedWhereItIsPermitted) {
+  settings.replica_control = true;
+  EXPECT_EQ(properties_of(document(), "/v1/replica/drill")["rank"].dump(),
+            R"({"type":["integer","null"],"minimum":0,"maximum":1023})");
+}
+
+TEST_F(OpenApi, FieldsAreThoseThatTheParserReads) {
+  const Json all = document();
+  const Json chat = properties_of(all, "/v1/chat/completions");
+  EXPECT_EQ(chat["temperature"].dump(), R"({"type":["number","null"],"minimum":0.0,"maximum":2.0})");
+  EXPECT_EQ(chat["stream"].dump(), R"({"type":["boolean","null"]})");
+  EXPECT_EQ(chat["stop"].dump(), "{}");  // a string or an array
+  EXPECT_EQ(chat["messages"]["type"].dump(), R"(["array","null"])");
+  const Json message = chat["messages"]["items"]["properties"];
+  EXPECT_EQ(message["role"].dump(), R"({"type":["string","null"]})");
+  EXPECT_EQ(message["tool_calls"]["items"]["properties"]["function"]["properties"]["name"]["maxLength"], 256);
+  EXPECT_EQ(all["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]
+               ["schema"]["required"]
+                   .dump(),
+            R"(["model","messages"])");
+  const Json tokenize = properties_of(all, "/tokenize");
+  EXPECT_EQ(tokenize["return_token_strs"].dump(), R"({"type":["boolean","null"]})");
+}
+
+TEST_F(OpenApi, AResponseHasNoFieldsOfTheChatThatItIsMadeInto) {
+  const Json response = properties_of(document(), "/v1/responses");
+  EXPECT_TRUE(response.contains("input") && response.contains("max_output_tokens"));
+  EXPECT_TRUE(response.contains("temperature") && response.contains("cache_salt"));
+  EXPECT_TRUE(response["tools"]["items"]["properties"].contains("name"));
+  for (const char* chats : {"messages", "max_tokens", "response_format", "n", "reasoning_effort"})
+    EXPECT_FALSE(response.contains(chats)) << chats;
+  EXPECT_FALSE(response["tools"]["items"]["properties"].contains("function"));
+}
+
+TEST_F(OpenApi, AnswersAreThoseOfTheProtocol) {
+  const Json all = document();
+  using Statuses = std::vector<std::string>;
+  EXPECT_EQ(answers_of(all, "/v1/chat/completions", "post"),
+            (Statuses{"200", "400", "404", "408", "413", "431", "500", "503"}));
+  EXPECT_EQ(answers_of(all, "/generate", "post"),
+            (Statuses{"200", "400", "408", "413", "422", "431", "500", "503"}));
+  EXPECT_EQ(answers_of(all, "/v1/models/{id}", "get"),
+            (Statuses{"200", "400", "404", "408", "431", "500", "503"}));
+  const auto types = [&](const char* path) {
+    return all["paths"][path]["post"]["responses"]["200"]["content"];
+  };
+  EXPECT_TRUE(types("/v1/completions").contains("application/json"));
+  EXPECT_TRUE(types("/v1/completions").contains("text/event-stream"));
+  EXPECT_FALSE(types("/generate").contains("text/event-stream"));
+  EXPECT_FALSE(types("/generate_stream").contains("application/json"));
+  EXPECT_EQ(types("/v1/responses")["application/json"]["schema"]["properties"]["usage"]["required"][0],
+            "input_tokens");
+}
+
+TEST_F(OpenApi, AKeyIsAskedForWhereOneIsSet) {
+  EXPECT_FALSE(document()["paths"]["/v1/models"]["get"].contains("security"));
+  server.reset();
+  settings.api_keys = {"k"};
+  const Json all = document();
+  EXPECT_EQ(all["paths"]["/v1/models"]["get"]["security"].dump(), R"([{"key":[]}])");
+  EXPECT_TRUE(all["paths"]["/v1/models"]["get"]["responses"].contains("401"));
+  EXPECT_FALSE(all["paths"]["/health"]["get"].contains("security"));
+  EXPECT_EQ(all["components"]["securitySchemes"]["key"]["scheme"], "bearer");
+}
+
+Json example_of(const Endpoint& endpoint, const ModelInfo& model) {
+  Json example = Json::parse(endpoint.example);
+  if (example.contains("model")) example["model"] = model.names.front();
+  return example;
+}
+
+TEST_F(OpenApi, ExamplesAreValid) {
+  for (const Endpoint* each : all_endpoints()) {
+    if (!each->generation) continue;
+    ASSERT_FALSE(each->example.empty()) << each->path;
+    const auto request = each->generation(example_of(*each, service->model()), service->model(), {});
+    EXPECT_TRUE(request) << each->path << ": " << request.error().message;
+  }
+}
+
+// Whatever a field's kind, a parser takes it or names a fault, and an answer that it promises can be made.
+TEST_F(OpenApi, FieldsOfTheWrongKindAreRefusals) {
+  for (const Endpoint* each : all_endpoints()) {
+    if (!each->generation) continue;
+    std::size_t refused = 0;
+    for (const Json& body : mutations(example_of(*each, service->model()))) {
+      const auto request = each->generation(body, service->model(), {});
+      if (request)
+        EXPECT_TRUE(request->answer({})) << body;
+      else
+        EXPECT_LT(each->refusal(request.error()).status, 500) << body;
+      refused += !request;
+    }
+    EXPECT_GT(refused, 10u) << each->path;
+  }
+}
+
+TEST_F(OpenApi, PagesToo) {
+  for (const auto& [path, valid] : std::initializer_list<std::pair<const char*, Json>>{
+           {"/tokenize", {{"prompt", "a"}, {"add_special_tokens", true}, {"return_token_strs", true}}},
+           {"/tokenize", {{"model", "demo"}, {"messages", {{{"role", "user"}, {"content", "a"}}}}}},
+           {"/detokenize", {{"tokens", {1, 2}}}},
+           {"/v1/embeddings", {{"model", "demo"}, {"input", "a"}}}})
+    for (const Json& body : mutations(valid)) EXPECT_LT(post(path, body.dump()).status, 500) << body;
+}
+
+}  // namespace
+}  // namespace troupe::actors::edge
