@@ -19,6 +19,7 @@ struct AnswerIdentity {
   std::string model;
   std::string fingerprint;   // of what computes it: answers of one fingerprint and seed are the same
   std::int64_t created = 0;  // Unix seconds
+  std::string request_id{};  // of the HTTP request
 };
 
 class Answer {

@@ -8,14 +8,6 @@ namespace {
 
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 
-void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
-  const auto name = fields.text("model", limits.name_bytes);
-  if (!name) return fields.missing("model");
-  if (std::ranges::find(model.names, *name) == model.names.end())
-    fields.keep({RefusalKind::not_found, "The model '" + *name + "' does not exist; see /v1/models.", "model",
-                 "model_not_found"});
-}
-
 // What would change the answer if it were honoured, with the value at which it changes nothing. JSON null
 // stands for fields that have no such value.
 void refuse_unsupported(RequestFields& fields) {
@@ -62,25 +54,6 @@ void read_response_format(RequestFields& fields) {
   if (type != "text") fields.unsupported("response_format", "only the type 'text' is.");
 }
 
-void read_stop(RequestFields& fields, const config::RequestLimits& limits, runtime::GenerationRequest& out) {
-  const Json* stop = fields.find("stop");
-  if (!stop) return;
-  if (!stop->is_string() && !stop->is_array())
-    return fields.wrong_type("stop", "a string or an array of strings");
-  const auto add = [&](const Json& text) {
-    if (!text.is_string()) return fields.wrong_type("stop", "a string or an array of strings");
-    const auto& found = text.get_ref<const std::string&>();
-    if (found.empty()) return fields.invalid("stop", "A stop string must not be empty.");
-    if (found.size() > limits.stop_string_bytes)
-      return fields.invalid(
-          "stop", "A stop string has at most " + std::to_string(limits.stop_string_bytes) + " bytes.");
-    out.stop.push_back(found);
-  };
-  if (stop->is_string()) return add(*stop);
-  if (!fields.array("stop", limits.stop_strings)) return;
-  for (const Json& each : *stop) add(each);
-}
-
 void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
   out.temperature = fields.number("temperature", 0, 2);
   out.top_p = fields.number("top_p", 0, 1);
@@ -114,7 +87,7 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
   refuse_unsupported(fields);
   read_response_format(fields);
   read_sampling(fields, out);
-  read_stop(fields, limits, out);
+  out.stop = read_stop_strings(fields, "stop", limits);
   fields.array("stop_token_ids", limits.stop_token_ids);
   read_length(fields, out);
   out.n = std::int32_t(fields.integer("n", 1, limits.n).value_or(1));
@@ -127,6 +100,35 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
   }
   const auto best_of = fields.integer("best_of", 1, int32_max);
   if (best_of && *best_of != out.n) fields.unsupported("best_of", "leave it out or send the value of 'n'.");
+}
+
+void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
+  const auto name = fields.text("model", limits.name_bytes);
+  if (!name) return fields.missing("model");
+  if (std::ranges::find(model.names, *name) == model.names.end())
+    fields.keep({RefusalKind::not_found, "The model '" + *name + "' does not exist; see /v1/models.", "model",
+                 "model_not_found"});
+}
+
+std::vector<std::string> read_stop_strings(RequestFields& fields, std::string_view name,
+                                           const config::RequestLimits& limits) {
+  std::vector<std::string> texts;
+  const Json* stop = fields.find(name);
+  if (!stop) return texts;
+  const auto add = [&](const Json& text) {
+    if (!text.is_string()) return fields.wrong_type(name, "a string or an array of strings");
+    const auto& found = text.get_ref<const std::string&>();
+    if (found.empty()) return fields.invalid(name, "A stop string must not be empty.");
+    if (found.size() > limits.stop_string_bytes)
+      return fields.invalid(
+          name, "A stop string has at most " + std::to_string(limits.stop_string_bytes) + " bytes.");
+    texts.push_back(found);
+  };
+  if (!stop->is_array())
+    add(*stop);
+  else if (fields.array(name, limits.stop_strings))
+    for (const Json& each : *stop) add(each);
+  return texts;
 }
 
 void check_choices(RequestFields& fields, const config::RequestLimits& limits, const ApiRequest& request) {

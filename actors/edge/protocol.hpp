@@ -38,8 +38,9 @@ struct Endpoint {
   // One of the two.
   Page page = nullptr;
   ParseRequest generation = nullptr;
-  Reply (*refusal)(const Refusal&) = refusal_reply;  // in the words of its protocol
-  bool replica_control = false;                      // only with --enable-replica-control
+  // In the words of its protocol, which may name the request.
+  Reply (*refusal)(const Refusal&, const std::string& request_id) = refusal_reply;
+  bool replica_control = false;  // only with --enable-replica-control
 };
 
 }  // namespace troupe::actors::edge

@@ -18,6 +18,7 @@ Head begin_head(int status, const Exchange& exchange) {
   Head head(http::int_to_status(unsigned(status)), exchange.version);
   head.set(http::field::server, "troupe");
   head.set("X-Request-Id", exchange.request_id);
+  head.set("Request-Id", exchange.request_id);  // where Anthropic's clients look
   head.keep_alive(exchange.keep_alive);
   return head;
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "actors/edge/anthropic/endpoints.hpp"
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/replica_pages.hpp"
 #include "actors/edge/status_pages.hpp"
@@ -12,7 +13,7 @@ namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), status_endpoints(), replica_endpoints()};
+  return std::array{openai::endpoints(), anthropic::endpoints(), status_endpoints(), replica_endpoints()};
 }
 
 // Path of a target, still encoded.

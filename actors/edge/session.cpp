@@ -162,7 +162,9 @@ Expected<void> Session::check_head() {
                   "method_not_allowed");
   if (request.method() == http::verb::options) return {};
   if (endpoint.needs_key)
-    if (const auto ok = check_api_key(view(request[http::field::authorization]), settings_.api_keys); !ok)
+    if (const auto ok = check_api_key(view(request[http::field::authorization]), view(request["x-api-key"]),
+                                      settings_.api_keys);
+        !ok)
       return ok;
   return endpoint.generation ? accepts_inference(service_) : Expected<void>();
 }
@@ -201,7 +203,7 @@ net::awaitable<void> Session::answer_inference() {
     return endpoint.generation(body, service_.model(), settings_.request);
   });
   if (!request) {
-    co_await reply(endpoint.refusal(request.error()));
+    co_await reply(in_its_words(request.error()));
     co_return;
   }
   generation_id_ =
@@ -210,7 +212,7 @@ net::awaitable<void> Session::answer_inference() {
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   auto answer = request->answer({generation_id_, service_.model().names.front(), service_.model().fingerprint,
-                                 std::int64_t(std::time(nullptr))});
+                                 std::int64_t(std::time(nullptr)), exchange_.request_id});
   delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
   const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(answer));
   status_ = outcome.status;
@@ -232,7 +234,7 @@ net::awaitable<void> Session::refuse_and_close(Refusal refusal) {
 
 // Of the protocol that was spoken to, if that is known.
 Reply Session::in_its_words(const Refusal& refusal) const {
-  return resource_ ? resource_->endpoint->refusal(refusal) : refusal_reply(refusal);
+  return resource_ ? resource_->endpoint->refusal(refusal, exchange_.request_id) : refusal_reply(refusal);
 }
 
 void Session::log_exchange(const char* end) const {
