@@ -40,13 +40,14 @@ void place(ComputeState& state, const JoinEpoch& order) {
 }
 
 // The weights and what the cache holds stay.
-void join(ComputeState& state, std::shared_ptr<runtime::EpochLink> link) {
-  state.link = std::move(link);
+void join(ComputeState& state, const JoinOrder& told) {
+  state.link = told.link;
   const Doing joining(state.options.ticks, Activity::joining);
   state.link->connect();
   state.executor = std::make_unique<runtime::ModelExecutor>(
       *state.ops, *state.decoder, state.link->communicators(), GroupId(state.loaded.sharding.group()),
-      *state.cache, state.loaded.speculation, state.options.ticks);
+      *state.cache, state.loaded.speculation, state.options.ticks,
+      [grammars = told.grammars](GrammarId id) { return grammars->find(id); });
 }
 
 void join_and_tell(Self self, const JoinOrder& told) {
@@ -58,7 +59,7 @@ void join_and_tell(Self self, const JoinOrder& told) {
   try {
     place(state, told.order);
     why = Why::not_met;
-    join(state, told.link);
+    join(state, told);
     self->send(told.supervisor, runtime::Joined{life, epoch});
   } catch (const std::exception& error) {
     self->send(told.supervisor, runtime::JoinFailed{life, epoch, why, error.what()});

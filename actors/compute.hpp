@@ -4,6 +4,7 @@
 
 #include "actors/handles.hpp"
 #include "runtime/execution/epoch_link.hpp"
+#include "runtime/execution/grammar_shelf.hpp"
 #include "runtime/execution/model_executor.hpp"
 
 namespace troupe::actors {
@@ -14,7 +15,8 @@ struct WorkerOptions {
   std::string network = "127.0.0.1";  // of the collectives: IP address or interface
   TickBoard* ticks = nullptr;         // outlives the worker, as does:
   model::Progress* progress = nullptr;
-  runtime::RanksOfHost host = {};  // with whom it shares memory
+  runtime::RanksOfHost host = {};                       // with whom it shares memory
+  runtime::GrammarShelf::Compile compile_grammar = {};  // unset: for the checkpoint that it loads
 };
 
 // Worker -> Compute: an order that it got, and who is to hear of it.
@@ -26,6 +28,7 @@ struct JoinOrder {
   JoinEpoch order;
   std::shared_ptr<runtime::EpochLink> link;
   ReplicaSupervisorHandle supervisor;
+  std::shared_ptr<const runtime::GrammarShelf> grammars;
 };
 struct StepOrder {
   runtime::StepPlan plan;

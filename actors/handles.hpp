@@ -15,9 +15,10 @@ using ExpertShardHandle =
 
 // A plan's sender gets the StepResult, if this rank is its group's first. What it is told to do outside of steps
 // comes from the supervisor, which gets the answers.
-using WorkerHandle = caf::typed_actor<caf::reacts_to<LoadModel>, caf::reacts_to<JoinEpoch>,
-                                      caf::reacts_to<RankAddress>, caf::reacts_to<runtime::AbortEpochs>,
-                                      caf::reacts_to<runtime::StepPlan>, caf::reacts_to<Drill>>;
+using WorkerHandle =
+    caf::typed_actor<caf::reacts_to<LoadModel>, caf::reacts_to<JoinEpoch>, caf::reacts_to<RankAddress>,
+                     caf::reacts_to<runtime::AbortEpochs>, caf::reacts_to<LearnGrammar>,
+                     caf::reacts_to<ForgetGrammar>, caf::reacts_to<runtime::StepPlan>, caf::reacts_to<Drill>>;
 
 using NodeHandle = caf::typed_actor<caf::reacts_to<runtime::StartWorker>, caf::reacts_to<runtime::KillWorker>,
                                     caf::reacts_to<End>>;
@@ -33,11 +34,11 @@ typename Inspector::result_type inspect(Inspector& f, BeginEpoch& x) {
   return f(x.epoch, x.blocks, x.workers);
 }
 
-using SchedulerHandle =
-    caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<PauseSequence>, caf::reacts_to<ResumeSequence>,
-                     caf::reacts_to<CancelSequence>, caf::reacts_to<runtime::StepResult>,
-                     caf::replies_to<runtime::StopEpoch>::with<runtime::EpochStopped>,
-                     caf::reacts_to<BeginEpoch>, caf::reacts_to<Drill>>;
+using SchedulerHandle = caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<PauseSequence>,
+                                         caf::reacts_to<ResumeSequence>, caf::reacts_to<CancelSequence>,
+                                         caf::reacts_to<GrammarReady>, caf::reacts_to<runtime::StepResult>,
+                                         caf::replies_to<runtime::StopEpoch>::with<runtime::EpochStopped>,
+                                         caf::reacts_to<BeginEpoch>, caf::reacts_to<Drill>>;
 
 // ReplicaSupervisor -> RequestSupervisor -> all requests: this is the scheduler from now on; the one before is gone.
 struct NewScheduler {
@@ -94,6 +95,9 @@ template <class Config>
 void add_messages(Config& config) {
 #define TROUPE_MESSAGE(type) config.template add_message_type<type>("troupe::" #type)
   TROUPE_MESSAGE(actors::Submit);
+  TROUPE_MESSAGE(actors::LearnGrammar);
+  TROUPE_MESSAGE(actors::GrammarReady);
+  TROUPE_MESSAGE(actors::ForgetGrammar);
   TROUPE_MESSAGE(actors::Queued);
   TROUPE_MESSAGE(actors::Refused);
   TROUPE_MESSAGE(runtime::BlockRequest);

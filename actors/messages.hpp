@@ -42,6 +42,33 @@ typename Inspector::result_type inspect(Inspector& f, Refused& x) {
   return f(x.sequence, x.refusal);
 }
 
+// Scheduler -> Worker: make a grammar ready, of which plans will name only the id; answered with GrammarReady.
+struct LearnGrammar {
+  GrammarSpec grammar;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, LearnGrammar& x) {
+  return f(x.grammar);
+}
+struct GrammarReady {
+  GrammarId id;
+  std::int32_t rank = 0;
+  std::string failure;  // why it is not; empty: it is
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, GrammarReady& x) {
+  return f(x.id, x.rank, x.failure);
+}
+
+// Scheduler -> Worker: no sequence needs it any more.
+struct ForgetGrammar {
+  GrammarId id;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, ForgetGrammar& x) {
+  return f(x.id);
+}
+
 // Scheduler -> KvBlockManager and back: runtime::BlockRequest, runtime::BlockReply.
 // Scheduler -> Worker and back: runtime::StepPlan, runtime::StepResult.
 

@@ -15,13 +15,20 @@ using runtime::ReplicaState;
 
 class RunningGeneration final : public GenerationHandle {
  public:
-  explicit RunningGeneration(RequestHandle request) : request_(std::move(request)) {}
-  ~RunningGeneration() override { cancel(); }
+  RunningGeneration(RequestHandle request, std::shared_ptr<RequestContext> context)
+      : request_(std::move(request)), context_(std::move(context)) {
+    ++context_->generations;
+  }
+  ~RunningGeneration() override {
+    cancel();
+    --context_->generations;
+  }
   void grant(std::int32_t deltas) override { caf::anon_send(request_, Credit{deltas}); }
   void cancel() override { caf::anon_send(request_, CancelRequest{}); }
 
  private:
   RequestHandle request_;
+  std::shared_ptr<RequestContext> context_;
 };
 
 // Of a request that was refused before it was born.
@@ -31,9 +38,17 @@ class NoGeneration final : public GenerationHandle {
   void cancel() override {}
 };
 
+constexpr int grammar_threads = 2;  // so that a grammar that takes long does not hold up the others
+
 std::unique_ptr<caf::actor_system_config> make_config(const ReplicaOptions& options) {
   if (options.processes) return std::make_unique<LinkedConfig>(options.processes->node.identity);
   return std::make_unique<LocalConfig>();
+}
+
+runtime::SystemPrompt system_prompt_of(const config::Settings& settings) {
+  if (settings.system_prompt == "fold") return runtime::SystemPrompt::fold;
+  if (settings.system_prompt == "reject") return runtime::SystemPrompt::reject;
+  return runtime::SystemPrompt::keep;
 }
 
 }  // namespace
@@ -42,16 +57,24 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
     : deployment_(settings),
       options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
+      compiler_(options_.text->tokenizer, options_.vocab_size, options_.text->eos_ids),
+      grammars_(
+          [this](const GrammarSpec& spec, TimePoint deadline) { return compiler_.compile(spec, deadline); },
+          {.bytes = deployment_.grammar_cache.bytes, .timeout = deployment_.grammar_compile_timeout}),
       config_(make_config(options_)),
       system_(std::make_unique<caf::actor_system>(*config_)),
-      tokenizing_(deployment_.tokenizing_threads, std::size_t(deployment_.max_tokenizing)) {
+      tokenizing_(deployment_.tokenizing_threads, std::size_t(deployment_.max_tokenizing)),
+      compiling_(grammar_threads, std::size_t(deployment_.max_tokenizing)) {
   context_->text = options_.text;
   context_->metrics = metrics_;
   context_->rules = {.max_model_len = options_.info.max_model_len,
                      .max_choices = std::size_t(deployment_.scheduler.max_waiting),
                      .parse_reasoning = deployment_.reasoning_parser != "none",
-                     .parse_tool_calls = deployment_.tool_call_parser != "none"};
+                     .parse_tool_calls = deployment_.tool_call_parser != "none",
+                     .system_prompt = system_prompt_of(deployment_),
+                     .grammars = &grammars_};
   context_->tokenizing = &tokenizing_;
+  context_->compiling = &compiling_;
   requests_ = system_->spawn(request_supervisor, metrics_);
   supervisor_ = system_->spawn(replica_supervisor, supervisor_settings());
   try {
@@ -96,7 +119,8 @@ ReplicaSettings Replica::supervisor_settings() const {
 
 void Replica::start_node() {
   if (!options_.processes) {
-    const WorkerOptions options{deployment_.compute_threads(), "", &ticks_, &progress_};
+    WorkerOptions options{deployment_.compute_threads(), "", &ticks_, &progress_};
+    options.compile_grammar = [this](const GrammarSpec& spec) { return grammars_.get(spec); };
     node_ = system_->spawn(local_node, supervisor_, [options](caf::actor_system& system) {
       return system.spawn(worker, options, system.spawn<caf::detached>(compute, options));
     });
@@ -133,7 +157,31 @@ std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest r
   auto once = std::make_shared<TerminalOnce>(std::move(sink));
   const auto born = system_->spawn(actors::request, std::move(request), context_, once);
   caf::anon_send(requests_, RequestBorn{born, once});
-  return std::make_unique<RunningGeneration>(born);
+  return std::make_unique<RunningGeneration>(born, context_);
+}
+
+template <class T, class Work>
+void Replica::on_text(Done<T> done, Work work) {
+  const auto told = std::make_shared<Done<T>>(std::move(done));  // to the job, or to nobody
+  const bool posted = tokenizing_.post(
+      [told, work = std::move(work), context = context_] { (*told)(work(*context->text, context->rules)); });
+  if (!posted) (*told)(tl::unexpected(too_much_to_tokenize(tokenizing_)));
+}
+
+void Replica::tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) {
+  on_text(std::move(done), [request = std::move(request)](const model::TextModel& text, const auto& rules) {
+    return runtime::tokenize(request, text, rules);
+  });
+}
+
+void Replica::detokenize(std::vector<TokenId> tokens, Done<std::string> done) {
+  on_text(std::move(done), [tokens = std::move(tokens)](const model::TextModel& text, const auto&) {
+    return runtime::detokenize(tokens, text);
+  });
+}
+
+std::string Replica::vocabulary_entry(TokenId token) const {
+  return context_->text->tokenizer.vocabulary_entry(token);
 }
 
 bool Replica::ready() const {

@@ -13,7 +13,8 @@ namespace troupe::actors {
 struct ReplicaOptions {
   std::string checkpoint;  // folder
   std::uint64_t weight_bytes = 0;
-  std::int32_t experts = 0;  // of the model
+  std::int32_t experts = 0;     // of the model
+  std::int64_t vocab_size = 0;  // logits of a row
   std::shared_ptr<const model::TextModel> text;
   ModelInfo info;
   std::int32_t blocks = 0;       // of each attention group
@@ -37,11 +38,15 @@ class Replica final : public Service {
 
   std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                              std::shared_ptr<GenerationSink> sink) override;
+  void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) override;
+  void detokenize(std::vector<TokenId> tokens, Done<std::string> done) override;
+  std::string vocabulary_entry(TokenId token) const override;
   const ModelInfo& model() const override { return options_.info; }
   bool ready() const override;
   bool healthy() const override;
   bool failed_to_start() const;  // it has given up, and never served
   std::vector<StartupPhase> startup() const override;
+  std::int64_t load() const override { return context_->generations; }
   std::string metrics_text() const override { return metrics_->text(); }
   runtime::ReplicaView replica() const override;
   Expected<void> drill(const Drill& drill) override;
@@ -51,6 +56,9 @@ class Replica final : public Service {
   ReplicaSettings supervisor_settings() const;
   void start_node();
   void end();  // of all actors, soon
+  // In the queue of prompts: done gets what work(text, rules) returns.
+  template <class T, class Work>
+  void on_text(Done<T> done, Work work);
   StepId step_in(Epoch epoch) const;
   std::uint64_t loaded_bytes() const;
 
@@ -61,9 +69,11 @@ class Replica final : public Service {
   std::shared_ptr<ReplicaStatus> status_ = std::make_shared<ReplicaStatus>();
   std::shared_ptr<Metrics> metrics_;
   std::shared_ptr<RequestContext> context_ = std::make_shared<RequestContext>();
+  model::GrammarCompiler compiler_;
+  model::GrammarCache grammars_;
   std::unique_ptr<caf::actor_system_config> config_;
   std::unique_ptr<caf::actor_system> system_;
-  JobQueue tokenizing_;  // behind the system, to whose actors its jobs speak
+  JobQueue tokenizing_, compiling_;  // behind the system, to whose actors their jobs speak
   RequestSupervisorHandle requests_;
   ReplicaSupervisorHandle supervisor_;
   NodeHandle node_;

@@ -1,6 +1,7 @@
 #include "actors/request.hpp"
 
 #include "runtime/base/log.hpp"
+#include "runtime/generation/logit_rules.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -71,21 +72,20 @@ void advance(Self self, Step step) {
 void tokenize(Self self, runtime::GenerationRequest request) {
   auto& state = self->state;
   const SequenceId first = state.context->next_sequence.fetch_add(state.choices);
+  const bool has_grammar = runtime::wants_grammar(request);
   const auto work = std::make_shared<std::packaged_task<RequestState::Prepared()>>(
       [request = std::move(request), context = state.context, first, seed = runtime::draw_seed()]() mutable {
         auto choices = make_choices(request, *context->text, context->rules, first, seed);
         return RequestState::Prepared{std::move(request), std::move(choices)};
       });
   state.prepared = work->get_future();
-  auto place = state.context->tokenizing->add([work, to = caf::actor_cast<RequestHandle>(self)] {
+  JobQueue& queue = *(has_grammar ? state.context->compiling : state.context->tokenizing);
+  auto place = queue.add([work, to = caf::actor_cast<RequestHandle>(self)] {
     (*work)();
     caf::anon_send(to, Tokenized{});
   });
   if (place) return void(state.place.emplace(std::move(*place)));
-  state.sink->fail({RefusalKind::unavailable,
-                    "The queue is full: " + std::to_string(state.context->tokenizing->limit()) +
-                        " requests wait to be tokenized.",
-                    "", "queue_full"});
+  state.sink->fail(too_much_to_tokenize(queue));
   leave(self, "refused");
 }
 
@@ -129,6 +129,12 @@ void cancel(Self self) {
 }
 
 }  // namespace
+
+Refusal too_much_to_tokenize(const JobQueue& queue) {
+  return {RefusalKind::unavailable,
+          "The queue is full: " + std::to_string(queue.limit()) + " requests wait to be tokenized.", "",
+          "queue_full"};
+}
 
 RequestHandle::behavior_type request(Self self, runtime::GenerationRequest request,
                                      std::shared_ptr<RequestContext> context,

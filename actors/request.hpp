@@ -16,14 +16,18 @@
 
 namespace troupe::actors {
 
-// What all requests of a replica share; set before the first is born, but for the counter. Thread-safe.
+// What all requests of a replica share; set before the first is born, but for the counters. Thread-safe.
 struct RequestContext {
   std::shared_ptr<const model::TextModel> text;
   std::shared_ptr<Metrics> metrics;
   runtime::GenerationRules rules;
   JobQueue* tokenizing = nullptr;  // outlives all requests; rendering, too, happens there
+  JobQueue* compiling = nullptr;   // likewise; the same for requests with grammars, which may take long
   std::atomic<SequenceId> next_sequence{1};
+  std::atomic<std::int64_t> generations{0};  // that somebody holds
 };
+
+Refusal too_much_to_tokenize(const JobQueue& queue);
 
 // Passes a request's news on, one call at a time, until its one terminal event; later ones are dropped.
 // Shared by the request and its supervisor. Thread-safe.

@@ -46,6 +46,16 @@ void settle(Self self, const caf::actor_addr& owner, SequenceId sequence) {
   submitted.erase(found);
 }
 
+template <class Message>
+void tell_workers(Self self, const Message& message) {
+  for (const WorkerHandle& worker : self->state.workers) self->send(worker, message);
+}
+
+// The sequence is over, here or everywhere.
+void leave_grammar(Self self, SequenceId sequence) {
+  if (const auto unused = self->state.grammars.remove(sequence)) tell_workers(self, ForgetGrammar{*unused});
+}
+
 void hand_out(Self self, const std::vector<runtime::CommittedToken>& tokens) {
   auto& owners = self->state.owners;
   for (const runtime::CommittedToken& committed : tokens) {
@@ -53,6 +63,7 @@ void hand_out(Self self, const std::vector<runtime::CommittedToken>& tokens) {
     if (owner == owners.end()) continue;
     self->send(owner->second, TokenReady{committed});
     if (committed.finish == runtime::FinishReason::none) continue;
+    leave_grammar(self, committed.sequence);
     settle(self, owner->second.address(), committed.sequence);
     owners.erase(owner);
   }
@@ -79,12 +90,25 @@ void take_result(Self self, const runtime::StepResult& result) {
   }
 }
 
+// Whether the sequence is to be held until the ranks have made its grammar ready, of which they are told here.
+bool needs_grammar(Self self, const runtime::Submission& submission) {
+  if (!submission.rules.grammar) return false;
+  const auto added =
+      self->state.grammars.add(submission.sequence, submission.rules.grammar, submission.grammar);
+  if (!added.told) tell_workers(self, LearnGrammar{submission.grammar});
+  return !added.ready;
+}
+
 void submit(Self self, const Submit& message) {
   auto& state = self->state;
   const auto owner = caf::actor_cast<RequestHandle>(self->current_sender());
   const SequenceId sequence = message.submission.sequence;
-  const auto work = state.cycle->submit(message.submission);
-  if (!work) return self->send(owner, Refused{sequence, work.error()});
+  const bool held = needs_grammar(self, message.submission);
+  const auto work = state.cycle->submit(message.submission, held);
+  if (!work) {
+    leave_grammar(self, sequence);
+    return self->send(owner, Refused{sequence, work.error()});
+  }
   state.owners[sequence] = owner;
   auto& submitted = state.submitted[owner.address()];
   if (submitted.empty()) self->monitor(owner);
@@ -97,6 +121,7 @@ void submit(Self self, const Submit& message) {
 void cancel(Self self, SequenceId sequence) {
   auto& state = self->state;
   state.owners.erase(sequence);
+  leave_grammar(self, sequence);
   const Work work = state.cycle->cancel(sequence);
   state.metrics->scheduler(state.cycle->scheduler().stats());
   carry_out(self, work);
@@ -109,9 +134,28 @@ void bury(Self self, const caf::actor_addr& owner) {
   for (const SequenceId sequence : orphans.mapped()) cancel(self, sequence);
 }
 
+void take_ready(Self self, const GrammarReady& message) {
+  auto& state = self->state;
+  if (message.failure.empty()) {
+    for (const SequenceId sequence : state.grammars.ready(message.id, std::size_t(message.rank)))
+      carry_out(self, state.cycle->release(sequence));
+    return;
+  }
+  log_event(LogLevel::error, "grammar_failed", {{"rank", message.rank}, {"error", message.failure}});
+  for (const SequenceId sequence : state.grammars.sequences_of(message.id)) {
+    const auto owner = state.owners.extract(sequence);
+    if (!owner) continue;
+    settle(self, owner.mapped().address(), sequence);
+    cancel(self, sequence);
+    self->send(owner.mapped(),
+               Refused{sequence, {RefusalKind::internal, message.failure, "", "grammar_failed"}});
+  }
+}
+
 runtime::EpochStopped stop_epoch(Self self, const runtime::StopEpoch& order) {
   auto& state = self->state;
   const auto stopped = state.cycle->stop_epoch(order.next, order.lost);
+  for (const SequenceId sequence : stopped.interrupted) leave_grammar(self, sequence);
   for (const SequenceId sequence : stopped.interrupted)
     if (auto owner = state.owners.extract(sequence))
       self->send(owner.mapped(), Interrupted{sequence, order.next});
@@ -119,11 +163,20 @@ runtime::EpochStopped stop_epoch(Self self, const runtime::StopEpoch& order) {
   return {order.next, stopped.steps_committed};
 }
 
+// One of them may be new, and have no grammars.
+void meet_workers(Self self) {
+  auto& state = self->state;
+  state.grammars.meet(state.workers.size());
+  for (const SequenceId sequence : state.grammars.sequences()) state.cycle->hold(sequence);
+  for (const GrammarSpec& grammar : state.grammars.grammars()) tell_workers(self, LearnGrammar{grammar});
+}
+
 void begin_epoch(Self self, const BeginEpoch& order) {
   auto& state = self->state;
   if (order.epoch != state.cycle->epoch()) return state.metrics->stale_message();
   state.blocks = order.blocks;
   state.workers = order.workers;
+  meet_workers(self);
   carry_out(self, state.cycle->begin_epoch(order.epoch));
 }
 
@@ -144,6 +197,7 @@ SchedulerHandle::behavior_type scheduler_actor(Self self, SchedulerSettings sett
         settle(self, caf::actor_cast<caf::actor_addr>(self->current_sender()), message.sequence);
         cancel(self, message.sequence);
       },
+      [self](const GrammarReady& message) { take_ready(self, message); },
       [self](const runtime::StepResult& result) { take_result(self, result); },
       [self](const runtime::StopEpoch& order) { return stop_epoch(self, order); },
       [self](const BeginEpoch& order) { begin_epoch(self, order); },

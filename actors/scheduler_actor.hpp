@@ -8,6 +8,7 @@
 #include "actors/handles.hpp"
 #include "actors/metrics.hpp"
 #include "runtime/base/clock.hpp"
+#include "runtime/scheduling/grammar_roll.hpp"
 #include "runtime/scheduling/step_cycle.hpp"
 
 namespace troupe::actors {
@@ -20,6 +21,7 @@ struct SchedulerActorState {
   std::unordered_map<SequenceId, RequestHandle> owners;
   // What each living request has submitted and not yet seen the end of; kept when an epoch stops.
   std::unordered_map<caf::actor_addr, std::unordered_set<SequenceId>> submitted;
+  runtime::GrammarRoll grammars;
   std::vector<KvBlockManagerHandle> blocks;  // by group, as of the last epoch that began
   std::vector<WorkerHandle> workers;         // by rank, likewise
   TimePoint step_began;                      // the oldest in flight, or the one that is asked for

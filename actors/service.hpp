@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,8 +46,11 @@ struct ModelInfo {
   std::vector<std::string> names;  // --served-model-name; the first is shown in responses
   std::string root;                // checkpoint folder's name
   std::int32_t max_model_len = 0;
-  std::int64_t created = 0;  // Unix seconds
-  std::string fingerprint;   // build and arithmetic: what makes the bytes of an answer
+  std::int64_t created = 0;                  // Unix seconds
+  std::string fingerprint;                   // build and arithmetic: what makes the bytes of an answer
+  std::string architecture{};                // of the checkpoint: "DeepseekV3ForCausalLM"
+  std::uint64_t weight_bytes = 0;            // likewise
+  bool calls_tools = false, thinks = false;  // as its chat template and its tokens have it
 };
 
 // A fault that an operator asks for, to see the replica recover.
@@ -70,10 +74,21 @@ class Service {
   virtual ~Service() = default;
   virtual std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                                      std::shared_ptr<GenerationSink> sink) = 0;
+  // Work on text, which takes long for long ones: done is called once, here or later on a thread of the replica. It
+  // waits in the queue in which prompts wait, and is refused when that is full.
+  template <class T>
+  using Done = std::function<void(Expected<T>)>;
+  // Of the request's first prompt, as the model would read it.
+  virtual void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) = 0;
+  virtual void detokenize(std::vector<TokenId> tokens, Done<std::string> done) = 0;
+  virtual std::string vocabulary_entry(
+      TokenId token) const = 0;  // of one that tokenize gave: "Ġthe", "</think>"
+
   virtual const ModelInfo& model() const = 0;
   virtual bool ready() const = 0;    // inference is accepted
   virtual bool healthy() const = 0;  // false once the replica has given up
   virtual std::vector<StartupPhase> startup() const = 0;
+  virtual std::int64_t load() const = 0;         // generations that somebody waits for
   virtual std::string metrics_text() const = 0;  // Prometheus exposition format
 
   virtual runtime::ReplicaView replica() const = 0;

@@ -25,14 +25,30 @@ void join(Self self, const JoinEpoch& order) {
     caf::anon_send(supervisor, RankAddress{epoch, key, address});
   };
   state.link = std::make_shared<runtime::EpochLink>(std::move(options), std::move(publish));
-  self->send(state.compute, JoinOrder{order, state.link, state.supervisor});
+  self->send(state.compute, JoinOrder{order, state.link, state.supervisor, state.grammars});
 }
 
 void load(Self self, const LoadModel& order) {
   auto& state = self->state;
   if (state.link) state.link->abort();  // a wait in it would keep the answer back
   state.model = order;
+  if (!state.grammars) {
+    const auto& given = state.options.compile_grammar;
+    state.grammars =
+        std::make_shared<runtime::GrammarShelf>(given ? given : runtime::compile_for(order.checkpoint));
+  }
   self->send(state.compute, LoadOrder{order, state.supervisor});
+}
+
+void learn(Self self, const LearnGrammar& order) {
+  auto& state = self->state;
+  if (!state.grammars) return;  // it has no weights yet, and serves nobody
+  const auto scheduler = caf::actor_cast<SchedulerHandle>(self->current_sender());
+  GrammarReady ready{grammar_id(order.grammar), state.model->life.rank, {}};
+  state.grammars->learn(order.grammar, [ready, scheduler](const Expected<void>& made) mutable {
+    if (!made) ready.failure = made.error().message;
+    caf::anon_send(scheduler, ready);
+  });
 }
 
 void compute_step(Self self, const runtime::StepPlan& plan) {
@@ -96,6 +112,10 @@ WorkerHandle::behavior_type worker(Self self, WorkerOptions options, ComputeHand
       [self](const runtime::AbortEpochs& order) {
         const auto& link = self->state.link;
         if (link && link->epoch() < order.before) link->abort();
+      },
+      [self](const LearnGrammar& order) { learn(self, order); },
+      [self](const ForgetGrammar& order) {
+        if (self->state.grammars) self->state.grammars->forget(order.id);
       },
       [self](const runtime::StepPlan& plan) { compute_step(self, plan); },
       [self](const Drill& drill) {

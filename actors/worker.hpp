@@ -12,9 +12,10 @@ struct WorkerState {
   WorkerOptions options;
   ComputeHandle compute;
   ExpertShardHandle experts;
-  ReplicaSupervisorHandle supervisor;        // who had the model loaded last
-  std::shared_ptr<runtime::EpochLink> link;  // of the last epoch that was joined
-  std::optional<LoadModel> model;            // that is being, or has been, read
+  ReplicaSupervisorHandle supervisor;               // who had the model loaded last
+  std::shared_ptr<runtime::EpochLink> link;         // of the last epoch that was joined
+  std::optional<LoadModel> model;                   // that is being, or has been, read
+  std::shared_ptr<runtime::GrammarShelf> grammars;  // since then
 };
 
 // compute: spawned for this worker, which ends it; detached wherever ranks wait for each other.

@@ -43,10 +43,19 @@ struct RequestLimits {
   std::size_t choices = 1024;  // prompts times n
   std::size_t stop_strings = 16;
   std::size_t stop_string_bytes = 1024;
-  std::size_t stop_token_ids = 128;
+  std::size_t stop_token_ids = 128;  // and words that may not come
+  std::size_t logit_biases = 1024;
   std::int32_t logprobs = 20;    // alternatives a token
   std::size_t name_bytes = 256;  // of a model, a function, a salt
   friend bool operator==(const RequestLimits&, const RequestLimits&) = default;
+};
+
+// Of pages of other sites, in browsers; names and meanings are vLLM's. "*": any.
+struct CorsSettings {
+  std::vector<std::string> allowed_origins;  // "https://chat.example"; empty: none
+  std::vector<std::string> allowed_methods{"*"}, allowed_headers{"*"};
+  bool allow_credentials = false;  // the browser's cookies and TLS certificates
+  friend bool operator==(const CorsSettings&, const CorsSettings&) = default;
 };
 
 struct EdgeSettings {
@@ -56,6 +65,7 @@ struct EdgeSettings {
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
   bool replica_control = false;       // operators may order drills and place experts
+  CorsSettings cors;
   ConnectionLimits connection;
   RequestLimits request;
   friend bool operator==(const EdgeSettings&, const EdgeSettings&) = default;

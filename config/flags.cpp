@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "config/nearest.hpp"
 
@@ -51,6 +52,20 @@ CLI::Option* add_option(CLI::App& app, const Setting& setting) {
   return option;
 }
 
+// A list may be given value by value, or as vLLM writes it, a JSON array of texts.
+std::vector<std::string> values_of(const std::vector<std::string>& texts) {
+  std::vector<std::string> values;
+  for (const std::string& each : texts) {
+    const auto array = nlohmann::json::parse(each, nullptr, false);
+    if (array.is_array() &&
+        std::all_of(array.begin(), array.end(), [](const auto& item) { return item.is_string(); }))
+      values.insert(values.end(), array.begin(), array.end());
+    else
+      values.push_back(each);
+  }
+  return values;
+}
+
 [[noreturn]] void refuse_extra(const Table& table, const std::string& argument) {
   if (!argument.starts_with('-') || argument == "-")
     throw UsageError("'" + argument + "' is one argument too many", "command line", "see --help");
@@ -95,7 +110,7 @@ Flags parse_flags(Table& table, std::span<const std::string> arguments) {
       continue;
     }
     std::vector<std::string> texts = options[i]->results();
-    if (kind_of(table[i]) != Kind::texts) texts = {texts.back()};
+    texts = kind_of(table[i]) == Kind::texts ? values_of(texts) : std::vector{texts.back()};
     flags.given.push_back({&table[i], std::move(texts), flag_of(table[i])});
   }
   return flags;

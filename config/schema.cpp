@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <bit>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "config/settings.hpp"
 #include "config/speculation.hpp"
@@ -36,21 +38,49 @@ Table model_settings(Settings& s) {
        .help = "Longest sequence, prompt and output together.",
        .unset = "max_position_embeddings of the model",
        .range = {1, most_tokens}},
+      {.name = "tokenizer",
+       .target = &s.tokenizer,
+       .argument = "CHECKPOINT",
+       .help = "Taken if it is the model: a checkpoint is served with its own tokenizer.",
+       .unset = "the model's"},
+      {.name = "chat-template",
+       .target = &s.chat_template,
+       .argument = "FILE|TEXT",
+       .help =
+           "Jinja template that turns chats into prompts, instead of the checkpoint's: a file, or the template "
+           "itself in one line, with \\n for line ends. launch/templates has some that print tools.",
+       .unset = "the checkpoint's"},
+      {.name = "default-chat-template-kwargs",
+       .target = &s.default_chat_template_kwargs,
+       .argument = "JSON",
+       .help = "Variables of the chat template, such as {\"thinking\": true}, for requests whose "
+               "chat_template_kwargs do not set them.",
+       .unset = "none"},
       {.name = "generation-config",
        .target = &s.generation_config,
        .argument = "auto|none|FOLDER",
-       .help = "Where sampling defaults come from: generation_config.json of the checkpoint, nowhere, or "
-               "that file of another folder."},
+       .help =
+           "Where sampling defaults come from: generation_config.json of the checkpoint, nowhere (vLLM calls "
+           "that vllm), or that file of another folder."},
       {.name = "reasoning-parser",
        .target = &s.reasoning_parser,
        .argument = "NAME",
-       .help = "How reasoning is told from the answer. auto looks at the chat template.",
-       .choices = {"auto", "deepseek_v31", "none"}},
+       .help =
+           "How reasoning is told from the answer. Every name but none means the same: DeepSeek's forms are "
+           "told apart by what the model writes.",
+       .choices = {"auto", "deepseek_r1", "deepseek_v3", "deepseek_v31", "none"}},
       {.name = "tool-call-parser",
        .target = &s.tool_call_parser,
        .argument = "NAME",
-       .help = "How tool calls are told from the answer. auto looks at the chat template.",
-       .choices = {"auto", "deepseek_v31", "none"}},
+       .help = "How tool calls are told from the answer. Every name but none means the same, as above.",
+       .choices = {"auto", "deepseek_v3", "deepseek_v31", "deepseek_v32", "none"}},
+      {.name = "system-prompt",
+       .target = &s.system_prompt,
+       .argument = "HOW",
+       .help =
+           "What becomes of system messages: they stay, or go before the user's first message (DeepSeek R1 wants "
+           "none), or are refused.",
+       .choices = {"keep", "fold", "reject"}},
   };
 }
 
@@ -108,6 +138,15 @@ Table scheduling_settings(Settings& s, std::vector<std::string> policies) {
            "Most requests whose prompts wait to be rendered and tokenized; a request beyond them is answered "
            "with status 503.",
        .range = {1, most_items}},
+      {.name = "grammar-compile-timeout",
+       .target = &s.grammar_compile_timeout,
+       .argument = "SECONDS",
+       .help = "For the grammar of a structured answer to be made ready, else status 400.",
+       .range = {0, 3600, true}},
+      {.name = "grammar-cache-bytes",
+       .target = &s.grammar_cache,
+       .argument = "SIZE",
+       .help = "Of grammars that were made ready and may be used again."},
       {.name = "tokenizing-threads",
        .target = &s.tokenizing_threads,
        .argument = "N",
@@ -330,6 +369,11 @@ void validate_parallelism(const Settings& s) {
                      "--control-host", "give --tensor-interface");
 }
 
+// So that a slash at the end makes no difference.
+std::filesystem::path as_folder(const std::string& name) {
+  return (std::filesystem::path(name) / "").lexically_normal();
+}
+
 }  // namespace
 
 void validate(const Settings& s) {
@@ -344,6 +388,13 @@ void validate(const Settings& s) {
                          std::to_string(s.scheduler.max_num_seqs),
                      "--max-num-batched-tokens", "a step must have room for one token of every sequence");
   (void)speculation_of(s);
+  if (const auto& kwargs = s.default_chat_template_kwargs;
+      !kwargs.empty() && !nlohmann::json::parse(kwargs, nullptr, false).is_object())
+    throw UsageError("'" + kwargs + "' is no JSON object", "--default-chat-template-kwargs",
+                     R"(for example {"thinking": true})");
+  if (!s.tokenizer.empty() && as_folder(s.tokenizer) != as_folder(s.model))
+    throw UsageError("'" + s.tokenizer + "' is not the model", "--tokenizer",
+                     "leave it out: a checkpoint is served with its own tokenizer");
   for (const std::string& name : s.served_model_name)
     if (name.empty()) throw UsageError("a name is empty", "--served-model-name");
   for (const std::string& key : s.edge.api_keys)

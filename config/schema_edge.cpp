@@ -53,6 +53,31 @@ Table listening(EdgeSettings& s) {
   };
 }
 
+Table cors(CorsSettings& s) {
+  return {
+      {.name = "allowed-origins",
+       .target = &s.allowed_origins,
+       .argument = "ORIGIN",
+       .help =
+           "Origin, such as https://chat.example, whose pages browsers let read answers; * for any. May be given "
+           "several times, or, as all of these, as a JSON array.",
+       .unset = "none but the server's own"},
+      {.name = "allowed-methods",
+       .target = &s.allowed_methods,
+       .argument = "METHOD",
+       .help = "Method that those pages may use; * for all that a resource has."},
+      {.name = "allowed-headers",
+       .target = &s.allowed_headers,
+       .argument = "NAME",
+       .help = "Header that those pages may send; * for any."},
+      {.name = "allow-credentials",
+       .target = &s.allow_credentials,
+       .help =
+           "Let browsers send their cookies and certificates along. An API key in the Authorization header "
+           "needs no such leave."},
+  };
+}
+
 Table connection_limits(ConnectionLimits& l) {
   return {
       count("max-connections", &l.connections, 1 << 20, "Open at a time; one more gets status 503."),
@@ -97,6 +122,7 @@ Table request_limits(RequestLimits& l) {
 Table schema(EdgeSettings& settings) {
   Table table;
   append(table, listening(settings), "LISTENING");
+  append(table, cors(settings.cors), "BROWSERS");
   append(table, connection_limits(settings.connection), "LIMITS OF CONNECTIONS");
   append(table, request_limits(settings.request), "LIMITS OF REQUESTS (beyond them: status 400)");
   return table;

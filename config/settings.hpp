@@ -22,9 +22,13 @@ struct Settings {
   std::string model;                           // checkpoint folder; empty: the demo model
   std::vector<std::string> served_model_name;  // empty: the folder's name
   std::optional<std::int32_t> max_model_len;   // tokens; unset: the model's own limit
-  std::string generation_config = "auto";      // "auto", "none" or a folder
-  std::string reasoning_parser = "auto";       // or deepseek_v31, none
+  std::string tokenizer;                       // vLLM's flag; must name the model
+  std::string chat_template;                   // file or template; empty: the checkpoint's
+  std::string default_chat_template_kwargs;    // JSON object; empty: none
+  std::string generation_config = "auto";      // "auto", "none" ("vllm") or a folder
+  std::string reasoning_parser = "auto";  // "none", or vLLM's name of one: all tell DeepSeek's forms apart
   std::string tool_call_parser = "auto";
+  std::string system_prompt = "keep";  // or fold, reject
 
   // Scheduling and the KV cache
   runtime::SchedulerLimits scheduler;  // but for max_model_len, which is known with the model
@@ -32,7 +36,9 @@ struct Settings {
   std::string speculative_config;                      // JSON in vLLM's form; empty: none
   std::optional<std::int32_t> num_speculative_tokens;  // wins over that; alone it means method mtp
   bool speculative_auto = false;
-  std::int32_t max_tokenizing = 1024;   // requests that wait to be tokenized; further ones are refused
+  std::int32_t max_tokenizing = 1024;  // requests that wait to be tokenized; further ones are refused
+  ByteSize grammar_cache{256 << 20};   // of grammars that were made ready
+  std::chrono::milliseconds grammar_compile_timeout{10'000};  // then the request is refused
   std::int32_t tokenizing_threads = 2;  // so that a long prompt does not hold up the short ones behind it
   double gpu_memory_utilization = 0.5;
   std::optional<ByteSize> kv_cache_memory_bytes;

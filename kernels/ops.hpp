@@ -114,9 +114,30 @@ struct Projection {
 
 constexpr int max_logprobs = 20;  // of a row
 
+// A token whose logit is not taken as it is.
+struct LogitEdit {
+  TokenId token = 0;
+  float bias = 0;          // minus infinity: it may not come
+  bool seen = false;       // in the prompt or the output: the repetition penalty is for it
+  std::int32_t count = 0;  // in the output
+};
+
+// What happens to a row's logits before a token is drawn; log-probabilities are of the row as it was. Each operation is
+// rounded on its own, in this order: x + bias; if seen, x / repetition where x > 0, else x * repetition; if count > 0,
+// x - frequency * count, then x - presence. What is not allowed is minus infinity.
+struct LogitChanges {
+  std::span<const std::uint32_t> allowed{};  // token t is bit t % 32 of word t / 32; empty: all are
+  std::span<const LogitEdit> edits{};        // a token once; ids outside the vocabulary are passed over
+  float repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
+
+  bool none() const { return allowed.empty() && edits.empty(); }
+};
+
 struct SamplingRow {
   SamplingParams params;
   std::uint64_t output_position = 0;  // of the token, in its sequence: part of the draw's key
+  LogitChanges changes{};             // what it refers to outlives the call
+  TokenId given = no_token;           // this is the token, whose log-probability is wanted: none is drawn
 };
 
 class Ops {
@@ -181,8 +202,8 @@ class Ops {
   // out[t, r*n + i] = parts[r, t, i], dropping columns past
   // out's width. parts: [ranks, T, n]; out: [T, <= ranks*n].
   virtual void join_columns(Queue&, const Tensor& parts, Tensor out) = 0;
-  // logits: [S, vocabulary] f32, S == how.size(). Stays on the
-  // device in a GPU implementation; read out after Queue::wait.
+  // logits: [S, vocabulary] f32, S == how.size(). Stays on the device in a GPU implementation; read out after
+  // Queue::wait. no_token where a logit is no number, or where no token may come.
   virtual void sample(Queue&, const Tensor& logits, std::span<const SamplingRow> how,
                       std::vector<SampledToken>& out) = 0;
 };

@@ -85,6 +85,7 @@ int check(const Arguments& arguments) {
   const auto folder = checkpoint_or_demo(settings.model);
   const auto checkpoint = model::Checkpoint::open(folder);
   std::cout << "checkpoint      " << folder.string() << "\n";
+  for (const std::string& note : checkpoint.notes()) std::cout << "note            " << note << "\n";
   describe(checkpoint.config());
   describe(read_weights(checkpoint));
   if (exists(folder / "tokenizer.json"))

@@ -1,11 +1,13 @@
 #include <iostream>
 
 #include "config/read.hpp"
+#include "config/vllm_flags.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
 #include "launch/identity.hpp"
 #include "launch/mpi_serve.hpp"
 #include "launch/server.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
 
 namespace troupe::launch {
@@ -24,6 +26,9 @@ constexpr config::Page page{
         "With more than one rank (-tp times -dp), each is a process of its own, and one that dies or hangs "
         "is started again while requests wait; they go on with the same bytes. Under mpirun each of its "
         "processes is a node; the first one answers clients.\n\n"
+        "Command lines of vllm serve are understood: its flags that change nothing here, such as "
+        "--trust-remote-code or --swap-space, are taken, and a line of the log says why; those that would change "
+        "answers and are not served are refused by name.\n\n"
         "SIGINT and SIGTERM stop the server.",
     .examples =
         "$ troupe serve\n"
@@ -32,18 +37,28 @@ constexpr config::Page page{
         "$ troupe serve -tp 2 -dp 2 -ep\n"
         "$ mpirun -n 2 troupe serve -tp 2 -dp 2 -ep"};
 
+void tell_what_has_no_effect(const config::VllmRecipe& recipe) {
+  if (recipe.without_effect.empty()) return;
+  nlohmann::json flags = nlohmann::json::object();
+  for (const config::FlagWithoutEffect& each : recipe.without_effect) flags[each.flag] = each.why;
+  log_event(LogLevel::info, "flags_without_effect", {{"flags", std::move(flags)}});
+}
+
 }  // namespace
 
 int serve(const Arguments& arguments) {
   config::Settings settings;
   config::Table table = config::schema(settings, runtime::policy_names());
-  if (!read_command_line(page, table, arguments)) return 0;
+  const config::VllmRecipe recipe = config::read_vllm_recipe(arguments);
+  if (!read_command_line(page, table, recipe.arguments)) return 0;
   if (under_mpirun()) settings.nodes = mpirun_processes();
   config::validate(settings);
   if (settings.show_config) {
     std::cout << config::show(table);
     return 0;
   }
+  set_log_level(parse_log_level(settings.log_level));
+  tell_what_has_no_effect(recipe);
   const auto checkpoint = checkpoint_or_demo(settings.model);
   if (under_mpirun() && settings.nodes > 1) return serve_under_mpirun(settings, checkpoint);
   if (under_mpirun()) leave_mpirun();

@@ -44,25 +44,31 @@ runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoin
 }
 
 actors::ModelInfo describe(const config::Settings& settings, const std::filesystem::path& folder,
-                           std::int32_t max_model_len) {
+                           const model::Checkpoint& checkpoint, const model::TextModel& text) {
   actors::ModelInfo info;
   info.names = settings.served_model_name;
   if (info.names.empty()) info.names = {settings.model.empty() ? "troupe-mini" : folder.filename().string()};
   info.root = folder.filename().string();
-  info.max_model_len = max_model_len;
+  info.max_model_len = context_length(settings, checkpoint.config());
   info.created =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   info.fingerprint = "fp_" + build_id().substr(0, 12);
+  info.architecture = checkpoint.config().architecture;
+  info.weight_bytes = checkpoint.total_bytes(predicts(settings));
+  info.calls_tools = text.takes_tools;
+  info.thinks = text.tokenizer.id_of_added("</think>").has_value();
   return info;
 }
 
-// --generation-config: the checkpoint's own, another folder's, or none.
+// With --chat-template and its variables, and --generation-config: the checkpoint's own, another folder's, or none.
 std::shared_ptr<const model::TextModel> load_text(const config::Settings& settings,
                                                   const std::filesystem::path& folder,
                                                   std::int64_t vocab_size) {
-  auto text = std::make_shared<model::TextModel>(model::TextModel::load(folder));
-  if (settings.generation_config == "none")
+  auto text = std::make_shared<model::TextModel>(model::TextModel::load(folder, settings.chat_template));
+  if (!settings.default_chat_template_kwargs.empty())
+    text->set_default_variables(nlohmann::ordered_json::parse(settings.default_chat_template_kwargs));
+  if (settings.generation_config == "none" || settings.generation_config == "vllm")
     text->defaults = {};
   else if (settings.generation_config != "auto")
     text->defaults = model::load_generation_config(settings.generation_config, vocab_size);
@@ -74,13 +80,16 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
   const auto checkpoint = model::Checkpoint::open(folder);
   log_event(LogLevel::info, "checkpoint_opened",
             {{"folder", folder.string()}, {"weight_bytes", checkpoint.total_bytes(predicts(settings))}});
+  for (const std::string& note : checkpoint.notes())
+    log_event(LogLevel::warning, "checkpoint_note", {{"note", note}});
   actors::ReplicaOptions options;
   options.checkpoint = std::filesystem::absolute(folder).string();
   options.weight_bytes = checkpoint.total_bytes(predicts(settings));
   options.experts = std::int32_t(checkpoint.config().n_routed_experts);
+  options.vocab_size = checkpoint.config().vocab_size;
   options.sharding = sharding(settings, checkpoint);
   options.text = load_text(settings, folder, checkpoint.config().vocab_size);
-  options.info = describe(settings, folder, context_length(settings, checkpoint.config()));
+  options.info = describe(settings, folder, checkpoint, *options.text);
   options.blocks = plan_kv(settings, checkpoint, options.info.max_model_len).blocks;
   return options;
 }
@@ -111,7 +120,9 @@ int run_server(const config::Settings& settings, const std::filesystem::path& ch
   if (settings.ranks() > 1) options.processes = processes(settings, launch);
   const auto replica = std::make_shared<actors::Replica>(settings, std::move(options));
   actors::edge::HttpServer server(settings.edge, TROUPE_VERSION, replica);
-  log_event(LogLevel::info, "listening", {{"host", settings.edge.host}, {"port", server.port()}});
+  log_event(
+      LogLevel::info, "listening",
+      {{"host", settings.edge.host}, {"port", server.port()}, {"ollama_port", settings.edge.ollama_port}});
   const bool loaded = wait_for_the_end(stop, *replica);
   server.stop();
   if (!loaded) throw Error("the model cannot be loaded; the log says why", checkpoint.string());

@@ -18,6 +18,7 @@ struct Checkpoint::Contents {
   std::vector<SafetensorsFile> files;  // keep the mappings that tensors point into
   LocatedTensors tensors;
   TensorBytes bytes;
+  std::vector<std::string> notes;
 };
 
 namespace {
@@ -66,6 +67,19 @@ void check_against_index(const SafetensorsFile& file, const std::set<std::string
   }
 }
 
+// Two names of one file, by links, are one shard too many.
+void check_distinct(const fs::path& folder, const ShardMap& shards) {
+  std::map<fs::path, std::string> names;  // of files that links lead to
+  for (const auto& [name, listed] : shards) {
+    std::error_code missing;  // which opening it tells
+    const fs::path file = fs::canonical(folder / name, missing);
+    if (missing) continue;
+    if (const auto [same, is_first] = names.emplace(file, name); !is_first)
+      throw Error("is the same file as " + same->second + "; the index lists both as shards",
+                  (folder / name).string());
+  }
+}
+
 std::vector<SafetensorsFile> open_files(const fs::path& folder) {
   std::vector<SafetensorsFile> files;
   const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
@@ -73,7 +87,9 @@ std::vector<SafetensorsFile> open_files(const fs::path& folder) {
   if (fs::exists(single, ignored)) {
     files.push_back(SafetensorsFile::open(single));
   } else if (fs::exists(index, ignored)) {
-    for (const auto& [name, listed] : read_index(index)) {
+    const ShardMap shards = read_index(index);
+    check_distinct(folder, shards);
+    for (const auto& [name, listed] : shards) {
       files.push_back(SafetensorsFile::open(folder / name));
       check_against_index(files.back(), listed);
     }
@@ -82,6 +98,23 @@ std::vector<SafetensorsFile> open_files(const fs::path& folder) {
                 "give the folder of a checkpoint in Hugging Face's layout");
   }
   return files;
+}
+
+std::vector<std::string> notes_on(const std::vector<std::string>& unknown_fields,
+                                  const std::vector<std::string>& passed_over,
+                                  const std::string& prediction) {
+  std::vector<std::string> notes;
+  if (!unknown_fields.empty()) {
+    std::string names;
+    for (const std::string& name : unknown_fields) names += (names.empty() ? "" : ", ") + name;
+    notes.push_back("config.json has fields that are not known here, and are taken to change nothing: " +
+                    names);
+  }
+  if (!passed_over.empty())
+    notes.push_back(std::to_string(passed_over.size()) + " tensors are passed over, such as " +
+                    passed_over.front() + ": what they say is known without them");
+  if (!prediction.empty()) notes.push_back(prediction);
+  return notes;
 }
 
 }  // namespace
@@ -94,12 +127,19 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
   contents->folder = folder;
   contents->config = load_config(folder / "config.json");
   contents->files = open_files(folder);
+  std::vector<std::string> passed_over;
   for (const SafetensorsFile& file : contents->files) {
     for (const auto& [name, tensor] : file.tensors()) {
-      contents->tensors.emplace(name, LocatedTensor{tensor, file.path().string()});
+      if (says_nothing_new(contents->config, name))
+        passed_over.push_back(name);
+      else
+        contents->tensors.emplace(name, LocatedTensor{tensor, file.path().string()});
     }
   }
-  contents->bytes = check_tensors(contents->config, contents->tensors, folder.string());
+  const CheckedTensors checked = check_tensors(contents->config, contents->tensors, folder.string());
+  contents->bytes = checked.bytes;
+  contents->config.num_nextn_predict_layers = checked.prediction_layers;
+  contents->notes = notes_on(contents->config.unknown_fields, passed_over, checked.note);
   return Checkpoint(std::move(contents));
 }
 
@@ -124,6 +164,11 @@ const StoredTensor& Checkpoint::tensor(std::string_view name) const {
 bool Checkpoint::has(std::string_view name) const {
   return contents_->tensors.contains(name);
 }
+
+const std::vector<std::string>& Checkpoint::notes() const {
+  return contents_->notes;
+}
+
 std::size_t Checkpoint::total_bytes(bool prediction) const {
   return contents_->bytes.decoder + (prediction ? contents_->bytes.prediction : 0);
 }

@@ -21,7 +21,7 @@ constexpr std::size_t max_shards = 4096;
 class Checkpoint {
  public:
   // Throws Error with file and tensor names for whatever is missing, extra, truncated, overlapping,
-  // oversized, or of a wrong shape or type.
+  // oversized, or of a wrong shape or type. A prediction layer may be missing, whole or in part.
   static Checkpoint open(const std::filesystem::path& folder);
 
   Checkpoint(Checkpoint&&) noexcept;
@@ -29,13 +29,16 @@ class Checkpoint {
   ~Checkpoint();
 
   const std::filesystem::path& folder() const;
+  // As config.json has it, but for num_nextn_predict_layers: those prediction layers that are whole.
   const ModelConfig& config() const;
   // A tensor that the config calls for (CHECKed: open() has verified them all), such as "model.norm.weight".
   const StoredTensor& tensor(std::string_view name) const;
   bool has(std::string_view name) const;
   // Of all tensors that a decoder loads; with prediction, at most, those of the prediction layer, too.
   std::size_t total_bytes(bool prediction = false) const;
-  std::vector<std::string> names() const;  // of all tensors in the files, sorted
+  std::vector<std::string> names() const;  // of all tensors in the files that are of use, sorted
+  // What an operator may want to know although the checkpoint is served: a sentence each, without a full stop.
+  const std::vector<std::string>& notes() const;
 
  private:
   struct Contents;

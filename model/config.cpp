@@ -1,5 +1,7 @@
 #include "model/config.hpp"
 
+#include <algorithm>
+
 #include "model/json/fields.hpp"
 #include "model/json/parse.hpp"
 #include "model/token_ids.hpp"
@@ -9,6 +11,50 @@ namespace troupe::model {
 namespace {
 
 constexpr std::string_view deepseek_v3 = "DeepseekV3ForCausalLM";
+
+// Fields of other models, and of later ones of this family, that change what is computed.
+constexpr std::string_view unsupported[] = {"alibi",
+                                            "attention_chunk_size",
+                                            "attention_multiplier",
+                                            "attention_sink",
+                                            "attention_sinks",
+                                            "attn_logit_softcapping",
+                                            "attn_output_gate",
+                                            "clip_qkv",
+                                            "compress_ratios",
+                                            "compression_config",
+                                            "embedding_multiplier",
+                                            "final_logit_softcapping",
+                                            "hc_mult",
+                                            "head_bias",
+                                            "index_head_dim",
+                                            "index_n_heads",
+                                            "index_topk",
+                                            "lm_head_bias",
+                                            "logit_scale",
+                                            "logits_scaling",
+                                            "mlp_bias",
+                                            "no_rope_layers",
+                                            "num_hash_layers",
+                                            "o_lora_rank",
+                                            "qk_layernorm",
+                                            "qk_norm",
+                                            "qkv_bias",
+                                            "quantization",
+                                            "query_pre_attn_scalar",
+                                            "residual_multiplier",
+                                            "rope_ratio",
+                                            "rotary_dim",
+                                            "scale_depth",
+                                            "scale_emb",
+                                            "sliding_window",
+                                            "swiglu_alpha",
+                                            "swiglu_limit",
+                                            "use_bias",
+                                            "use_parallel_residual",
+                                            "use_qk_norm",
+                                            "use_qkv_bias",
+                                            "zero_expert_num"};
 
 // A field for which one value alone is supported; absent means that value.
 void require_text(const JsonValue& field, std::string_view only) {
@@ -24,11 +70,30 @@ void require_flag(const JsonValue& field, bool only) {
   }
 }
 
+// Of an object in which every field has its say in the arithmetic.
+void refuse_others(JsonFields& fields) {
+  for (const std::string& name : fields.others())
+    fields[name].fail("is not supported", "remove it if it changes nothing");
+}
+
 // A field that repeats what others say.
 void require_equal(const JsonValue& field, std::int64_t value) {
   if (field.optional_integer(INT64_MIN, INT64_MAX).value_or(value) != value) {
     field.fail("must be " + std::to_string(value));
   }
+}
+
+void require_number(const JsonValue& field, int only) {
+  if (field.optional_number(-1e9, 1e9).value_or(only) != only) field.fail("must be " + std::to_string(only));
+}
+
+// A list of what each layer is: wanted(layer).
+template <class Wanted>
+void require_layers(const JsonValue& field, Wanted wanted) {
+  if (field.is_null()) return;
+  const auto layers = std::int64_t(field.elements().size());
+  for (std::int64_t layer = 0; layer < layers; ++layer)
+    require_text(field.element(std::size_t(layer)), wanted(layer));
 }
 
 std::string read_architecture(JsonFields& fields) {
@@ -122,6 +187,7 @@ Yarn read_yarn(JsonFields& rope) {
   yarn.factor = rope["factor"].number(1, 1e4);
   yarn.original_max_position_embeddings =
       rope["original_max_position_embeddings"].integer(1, limits::positions);
+  require_flag(rope["truncate"], true);  // of the range that the two betas span, to whole dimensions
   yarn.beta_fast = rope["beta_fast"].optional_number(1e-3, 1e6).value_or(yarn.beta_fast);
   yarn.beta_slow = rope["beta_slow"].optional_number(1e-3, 1e6).value_or(yarn.beta_slow);
   if (yarn.beta_fast <= yarn.beta_slow) rope["beta_fast"].fail("must be more than beta_slow");
@@ -158,7 +224,8 @@ void read_rope(JsonFields& fields, ModelConfig& config) {
   } else if (type != "default") {
     rope["rope_type"].fail("must be \"yarn\" or \"default\"");
   }
-  rope.refuse_others();
+  require_number(rope["partial_rotary_factor"], 1);
+  refuse_others(rope);
 }
 
 void read_quantization(JsonFields& fields, ModelConfig& config) {
@@ -174,8 +241,20 @@ void read_quantization(JsonFields& fields, ModelConfig& config) {
   config.fp8 = Fp8Blocks{block.element(0).integer(1, limits::weight_block),
                          block.element(1).integer(1, limits::weight_block)};
   // How activations were rounded on the publisher's GPUs; and which weights are plain, which the files show.
-  quantization.ignore({"activation_scheme", "scale_fmt", "modules_to_not_convert"});
-  quantization.refuse_others();
+  quantization.ignore({"activation_scheme", "scale_fmt", "modules_to_not_convert", "ignored_layers"});
+  refuse_others(quantization);
+}
+
+// What is said once more, in words of transformers or of the classes that it shares code with.
+void read_repetitions(JsonFields& fields, const ModelConfig& config) {
+  require_number(fields["partial_rotary_factor"], 1);
+  for (const char* name : {"num_experts", "num_local_experts"})
+    require_equal(fields[name], config.n_routed_experts);
+  require_layers(fields["layer_types"], [](std::int64_t) { return "full_attention"; });
+  require_layers(fields["mlp_layer_types"],
+                 [&](std::int64_t layer) { return config.is_moe(layer) ? "sparse" : "dense"; });
+  // Qwen's classes write a window's size beside the word that there is none.
+  if (!fields["use_sliding_window"].optional_boolean().value_or(true)) fields.ignore({"sliding_window"});
 }
 
 }  // namespace
@@ -189,11 +268,47 @@ ModelConfig parse_config(const nlohmann::json& json, std::string_view where) {
   read_experts(fields, config);
   read_rope(fields, config);
   read_quantization(fields, config);
-  // Training, bookkeeping, and the publisher's hardware.
-  fields.ignore({"_commit_hash", "_name_or_path", "attention_dropout", "auto_map", "aux_loss_alpha", "dtype",
-                 "ep_size", "initializer_range", "pad_token_id", "pretraining_tp", "seq_aux", "torch_dtype",
-                 "transformers_version", "use_cache"});
-  fields.refuse_others();
+  read_repetitions(fields, config);
+  // Training, bookkeeping, what transformers' own generation does, and the publisher's hardware.
+  fields.ignore({"_attn_implementation",
+                 "_commit_hash",
+                 "_name_or_path",
+                 "attention_dropout",
+                 "auto_map",
+                 "aux_loss_alpha",
+                 "aux_loss_free_bias_update_rate",
+                 "chunk_size_feed_forward",
+                 "dtype",
+                 "ep_size",
+                 "id2label",
+                 "initializer_range",
+                 "is_decoder",
+                 "label2id",
+                 "max_length",
+                 "max_window_layers",
+                 "output_attentions",
+                 "output_hidden_states",
+                 "output_router_logits",
+                 "pad_token_id",
+                 "pretraining_tp",
+                 "problem_type",
+                 "return_dict",
+                 "router_aux_loss_coef",
+                 "router_jitter_noise",
+                 "router_z_loss_coef",
+                 "seq_aux",
+                 "tokenizer_class",
+                 "torch_dtype",
+                 "torchscript",
+                 "transformers_version",
+                 "unsloth_fixed",
+                 "unsloth_version",
+                 "use_cache"});
+  for (std::string& name : fields.others()) {
+    if (std::ranges::find(unsupported, name) != std::end(unsupported))
+      fields[name].fail("is not supported", "remove it if it changes nothing");
+    config.unknown_fields.push_back(std::move(name));
+  }
   return config;
 }
 

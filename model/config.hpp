@@ -50,6 +50,7 @@ struct ModelConfig {
   std::vector<TokenId> eos_token_ids;
   TokenId bos_token_id = 0;
   std::optional<Fp8Blocks> fp8;
+  std::vector<std::string> unknown_fields;  // set, and taken to change nothing
 
   bool is_moe(std::int64_t layer) const {
     return n_routed_experts > 0 && layer >= first_k_dense_replace && layer % moe_layer_freq == 0;
@@ -74,8 +75,8 @@ constexpr std::int64_t positions = std::int64_t(1) << 24;
 constexpr std::int64_t weight_block = 1 << 14;
 }  // namespace limits
 
-// Throws Error that names file and field: an unknown field that changes the
-// arithmetic, a value out of range, an architecture that is not supported.
+// Throws Error that names file and field: one that changes the arithmetic in a way
+// that is not known here, a value out of range, an architecture that is not supported.
 // torch_dtype and activation_scheme are ignored: they describe the publisher's GPUs.
 ModelConfig parse_config(const nlohmann::json& json, std::string_view where);
 ModelConfig load_config(const std::filesystem::path& config_json);

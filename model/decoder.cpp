@@ -48,9 +48,9 @@ Expected<void> check_columns(const ModelConfig& config, const ShardingPlan& plan
 Error no_prediction(const Checkpoint& checkpoint) {
   const std::string layer = "model.layers." + std::to_string(checkpoint.config().num_hidden_layers) + ".";
   return Error(
-      "there is no prediction layer: num_nextn_predict_layers is 0, and " + layer +
+      "there is no whole prediction layer: of " + layer +
           "eh_proj.weight, enorm.weight, hnorm.weight, shared_head.norm.weight and the decoder layer "
-          "beside them are missing",
+          "beside them some are missing",
       checkpoint.folder().string(),
       "serve it without speculation by the model's own layer, or use a checkpoint with the layer");
 }

@@ -73,6 +73,7 @@ class Decoder {
   virtual kernels::Tensor forward(kernels::Queue&, const transport::Communicators&, const StepInput& input,
                                   KvCache& cache) = 0;
 
+  virtual std::int64_t vocab_size() const = 0;     // logits of a row
   virtual std::int64_t max_positions() const = 0;  // of a sequence, from load()
 
   // Whether the prediction layer was loaded.

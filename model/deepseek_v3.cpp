@@ -47,6 +47,7 @@ class DeepseekV3 final : public Decoder {
 
   KvCache make_cache(std::int64_t blocks, std::int64_t block_size) override;
   Tensor forward(Queue& queue, const Communicators& ranks, const StepInput& input, KvCache& cache) override;
+  std::int64_t vocab_size() const override { return config_.vocab_size; }
   std::int64_t max_positions() const override { return limits_.max_positions; }
   bool can_predict() const override { return prediction_.has_value(); }
   Tensor predict(Queue& queue, const Communicators& ranks, const PredictInput& input,

@@ -1,5 +1,7 @@
 #include "model/expected_tensors.hpp"
 
+#include <algorithm>
+#include <array>
 #include <set>
 
 #include "runtime/base/error.hpp"
@@ -13,9 +15,9 @@ namespace {
 // Collects names under a prefix such as "model.layers.3.".
 class Listing {
  public:
-  void at(std::string prefix, LoadedWith with) {
+  void at(std::string prefix, std::int64_t prediction_layer = -1) {
     prefix_ = std::move(prefix);
-    with_ = with;
+    prediction_layer_ = prediction_layer;
   }
   // [outputs, inputs], FP8 in quantised checkpoints.
   void linear(std::string_view name, std::int64_t rows, std::int64_t cols) { add(name, {rows, cols}, true); }
@@ -29,11 +31,15 @@ class Listing {
 
  private:
   void add(std::string_view name, std::vector<std::int64_t> shape, bool may_be_fp8) {
-    tensors.push_back({prefix_ + std::string(name), std::move(shape), may_be_fp8, with_});
+    tensors.push_back({prefix_ + std::string(name), std::move(shape), may_be_fp8, prediction_layer_});
   }
   std::string prefix_;
-  LoadedWith with_ = LoadedWith::decoder;
+  std::int64_t prediction_layer_ = -1;
 };
+
+std::string layer_prefix(std::int64_t layer) {
+  return "model.layers." + std::to_string(layer) + ".";
+}
 
 void attention(Listing& list, const ModelConfig& c) {
   const std::int64_t query = c.num_attention_heads * (c.qk_nope_head_dim + c.qk_rope_head_dim);
@@ -112,12 +118,92 @@ void check_type(const ExpectedTensor& expected, const LocatedTensor& found, bool
   if (!fp8_checkpoint) throw Error("is F8_E4M3, but config.json has no quantization_config", where);
 }
 
+// Goes through what is expected, and counts what it finds.
+class TensorCheck {
+ public:
+  TensorCheck(const ModelConfig& config, const LocatedTensors& found, std::string_view where)
+      : config_(config), found_(found), where_(where), declared_(config.num_nextn_predict_layers) {
+    config_.num_nextn_predict_layers = layers_to_look_for();
+  }
+
+  CheckedTensors run() {
+    for (const ExpectedTensor& expected : expected_tensors(config_))
+      if (const LocatedTensor* tensor = find(expected)) check_scale(expected, *tensor);
+    for (const auto& [name, tensor] : found_) {
+      if (!known_.contains(name))
+        throw Error("is not a tensor that config.json calls for", tensor.file + ": " + name);
+    }
+    const std::int64_t whole = missing_.empty() ? config_.num_nextn_predict_layers : missing_.begin()->first;
+    if (whole == 0) bytes_.prediction = 0;
+    return {bytes_, whole, note(whole)};
+  }
+
+ private:
+  // Those that config.json declares, and those behind them that show what they are.
+  std::int64_t layers_to_look_for() const {
+    std::int64_t layers = declared_;
+    while (layers < limits::nextn_layers &&
+           found_.contains(layer_prefix(config_.num_hidden_layers + layers) + "eh_proj.weight"))
+      ++layers;
+    return layers;
+  }
+
+  // Null for one that may be missing and is; with it a prediction layer as a whole may be.
+  const LocatedTensor* find(const ExpectedTensor& expected) {
+    const auto tensor = found_.find(expected.name);
+    if (tensor == found_.end()) {
+      if (!expected.required) return nullptr;
+      if (expected.prediction_layer < 0)
+        throw Error("is missing", std::string(where_) + ": " + expected.name);
+      missing_.emplace(expected.prediction_layer, expected.name);
+      return nullptr;
+    }
+    known_.insert(tensor->first);
+    check_shape(expected, tensor->second);
+    const std::size_t size = tensor->second.stored.bytes.size();
+    if (expected.prediction_layer < 0) bytes_.decoder += size;
+    if (expected.prediction_layer == 0) bytes_.prediction += size;
+    return &tensor->second;
+  }
+
+  void check_scale(const ExpectedTensor& weight, const LocatedTensor& tensor) {
+    check_type(weight, tensor, config_.fp8.has_value());
+    if (tensor.stored.dtype != DType::f8_e4m3) return;
+    const ExpectedTensor scale = weight.scale(*config_.fp8);
+    const LocatedTensor* scales = find(scale);
+    if (scales && scales->stored.dtype != DType::f32)
+      throw Error("has type " + std::string(safetensors_name(scales->stored.dtype)) + "; scales must be F32",
+                  scales->file + ": " + scale.name);
+  }
+
+  std::string note(std::int64_t whole) const {
+    const std::string said = "num_nextn_predict_layers is " + std::to_string(declared_);
+    if (!missing_.empty())
+      return said + ", and " + missing_.begin()->second + " is missing: " +
+             (whole == 0 ? "there is no prediction layer"
+                         : "prediction layers that are whole: " + std::to_string(whole));
+    if (whole == declared_) return {};
+    return said + ", and the files hold more; prediction layers that are whole: " + std::to_string(whole);
+  }
+
+  ModelConfig config_;  // with the prediction layers that are looked for
+  const LocatedTensors& found_;
+  std::string_view where_;
+  std::int64_t declared_;
+  std::set<std::string_view> known_;
+  std::map<std::int64_t, std::string>
+      missing_;  // of each prediction layer that is not whole, the first tensor
+  TensorBytes bytes_;
+};
+
 }  // namespace
 
 ExpectedTensor ExpectedTensor::scale(const Fp8Blocks& blocks) const {
   CHECK(may_be_fp8);
-  return {
-      name + "_scale_inv", {blocks_of(shape[0], blocks.rows), blocks_of(shape[1], blocks.cols)}, false, with};
+  return {name + "_scale_inv",
+          {blocks_of(shape[0], blocks.rows), blocks_of(shape[1], blocks.cols)},
+          false,
+          prediction_layer};
 }
 
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
@@ -125,47 +211,24 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   list.plain("model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
   for (std::int64_t i = 0; i < config.num_hidden_layers + config.num_nextn_predict_layers; ++i) {
     const std::int64_t nextn = i - config.num_hidden_layers;
-    list.at("model.layers." + std::to_string(i) + ".", nextn < 0    ? LoadedWith::decoder
-                                                       : nextn == 0 ? LoadedWith::prediction
-                                                                    : LoadedWith::nothing);
+    list.at(layer_prefix(i), std::max<std::int64_t>(nextn, -1));
     if (nextn >= 0) nextn_layer(list, config);
     decoder_layer(list, config, i);
   }
-  list.at("", LoadedWith::decoder);
+  list.at("");
   list.plain("model.norm.weight", {config.hidden_size});
   if (!config.tie_word_embeddings) list.plain("lm_head.weight", {config.vocab_size, config.hidden_size});
   return std::move(list.tensors);
 }
 
-TensorBytes check_tensors(const ModelConfig& config, const LocatedTensors& found, std::string_view where) {
-  std::set<std::string_view> known;
-  TensorBytes bytes;
-  const auto find = [&](const ExpectedTensor& expected) -> const LocatedTensor& {
-    const auto tensor = found.find(expected.name);
-    if (tensor == found.end()) throw Error("is missing", std::string(where) + ": " + expected.name);
-    known.insert(tensor->first);
-    check_shape(expected, tensor->second);
-    if (expected.with == LoadedWith::decoder) bytes.decoder += tensor->second.stored.bytes.size();
-    if (expected.with == LoadedWith::prediction) bytes.prediction += tensor->second.stored.bytes.size();
-    return tensor->second;
-  };
-  for (const ExpectedTensor& expected : expected_tensors(config)) {
-    if (!expected.required && !found.contains(expected.name)) continue;
-    const LocatedTensor& tensor = find(expected);
-    check_type(expected, tensor, config.fp8.has_value());
-    if (tensor.stored.dtype != DType::f8_e4m3) continue;
-    const ExpectedTensor scale = expected.scale(*config.fp8);
-    const LocatedTensor& scales = find(scale);
-    if (scales.stored.dtype != DType::f32) {
-      throw Error("has type " + std::string(safetensors_name(scales.stored.dtype)) + "; scales must be F32",
-                  scales.file + ": " + scale.name);
-    }
-  }
-  for (const auto& [name, tensor] : found) {
-    if (!known.contains(name))
-      throw Error("is not a tensor that config.json calls for", tensor.file + ": " + name);
-  }
-  return bytes;
+bool says_nothing_new(const ModelConfig& config, std::string_view name) {
+  constexpr std::array rotary{".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"};
+  return std::ranges::any_of(rotary, [&](const char* end) { return name.ends_with(end); }) ||
+         (config.tie_word_embeddings && name == "lm_head.weight");
+}
+
+CheckedTensors check_tensors(const ModelConfig& config, const LocatedTensors& found, std::string_view where) {
+  return TensorCheck(config, found, where).run();
 }
 
 }  // namespace troupe::model

@@ -13,18 +13,12 @@
 
 namespace troupe::model {
 
-enum class LoadedWith : std::uint8_t {
-  decoder,
-  prediction,  // by a decoder that predicts: the first multi-token-prediction layer
-  nothing,     // only checked: further ones
-};
-
 struct ExpectedTensor {
   std::string name;
   std::vector<std::int64_t> shape;
-  bool may_be_fp8 = false;  // a linear weight; F8_E4M3 needs scales, other types must have none
-  LoadedWith with = LoadedWith::decoder;
-  bool required = true;  // false: the main model's takes its place when it is missing
+  bool may_be_fp8 = false;             // a linear weight; F8_E4M3 needs scales, other types must have none
+  std::int64_t prediction_layer = -1;  // which one it is of; -1: it is the decoder's
+  bool required = true;                // false: the main model's takes its place when it is missing
 
   // The F32 scales of an FP8 weight: one for each block, the last ones of a row or column may be cut.
   ExpectedTensor scale(const Fp8Blocks& blocks) const;
@@ -33,10 +27,14 @@ struct ExpectedTensor {
 // Without scales: whether a weight is FP8 is seen from the file.
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
 
+// Whether a tensor that files may hold says nothing that is not known without it: tables of rotary angles, and
+// the head of a model whose head is its embedding.
+bool says_nothing_new(const ModelConfig& config, std::string_view name);
+
 // Of the tensors that are loaded.
 struct TensorBytes {
   std::size_t decoder = 0;
-  std::size_t prediction = 0;  // besides
+  std::size_t prediction = 0;  // besides, the first prediction layer
 };
 
 struct LocatedTensor {
@@ -45,7 +43,16 @@ struct LocatedTensor {
 };
 using LocatedTensors = std::map<std::string, LocatedTensor, std::less<>>;
 
-// Throws Error that names file and tensor for one that is missing, extra, or of a wrong shape or type.
-TensorBytes check_tensors(const ModelConfig& config, const LocatedTensors& found, std::string_view where);
+struct CheckedTensors {
+  TensorBytes bytes;
+  // Those of which every tensor is there, counted up to the first that lacks one: transformers drops the layer
+  // when it saves a model, and keeps the field that announces it.
+  std::int64_t prediction_layers = 0;
+  std::string note;  // a sentence when they are not what config.json says; else empty
+};
+
+// Throws Error that names file and tensor for one that the decoder misses, that is extra, or of a wrong shape or
+// type.
+CheckedTensors check_tensors(const ModelConfig& config, const LocatedTensors& found, std::string_view where);
 
 }  // namespace troupe::model

@@ -9,7 +9,7 @@ namespace {
 
 // Fields that change what is sampled, and the values at which they change nothing.
 constexpr std::pair<std::string_view, double> unsupported[] = {
-    {"repetition_penalty", 1}, {"no_repeat_ngram_size", 0}, {"num_beams", 1}, {"typical_p", 1}};
+    {"no_repeat_ngram_size", 0}, {"num_beams", 1}, {"typical_p", 1}};
 
 }  // namespace
 
@@ -19,6 +19,7 @@ GenerationDefaults parse_generation_config(const nlohmann::json& json, std::int6
   GenerationDefaults defaults;
   defaults.temperature = fields["temperature"].optional_number(0, 100);
   if (!fields["do_sample"].optional_boolean().value_or(true)) defaults.temperature = 0;
+  defaults.repetition_penalty = fields["repetition_penalty"].optional_number(1e-6, 1e6);
   defaults.top_p = fields["top_p"].optional_number(1e-6, 1);
   defaults.min_p = fields["min_p"].optional_number(0, 1);
   defaults.top_k = fields["top_k"].optional_integer(0, limits::vocab_size);

@@ -16,6 +16,7 @@ namespace troupe::model {
 struct GenerationDefaults {
   std::optional<double> temperature;  // 0 when do_sample is false
   std::optional<double> top_p;
+  std::optional<double> repetition_penalty;
   std::optional<double> min_p;
   std::optional<std::int64_t> top_k;  // 0: all
   std::optional<std::int64_t> max_new_tokens;

@@ -13,6 +13,7 @@
 
 #include "model/json/fields.hpp"
 #include "model/json/parse.hpp"
+#include "model/json/stand_in.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::model {
@@ -59,6 +60,7 @@ Mapping map_file(const std::filesystem::path& path) {
 
 nlohmann::json read_header(std::span<const std::byte> file, const std::string& where,
                            std::size_t& header_size) {
+  refuse_stand_in({reinterpret_cast<const char*>(file.data()), file.size()}, where);
   std::uint64_t length = 0;
   std::memcpy(&length, file.data(), sizeof(length));
   if (length > max_safetensors_header) {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "model/call_arguments.hpp"
 #include "model/config.hpp"
 #include "model/json/parse.hpp"
 #include "model/json/value.hpp"
+#include "model/template_tools.hpp"
 #include "runtime/base/file.hpp"
 
 namespace troupe::model {
@@ -39,7 +41,7 @@ ordered_json special_token_texts(const JsonValue& config) {
 // chat_template of tokenizer_config.json: one, or a list of named ones.
 void take_templates(TextModel& model, const JsonValue& given, const std::string& where) {
   const auto parse = [&](const JsonValue& source) {
-    return ChatTemplate::parse(source.text(), where + ": chat_template");
+    return LoadedTemplate{ChatTemplate::parse(source.text(), where + ": chat_template")};
   };
   if (!given.value().is_array()) {
     if (!given.is_null()) model.chat_template = parse(given);
@@ -67,6 +69,34 @@ void take_special_tokens(TextModel& model, const JsonValue& config) {
   model.leading_token = added_token(model.tokenizer, config["bos_token"]);
 }
 
+// What stands for the checkpoint's template: vLLM's rule, by which no name of a file has braces or line ends.
+ChatTemplate given_template(const std::string& given) {
+  constexpr const char* flag = "--chat-template";
+  std::error_code unreadable;  // a template is too long for a name
+  if (std::filesystem::exists(given, unreadable))
+    return ChatTemplate::parse(read_file(given, TemplateLimits{}.source_bytes), given);
+  if (given.find_first_of("{}\n") == std::string::npos)
+    throw Error("no such file", given, "give the file of a chat template, or the template itself");
+  std::string source;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const bool line_end = given.compare(i, 2, "\\n") == 0;
+    source += line_end ? '\n' : given[i];
+    i += line_end;
+  }
+  return ChatTemplate::parse(std::move(source), flag);
+}
+
+Refusal no_tools(const Tokenizer& tokenizer) {
+  std::string message =
+      "The model's chat template does not print tools, so the model would not know of them. The server takes "
+      "a template that does with --chat-template FILE";
+  if (tokenizer.id_of_added("<｜tool▁calls▁begin｜>"))
+    message +=
+        "; launch/templates has deepseek_v3.jinja, deepseek_r1.jinja (for R1-0528) and deepseek_v31.jinja, which "
+        "print them for those models";
+  return {RefusalKind::invalid, message + ".", "tools", {}};
+}
+
 Expected<void> check_variables(const ordered_json& variables, const ordered_json& own) {
   if (!variables.is_object())
     return refuse("chat_template_kwargs must be an object.", "chat_template_kwargs");
@@ -77,6 +107,23 @@ Expected<void> check_variables(const ordered_json& variables, const ordered_json
           "or the model's own tokens.",
           "chat_template_kwargs");
   return {};
+}
+
+// Stands behind a message that goes on. As transformers has it, with a space, which shows whether the template trims
+// what it prints.
+constexpr std::string_view end_mark = "CONTINUE_FINAL_MESSAGE_TAG ";
+
+// Drops the mark and what is behind it; false: it is not there.
+bool cut_at_mark(RenderedPrompt& prompt) {
+  std::string& text = prompt.text;
+  auto end = text.rfind(end_mark.substr(0, end_mark.size() - 1));
+  if (end == text.npos) return false;
+  if (!std::string_view(text).substr(end).starts_with(end_mark))
+    end = std::string_view(text).substr(0, end).find_last_not_of(" \t\n\v\f\r") + 1;
+  text.resize(end);
+  while (!prompt.plain.empty() && prompt.plain.back().begin >= end) prompt.plain.pop_back();
+  if (!prompt.plain.empty()) prompt.plain.back().end = std::min(prompt.plain.back().end, end);
+  return true;
 }
 
 }  // namespace
@@ -91,11 +138,13 @@ Tokenizer load_tokenizer(const path& folder, std::int64_t vocab_size) {
   return tokenizer;
 }
 
-TextModel TextModel::load(const path& folder) {
+TextModel TextModel::load(const path& folder, const std::string& chat_template) {
   const ModelConfig config = load_config(folder / "config.json");
   TextModel model{.tokenizer = load_tokenizer(folder, config.vocab_size),
                   .chat_template = {},
                   .tool_use_template = {},
+                  .takes_tools = false,
+                  .default_variables = ordered_json::object(),
                   .template_variables = ordered_json::object(),
                   .defaults = load_generation_config(folder, config.vocab_size),
                   .eos_ids = config.eos_token_ids,
@@ -110,35 +159,80 @@ TextModel TextModel::load(const path& folder) {
     take_special_tokens(model, tokenizer_config);
     take_templates(model, tokenizer_config["chat_template"], file.string());
   }
-  if (const path file = folder / "chat_template.jinja"; exists(file)) {
-    model.chat_template = ChatTemplate::parse(read_file(file, TemplateLimits{}.source_bytes), file.string());
+  if (!chat_template.empty()) {
+    model.chat_template = LoadedTemplate{given_template(chat_template)};
+    model.tool_use_template.reset();
+  } else if (const path file = folder / "chat_template.jinja"; exists(file)) {
+    model.chat_template =
+        LoadedTemplate{ChatTemplate::parse(read_file(file, TemplateLimits{}.source_bytes), file.string())};
     model.tool_use_template.reset();
   }
+  for (auto* each : {&model.chat_template, &model.tool_use_template})
+    if (*each) (*each)->takes_mappings = takes_mappings((*each)->source, model.template_variables);
+  if (const auto* chosen = model.template_for(true))
+    model.takes_tools = prints_tools(chosen->source, model.template_variables);
   std::sort(model.eos_ids.begin(), model.eos_ids.end());
   model.eos_ids.erase(std::unique(model.eos_ids.begin(), model.eos_ids.end()), model.eos_ids.end());
   return model;
 }
 
+const LoadedTemplate* TextModel::template_for(bool with_tools) const {
+  const auto& chosen = with_tools && tool_use_template ? tool_use_template : chat_template;
+  return chosen ? &*chosen : nullptr;
+}
+
+ToolCallSyntax TextModel::call_syntax() const {
+  const LoadedTemplate* chosen = template_for(true);
+  if (chosen && chosen->source.mentions("DSML")) return ToolCallSyntax::dsml;
+  return chosen && chosen->source.mentions("```json") ? ToolCallSyntax::fenced : ToolCallSyntax::bare;
+}
+
+void TextModel::set_default_variables(ordered_json variables) {
+  if (const auto checked = check_variables(variables, template_variables); !checked)
+    throw Error(checked.error().message, "--default-chat-template-kwargs");
+  default_variables = std::move(variables);
+}
+
 Expected<RenderedPrompt> TextModel::render(const ordered_json& messages, const ordered_json& tools,
                                            const ordered_json& variables, bool add_generation_prompt) const {
   const bool has_tools = tools.is_array() && !tools.empty();
-  const auto& chosen = has_tools && tool_use_template ? tool_use_template : chat_template;
+  const LoadedTemplate* chosen = template_for(has_tools);
   if (!chosen)
     return refuse("This model has no chat template, so it cannot chat; it completes texts.", "messages");
+  if (has_tools && !takes_tools) return tl::unexpected(no_tools(tokenizer));
   if (auto checked = check_variables(variables, template_variables); !checked)
     return tl::unexpected(checked.error());
   // As transformers' apply_chat_template passes them: always there, and none if not given.
-  ordered_json untrusted = variables;
+  ordered_json untrusted = default_variables;
+  untrusted.update(variables);
   untrusted["messages"] = messages;
+  if (chosen->takes_mappings) {
+    auto mapped = with_mappings(messages);
+    if (!mapped) return tl::unexpected(mapped.error());
+    untrusted["messages"] = std::move(*mapped);
+  }
   untrusted["tools"] = has_tools ? tools : ordered_json();
   untrusted["documents"] = nullptr;
   untrusted["add_generation_prompt"] = add_generation_prompt;
-  return chosen->render(template_variables, untrusted);
+  return chosen->source.render(template_variables, untrusted);
 }
 
-Expected<std::vector<TokenId>> TextModel::encode_prompt(std::string_view text) const {
+Expected<RenderedPrompt> TextModel::render_open(const ordered_json& messages, const ordered_json& tools,
+                                                const ordered_json& variables) const {
+  ordered_json marked = messages;
+  ordered_json& content = marked.back()["content"];
+  if (!content.is_string())
+    return refuse("The last message has no content to go on with.", "continue_final_message");
+  content = content.get_ref<const std::string&>() + std::string(end_mark);
+  auto prompt = render(marked, tools, variables, false);
+  if (!prompt || cut_at_mark(*prompt)) return prompt;
+  return refuse("The chat template leaves out the last message, so the model cannot go on with it.",
+                "continue_final_message");
+}
+
+Expected<std::vector<TokenId>> TextModel::encode_prompt(std::string_view text, bool add_leading) const {
   auto ids = tokenizer.encode(text);
-  if (ids && leading_token && (ids->empty() || ids->front() != *leading_token))
+  if (ids && add_leading && leading_token && (ids->empty() || ids->front() != *leading_token))
     ids->insert(ids->begin(), *leading_token);
   return ids;
 }

@@ -60,15 +60,15 @@ Expected<Json> joined_content(RequestFields& fields, const config::RequestLimits
   return Json(joined);
 }
 
-// The function of a tool or of a call: an object with a name. further(fields) reads what else it has. fields:
-// of what holds it, which stands at path.
+// The function of a tool or of a call: an object with a name, in the field of that name. further(fields) reads what
+// else it has.
 template <class Further>
-Expected<void> check_function(RequestFields& fields, const std::string& path,
+Expected<void> check_function(RequestFields& fields, std::string_view field,
                               const config::RequestLimits& limits, Further further) {
-  const Json* function = fields.object("function");
-  if (!function) fields.missing("function");
+  const Json* function = fields.object(field);
+  if (!function) fields.missing(field);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
-  RequestFields inside(*function, path + ".function.");
+  RequestFields inside(*function, fields.param(field) + ".");
   const auto name = inside.text("name", limits.name_bytes);
   if (!name || name->empty()) inside.missing("name");
   further(inside);
@@ -76,26 +76,43 @@ Expected<void> check_function(RequestFields& fields, const std::string& path,
   return {};
 }
 
-Expected<void> check_tool_call(const Json& call, const std::string& path,
-                               const config::RequestLimits& limits) {
+void check_arguments(RequestFields& function) {
+  if (!function.text("arguments")) function.missing("arguments");
+}
+
+// Returns the call with its type, which templates print.
+Expected<Json> checked_tool_call(const Json& call, const std::string& path,
+                                 const config::RequestLimits& limits) {
   if (!call.is_object()) return not_an_object(path, call);
   RequestFields fields(call, path + ".");
   fields.text("id", limits.name_bytes);
   if (fields.text("type").value_or("function") != "function")
     fields.invalid("type", "Only calls of type 'function' are supported.");
-  return check_function(fields, path, limits, [](RequestFields& function) {
-    if (!function.text("arguments")) function.missing("arguments");
-  });
+  if (const auto ok = check_function(fields, "function", limits, check_arguments); !ok)
+    return tl::unexpected(ok.error());
+  Json checked = call;
+  checked["type"] = "function";
+  return checked;
 }
 
-// Returns whether the message calls tools.
-Expected<bool> check_tool_calls(RequestFields& fields, const config::RequestLimits& limits) {
+// The calls of a message, an empty array if there are none. id: for the call of an older client, which has none.
+Expected<Json> checked_calls(RequestFields& fields, const std::string& id,
+                             const config::RequestLimits& limits) {
+  Json checked = Json::array();
   const Json* calls = fields.array("tool_calls", limits.tool_calls);
-  if (!calls) return false;
-  for (std::size_t i = 0; i < calls->size(); ++i)
-    if (const auto ok = check_tool_call((*calls)[i], fields.param(indexed("tool_calls", i)), limits); !ok)
-      return tl::unexpected(ok.error());
-  return !calls->empty();
+  for (std::size_t i = 0; calls && i < calls->size(); ++i) {
+    auto call = checked_tool_call((*calls)[i], fields.param(indexed("tool_calls", i)), limits);
+    if (!call) return call;
+    checked.push_back(std::move(*call));
+  }
+  const Json* call = fields.find("function_call");
+  if (!call) return checked;
+  if (!checked.empty())
+    fields.invalid("function_call", "It may not stand beside 'tool_calls', which it is the older form of.");
+  if (const auto ok = check_function(fields, "function_call", limits, check_arguments); !ok)
+    return tl::unexpected(ok.error());
+  checked.push_back({{"id", id}, {"type", "function"}, {"function", *call}});
+  return checked;
 }
 
 Expected<std::string> checked_role(RequestFields& fields) {
@@ -103,37 +120,59 @@ Expected<std::string> checked_role(RequestFields& fields) {
   if (!role) fields.missing("role");
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   if (*role == "developer") return "system";
+  if (*role == "function") return "tool";  // of older clients
   if (*role == "system" || *role == "user" || *role == "assistant" || *role == "tool") return *role;
   fields.invalid("role", "Supported roles are 'system', 'developer', 'user', 'assistant' and 'tool'.");
   return tl::unexpected(*fields.refusal());
 }
 
-Expected<Json> check_message(const Json& message, const std::string& path,
-                             const config::RequestLimits& limits) {
-  if (!message.is_object()) return not_an_object(path, message);
-  RequestFields fields(message, path + ".");
-  const auto role = checked_role(fields);
-  if (!role) return tl::unexpected(role.error());
-  const auto content = joined_content(fields, limits);
-  if (!content) return tl::unexpected(content.error());
-  const auto calls = check_tool_calls(fields, limits);
-  if (!calls) return tl::unexpected(calls.error());
-  if (*calls && *role != "assistant")
-    fields.invalid("tool_calls", "Only messages of the assistant may call tools.");
-  if (content->is_null() && !*calls) fields.missing("content");
+// The fields that a message may have beside those that are read for what they mean.
+void check_other_fields(RequestFields& fields, const std::string& role) {
   for (const char* text : {"name", "tool_call_id", "reasoning_content", "reasoning"}) fields.text(text);
-  if (fields.find("function_call")) fields.unsupported("function_call", "send 'tool_calls' instead.");
-  if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  if (fields.boolean("prefix", false) && role != "assistant")
+    fields.invalid("prefix", "Only a message of the assistant can be gone on with.");
+}
 
-  Json out = {{"role", *role}, {"content", *content}};
-  for (const auto& [key, value] : message.items()) {
-    if (key == "role" || key == "content" || value.is_null() || (key == "tool_calls" && !*calls)) continue;
-    out[key] = value;
-  }
+// In the form that templates expect. calls: its own, checked.
+Json message_object(const Json& message, const std::string& role, const Json& content, const Json& calls) {
+  // Templates of DeepSeek V3 print calls only where there is no content at all.
+  const bool no_content = content == "" && !calls.empty();
+  Json out = {{"role", role}, {"content", no_content ? Json() : content}};
+  for (const auto& [key, value] : message.items())
+    if (!value.is_null() && key != "role" && key != "content" && key != "tool_calls" &&
+        key != "function_call")
+      out[key] = value;
+  if (!calls.empty()) out["tool_calls"] = calls;
   // Answers carry the thoughts under both names, so a client may send back either.
   if (out.contains("reasoning") && !out.contains("reasoning_content"))
     out["reasoning_content"] = out["reasoning"];
   return out;
+}
+
+Expected<Json> checked_message(const Json& message, std::size_t index, const config::RequestLimits& limits) {
+  const std::string path = indexed("messages", index);
+  if (!message.is_object()) return not_an_object(path, message);
+  RequestFields fields(message, path + ".");
+  const auto role = checked_role(fields);
+  if (!role) return tl::unexpected(role.error());
+  auto content = joined_content(fields, limits);
+  if (!content) return tl::unexpected(content.error());
+  const auto calls = checked_calls(fields, "call_" + std::to_string(index), limits);
+  if (!calls) return tl::unexpected(calls.error());
+  if (!calls->empty() && *role != "assistant")
+    fields.invalid("tool_calls", "Only messages of the assistant may call tools.");
+  if (content->is_null() && message["role"] == "function") content = "";  // older clients may send null
+  if (content->is_null() && calls->empty()) fields.missing("content");
+  check_other_fields(fields, *role);
+  if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  return message_object(message, *role, *content, *calls);
+}
+
+// What a message of an older client, which names no call, answers: the last call before it. Null: there is none.
+Json id_of_last_call(const Json& messages) {
+  for (auto message = messages.rbegin(); message != messages.rend(); ++message)
+    if (message->contains("tool_calls")) return message->at("tool_calls").back().value("id", Json());
+  return nullptr;
 }
 
 }  // namespace
@@ -143,14 +182,24 @@ Expected<Json> check_messages(const Json& messages, const config::RequestLimits&
   if (messages.empty())
     return refuse("Invalid 'messages'. Expected at least one message.", "messages", "empty_array");
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    auto message = check_message(messages[i], indexed("messages", i), limits);
-    if (!message) return tl::unexpected(message.error());
+    auto message = checked_message(messages[i], i, limits);
+    if (!message) return message;
+    if (i + 1 < messages.size() && message->value("prefix", false))
+      return refuse("Only the last message can be gone on with.", indexed("messages", i) + ".prefix",
+                    "invalid_value");
+    if (messages[i]["role"] == "function")
+      if (Json id = id_of_last_call(checked); !id.is_null()) (*message)["tool_call_id"] = std::move(id);
     checked.push_back(std::move(*message));
   }
   return checked;
 }
 
-Expected<void> check_tools(const Json& tools, const config::RequestLimits& limits) {
+bool goes_on(const Json& messages) {
+  return messages.back().value("prefix", false);
+}
+
+Expected<Json> check_tools(const Json& tools, const config::RequestLimits& limits) {
+  Json checked = tools;
   for (std::size_t i = 0; i < tools.size(); ++i) {
     const std::string path = indexed("tools", i);
     if (!tools[i].is_object()) return not_an_object(path, tools[i]);
@@ -158,14 +207,18 @@ Expected<void> check_tools(const Json& tools, const config::RequestLimits& limit
     const auto type = fields.text("type");
     if (!type) fields.missing("type");
     if (type != "function") fields.invalid("type", "Only tools of type 'function' are supported.");
-    auto checked = check_function(fields, path, limits, [](RequestFields& function) {
+    const auto ok = check_function(fields, "function", limits, [](RequestFields& function) {
       function.text("description");
       function.object("parameters");
       function.boolean("strict", false);
     });
-    if (!checked) return checked;
+    if (!ok) return tl::unexpected(ok.error());
+    Json& function = checked[i]["function"];
+    if (function["description"].is_null()) function["description"] = "";
+    if (function["parameters"].is_null())
+      function["parameters"] = {{"type", "object"}, {"properties", Json::object()}};
   }
-  return {};
+  return checked;
 }
 
 }  // namespace troupe::actors::edge

@@ -1,7 +1,11 @@
 #include "actors/edge/generation_fields.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
+
+#include "actors/edge/named_model.hpp"
+#include "actors/edge/structured_output.hpp"
 
 namespace troupe::actors::edge {
 namespace {
@@ -12,25 +16,10 @@ constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 // stands for fields that have no such value.
 void refuse_unsupported(RequestFields& fields) {
   static const std::vector<std::pair<const char*, Json>> unsupported{
-      {"presence_penalty", 0},
-      {"frequency_penalty", 0},
-      {"repetition_penalty", 1},
       {"length_penalty", 1},
-      {"logit_bias", Json::object()},
-      {"min_tokens", 0},
-      {"bad_words", Json::array()},
-      {"allowed_token_ids", nullptr},
       {"use_beam_search", false},
-      {"prompt_logprobs", nullptr},
-      {"truncate_prompt_tokens", nullptr},
       {"logits_processors", nullptr},
-      {"guided_json", nullptr},
-      {"guided_regex", nullptr},
-      {"guided_choice", nullptr},
-      {"guided_grammar", nullptr},
-      {"structured_outputs", nullptr},
-      {"return_token_ids", false},
-      {"return_tokens_as_token_ids", false},
+      {"prompt_embeds", nullptr},
   };
   for (const auto& [name, neutral] : unsupported) {
     const Json* value = fields.find(name);
@@ -45,13 +34,66 @@ void refuse_unsupported(RequestFields& fields) {
   }
 }
 
-void read_response_format(RequestFields& fields) {
-  const Json* format = fields.object("response_format");
-  if (!format) return;
-  RequestFields inside(*format, "response_format.");
-  const auto type = inside.text("type");
-  if (inside.refusal()) return fields.keep(*inside.refusal());
-  if (type != "text") fields.unsupported("response_format", "only the type 'text' is.");
+void read_penalties(RequestFields& fields, runtime::GenerationRequest& out) {
+  out.presence_penalty = fields.number("presence_penalty", -2, 2).value_or(0);
+  out.frequency_penalty = fields.number("frequency_penalty", -2, 2).value_or(0);
+  out.repetition_penalty = fields.number("repetition_penalty", 0, 1e6);
+  if (out.repetition_penalty && *out.repetition_penalty <= 0)
+    fields.invalid("repetition_penalty", "Expected a value > 0.", "decimal_below_min_value");
+}
+
+// {"token id": bias}. As vLLM, biases beyond 100 are 100.
+void read_logit_bias(RequestFields& fields, const config::RequestLimits& limits,
+                     runtime::GenerationRequest& out) {
+  const Json* biases = fields.object("logit_bias");
+  if (!biases) return;
+  if (biases->size() > limits.logit_biases)
+    return fields.invalid("logit_bias",
+                          "Expected at most " + std::to_string(limits.logit_biases) + " tokens.");
+  for (const auto& [key, value] : biases->items()) {
+    TokenId token = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
+    if (error != std::errc() || end != key.data() + key.size() || token < 0)
+      return fields.invalid("logit_bias", "Its keys are token ids.", "invalid_token_id");
+    if (!value.is_number()) return fields.wrong_type("logit_bias", "an object of numbers by token id");
+    if (std::ranges::find(out.logit_bias, token, &TokenBias::token) != out.logit_bias.end())
+      return fields.invalid("logit_bias", "A token is there twice.", "invalid_token_id");
+    out.logit_bias.push_back({token, std::clamp(value.get<float>(), -100.0f, 100.0f)});
+  }
+}
+
+void read_bad_words(RequestFields& fields, const config::RequestLimits& limits,
+                    runtime::GenerationRequest& out) {
+  const Json* words = fields.array("bad_words", limits.stop_token_ids);
+  if (!words) return;
+  for (const Json& each : *words) {
+    if (!each.is_string()) return fields.wrong_type("bad_words", "an array of strings");
+    if (each.empty() || each.get_ref<const std::string&>().empty())
+      return fields.invalid("bad_words", "A word must not be empty.");
+    if (each.get_ref<const std::string&>().size() > limits.stop_string_bytes)
+      return fields.invalid("bad_words",
+                            "A word has at most " + std::to_string(limits.stop_string_bytes) + " bytes.");
+    out.bad_words.push_back(each.get<std::string>());
+  }
+}
+
+void read_allowed_tokens(RequestFields& fields, runtime::GenerationRequest& out) {
+  const Json* ids = fields.find("allowed_token_ids");
+  if (!ids) return;
+  out.allowed_token_ids = read_token_ids(fields, "allowed_token_ids", *ids);
+  if (ids->is_array() && ids->empty())
+    fields.invalid("allowed_token_ids", "Expected at least one token.", "empty_array");
+}
+
+void read_prompt_fields(RequestFields& fields, const config::RequestLimits& limits,
+                        runtime::GenerationRequest& out) {
+  out.prompt_logprobs = std::int32_t(fields.integer("prompt_logprobs", 0, limits.logprobs).value_or(-1));
+  if (const auto kept = fields.integer("truncate_prompt_tokens", -1, int32_max)) {
+    if (*kept == 0) fields.invalid("truncate_prompt_tokens", "Expected -1 or a value > 0.");
+    out.truncate_prompt_tokens = std::int32_t(*kept);
+  }
+  if (fields.find("add_special_tokens")) out.add_special_tokens = fields.boolean("add_special_tokens", true);
+  out.return_prompt_ids = fields.boolean("return_token_ids", false);
 }
 
 void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
@@ -68,12 +110,15 @@ void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
   out.seed = seed->get<std::uint64_t>();  // a negative one wraps around, so that each seed is its own
 }
 
-void read_length(RequestFields& fields, runtime::GenerationRequest& out) {
-  const auto old_name = fields.integer("max_tokens", 1, int32_max);
-  const auto new_name = fields.integer("max_completion_tokens", 1, int32_max);
+void read_length(RequestFields& fields, std::int64_t fewest, runtime::GenerationRequest& out) {
+  const auto old_name = fields.integer("max_tokens", fewest, int32_max);
+  const auto new_name = fields.integer("max_completion_tokens", fewest, int32_max);
   if (const auto limit = new_name ? new_name : old_name) out.max_tokens = std::int32_t(*limit);
   if (const Json* ids = fields.find("stop_token_ids"))
     out.stop_token_ids = read_token_ids(fields, "stop_token_ids", *ids);
+  out.min_tokens = std::int32_t(fields.integer("min_tokens", 0, int32_max).value_or(0));
+  if (const auto budget = fields.integer("thinking_token_budget", 0, int32_max))
+    out.thinking_token_budget = std::int32_t(*budget);
   out.include_stop_str_in_output = fields.boolean("include_stop_str_in_output", false);
   out.ignore_eos = fields.boolean("ignore_eos", false);
 }
@@ -81,15 +126,21 @@ void read_length(RequestFields& fields, runtime::GenerationRequest& out) {
 }  // namespace
 
 void read_generation_fields(RequestFields& fields, const ModelInfo& model,
-                            const config::RequestLimits& limits, ApiRequest& request) {
+                            const config::RequestLimits& limits, std::int64_t fewest_tokens,
+                            ApiRequest& request) {
   runtime::GenerationRequest& out = request.generation;
   read_model(fields, model, limits);
   refuse_unsupported(fields);
-  read_response_format(fields);
+  out.grammar = read_structured_output(fields);
   read_sampling(fields, out);
+  read_penalties(fields, out);
+  read_logit_bias(fields, limits, out);
+  read_bad_words(fields, limits, out);
+  read_allowed_tokens(fields, out);
+  read_prompt_fields(fields, limits, out);
   out.stop = read_stop_strings(fields, "stop", limits);
   fields.array("stop_token_ids", limits.stop_token_ids);
-  read_length(fields, out);
+  read_length(fields, fewest_tokens, out);
   out.n = std::int32_t(fields.integer("n", 1, limits.n).value_or(1));
   out.skip_special_tokens = fields.boolean("skip_special_tokens", true);
   out.priority = std::int32_t(
@@ -98,16 +149,11 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
     if (salt->empty()) fields.invalid("cache_salt", "Expected a string that is not empty.");
     out.cache_salt = *salt;
   }
-  const auto best_of = fields.integer("best_of", 1, int32_max);
-  if (best_of && *best_of != out.n) fields.unsupported("best_of", "leave it out or send the value of 'n'.");
 }
 
 void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
-  const auto name = fields.text("model", limits.name_bytes);
-  if (!name) return fields.missing("model");
-  if (std::ranges::find(model.names, *name) == model.names.end())
-    fields.keep({RefusalKind::not_found, "The model '" + *name + "' does not exist; see /v1/models.", "model",
-                 "model_not_found"});
+  if (!fields.find("model")) fields.missing("model");
+  check_named_model(fields, model, limits);
 }
 
 std::vector<std::string> read_stop_strings(RequestFields& fields, std::string_view name,

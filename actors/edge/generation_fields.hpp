@@ -6,9 +6,11 @@
 
 namespace troupe::actors::edge {
 
-// Fills all of request but the prompts, logprobs and echo; what is wrong is kept in fields.
+// Fills all of request but the prompts, logprobs and echo; what is wrong is kept in fields. fewest_tokens: that may be
+// asked for.
 void read_generation_fields(RequestFields& fields, const ModelInfo& model,
-                            const config::RequestLimits& limits, ApiRequest& request);
+                            const config::RequestLimits& limits, std::int64_t fewest_tokens,
+                            ApiRequest& request);
 
 // The model's name, which must be one that is served.
 void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits);

@@ -1,8 +1,9 @@
 // An HTTP API in the edge's terms: each protocol folder (openai/, anthropic/, ...) gives a table of endpoints, which
-// routes.cpp joins. An endpoint either shows a page, or parses a body into a generation and says how its deltas are
-// told. Any thread.
+// routes.cpp joins. An endpoint shows a page, at once or once it has it, or parses a body into a generation and says how
+// its deltas are told. Any thread.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -19,9 +20,14 @@ struct PageRequest {
   std::string_view body;
   Service& service;
   const config::EdgeSettings& settings;
-  const std::string& version;  // of the program
+  const std::string& version;     // of the program
+  const std::string& request_id;  // of the HTTP request
 };
 using Page = Reply (*)(const PageRequest&);
+
+// A page that takes long: answer is called once, here or later on any thread. What the request refers to stays until
+// then. What is thrown is so before answer is given away.
+using AwaitedPage = void (*)(PageRequest request, std::function<void(Reply)> answer);
 
 // Reads a parsed body. Fields that are unknown are ignored, as servers of these APIs do; a known one that would change
 // the answer and cannot be honoured is refused by its name. An unknown model is a 404.
@@ -30,13 +36,15 @@ using ParseRequest = Expected<ApiRequest> (*)(const Json& body, const ModelInfo&
 
 constexpr std::string_view read_only = "GET, HEAD, OPTIONS";
 constexpr std::string_view post_only = "POST, OPTIONS";
+constexpr std::string_view read_or_post = "GET, HEAD, POST, OPTIONS";
 
 struct Endpoint {
   std::string_view path;  // its last part may be a name in braces, which stands for the rest
   std::string_view allow = read_only;
   bool needs_key = true;  // where keys are set; false: a probe, which is logged for debugging alone
-  // One of the two.
+  // One of the three.
   Page page = nullptr;
+  AwaitedPage awaited_page = nullptr;
   ParseRequest generation = nullptr;
   // In the words of its protocol, which may name the request.
   Reply (*refusal)(const Refusal&, const std::string& request_id) = refusal_reply;

@@ -4,16 +4,19 @@
 #include <charconv>
 
 #include "actors/edge/anthropic/endpoints.hpp"
+#include "actors/edge/ollama/endpoints.hpp"
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/replica_pages.hpp"
 #include "actors/edge/status_pages.hpp"
+#include "actors/edge/vllm/endpoints.hpp"
 
 namespace troupe::actors::edge {
 namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), anthropic::endpoints(), status_endpoints(), replica_endpoints()};
+  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(),
+                    vllm::endpoints(),   status_endpoints(),     replica_endpoints()};
 }
 
 // Path of a target, still encoded.

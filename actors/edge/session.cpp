@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <ctime>
 #include <iterator>
 
@@ -16,7 +17,14 @@ namespace troupe::actors::edge {
 namespace {
 
 // What OPTIONS * is asked of.
-constexpr Endpoint whole_server{.path = "*", .allow = "GET, HEAD, POST, OPTIONS", .needs_key = false};
+constexpr Endpoint whole_server{.path = "*", .allow = read_or_post, .needs_key = false};
+
+// Of a page that takes long.
+struct AwaitedReply {
+  explicit AwaitedReply(const net::any_io_executor& strand) : bell(strand) {}
+  Bell bell;
+  std::optional<Reply> reply;  // once bell rings
+};
 
 std::string random_id() {
   unsigned char bytes[16];
@@ -186,8 +194,7 @@ net::awaitable<void> Session::answer() {
     else if (resource_->endpoint->generation)
       co_await answer_inference();
     else
-      co_await reply(resource_->endpoint->page(
-          {resource_->argument, connection_->request().body(), service_, settings_, version_}));
+      co_await answer_page();
   } catch (const std::exception& error) {
     failure = error.what();
   }
@@ -195,6 +202,26 @@ net::awaitable<void> Session::answer() {
   if (failure.empty()) co_return;
   log_failure(exchange_.request_id, failure);
   if (!connection_->gone()) co_await refuse_and_close(internal_failure());
+}
+
+net::awaitable<void> Session::answer_page() {
+  const Endpoint& endpoint = *resource_->endpoint;
+  const PageRequest request{resource_->argument, connection_->request().body(), service_, settings_, version_,
+                            exchange_.request_id};
+  if (endpoint.page) {
+    co_await reply(endpoint.page(request));
+    co_return;
+  }
+  const auto awaited = std::make_shared<AwaitedReply>(connection_->strand());
+  endpoint.awaited_page(request, [awaited](Reply made) {
+    net::post(awaited->bell.strand(), [awaited, made = std::move(made)]() mutable {
+      awaited->reply = std::move(made);
+      awaited->bell.ring();
+    });
+  });
+  // Also when the client leaves: the request must stay.
+  while (!awaited->reply) co_await awaited->bell.wait();
+  co_await reply(std::move(*awaited->reply));
 }
 
 net::awaitable<void> Session::answer_inference() {
@@ -209,10 +236,14 @@ net::awaitable<void> Session::answer_inference() {
   generation_id_ =
       request->id_prefix + (request->request_id.empty() ? exchange_.request_id : request->request_id);
   request->generation.id = generation_id_;
-  if (exchange_.version == 10 && request->stream)
-    exchange_.keep_alive = false;  // the close is the stream's end
   auto answer = request->answer({generation_id_, service_.model().names.front(), service_.model().fingerprint,
                                  std::int64_t(std::time(nullptr)), exchange_.request_id});
+  if (request->generation.prompts.empty()) {
+    co_await reply(json_reply(200, answer->whole({})));
+    co_return;
+  }
+  if (exchange_.version == 10 && request->stream)
+    exchange_.keep_alive = false;  // the close is the stream's end
   delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
   const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(answer));
   status_ = outcome.status;

@@ -36,11 +36,6 @@ Reply livez_page(const PageRequest& request) {
   return health_page(request.service.healthy(), "failed");
 }
 
-Reply readyz_page(const PageRequest& request) {
-  const Service& service = request.service;
-  return health_page(service.healthy() && service.ready(), startup_state(service));
-}
-
 Reply metrics_page(const PageRequest& request) {
   return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = request.service.metrics_text()};
 }
@@ -51,11 +46,16 @@ Reply version_page(const PageRequest& request) {
 
 }  // namespace
 
+Reply readiness_page(const PageRequest& request) {
+  const Service& service = request.service;
+  return health_page(service.healthy() && service.ready(), startup_state(service));
+}
+
 std::span<const Endpoint> status_endpoints() {
   static constexpr std::array table{
-      Endpoint{.path = "/health", .needs_key = false, .page = readyz_page},
+      Endpoint{.path = "/health", .needs_key = false, .page = readiness_page},
       Endpoint{.path = "/livez", .needs_key = false, .page = livez_page},
-      Endpoint{.path = "/readyz", .needs_key = false, .page = readyz_page},
+      Endpoint{.path = "/readyz", .needs_key = false, .page = readiness_page},
       Endpoint{.path = "/startupz", .needs_key = false, .page = startup_page},
       Endpoint{.path = "/metrics", .needs_key = false, .page = metrics_page},
       Endpoint{.path = "/version", .needs_key = false, .page = version_page},

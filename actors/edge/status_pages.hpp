@@ -9,6 +9,9 @@ namespace troupe::actors::edge {
 
 std::span<const Endpoint> status_endpoints();
 
+// 200 while requests are served, else 503.
+Reply readiness_page(const PageRequest& request);
+
 // The refusal that an inference request gets now, if it gets one.
 Expected<void> accepts_inference(const Service& service);
 

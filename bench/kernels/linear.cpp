@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "bench/memory_read.hpp"
 #include "kernels/cpu/cpu_ops.hpp"
+#include "kernels/cpu/roofline.hpp"
 #include "kernels/cpu/targets.hpp"
 // Highway after the choice of targets.
 #include <hwy/targets.h>
@@ -18,12 +18,12 @@ constexpr std::int64_t cols = 7168, rows = 32 * 1024;  // 224 MiB of FP8: beyond
 constexpr std::int64_t targets[] = {HWY_AVX2, HWY_AVX3};
 
 double read_speed() {
-  static const double speed = bench::memory_read_speed(bench::all_threads());
+  static const double speed = memory_read_speed(usable_cpus());
   return speed;
 }
 
 void read_memory(benchmark::State& state) {
-  for (auto _ : state) state.SetIterationTime(double(bench::memory_read_bytes) / read_speed());
+  for (auto _ : state) state.SetIterationTime(double(memory_read_bytes) / read_speed());
   state.counters["bytes"] = read_speed();
 }
 BENCHMARK(read_memory)->Iterations(1)->UseManualTime();
@@ -35,7 +35,7 @@ void linear(benchmark::State& state) {
   hwy::SetSupportedTargetsForTest(0);
   if (!(hwy::SupportedTargets() & target)) return state.SkipWithError("this CPU lacks the instructions");
   hwy::SetSupportedTargetsForTest(target);
-  CpuOps ops(bench::all_threads());
+  CpuOps ops(usable_cpus());
   ImmediateQueue queue;
   const std::size_t bytes = std::size_t(rows * cols) * size_of(type);
   const auto weights = ops.allocate(bytes), x = ops.allocate(std::size_t(tokens * cols) * 4),

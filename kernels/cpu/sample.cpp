@@ -1,9 +1,10 @@
-// Sampling with vLLM's meaning of the parameters: logits over temperature, then min_p, top_k, top_p. Each of
-// the three keeps the most likely tokens, ties by lower id, so together they keep a prefix of that order.
+// Sampling with vLLM's meaning of the parameters: changes of the logits, logits over temperature, then min_p, top_k,
+// top_p. Each of the last three keeps the most likely tokens, ties by lower id, so together they keep a prefix of that order.
 #include <algorithm>
 #include <limits>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "kernels/cpu/cpu_ops.hpp"
 #include "kernels/elementary.hpp"
@@ -96,16 +97,53 @@ class Sampler {
 
   SampledToken sample(const SamplingRow& how) {
     SampledToken result;
-    if (!HWY_DYNAMIC_DISPATCH(find_highest)(logits_, vocabulary_, highest_)) {
-      result.token = no_token;
-      return result;
-    }
-    result.token = how.params.temperature == 0 ? most_likely() : draw(how);
-    if (how.params.logprobs >= 0) report(how.params.logprobs, result);
+    result.token = no_token;
+    if (!HWY_DYNAMIC_DISPATCH(find_highest)(logits_, vocabulary_, highest_)) return result;
+    result.token = how.given != no_token ? how.given : how.changes.none() ? choose(how) : choose_changed(how);
+    if (result.token != no_token && how.params.logprobs >= 0) report(how.params.logprobs, result);
+    if (how.given != no_token) result.rank = rank_of(how.given);
     return result;
   }
 
  private:
+  std::int32_t rank_of(TokenId token) const {
+    const float own = logits_[token];
+    return 1 + std::int32_t(std::count_if(logits_, logits_ + vocabulary_, [=](float x) { return x > own; }));
+  }
+
+  TokenId choose(const SamplingRow& how) { return how.params.temperature == 0 ? most_likely() : draw(how); }
+
+  TokenId choose_changed(const SamplingRow& how) {
+    changed_.assign(logits_, logits_ + vocabulary_);
+    change(how.changes);
+    const float* const as_it_was = std::exchange(logits_, changed_.data());
+    const float highest = std::exchange(highest_, *std::ranges::max_element(changed_));
+    const TokenId token = highest_ == nothing ? no_token : choose(how);
+    logits_ = as_it_was;
+    highest_ = highest;
+    return token;
+  }
+
+  void change(const LogitChanges& changes) {
+    for (const LogitEdit& edit : changes.edits) {
+      if (edit.token < 0 || edit.token >= vocabulary_) continue;
+      float& x = changed_[std::size_t(edit.token)];
+      x += edit.bias;
+      if (edit.seen) x = x > 0 ? x / changes.repetition_penalty : x * changes.repetition_penalty;
+      if (edit.count == 0) continue;
+      x -= changes.frequency_penalty * float(edit.count);
+      x -= changes.presence_penalty;
+    }
+    if (changes.allowed.empty()) return;
+    for (std::int64_t word = 0; word * 32 < vocabulary_; ++word) {
+      const std::uint32_t bits = changes.allowed[std::size_t(word)];
+      if (bits == ~std::uint32_t(0)) continue;
+      const std::int64_t end = std::min(vocabulary_, (word + 1) * 32);
+      for (std::int64_t token = word * 32; token < end; ++token)
+        if (!(bits >> (token % 32) & 1)) changed_[std::size_t(token)] = nothing;
+    }
+  }
+
   TokenId most_likely() const {
     return TokenId(std::find(logits_, logits_ + vocabulary_, highest_) - logits_);
   }
@@ -171,10 +209,12 @@ class Sampler {
       result.top.push_back({ranking[rank], logprob(ranking[rank])});
   }
 
+  static constexpr float nothing = -std::numeric_limits<float>::infinity();
+
   const float* logits_;
   std::int64_t vocabulary_;
   float highest_ = 0;
-  std::vector<float> probabilities_;
+  std::vector<float> probabilities_, changed_;
 };
 
 }  // namespace
@@ -183,7 +223,10 @@ void CpuOps::sample(Queue&, const Tensor& logits, std::span<const SamplingRow> h
                     std::vector<SampledToken>& out) {
   const std::int64_t vocabulary = logits.row_elements();
   CHECK(logits.rows() == std::int64_t(how.size()) && (how.empty() || vocabulary > 0), "shapes of sample");
-  for (const auto& [row, position] : how) {
+  for (const auto& [row, position, changes, given] : how) {
+    CHECK(given < vocabulary, "a given token is one of the vocabulary");
+    CHECK(changes.allowed.empty() || std::ssize(changes.allowed) * 32 >= vocabulary, "a bit for each token");
+    CHECK(changes.repetition_penalty > 0, "repetition_penalty out of range");
     CHECK(row.temperature >= 0 && row.top_p > 0 && row.top_p <= 1, "temperature or top_p out of range");
     CHECK(row.min_p >= 0 && row.min_p <= 1 && row.top_k >= 0, "min_p or top_k out of range");
     CHECK(row.logprobs >= -1 && row.logprobs <= max_logprobs, "logprobs out of range");

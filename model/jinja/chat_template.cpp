@@ -39,7 +39,7 @@ ChatTemplate ChatTemplate::parse(std::string source, std::string where, const Te
   if (!is_utf8(source)) throw Error("the chat template is not UTF-8", where);
   try {
     auto tree = std::make_shared<jinja::Tree>(jinja::Tree{jinja::parse(source, limits)});
-    return ChatTemplate(std::move(tree), limits);
+    return ChatTemplate(std::move(tree), limits, std::move(source));
   } catch (const jinja::SyntaxFailure& failure) {
     throw Error("chat template, line " + std::to_string(failure.line) + ": " + failure.message, where,
                 "give another template");

@@ -14,6 +14,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/jinja/limits.hpp"
@@ -48,12 +49,16 @@ class ChatTemplate {
                                   const nlohmann::ordered_json& untrusted,
                                   WallTime now = std::chrono::system_clock::now()) const;
 
+  // Whether the template speaks of a variable, anywhere in its text.
+  bool mentions(std::string_view name) const { return source_.find(name) != std::string::npos; }
+
  private:
-  ChatTemplate(std::shared_ptr<const jinja::Tree> tree, const TemplateLimits& limits)
-      : tree_(std::move(tree)), limits_(limits) {}
+  ChatTemplate(std::shared_ptr<const jinja::Tree> tree, const TemplateLimits& limits, std::string source)
+      : tree_(std::move(tree)), limits_(limits), source_(std::move(source)) {}
 
   std::shared_ptr<const jinja::Tree> tree_;
   TemplateLimits limits_;
+  std::string source_;
 };
 
 }  // namespace troupe::model

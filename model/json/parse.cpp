@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "model/json/stand_in.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
 
@@ -12,6 +13,7 @@ namespace troupe::model {
 using nlohmann::json;
 
 json parse_json(std::string_view text, std::string_view where) {
+  refuse_stand_in(text, where);
   std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open
   const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
     switch (event) {

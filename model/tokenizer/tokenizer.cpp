@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/tokenizer/byte_alphabet.hpp"
 #include "model/tokenizer/nfc.hpp"
 #include "model/tokenizer/stream_decoder.hpp"
 #include "model/tokenizer/utf8.hpp"
@@ -108,6 +109,13 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) c
 
 std::string_view Tokenizer::token_bytes(TokenId id) const {
   return id >= 0 && id < vocab_size() ? std::string_view(file_.tokens[static_cast<std::size_t>(id)]) : "";
+}
+
+std::string Tokenizer::vocabulary_entry(TokenId id) const {
+  if (const AddedToken* token = added(id)) return token->content;
+  std::string letters;
+  for (const unsigned char byte : token_bytes(id)) letters += letter_of_byte(byte);
+  return letters;
 }
 
 const AddedToken* Tokenizer::added(TokenId id) const {

@@ -37,6 +37,8 @@ class Tokenizer {
 
   // What the token decodes to, which need not be whole characters. Empty for ids beyond the vocabulary.
   std::string_view token_bytes(TokenId id) const;
+  // The token as tokenizer.json writes it: in the byte alphabet, or an added token's text.
+  std::string vocabulary_entry(TokenId id) const;
   bool is_special(TokenId id) const;
   bool is_added(TokenId id) const;
   std::optional<TokenId> id_of_added(std::string_view content) const;

@@ -19,12 +19,21 @@ JobQueue::JobQueue(int threads, std::size_t limit) : limit_(limit) {
   }
 }
 
-std::optional<JobQueue::Ticket> JobQueue::add(Job job) {
+std::uint64_t JobQueue::enter(Job job) {
   const std::lock_guard lock(mutex_);
-  if (waiting_.size() >= limit_) return std::nullopt;
+  if (waiting_.size() >= limit_) return 0;
   waiting_.emplace(++last_, std::move(job));
   came_.notify_one();
-  return Ticket(this, last_);
+  return last_;
+}
+
+std::optional<JobQueue::Ticket> JobQueue::add(Job job) {
+  const std::uint64_t number = enter(std::move(job));
+  return number > 0 ? std::optional(Ticket(this, number)) : std::nullopt;
+}
+
+bool JobQueue::post(Job job) {
+  return enter(std::move(job)) > 0;
 }
 
 void JobQueue::take_back(std::uint64_t number) {

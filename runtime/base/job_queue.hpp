@@ -44,9 +44,11 @@ class JobQueue {
 
   // Jobs begin in the order in which they came. Nothing: the limit is reached.
   std::optional<Ticket> add(Job job);
+  bool post(Job job);  // the same, but nobody can take it back; false: the limit is reached
   std::size_t limit() const { return limit_; }
 
  private:
+  std::uint64_t enter(Job job);  // its number; 0: the limit is reached
   void take_back(std::uint64_t number);
   void serve(std::stop_token stop);  // a thread's life
 

@@ -25,9 +25,13 @@ struct SchedulerLimits {
   friend bool operator==(const SchedulerLimits&, const SchedulerLimits&) = default;
 };
 
-// Rows of a step whose logits are wanted, of a group: every sequence's last one and its drafts.
+// Rows of prompts in a group's step whose log-probabilities are wanted; longer prompts take more steps.
+constexpr std::int32_t most_prompt_logprob_rows = 64;
+
+// Rows of a step whose logits are wanted, of a group: every sequence's last one and its drafts, and those of prompts.
 constexpr std::int32_t most_logit_rows(const SchedulerLimits& limits) {
-  const auto rows = std::int64_t(limits.max_num_seqs) * (1 + limits.speculation.tokens);
+  const auto rows =
+      std::int64_t(limits.max_num_seqs) * (1 + limits.speculation.tokens) + most_prompt_logprob_rows;
   return rows < limits.max_num_batched_tokens ? std::int32_t(rows) : limits.max_num_batched_tokens;
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/execution/model_executor.hpp"
 
+#include <algorithm>
+#include <deque>
 #include <iterator>
 #include <utility>
 
@@ -12,7 +14,39 @@ struct Batch {
   kernels::StepLayout layout;
   std::vector<std::int32_t> logit_rows;
   std::vector<kernels::SamplingRow> sampling;  // one a logit row
+  std::deque<RowChanges> changes;              // that those refer to
 };
+
+// What the rules of a sequence do to its rows, the first of which are rows' own.
+void change_logits(const SequenceTable::Part& part, std::span<kernels::SamplingRow> rows,
+                   std::deque<RowChanges>& kept) {
+  SequenceTable::Entry& entry = *part.entry;
+  if (!entry.logits) return;
+  std::vector<RowChanges> changes(rows.size());
+  entry.logits->catch_up(entry.tokens, entry.prompt_tokens);
+  entry.logits->fill(changes.front());
+  entry.logits->fill_drafts(std::span(part.inputs).last(std::size_t(part.drafts)),
+                            std::span(changes).subspan(1));
+  for (std::size_t i = 0; i < rows.size(); ++i)  // moved vectors keep what they hold in its place
+    rows[i].changes = kept.emplace_back(std::move(changes[i])).changes;
+}
+
+// Rows of a part whose next token stands in the prompt, if their log-probabilities are wanted: from the first on.
+std::int32_t prompt_rows(const SequenceTable::Part& part) {
+  const SequenceTable::Entry& entry = *part.entry;
+  if (entry.sampling.prompt_logprobs < 0) return 0;
+  return std::clamp(entry.prompt_tokens - 1 - entry.computed, 0, part.rows());
+}
+
+// The prompt's token behind a row is given, and nothing is drawn.
+kernels::SamplingRow given_row(const SequenceTable::Part& part, std::int32_t row) {
+  const SequenceTable::Entry& entry = *part.entry;
+  SamplingParams params;
+  params.logprobs = entry.sampling.prompt_logprobs;
+  const TokenId next = row + 1 < part.rows() ? part.inputs[std::size_t(row) + 1]
+                                             : entry.tokens[std::size_t(entry.computed + row) + 1];
+  return {params, 0, {}, next};
+}
 
 Batch batch_of(std::span<const SequenceTable::Part> parts) {
   Batch batch;
@@ -20,35 +54,42 @@ Batch batch_of(std::span<const SequenceTable::Part> parts) {
     const auto first_row = std::int64_t(batch.tokens.size());
     batch.tokens.insert(batch.tokens.end(), part.inputs.begin(), part.inputs.end());
     batch.layout.sequences.push_back({first_row, part.rows(), part.entry->computed, part.entry->blocks});
-    if (!part.samples) continue;
-    for (std::int32_t row = part.samples_at(); row < part.rows(); ++row) {
+    const auto add = [&](std::int32_t row, kernels::SamplingRow how) {
       batch.logit_rows.push_back(std::int32_t(first_row + row));
-      batch.sampling.push_back(
-          {part.entry->sampling, part.output_position() + std::uint64_t(row - part.samples_at())});
-    }
+      batch.sampling.push_back(how);
+    };
+    for (std::int32_t row = 0; row < prompt_rows(part); ++row) add(row, given_row(part, row));
+    if (!part.samples) continue;
+    const std::size_t first_sampled = batch.sampling.size();
+    for (std::int32_t row = part.samples_at(); row < part.rows(); ++row)
+      add(row, {part.entry->sampling, part.output_position() + std::uint64_t(row - part.samples_at())});
+    change_logits(part, std::span(batch.sampling).subspan(first_sampled), batch.changes);
   }
   batch.layout.tokens = std::int64_t(batch.tokens.size());
   return batch;
 }
 
-// sampled: one a logit row.
-std::vector<SequenceOutput> outputs_of(std::span<const SequenceTable::Part> parts,
-                                       std::vector<SampledToken> sampled) {
-  std::vector<SequenceOutput> outputs;
+// sampled: one a logit row. Fills outputs and prompts.
+void take_sampled(std::span<const SequenceTable::Part> parts, std::vector<SampledToken> sampled,
+                  StepResult& result) {
   auto next = std::make_move_iterator(sampled.begin());
   for (const SequenceTable::Part& part : parts) {
+    if (const std::int32_t rows = prompt_rows(part); rows > 0) {
+      const auto first = std::exchange(next, next + rows);
+      result.prompts.push_back({part.sequence, {first, next}});
+    }
     if (!part.samples) continue;
     const auto first = std::exchange(next, next + part.drafts + 1);
-    outputs.push_back({part.sequence, {first, next}});
+    result.outputs.push_back({part.sequence, {first, next}});
   }
-  return outputs;
 }
 
 }  // namespace
 
 ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
                              const transport::Communicators& communicators, GroupId group,
-                             model::KvCache cache, Speculation speculation, TickBoard* ticks)
+                             model::KvCache cache, Speculation speculation, TickBoard* ticks,
+                             GrammarSource grammars)
     : ops_(ops),
       decoder_(decoder),
       communicators_(communicators),
@@ -56,7 +97,8 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
       ticks_(ticks),
       drafter_(ops, decoder, communicators, speculation),
       cache_(std::move(cache)),
-      table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks)) {}
+      table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks), decoder.vocab_size(),
+             std::move(grammars)) {}
 
 void ModelExecutor::check_group(const StepPlan& plan) const {
   const auto groups = communicators_.world.size() / communicators_.group.size();
@@ -89,8 +131,9 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
   if (!batch.sampling.empty()) ops_.sample(queue_, logits, batch.sampling, sampled);
   queue_.wait(TimePoint::max());
 
-  StepResult& result =
-      table_.advance(parts, {plan.epoch, plan.step, group_, outputs_of(parts, std::move(sampled)), {}});
+  StepResult computed{plan.epoch, plan.step, group_, {}, {}};
+  take_sampled(parts, std::move(sampled), computed);
+  StepResult& result = table_.advance(parts, std::move(computed));
   const TimePoint sampled_at = now();
   drafter_.draft(queue_, plan, parts, batch.layout, cache_);
   result.times = {std::chrono::duration<double>(sampled_at - start).count(),

@@ -14,8 +14,8 @@ class ModelExecutor final : public Executor {
  public:
   // group: of world.size() / group.size() groups.
   ModelExecutor(kernels::Ops& ops, model::Decoder& decoder, const transport::Communicators& communicators,
-                GroupId group, model::KvCache cache, Speculation speculation = {},
-                TickBoard* ticks = nullptr);
+                GroupId group, model::KvCache cache, Speculation speculation = {}, TickBoard* ticks = nullptr,
+                GrammarSource grammars = {});
   StepResult execute(const StepPlan& plan) override;
   model::KvCache& cache() { return cache_; }
 

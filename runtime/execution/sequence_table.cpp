@@ -39,12 +39,23 @@ std::vector<SequenceTable::Part> SequenceTable::take(const StepPlan& plan) {
   for (const SequenceId sequence : plan.forget) entries_.erase(sequence);
   for (const Begin& each : plan.begin) {
     check_blocks(each.blocks, blocks_, each.sequence);
-    entries_[each.sequence] = {each.tokens,   each.prompt_tokens, each.computed,
-                               each.sampling, each.blocks,        {}};
+    entries_[each.sequence] = entry_of(each);
   }
   std::vector<Part> parts;
   for (const Extend& each : plan.extend) parts.push_back(part_of(each));
   return parts;
+}
+
+SequenceTable::Entry SequenceTable::entry_of(const Begin& begin) const {
+  Entry entry{begin.tokens, begin.prompt_tokens, begin.computed, begin.sampling, begin.blocks, {}, nullptr};
+  if (begin.rules.none()) return entry;
+  std::shared_ptr<const model::CompiledGrammar> grammar;
+  if (begin.rules.grammar) {
+    grammar = grammars_ ? grammars_(begin.rules.grammar) : nullptr;
+    if (!grammar) refuse_plan("a grammar that this rank was not told of", begin.sequence);
+  }
+  entry.logits = std::make_unique<LogitState>(begin.rules, std::move(grammar), vocab_size_);
+  return entry;
 }
 
 SequenceTable::Part SequenceTable::part_of(const Extend& extend) {

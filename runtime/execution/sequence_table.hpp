@@ -4,10 +4,12 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <span>
 #include <unordered_map>
 
 #include "runtime/base/error.hpp"
+#include "runtime/execution/logit_state.hpp"
 #include "runtime/scheduling/step.hpp"
 
 namespace troupe::runtime {
@@ -19,6 +21,9 @@ class PlanError : public Error {
   using Error::Error;
 };
 
+// The grammars that a rank has been told of and has made ready: null for one that it has not. Called by its compute thread.
+using GrammarSource = std::function<std::shared_ptr<const model::CompiledGrammar>(GrammarId)>;
+
 class SequenceTable {
  public:
   struct Entry {
@@ -28,6 +33,7 @@ class SequenceTable {
     SamplingParams sampling;
     std::vector<BlockId> blocks;
     std::vector<TokenId> drafts;  // guesses at the tokens that follow, made when the last one was sampled
+    std::unique_ptr<LogitState> logits;  // null: nothing changes its logits
   };
   // What a step computes of a sequence: rows from entry->computed on. Refers to the table, until the next take.
   struct Part {
@@ -43,8 +49,10 @@ class SequenceTable {
     std::uint64_t output_position() const { return entry->tokens.size() - std::size_t(entry->prompt_tokens); }
   };
 
-  // block_size: tokens. blocks: of the cache.
-  SequenceTable(std::int32_t block_size, std::int32_t blocks) : block_size_(block_size), blocks_(blocks) {}
+  // block_size: tokens. blocks: of the cache. vocab_size: logits of a row.
+  SequenceTable(std::int32_t block_size, std::int32_t blocks, std::int64_t vocab_size = 0,
+                GrammarSource grammars = {})
+      : block_size_(block_size), blocks_(blocks), vocab_size_(vocab_size), grammars_(std::move(grammars)) {}
 
   // Of a plan that has come before: its result; the last two are kept. Else null.
   const StepResult* kept(const StepPlan& plan) const;
@@ -57,9 +65,12 @@ class SequenceTable {
   std::size_t size() const { return entries_.size(); }
 
  private:
+  Entry entry_of(const Begin& begin) const;
   Part part_of(const Extend& extend);
 
   std::int32_t block_size_, blocks_;
+  std::int64_t vocab_size_;
+  GrammarSource grammars_;
   std::unordered_map<SequenceId, Entry> entries_;
   StepId last_ = 0;  // step taken in this epoch
   std::deque<StepResult> kept_;

@@ -11,25 +11,21 @@ ChoiceOutput::ChoiceOutput(const model::Tokenizer& tokenizer, ChoiceOutputOption
 
 // Special tokens are dropped here and not in the decoder, since the parser needs those that are markers.
 bool ChoiceOutput::shown(TokenId token) const {
-  if (!options_.skip_special_tokens || !tokenizer_.is_special(token)) return true;
-  return options_.format.tool_calls && model::OutputParser::is_marker(tokenizer_.token_bytes(token));
+  return !options_.skip_special_tokens || !tokenizer_.is_special(token) ||
+         parser_.is_marker(tokenizer_.token_bytes(token));
 }
 
 bool ChoiceOutput::push(TokenId token) {
   if (!shown(token)) return false;
-  parser_.push(stop_.push(decoder_.push(token)), ready_);
-  if (stop_.matched()) parser_.finish(ready_);
-  return stop_.matched();
+  parser_.push(stop_.push(decoder_.push(token)));
+  if (stop_.matched()) parser_.finish();
+  return stop_.matched() || parser_.over();
 }
 
 void ChoiceOutput::finish() {
-  parser_.push(stop_.push(decoder_.finish()), ready_);
-  parser_.push(stop_.finish(), ready_);
-  parser_.finish(ready_);
-}
-
-model::ParsedOutput ChoiceOutput::take() {
-  return std::exchange(ready_, {});
+  parser_.push(stop_.push(decoder_.finish()));
+  parser_.push(stop_.finish());
+  parser_.finish();
 }
 
 }  // namespace troupe::runtime

@@ -2,7 +2,7 @@
 // and the output parser. One owner; the tokenizer outlives it.
 #pragma once
 
-#include "model/output_parser.hpp"
+#include "model/output/output_parser.hpp"
 #include "model/tokenizer/stream_decoder.hpp"
 #include "runtime/generation/stop_strings.hpp"
 
@@ -19,12 +19,13 @@ class ChoiceOutput {
  public:
   ChoiceOutput(const model::Tokenizer& tokenizer, ChoiceOutputOptions options);
 
-  // True if a stop string came to its end with this token: nothing may follow.
+  // True if nothing may follow this token: a stop string came to its end, or the only call that is wanted.
   bool push(TokenId token);
   void finish();  // the sequence ended for another reason: what waited is text
 
-  model::ParsedOutput take();  // what became certain since the last call
+  model::ParsedOutput take() { return parser_.take(); }  // what became certain since the last call
   const std::string& matched_stop() const { return stop_.match(); }  // empty: none
+  bool thinks() const { return parser_.thinks(); }  // what was pushed last, or the text that goes on
   bool called_tools() const { return parser_.finished_calls() > 0; }
 
  private:
@@ -35,7 +36,6 @@ class ChoiceOutput {
   model::StreamDecoder decoder_;
   StopStrings stop_;
   model::OutputParser parser_;
-  model::ParsedOutput ready_;
 };
 
 }  // namespace troupe::runtime

@@ -1,21 +1,25 @@
 #include "runtime/generation/choices.hpp"
 
+#include <algorithm>
 #include <random>
+
+#include "runtime/generation/logit_rules.hpp"
 
 namespace troupe::runtime {
 namespace {
 
-Expected<std::vector<TokenId>> check_ids(const std::vector<TokenId>& ids, const model::Tokenizer& tokenizer) {
+Expected<void> check_ids(std::span<const TokenId> ids, const model::Tokenizer& tokenizer, const char* field) {
   for (const TokenId id : ids)
     if (id < 0 || id >= tokenizer.vocab_size())
       return refuse("token id " + std::to_string(id) + " is outside the vocabulary of " +
                         std::to_string(tokenizer.vocab_size()),
-                    "prompt");
-  return ids;
+                    field);
+  return {};
 }
 
 // Whose prompt is tokenized, and by what.
 struct Context {
+  const GenerationRequest& request;
   const model::TextModel& text;
   const GenerationRules& rules;
 };
@@ -30,51 +34,108 @@ Expected<void> check_bytes(std::size_t bytes, const Context& context, const char
                 field, "context_length_exceeded");
 }
 
+// The variables that say how much the model is to think, by the names that templates have for them.
+Expected<nlohmann::ordered_json> template_variables(const ChatPrompt& prompt, const Context& context) {
+  nlohmann::ordered_json variables = prompt.template_kwargs;
+  const bool has_tools = prompt.tools.is_array() && !prompt.tools.empty();
+  const model::LoadedTemplate* chosen = context.text.template_for(has_tools);
+  if (!chosen || (!prompt.thinking && prompt.reasoning_effort.empty())) return variables;
+  const auto set = [&](const char* name, const auto& value) {
+    const bool known = chosen->source.mentions(name);
+    if (known && !variables.contains(name)) variables[name] = value;
+    return known;
+  };
+  if (!prompt.reasoning_effort.empty()) set("reasoning_effort", prompt.reasoning_effort);
+  if (!prompt.thinking) return variables;
+  const bool switches = set("enable_thinking", *prompt.thinking) | set("thinking", *prompt.thinking);
+  if (!switches && !*prompt.thinking)
+    return refuse("This model's chat template has no switch that keeps it from thinking.", "thinking",
+                  "unsupported_parameter");
+  return variables;
+}
+
+Expected<model::RenderedPrompt> render(const ChatPrompt& prompt, const Context& context) {
+  const auto messages = with_system_prompt(context.rules.system_prompt, prompt.messages);
+  if (!messages) return tl::unexpected(messages.error());
+  const auto variables = template_variables(prompt, context);
+  if (!variables) return tl::unexpected(variables.error());
+  if (prompt.continue_final_message) return context.text.render_open(*messages, prompt.tools, *variables);
+  return context.text.render(*messages, prompt.tools, *variables, prompt.add_generation_prompt);
+}
+
 Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const Context& context) {
-  if (prompt.continue_final_message)
-    return refuse("continue_final_message is not supported yet.", "continue_final_message");
-  const auto rendered = context.text.render(prompt.messages, prompt.tools, prompt.template_kwargs,
-                                            prompt.add_generation_prompt);
+  const auto rendered = render(prompt, context);
   if (!rendered) return tl::unexpected(rendered.error());
   if (auto fits = check_bytes(rendered->text.size(), context, "messages"); !fits)
     return tl::unexpected(fits.error());
-  return context.text.tokenizer.encode(rendered->text, rendered->plain);
+  auto ids = context.text.tokenizer.encode(rendered->text, rendered->plain);
+  const auto leading = context.text.leading_token;
+  if (ids && leading && context.request.add_special_tokens.value_or(false))
+    ids->insert(ids->begin(), *leading);
+  return ids;
 }
 
 Expected<std::vector<TokenId>> tokenize(const std::string& prompt, const Context& context) {
   if (auto fits = check_bytes(prompt.size(), context, "prompt"); !fits) return tl::unexpected(fits.error());
-  return context.text.encode_prompt(prompt);
+  return context.text.encode_prompt(prompt, context.request.add_special_tokens.value_or(true));
 }
 
 Expected<std::vector<TokenId>> tokenize(const std::vector<TokenId>& prompt, const Context& context) {
-  return check_ids(prompt, context.text.tokenizer);
+  if (auto known = check_ids(prompt, context.text.tokenizer, "prompt"); !known)
+    return tl::unexpected(known.error());
+  return prompt;
+}
+
+// truncate_prompt_tokens.
+void truncate(std::vector<TokenId>& prompt, const Context& context) {
+  const GenerationRequest& request = context.request;
+  if (!request.truncate_prompt_tokens) return;
+  const std::int32_t output =
+      std::max(1, request.max_tokens.value_or(request.default_max_tokens.value_or(1)));
+  const std::int64_t kept = *request.truncate_prompt_tokens >= 0
+                                ? *request.truncate_prompt_tokens
+                                : std::max(1, context.rules.max_model_len - output);
+  if (std::ssize(prompt) > kept) prompt.erase(prompt.begin(), prompt.end() - kept);
+}
+
+Expected<std::vector<TokenId>> tokenize(const Prompt& prompt, const Context& context) {
+  auto ids = std::visit([&](const auto& each) { return tokenize(each, context); }, prompt);
+  if (ids) truncate(*ids, context);
+  return ids;
 }
 
 std::string field_of(const GenerationRequest& request) {
   return std::holds_alternative<ChatPrompt>(request.prompts.front()) ? "messages" : "prompt";
 }
 
-// How many tokens a choice may produce.
-Expected<std::int32_t> output_limit(const GenerationRequest& request, std::size_t prompt_tokens,
-                                    std::int32_t max_model_len) {
-  const auto context = "This model's maximum context length is " + std::to_string(max_model_len) + " tokens";
-  const auto room = std::int64_t(max_model_len) - std::int64_t(prompt_tokens);
+// How many tokens a choice may produce: what was asked for, as far as it fits.
+Expected<std::int32_t> output_limit(const Context& context, std::size_t prompt_tokens) {
+  const GenerationRequest& request = context.request;
+  const std::int32_t most = context.rules.max_model_len;
+  const auto length = "This model's maximum context length is " + std::to_string(most) + " tokens";
+  const auto room = std::int64_t(most) - std::int64_t(prompt_tokens);
   if (prompt_tokens == 0) return refuse("The prompt is empty.", "prompt");
   if (room < 1)
-    return refuse(context + "; the prompt alone has " + std::to_string(prompt_tokens) +
+    return refuse(length + "; the prompt alone has " + std::to_string(prompt_tokens) +
                       ", and at least one must be left for the answer. Shorten the prompt.",
                   field_of(request), "context_length_exceeded");
-  if (!request.max_tokens) return std::int32_t(room);
-  if (*request.max_tokens > room)
-    return refuse(context + "; the prompt has " + std::to_string(prompt_tokens) +
-                      " and max_tokens asks for " + std::to_string(*request.max_tokens) +
-                      " more. Lower one of the two.",
+  if (request.max_tokens && *request.max_tokens > most)
+    return refuse(length + ", and max_tokens asks for " + std::to_string(*request.max_tokens) + ". Lower it.",
                   "max_tokens", "context_length_exceeded");
-  return *request.max_tokens;
+  std::int64_t wanted =
+      request.max_tokens
+          ? std::max(1, *request.max_tokens)
+          : context.text.defaults.max_new_tokens.value_or(request.default_max_tokens.value_or(most));
+  if (request.min_tokens > wanted)
+    return refuse("min_tokens is " + std::to_string(request.min_tokens) + ", and at most " +
+                      std::to_string(wanted) + " are generated.",
+                  "min_tokens");
+  return std::int32_t(std::min(wanted, room));
 }
 
-SamplingParams sampling(const GenerationRequest& request, const model::GenerationDefaults& defaults,
-                        std::uint64_t seed, std::uint32_t choice) {
+SamplingParams sampling(const Context& context, std::uint64_t seed, std::uint32_t choice) {
+  const GenerationRequest& request = context.request;
+  const model::GenerationDefaults& defaults = context.text.defaults;
   SamplingParams params;
   params.temperature = request.temperature.value_or(float(defaults.temperature.value_or(1)));
   params.top_p = request.top_p.value_or(float(defaults.top_p.value_or(1)));
@@ -83,16 +144,16 @@ SamplingParams sampling(const GenerationRequest& request, const model::Generatio
   params.seed = seed;
   params.choice = choice;
   params.logprobs = request.logprobs;
+  params.prompt_logprobs = std::max(request.prompt_logprobs, request.echo ? request.logprobs : -1);
   return params;
 }
 
 // Does generation go on behind an opened <think>?
 bool ends_in_think(std::span<const TokenId> prompt, const model::Tokenizer& tokenizer) {
-  const auto think = tokenizer.id_of_added("<think>");
-  if (!think || prompt.empty()) return false;
-  if (prompt.back() == *think) return true;
-  return prompt.size() > 1 && prompt[prompt.size() - 2] == *think &&
-         tokenizer.token_bytes(prompt.back()) == "\n";
+  const auto think = tokenizer.id_of_added("<think>"), end_think = tokenizer.id_of_added("</think>");
+  const auto last = std::find_if(prompt.rbegin(), prompt.rend(),
+                                 [&](TokenId token) { return token == think || token == end_think; });
+  return last != prompt.rend() && *last == think;
 }
 
 model::OutputFormat output_format(const Prompt& prompt, std::span<const TokenId> ids,
@@ -100,29 +161,42 @@ model::OutputFormat output_format(const Prompt& prompt, std::span<const TokenId>
   const model::Tokenizer& tokenizer = context.text.tokenizer;
   const auto* chat = std::get_if<ChatPrompt>(&prompt);
   if (!chat) return {};
-  const bool has_calls = tokenizer.id_of_added("<｜tool▁calls▁begin｜>").has_value();
+  const bool has_calls = std::ranges::any_of(model::OutputParser::tokens_of_tools, [&](auto token) {
+    return tokenizer.id_of_added(token).has_value();
+  });
   return {.reasoning = context.rules.parse_reasoning && tokenizer.id_of_added("</think>").has_value(),
           .starts_in_reasoning = ends_in_think(ids, tokenizer),
-          .tool_calls =
-              context.rules.parse_tool_calls && has_calls && chat->tools.is_array() && !chat->tools.empty()};
+          .tool_calls = context.rules.parse_tool_calls && chat->parse_tool_calls && has_calls &&
+                        chat->tools.is_array() && !chat->tools.empty(),
+          .one_call = !chat->parallel_tool_calls};
 }
 
 // What the choices of one prompt have in common.
-Submission submission_of(const GenerationRequest& request, const model::TextModel& text,
-                         std::vector<TokenId> prompt, std::int32_t output_limit) {
+Submission submission_of(const Context& context, std::vector<TokenId> prompt, std::int32_t output_limit) {
+  const GenerationRequest& request = context.request;
+  const std::vector<TokenId>& eos_ids = context.text.eos_ids;
   Submission submission;
   submission.prompt_tokens = std::int32_t(prompt.size());
   submission.tokens = std::move(prompt);
   submission.max_output_tokens = output_limit;
   submission.stop_ids = request.stop_token_ids;
   if (!request.ignore_eos)
-    submission.stop_ids.insert(submission.stop_ids.end(), text.eos_ids.begin(), text.eos_ids.end());
+    submission.stop_ids.insert(submission.stop_ids.end(), eos_ids.begin(), eos_ids.end());
   submission.priority = request.priority;
   submission.cache_salt = request.cache_salt;
   return submission;
 }
 
 }  // namespace
+
+Expected<std::vector<TokenId>> tokenize(const GenerationRequest& request, const model::TextModel& text,
+                                        const GenerationRules& rules) {
+  return tokenize(request.prompts.front(), {request, text, rules});
+}
+
+Expected<std::string> detokenize(const std::vector<TokenId>& tokens, const model::TextModel& text) {
+  return check_ids(tokens, text.tokenizer, "tokens").map([&] { return text.tokenizer.decode(tokens); });
+}
 
 std::uint64_t draw_seed() {
   std::random_device device;
@@ -132,7 +206,7 @@ std::uint64_t draw_seed() {
 Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, const model::TextModel& text,
                                               const GenerationRules& rules, SequenceId first,
                                               std::uint64_t seed) {
-  const Context context{text, rules};
+  const Context context{request, text, rules};
   const std::size_t wanted = request.prompts.size() * std::size_t(request.n);
   if (wanted > rules.max_choices)
     return refuse("the request asks for " + std::to_string(wanted) + " choices; this server takes at most " +
@@ -140,16 +214,17 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
                   "n");
   std::vector<NewChoice> choices;
   for (const Prompt& prompt : request.prompts) {
-    auto ids = std::visit([&](const auto& each) { return tokenize(each, context); }, prompt);
+    auto ids = tokenize(prompt, context);
     if (!ids) return tl::unexpected(ids.error());
-    const auto limit = output_limit(request, ids->size(), rules.max_model_len);
+    const auto limit = output_limit(context, ids->size());
     if (!limit) return tl::unexpected(limit.error());
     const auto format = output_format(prompt, *ids, context);
-    Submission submission = submission_of(request, text, std::move(*ids), *limit);
+    Submission submission = submission_of(context, std::move(*ids), *limit);
+    if (auto ruled = set_logit_rules(request, prompt, format, text, rules, submission); !ruled)
+      return tl::unexpected(ruled.error());
     for (std::int32_t i = 0; i < request.n; ++i) {
       submission.sequence = submission.arrival = first + choices.size();
-      submission.sampling =
-          sampling(request, text.defaults, request.seed.value_or(seed), std::uint32_t(choices.size()));
+      submission.sampling = sampling(context, request.seed.value_or(seed), std::uint32_t(choices.size()));
       choices.push_back(
           {submission,
            {request.stop, request.include_stop_str_in_output, request.skip_special_tokens, format}});

@@ -1,9 +1,11 @@
 // From what a client asked to what the scheduler gets: rendering, tokenizing, limits and defaults.
 #pragma once
 
+#include "model/grammar/grammar_cache.hpp"
 #include "model/text_model.hpp"
 #include "runtime/generation/choice_output.hpp"
 #include "runtime/generation/request.hpp"
+#include "runtime/generation/system_prompt.hpp"
 #include "runtime/scheduling/step.hpp"
 
 namespace troupe::runtime {
@@ -13,6 +15,8 @@ struct GenerationRules {
   std::int32_t max_model_len = 0;
   std::size_t max_choices = 1024;                        // of a request: more could never wait together
   bool parse_reasoning = true, parse_tool_calls = true;  // where the tokenizer has the markers
+  SystemPrompt system_prompt = SystemPrompt::keep;
+  model::GrammarCache* grammars = nullptr;  // outlives all requests; null: none are served
 };
 
 // One choice as it is born.
@@ -20,6 +24,12 @@ struct NewChoice {
   Submission submission;
   ChoiceOutputOptions output;
 };
+
+// The tokens of a request's first prompt, as the model would read it. Takes long for long prompts, as does make_choices.
+Expected<std::vector<TokenId>> tokenize(const GenerationRequest& request, const model::TextModel& text,
+                                        const GenerationRules& rules);
+// Refuses tokens that the vocabulary does not have.
+Expected<std::string> detokenize(const std::vector<TokenId>& tokens, const model::TextModel& text);
 
 std::uint64_t draw_seed();  // of the system's entropy
 

@@ -1,6 +1,9 @@
 #include "runtime/generation/generation.hpp"
 
+#include <openssl/sha.h>
+
 #include <algorithm>
+#include <array>
 
 namespace troupe::runtime {
 namespace {
@@ -16,6 +19,18 @@ std::string echo_of(const GenerationRequest& request, const model::Tokenizer& to
   if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
   const std::span tokens = submission.tokens;
   return tokenizer.decode(tokens.first(std::size_t(submission.prompt_tokens)), request.skip_special_tokens);
+}
+
+// Short, since other services refuse a history with ids of more than 40 characters; of the request's id, which makes
+// it unique among all that a client may put into one conversation, and the same after a replay.
+std::string call_id(const std::string& request, std::int32_t choice, std::int32_t index) {
+  const std::string name = request + "_" + std::to_string(choice) + "_" + std::to_string(index);
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+  SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data());
+  std::string id = "call_";
+  for (const unsigned char byte : std::span(digest).first<12>())
+    for (const int digit : {byte >> 4, byte & 15}) id += "0123456789abcdef"[digit];
+  return id;
 }
 
 }  // namespace
@@ -49,6 +64,7 @@ Generation::Choice* Generation::running(SequenceId sequence) {
 
 void Generation::submit(Choice& choice, bool again) {
   choice.submission.resubmitted = again;
+  if (choice.last_token) choice.submission.sampling.prompt_logprobs = -1;  // they were told
   outlet_.submit(choice.submission);
   if (choice.paused) outlet_.pause(choice.submission.sequence);
 }
@@ -83,19 +99,46 @@ void Generation::take(const CommittedToken& committed, TimePoint now) {
   auto& tokens = choice->submission.tokens;
   CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
         "tokens of a sequence come in order, each once");
-  if (!choice->last_token) begin_text(*choice, committed.cached_tokens);
-  count(*choice, now);
-  tokens.push_back(committed.sampled.token);
-  choice->pending.token_ids.push_back(committed.sampled.token);
-  append(*choice, committed);
+  if (!choice->last_token) begin_text(*choice, committed);
+  if (request_.max_tokens == 0) {  // the prompt alone was to be looked at
+    if (committed.finish == FinishReason::none) outlet_.cancel(committed.sequence);
+    finish(*choice, FinishReason::length);
+  } else {
+    count(*choice, now);
+    tokens.push_back(committed.sampled.token);
+    choice->pending.token_ids.push_back(committed.sampled.token);
+    append(*choice, committed);
+  }
   offer(*choice);
   end_if_done();
 }
 
-void Generation::begin_text(Choice& choice, std::int32_t cached_tokens) {
-  if (choice.pending.choice % request_.n == 0) usage_.cached_tokens += cached_tokens;
-  if (request_.echo)
-    choice.pending.content = echo_of(request_, text_.tokenizer, choice.submission, choice.pending.choice);
+void Generation::begin_text(Choice& choice, const CommittedToken& first) {
+  Delta& delta = choice.pending;
+  if (delta.choice % request_.n == 0) usage_.cached_tokens += first.cached_tokens;
+  const std::span prompt =
+      std::span(choice.submission.tokens).first(std::size_t(choice.submission.prompt_tokens));
+  if (request_.return_prompt_ids) delta.prompt_token_ids.assign(prompt.begin(), prompt.end());
+  if (request_.echo) delta.content = echo_of(request_, text_.tokenizer, choice.submission, delta.choice);
+  if (request_.echo && request_.logprobs >= 0) delta.logprobs = prompt_entries(choice, first);
+  if (request_.prompt_logprobs >= 0) delta.prompt_logprobs = prompt_entries(choice, first);
+}
+
+LogprobEntry Generation::entry_of(const SampledToken& sampled) const {
+  LogprobEntry entry{named(text_.tokenizer, sampled.token, sampled.logprob), {}};
+  entry.rank = sampled.rank;
+  for (const auto& [token, logprob] : sampled.top)
+    entry.top.push_back(named(text_.tokenizer, token, logprob));
+  return entry;
+}
+
+std::vector<LogprobEntry> Generation::prompt_entries(const Choice& choice,
+                                                     const CommittedToken& first) const {
+  std::vector<LogprobEntry> entries;
+  entries.push_back({named(text_.tokenizer, choice.submission.tokens.front(), 0), {}});
+  entries.back().first_of_prompt = true;
+  for (const SampledToken& each : first.prompt_logprobs) entries.push_back(entry_of(each));
+  return entries;
 }
 
 void Generation::count(Choice& choice, TimePoint now) {
@@ -111,13 +154,14 @@ void Generation::append(Choice& choice, const CommittedToken& committed) {
   // A token that ends the sequence is not text, unless the client asked to go on past it.
   const bool ends = committed.finish == FinishReason::stop;
   const bool stopped = !ends && choice.output.push(committed.sampled.token);
+  usage_.reasoning_tokens += choice.output.thinks();
   if (stopped || committed.finish != FinishReason::none) {
     if (!stopped) choice.output.finish();
     if (committed.finish == FinishReason::none) outlet_.cancel(committed.sequence);
     finish(choice, stopped ? FinishReason::stop : committed.finish);
   }
   append_text(choice);
-  if (request_.logprobs >= 0) append_logprobs(choice, committed.sampled);
+  if (request_.logprobs >= 0) choice.pending.logprobs.push_back(entry_of(committed.sampled));
 }
 
 void Generation::finish(Choice& choice, FinishReason why) {
@@ -136,20 +180,10 @@ void Generation::append_text(Choice& choice) {
   choice.pending.reasoning += parsed.reasoning;
   for (model::ToolCallPiece& piece : parsed.tool_calls) {
     std::string id;
-    // The request's id makes the call's unique among all that a client may put into one conversation.
-    if (piece.begins)
-      id = "call_" + request_.id + "_" + std::to_string(choice.pending.choice) + "_" +
-           std::to_string(piece.index);
+    if (piece.begins) id = call_id(request_.id, choice.pending.choice, piece.index);
     choice.pending.tool_calls.push_back(
         {piece.index, std::move(id), std::move(piece.name), std::move(piece.arguments)});
   }
-}
-
-void Generation::append_logprobs(Choice& choice, const SampledToken& sampled) {
-  LogprobEntry entry{named(text_.tokenizer, sampled.token, sampled.logprob), {}};
-  for (const auto& [token, logprob] : sampled.top)
-    entry.top.push_back(named(text_.tokenizer, token, logprob));
-  choice.pending.logprobs.push_back(std::move(entry));
 }
 
 // The choice's news go to the reader, or wait for their turn while the sequence is paused.

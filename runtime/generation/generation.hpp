@@ -74,12 +74,13 @@ class Generation {
 
   Choice* running(SequenceId sequence);
   void submit(Choice& choice, bool again);
-  void begin_text(Choice& choice, std::int32_t cached_tokens);
+  void begin_text(Choice& choice, const CommittedToken& first);
   void count(Choice& choice, TimePoint now);
   void append(Choice& choice, const CommittedToken& committed);
   void finish(Choice& choice, FinishReason why);
   void append_text(Choice& choice);
-  void append_logprobs(Choice& choice, const SampledToken& sampled);
+  LogprobEntry entry_of(const SampledToken& sampled) const;
+  std::vector<LogprobEntry> prompt_entries(const Choice& choice, const CommittedToken& first) const;
   void offer(Choice& choice);
   void send(Choice& choice);
   void end_if_done();

@@ -9,31 +9,56 @@
 #include <variant>
 #include <vector>
 
-#include "runtime/base/ids.hpp"
+#include "runtime/base/sampling.hpp"
 
 namespace troupe::runtime {
 
 // Rendered through the chat template.
 struct ChatPrompt {
   nlohmann::ordered_json messages;         // checked array of OpenAI messages
-  nlohmann::ordered_json tools;            // array, or null when there are none (or tool_choice is "none")
+  nlohmann::ordered_json tools;            // array, or null when there are none
   nlohmann::ordered_json template_kwargs;  // chat_template_kwargs: object, may be empty
   bool add_generation_prompt = true;
   bool continue_final_message = false;
+  // Whether the model thinks before it answers, where the template lets a caller choose; unset: as the template has it.
+  std::optional<bool> thinking;
+  std::string reasoning_effort;  // for templates that tell efforts apart; may be empty
+  // "tool_choice": what the answer must be, of the tools. named: of that function.
+  enum class ToolChoice : std::uint8_t { any_or_none, required, named };
+  ToolChoice tool_choice = ToolChoice::any_or_none;
+  std::string tool_name;
+  bool parse_tool_calls = true;     // false: what the model writes is text, though it sees the tools
+  bool parallel_tool_calls = true;  // false: the answer ends with its first call
 };
 using Prompt = std::variant<ChatPrompt, std::string, std::vector<TokenId>>;
 
 // A checked request. Fields that the client left out are empty where the model's generation_config.json has a
 // say.
 struct GenerationRequest {
-  std::string id;               // in every chunk, log line and tool call's id
+  std::string id;               // in every chunk and log line; tool calls' ids are made of it
   std::vector<Prompt> prompts;  // choice = prompt index * n + i
   std::int32_t n = 1;
-  std::optional<std::int32_t> max_tokens;  // of output, a choice; unset: up to the context length
+  // Of output, a choice; what does not fit into the context is not generated. 0: nothing, the prompt is looked at. Unset:
+  // what the checkpoint or else the API has as its default, or up to the context length.
+  std::optional<std::int32_t> max_tokens, default_max_tokens;
   std::optional<float> temperature, top_p, min_p;
   std::optional<std::int32_t> top_k;
+  std::optional<float> repetition_penalty;
+  float presence_penalty = 0, frequency_penalty = 0;
+  std::vector<TokenBias> logit_bias;       // a token once
+  std::vector<std::string> bad_words;      // texts that may not come
+  std::vector<TokenId> allowed_token_ids;  // empty: all
+  std::int32_t min_tokens = 0;             // of output, before it may end
+  std::optional<std::int32_t> thinking_token_budget;
+  std::optional<GrammarSpec>
+      grammar;  // what the answer must look like; behind the thoughts, if the model thinks
   std::optional<std::uint64_t> seed;
-  std::int32_t logprobs = -1;  // alternatives a token; -1: none wanted
+  std::int32_t logprobs = -1;                          // alternatives a token; -1: none wanted
+  std::int32_t prompt_logprobs = -1;                   // likewise for the prompt's
+  std::optional<std::int32_t> truncate_prompt_tokens;  // only its last are taken; -1: those that fit
+  std::optional<bool>
+      add_special_tokens;  // to prompts; unset: to texts, not to chats, whose template has them
+  bool return_prompt_ids = false;
   std::vector<std::string> stop;
   std::vector<TokenId> stop_token_ids;
   bool include_stop_str_in_output = false;
@@ -48,10 +73,12 @@ struct LogprobToken {
   TokenId token = 0;
   std::string bytes;  // of the token; may be part of a character
   float logprob = 0;
+  bool special = false;  // of control, not text
 };
 struct LogprobEntry {
   LogprobToken chosen;
   std::vector<LogprobToken> top;
+  std::int32_t rank = 0;         // of a prompt's token: 1 is the most likely
   bool first_of_prompt = false;  // nothing stands before it: it has no probability
 };
 

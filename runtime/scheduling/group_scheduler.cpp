@@ -16,9 +16,17 @@ GroupScheduler::GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<Ba
 void GroupScheduler::add(Sequence sequence) {
   const Place place(sequence.submission.arrival, sequence.submission.sequence);
   tokens_ += sequence.length();
+  resting_ += !sequence.may_run();
   sequence.acceptance = acceptance_;
   const auto added = by_arrival_.emplace(place, std::move(sequence)).first;
   by_id_.emplace(place.second, &added->second);
+}
+
+void GroupScheduler::set(SequenceId id, bool Sequence::*flag, bool value) {
+  Sequence& sequence = *by_id_.at(id);
+  resting_ -= !sequence.may_run();
+  sequence.*flag = value;
+  resting_ += !sequence.may_run();
 }
 
 Sequence* GroupScheduler::find(SequenceId id) const {
@@ -32,7 +40,7 @@ void GroupScheduler::forget(Sequence& sequence) {
   if (sequence.running || asked_) released_.push_back(place.second);
   unknow(sequence);
   running_ -= sequence.running;
-  paused_ -= sequence.paused;
+  resting_ -= !sequence.may_run();
   tokens_ -= sequence.length();
   by_id_.erase(place.second);
   by_arrival_.erase(place);
@@ -66,7 +74,7 @@ std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t gene
   for (const auto& [place, sequence] : by_arrival_) lost.push_back(place);
   by_arrival_.clear();
   by_id_.clear();
-  running_ = paused_ = 0;
+  running_ = resting_ = 0;
   tokens_ = 0;
   filled_.clear();
   released_.clear();

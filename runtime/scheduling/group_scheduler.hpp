@@ -42,8 +42,10 @@ class GroupScheduler {
   bool has(SequenceId id) const { return by_id_.contains(id); }
   // Of a sequence that it has; as in Scheduler.
   void cancel(SequenceId id) { forget(*by_id_.at(id)); }
-  void pause(SequenceId id) { paused_ += !std::exchange(by_id_.at(id)->paused, true); }
-  void resume(SequenceId id) { paused_ -= std::exchange(by_id_.at(id)->paused, false); }
+  void pause(SequenceId id) { set(id, &Sequence::paused, true); }
+  void resume(SequenceId id) { set(id, &Sequence::paused, false); }
+  void hold(SequenceId id) { set(id, &Sequence::held, true); }
+  void release(SequenceId id) { set(id, &Sequence::held, false); }
 
   // How many blocks of a sequence, from its start, the cache seems to hold.
   std::size_t known_prefix(std::span<const BlockHash> hashes) const { return known_.length(hashes); }
@@ -77,11 +79,12 @@ class GroupScheduler {
   std::vector<Place> lose_cache(std::uint64_t generation);
 
   std::uint64_t generation() const { return generation_; }
-  bool idle() const { return std::size_t(paused_) == by_id_.size(); }
+  bool idle() const { return std::size_t(resting_) == by_id_.size(); }
   std::int32_t waiting() const { return std::int32_t(by_id_.size()) - running_; }
   GroupStats stats() const;
 
  private:
+  void set(SequenceId id, bool Sequence::*flag, bool value);
   // A part of a step in flight. By the time of the commit its sequence may be cancelled, or its blocks lost.
   struct Part {
     SequenceId sequence = 0;
@@ -111,6 +114,7 @@ class GroupScheduler {
   bool predicts() const { return limits_.speculation.method == DraftMethod::mtp; }
   void seat(Sequence& sequence, const BlockGrant& grant);
   void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);
+  void keep_logprobs(std::span<const Part> parts, PromptLogprobs logprobs);
   void commit_part(const Part& part, std::vector<SampledToken> sampled,
                    std::vector<CommittedToken>& committed);
   void advance(Sequence& sequence, std::int32_t rows);
@@ -126,7 +130,7 @@ class GroupScheduler {
 
   std::map<Place, Sequence> by_arrival_;
   std::unordered_map<SequenceId, Sequence*> by_id_;
-  std::int32_t running_ = 0, paused_ = 0;                  // sequences
+  std::int32_t running_ = 0, resting_ = 0;                 // sequences
   std::int32_t free_blocks_ = 0;                           // when the pool answered last
   std::int32_t predictions_ = 0, wanted_predictions_ = 0;  // in the last plan, in the next
   Acceptance acceptance_;  // of all drafts: what is expected of a new sequence

@@ -1,5 +1,6 @@
 // A step of one group: propose, dispose, plan, commit.
 #include <algorithm>
+#include <iterator>
 
 #include "runtime/scheduling/group_scheduler.hpp"
 
@@ -26,7 +27,7 @@ std::optional<BlockRequest> GroupScheduler::propose(const StepCosts& costs, bool
 
 bool GroupScheduler::stream_waits() const {
   return std::ranges::any_of(by_arrival_, [&](const auto& each) {
-    return !each.second.paused && plannable(each.second) && each.second.coming_outputs() > 0;
+    return each.second.may_run() && plannable(each.second) && each.second.coming_outputs() > 0;
   });
 }
 
@@ -37,7 +38,7 @@ std::int32_t GroupScheduler::token_budget(const StepCost& cost) const {
   StepWork decoding;
   std::int32_t computed = 0;  // of the prompt that is furthest
   for (const auto& [place, sequence] : by_arrival_) {
-    if (sequence.paused || !plannable(sequence)) continue;
+    if (!sequence.may_run() || !plannable(sequence)) continue;
     if (sequence.decoding())
       decoding = decoding + StepWork::of(1, sequence.coming_computed());
     else
@@ -56,18 +57,19 @@ void GroupScheduler::rank(std::int32_t budget) {
   proposal_.shares.clear();
   ranked_.clear();
   for (const auto& [place, sequence] : by_arrival_)
-    if (!sequence.paused && plannable(sequence)) views_.push_back(sequence.view());
+    if (sequence.may_run() && plannable(sequence)) views_.push_back(sequence.view());
   policy_->propose({views_}, budget, proposal_);
   for (const Share& share : proposal_.shares) {
     Sequence* sequence = find(share.sequence);
-    if (!sequence || sequence->paused || !plannable(*sequence)) continue;
+    if (!sequence || !sequence->may_run() || !plannable(*sequence)) continue;
     if (std::exchange(sequence->ranked_in, proposals_) == proposals_) continue;
     ranked_.emplace_back(sequence, share.tokens);
   }
   if (ranked_.size() == by_id_.size()) return;
-  for (bool paused : {false, true})
+  for (bool may_run : {true, false})
     for (auto& [place, sequence] : by_arrival_)
-      if (sequence.paused == paused && sequence.ranked_in != proposals_) ranked_.emplace_back(&sequence, 0);
+      if (sequence.may_run() == may_run && sequence.ranked_in != proposals_)
+        ranked_.emplace_back(&sequence, 0);
 }
 
 bool GroupScheduler::plannable(const Sequence& sequence) const {
@@ -78,10 +80,11 @@ bool GroupScheduler::plannable(const Sequence& sequence) const {
 std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
   std::vector<BlockWant> wants;
   std::size_t last = ranked_.size();  // whoever ranks from here on holds no seat
-  std::int32_t seats = running_;
+  std::int32_t seats = running_, logprob_rows = most_prompt_logprob_rows;
   for (std::size_t i = 0; i < last && budget > 0; ++i) {
     const auto [sequence, proposed] = ranked_[i];
-    const std::int32_t tokens = std::min({proposed, sequence->pending(), budget});
+    std::int32_t tokens = std::min({proposed, sequence->pending(), budget});
+    if (sequence->wants_prompt_logprobs()) tokens = std::min(tokens, logprob_rows);
     if (tokens <= 0) continue;
     if (!sequence->running) {
       if (seats < limits_.max_num_seqs) {
@@ -95,6 +98,7 @@ std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
       }
     }
     budget -= tokens;
+    if (sequence->wants_prompt_logprobs()) logprob_rows -= tokens;
     wants.push_back(want(*sequence, tokens));
   }
   return wants;
@@ -156,7 +160,7 @@ BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
                  .length = sequence.coming_length(),
                  .known_blocks = sequence.known_blocks,
                  .prefix = {}};
-  if (!sequence.running && limits_.prefix_caching) {
+  if (!sequence.running && limits_.prefix_caching && !sequence.wants_prompt_logprobs()) {
     // The last token is always computed: its logits are what the next one is sampled from.
     const auto hashes = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
     want.prefix.assign(hashes.begin(), hashes.end());
@@ -219,12 +223,15 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant gra
   sequence.known_blocks += std::int32_t(grant.blocks.size());
   if (!std::exchange(sequence.begun, true)) {
     CHECK(grant.computed == begin && told >= end, "a sequence begins with what is known and cached");
-    plan.begin.push_back({submission.sequence,
-                          {submission.tokens.begin(), submission.tokens.begin() + told},
-                          submission.prompt_tokens,
-                          begin,
-                          submission.sampling,
-                          std::move(grant.blocks)});
+    Begin& begun =
+        plan.begin.emplace_back(Begin{submission.sequence,
+                                      {submission.tokens.begin(), submission.tokens.begin() + told},
+                                      submission.prompt_tokens,
+                                      begin,
+                                      submission.sampling,
+                                      submission.rules,
+                                      std::move(grant.blocks)});
+    if (!sequence.wants_prompt_logprobs()) begun.sampling.prompt_logprobs = -1;
   } else {
     if (sequence.known_tokens < told)
       part.tokens.assign(submission.tokens.begin() + sequence.known_tokens, submission.tokens.begin() + told);
@@ -247,11 +254,20 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
   in_flight_.pop_front();
   stats_.last_step_sequences = std::int32_t(parts.size());
   stats_.last_step_tokens = 0;
+  for (PromptLogprobs& each : result.prompts) keep_logprobs(parts, std::move(each));
   auto output = result.outputs.begin();
   for (const Part& part : parts) {
     stats_.last_step_tokens += part.rows;
     commit_part(part, part.samples ? std::move(output++->sampled) : std::vector<SampledToken>{}, committed);
   }
+}
+
+// Of a sequence that has kept its blocks; else they come again.
+void GroupScheduler::keep_logprobs(std::span<const Part> parts, PromptLogprobs logprobs) {
+  const auto part = std::ranges::find(parts, logprobs.sequence, &Part::sequence);
+  Sequence* sequence = find(logprobs.sequence);
+  if (part == parts.end() || !sequence || sequence->seating != part->seating) return;
+  std::ranges::move(logprobs.tokens, std::back_inserter(sequence->prompt_logprobs));
 }
 
 void GroupScheduler::commit_part(const Part& part, std::vector<SampledToken> sampled,
@@ -299,8 +315,13 @@ void GroupScheduler::count_drafts(const Part& part, std::int32_t accepted) {
 }
 
 CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) {
-  CommittedToken token{sequence.submission.sequence, std::uint64_t(sequence.outputs()), std::move(sampled),
-                       FinishReason::none, sequence.found};
+  CommittedToken token{sequence.submission.sequence,
+                       std::uint64_t(sequence.outputs()),
+                       std::move(sampled),
+                       FinishReason::none,
+                       sequence.found,
+                       {}};
+  token.prompt_logprobs = std::exchange(sequence.prompt_logprobs, {});
   token.finish = sequence.append(token.sampled.token, limits_.max_model_len);
   tokens_ += token.finish != FinishReason::error;
   return token;

@@ -36,7 +36,7 @@ GroupScheduler* Scheduler::group_of(SequenceId id) {
   return found == groups_.end() ? nullptr : &*found;
 }
 
-Expected<void> Scheduler::submit(Submission submission) {
+Expected<void> Scheduler::submit(Submission submission, bool held) {
   CHECK(!group_of(submission.sequence), "a sequence was submitted twice");
   if (auto checked = check_submission(submission, limits_.max_model_len); !checked) return checked;
   // A replay was accepted once already: a full queue is no reason to lose it.
@@ -49,6 +49,7 @@ Expected<void> Scheduler::submit(Submission submission) {
   Sequence sequence;
   sequence.submission = std::move(submission);
   sequence.replay_end = sequence.length();
+  sequence.held = held;
   GroupScheduler& group = group_for(sequence);
   group.add(std::move(sequence));
   return {};
@@ -76,6 +77,14 @@ void Scheduler::pause(SequenceId sequence) {
 
 void Scheduler::resume(SequenceId sequence) {
   if (GroupScheduler* group = group_of(sequence)) group->resume(sequence);
+}
+
+void Scheduler::hold(SequenceId sequence) {
+  if (GroupScheduler* group = group_of(sequence)) group->hold(sequence);
+}
+
+void Scheduler::release(SequenceId sequence) {
+  if (GroupScheduler* group = group_of(sequence)) group->release(sequence);
 }
 
 std::vector<BlockRequest> Scheduler::propose() {

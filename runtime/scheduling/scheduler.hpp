@@ -29,14 +29,17 @@ class Scheduler {
 
   // Assigns the sequence to a group for as long as that keeps its cache: the one with the longest known
   // prefix of it, then the one with the least tokens to compute and to hold. Refuses, with the numbers: queue
-  // full (unavailable; never what is resubmitted), too long or empty (invalid). CHECKs that the id is new.
-  Expected<void> submit(Submission submission);
+  // full (unavailable; never what is resubmitted), too long or empty (invalid). CHECKs that the id is new. held: see hold.
+  Expected<void> submit(Submission submission, bool held = false);
   // Forgets a sequence wherever it is, in flight too: what is computed of it is dropped and not counted. Its blocks
   // go back with the next request. Unknown ids are ignored.
   void cancel(SequenceId sequence);
   // A paused sequence keeps its place and is the first to lose its blocks when others need them.
   void pause(SequenceId sequence);
   void resume(SequenceId sequence);
+  // The ranks are not ready for it, or are by now; beside a pause.
+  void hold(SequenceId sequence);
+  void release(SequenceId sequence);
 
   // What the pools must hear and grant for the next step, at most one request a group, in order of group.
   // Empty: nothing to say, or the last requests are unanswered, or max_steps_in_flight are. A group whose request was

@@ -22,7 +22,10 @@ struct Sequence {
   bool prediction_gap = false;  // the prediction layer was left out for some of its tokens in the cache
   std::int32_t found = -1;  // of the prompt, in the prefix cache when it first got blocks; -1: it did not yet
   bool running = false;     // holds blocks
-  bool paused = false;
+  bool paused = false;      // by its owner
+  bool held = false;        // the ranks are not ready for it
+  std::vector<SampledToken>
+      prompt_logprobs;        // of its prompt, as far as they are in; told with the first output
   std::uint64_t seating = 0;  // how often it has lost its blocks: what was computed into those counts no more
   // What the ranks of its group know of it; nothing unless begun.
   bool begun = false;
@@ -40,6 +43,10 @@ struct Sequence {
   // At least.
   std::int32_t coming_outputs() const { return outputs() + sampling; }
   bool decoding() const { return pending() == 1 && coming_outputs() > 0; }
+
+  bool may_run() const { return !paused && !held; }
+  // Whether its prompt's log-probabilities are still to be told.
+  bool wants_prompt_logprobs() const { return submission.sampling.prompt_logprobs >= 0 && outputs() == 0; }
 
   // Whether a step may be planned for it. Not if what is in flight ends it for certain, or may reach its greatest length,
   // or if it lost its blocks and one of its tokens is still to come: that is to be computed again, too.
@@ -69,6 +76,7 @@ struct Sequence {
     replay_end = std::max(replay_end, computed);
     computed = planned = 0;
     prediction_gap = false;
+    prompt_logprobs.clear();
     running = false;
     ++seating;
     unknown_to_ranks();

@@ -19,6 +19,8 @@ struct Submission {
   // In all, those already in tokens included; at least one more than those.
   std::int32_t max_output_tokens = 0;
   SamplingParams sampling;
+  LogitRules rules;
+  GrammarSpec grammar;            // of rules.grammar, if there is one
   std::vector<TokenId> stop_ids;  // sampled, they end the sequence
   std::int32_t priority = 0;      // lower runs earlier under policy `priority`
   std::uint64_t arrival = 0;      // order of birth; kept in replay
@@ -27,8 +29,8 @@ struct Submission {
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Submission& x) {
-  return f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.sampling, x.stop_ids, x.priority,
-           x.arrival, x.cache_salt, x.resubmitted);
+  return f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.sampling, x.rules, x.grammar,
+           x.stop_ids, x.priority, x.arrival, x.cache_salt, x.resubmitted);
 }
 
 // A step speaks to the ranks of each group of what is new to them. They remember the rest (runtime/execution/
@@ -42,11 +44,12 @@ struct Begin {
   std::int32_t prompt_tokens = 0;  // of the whole sequence; may be more than those
   std::int32_t computed = 0;       // of tokens, in the cache already
   SamplingParams sampling;
+  LogitRules rules;
   std::vector<BlockId> blocks;  // cover tokens
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Begin& x) {
-  return f(x.sequence, x.tokens, x.prompt_tokens, x.computed, x.sampling, x.blocks);
+  return f(x.sequence, x.tokens, x.prompt_tokens, x.computed, x.sampling, x.rules, x.blocks);
 }
 
 // Part of a sequence that a step computes: the rows behind what is in the cache.
@@ -93,6 +96,16 @@ typename Inspector::result_type inspect(Inspector& f, SequenceOutput& x) {
   return f(x.sequence, x.sampled);
 }
 
+// Tokens of a prompt and their log-probabilities, for who asked for them.
+struct PromptLogprobs {
+  SequenceId sequence = 0;
+  std::vector<SampledToken> tokens;  // those that follow the rows of its part, in their order
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, PromptLogprobs& x) {
+  return f(x.sequence, x.tokens);
+}
+
 struct StepTimes {
   double compute_seconds = 0;     // of the model and the sampling
   double prediction_seconds = 0;  // of all runs of the prediction layer
@@ -108,10 +121,11 @@ struct StepResult {
   GroupId group = 0;
   std::vector<SequenceOutput> outputs;  // one for each part that samples, in the plan's order
   StepTimes times;
+  std::vector<PromptLogprobs> prompts{};
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepResult& x) {
-  return f(x.epoch, x.step, x.group, x.outputs, x.times);
+  return f(x.epoch, x.step, x.group, x.outputs, x.times, x.prompts);
 }
 
 enum class FinishReason : std::uint8_t { none, stop, length, error };  // error: there is no_token
@@ -123,10 +137,12 @@ struct CommittedToken {
   SampledToken sampled;
   FinishReason finish = FinishReason::none;  // not none: the scheduler has forgotten the sequence
   std::int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache since it was submitted
+  std::vector<SampledToken>
+      prompt_logprobs{};  // with the first output, if they were asked for: of all but the first
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, CommittedToken& x) {
-  return f(x.sequence, x.output_position, x.sampled, x.finish, x.cached_tokens);
+  return f(x.sequence, x.output_position, x.sampled, x.finish, x.cached_tokens, x.prompt_logprobs);
 }
 
 }  // namespace troupe::runtime

@@ -33,14 +33,19 @@ StepCycle::Stopped StepCycle::stop_epoch(Epoch next, std::span<const GroupId> lo
   return {std::exchange(steps_, 0), scheduler_.start_epoch(next, lost)};
 }
 
-Expected<StepCycle::Work> StepCycle::submit(Submission submission) {
-  if (auto accepted = scheduler_.submit(std::move(submission)); !accepted)
+Expected<StepCycle::Work> StepCycle::submit(Submission submission, bool held) {
+  if (auto accepted = scheduler_.submit(std::move(submission), held); !accepted)
     return tl::unexpected(accepted.error());
   return something_changed();
 }
 
 StepCycle::Work StepCycle::resume(SequenceId sequence) {
   scheduler_.resume(sequence);
+  return something_changed();
+}
+
+StepCycle::Work StepCycle::release(SequenceId sequence) {
+  scheduler_.release(sequence);
   return something_changed();
 }
 

@@ -40,7 +40,9 @@ class StepCycle {
   Stopped stop_epoch(Epoch next, std::span<const GroupId> lost);
 
   // As in Scheduler.
-  Expected<Work> submit(Submission submission);
+  Expected<Work> submit(Submission submission, bool held = false);
+  void hold(SequenceId sequence) { scheduler_.hold(sequence); }
+  Work release(SequenceId sequence);
   void pause(SequenceId sequence) { scheduler_.pause(sequence); }
   Work resume(SequenceId sequence);
   Work cancel(SequenceId sequence);

@@ -63,6 +63,7 @@ class ReplicaTest : public ::testing::Test {
     made.checkpoint = DEMO_MODEL;
     made.weight_bytes = weight_bytes;
     made.text = text;
+    made.vocab_size = text->tokenizer.vocab_size();
     made.info.names = {"demo"};
     made.info.max_model_len = 4096;
     made.blocks = 512;

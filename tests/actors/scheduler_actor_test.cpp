@@ -26,6 +26,8 @@ WorkerHandle::behavior_type toy_worker(WorkerHandle::stateful_pointer<ToyWorkerS
           [](const JoinEpoch&) {},
           [](const RankAddress&) {},
           [](const runtime::AbortEpochs&) {},
+          [](const LearnGrammar&) {},
+          [](const ForgetGrammar&) {},
           [self](const runtime::StepPlan& plan) {
             self->send(caf::actor_cast<SchedulerHandle>(self->current_sender()),
                        self->state.executor->execute(plan));

@@ -24,7 +24,7 @@ TEST(Manual, NamesEverySettingWithItsDefault) {
   EXPECT_THAT(text, HasSubstr("--enable-prefix-caching, --no-enable-prefix-caching\n"));
   EXPECT_THAT(text, HasSubstr("Default: 8000."));
   EXPECT_THAT(text, HasSubstr("Default: the demo model."));
-  EXPECT_THAT(text, HasSubstr("One of auto, deepseek_v31, none."));
+  EXPECT_THAT(text, HasSubstr("One of auto, deepseek_r1, deepseek_v3, deepseek_v31,"));
   EXPECT_THAT(text, HasSubstr("ENVIRONMENT\n"));
 }
 

@@ -104,6 +104,15 @@ TEST(Read, AFlagWithSeveralValuesTakesOneATime) {
   EXPECT_THAT(settings.edge.api_keys, ElementsAre("k1", "k2"));
 }
 
+TEST(Read, AListMayBeAJsonArray) {
+  const Settings settings =
+      read_all({"--allowed-origins", R"(["https://a.example", "https://b.example"])", "--allowed-methods=[]",
+                "--allowed-headers", "[x", "--allowed-headers", "[1]"});
+  EXPECT_THAT(settings.edge.cors.allowed_origins, ElementsAre("https://a.example", "https://b.example"));
+  EXPECT_THAT(settings.edge.cors.allowed_methods, ElementsAre());
+  EXPECT_THAT(settings.edge.cors.allowed_headers, ElementsAre("[x", "[1]"));
+}
+
 TEST(Read, ModelByFlagOrPlace) {
   EXPECT_EQ(read_all({"--model", "there"}).model, "there");
   EXPECT_EQ(read_all({"there"}).model, "there");
@@ -336,6 +345,13 @@ TEST(Show, IsASettingsFileThatSaysTheSame) {
   EXPECT_EQ(again.served_model_name, settings.served_model_name);
   EXPECT_EQ(again.edge.connection.idle_timeout, settings.edge.connection.idle_timeout);
   EXPECT_EQ(again.edge.port, 9);
+}
+
+TEST(Validate, DefaultVariablesOfTheTemplateAreAnObject) {
+  EXPECT_EQ(refusal({"--default-chat-template-kwargs", R"({"thinking": true})"}), "accepted");
+  for (const char* wrong : {"thinking", "[true]", "{"})
+    EXPECT_THAT(refusal({"--default-chat-template-kwargs", wrong}),
+                HasSubstr("--default-chat-template-kwargs: '" + std::string(wrong) + "' is no JSON object"));
 }
 
 TEST(Read, SpeculationInVllmsForm) {

@@ -85,6 +85,10 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
   mistake(bench + "--dataset-name sharegpt", "permitted: random prefix_repetition trace custom");
   mistake(bench + "--dataset-name trace", "--dataset-path: is missing");
   mistake("bench offline --num-prompts 0", "--num-prompts: '0' is out of range");
+  for (const char* sizes : {"''", "0", "1,", "1,x", "-1", "1025", "4294967297"})
+    mistake("bench decode --batch-sizes " + std::string(sizes), "is no number from 1 to 1024");
+  mistake("bench decode --num-iters 0", "--num-iters: '0' is out of range");
+  mistake("bench decode --num-prompts 1", "--num-prompts: unknown flag");
   mistake("certs --out x", "HOST is missing");
   mistake("certs node-a", "--out is missing");
   mistake("certs --out x 'node a'", "HOST: 'node a' is neither a host's name nor an IP address");
@@ -293,6 +297,36 @@ TEST_F(Subcommands, BenchOfflineComputesWhatItWasAsked) {
   const auto result = ordered_json::parse(read_file(file));
   EXPECT_EQ(result["num_requests"], 3);
   EXPECT_EQ(result["total_num_tokens"], 3 * (8 + 4));
+}
+
+TEST_F(Subcommands, BenchDecodeTellsWhatAStepCostsAgainstTheMachine) {
+  const path file = folder_ / "result.json";
+  const Outcome outcome =
+      run("bench decode --batch-sizes 1,3 --input-len 8 --num-iters 2 --num-iters-warmup 0 --prefill-len 32 "
+          "--prefill-iters 1 --threads 1 --output-json " +
+          file.string());
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("   3 sequences: "), HasSubstr("a prompt of 32 tokens: ")));
+  const auto result = ordered_json::parse(read_file(file));
+  ASSERT_EQ(result["decode"].size(), 2u);
+  // Of the demo model's files; three tokens read 1 - (3/4)^3 of the experts where one reads a quarter.
+  EXPECT_EQ(result["decode"][0]["weight_bytes"], 4387356);
+  EXPECT_EQ(result["decode"][1]["weight_bytes"], 6452244);
+  for (const ordered_json& each : result["decode"]) {
+    const double seconds = each["step_ms"].get<double>() / 1e3;
+    EXPECT_GT(seconds, 0);
+    EXPECT_DOUBLE_EQ(each["tokens_per_second"], each["batch_size"].get<double>() / seconds);
+    EXPECT_DOUBLE_EQ(each["memory_read_ratio"], each["weight_bytes"].get<double>() / seconds /
+                                                    each["memory_read_bytes_per_second"].get<double>());
+  }
+  EXPECT_EQ(result["prefill"]["prefill_len"], 32);
+  EXPECT_GT(result["prefill"]["fma_peak_ratio"], 0);
+}
+
+TEST_F(Subcommands, BenchDecodeRefusesMoreThanTheModelHolds) {
+  const Outcome outcome = run("bench decode --prefill-len 4096");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("4097 positions are more than the 4096"));
 }
 
 TEST_F(Subcommands, CertsOfOneAuthorityVerifyAndHostsCanBeAdded) {

@@ -15,6 +15,7 @@ namespace {
 
 using kernels::DType;
 using nlohmann::json;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 // The tensors of a checkpoint, to be changed and written again.
@@ -110,11 +111,94 @@ TEST(Checkpoint, PredictionLayersMayShareEmbeddingAndHead) {
   EXPECT_EQ(Checkpoint::open(checkpoint.path()).total_bytes(true), bytes - 2 * 2 * 96 * 48);
 }
 
+// Without the prediction layer: transformers drops its tensors, some converters a few of them.
+TEST(Checkpoint, APredictionLayerThatIsNotWholeIsDoneWithout) {
+  const auto opened_without = [](DType weights, const std::function<bool(std::string_view)>& dropped) {
+    const ChangedCheckpoint checkpoint(weights);
+    const std::size_t decoder = Checkpoint::open(checkpoint.path()).total_bytes();
+    EXPECT_EQ(checkpoint.refusal([&](OwnedTensors& tensors) {
+      EXPECT_GT(std::erase_if(tensors, [&](const auto& tensor) { return dropped(tensor.first); }), 0u);
+    }),
+              "no error");
+    const Checkpoint opened = Checkpoint::open(checkpoint.path());
+    EXPECT_EQ(opened.config().num_nextn_predict_layers, 0);
+    EXPECT_EQ(opened.total_bytes(true), decoder);
+    return opened.notes();
+  };
+  const std::string said = "num_nextn_predict_layers is 1, and ",
+                    consequence = " is missing: there is no prediction layer";
+  EXPECT_THAT(
+      opened_without(DType::bf16, [](std::string_view name) { return name.starts_with("model.layers.3."); }),
+      ElementsAre(said + "model.layers.3.enorm.weight" + consequence));
+  for (const char* name : {"model.layers.3.shared_head.norm.weight", "model.layers.3.eh_proj.weight",
+                           "model.layers.3.self_attn.kv_b_proj.weight"})
+    EXPECT_THAT(opened_without(DType::bf16, [&](std::string_view each) { return each == name; }),
+                ElementsAre(said + name + consequence));
+  const std::string scale = "model.layers.3.mlp.experts.0.up_proj.weight_scale_inv";
+  EXPECT_THAT(opened_without(DType::f8_e4m3, [&](std::string_view each) { return each == scale; }),
+              ElementsAre(said + scale + consequence));
+}
+
+TEST(Checkpoint, APredictionLayerMayComeUnannounced) {
+  const ChangedCheckpoint checkpoint(DType::bf16);
+  const std::size_t bytes = Checkpoint::open(checkpoint.path()).total_bytes(true);
+  json config = small_config();
+  config.erase("num_nextn_predict_layers");
+  std::ofstream(checkpoint.path() / "config.json") << config;
+  const Checkpoint opened = Checkpoint::open(checkpoint.path());
+  EXPECT_EQ(opened.config().num_nextn_predict_layers, 1);
+  EXPECT_EQ(opened.total_bytes(true), bytes);
+  EXPECT_THAT(opened.notes(),
+              ElementsAre(HasSubstr("the files hold more; prediction layers that are whole: 1")));
+}
+
+// Then config.json counts too few layers, which is no small thing.
+TEST(Checkpoint, ALayerOfTheDecoderIsNoPredictionLayer) {
+  const ChangedCheckpoint checkpoint(DType::bf16);
+  json config = small_config();
+  config.merge_patch({{"num_hidden_layers", 2}, {"num_nextn_predict_layers", 0}});
+  std::ofstream(checkpoint.path() / "config.json") << config;
+  EXPECT_THAT(error_of([&] { Checkpoint::open(checkpoint.path()); }),
+              HasSubstr("model.layers.2.input_layernorm.weight: is not a tensor that config.json calls for"));
+}
+
+TEST(Checkpoint, OnlyTheFirstPredictionLayersThatAreWholeCount) {
+  json config = small_config();
+  config["num_nextn_predict_layers"] = 3;
+  const ChangedCheckpoint checkpoint(DType::bf16, config);
+  EXPECT_EQ(checkpoint.refusal([](OwnedTensors& tensors) { tensors.erase("model.layers.4.hnorm.weight"); }),
+            "no error");
+  const Checkpoint opened = Checkpoint::open(checkpoint.path());
+  EXPECT_EQ(opened.config().num_nextn_predict_layers, 1);
+  EXPECT_GT(opened.total_bytes(true), opened.total_bytes());
+  EXPECT_THAT(opened.notes(),
+              ElementsAre(HasSubstr("model.layers.4.hnorm.weight is missing: prediction layers "
+                                    "that are whole: 1")));
+}
+
+TEST(Checkpoint, PassesOverWhatIsKnownWithoutIt) {
+  json config = small_config();
+  config["tie_word_embeddings"] = true;
+  config["my_note"] = "x";
+  const ChangedCheckpoint checkpoint(DType::bf16, config);
+  const Checkpoint before = Checkpoint::open(checkpoint.path());
+  EXPECT_EQ(checkpoint.refusal([](OwnedTensors& tensors) {
+    for (const char* layer : {"0", "3"})
+      put(tensors, std::string("model.layers.") + layer + ".self_attn.rotary_emb.inv_freq", DType::f32, {2});
+    put(tensors, "model.rotary_emb.cos_cached", DType::bf16, {512, 4});
+    put(tensors, "lm_head.weight", DType::bf16, {96, 48});
+  }),
+            "no error");
+  const Checkpoint opened = Checkpoint::open(checkpoint.path());
+  EXPECT_EQ(opened.names(), before.names());
+  EXPECT_EQ(opened.total_bytes(true), before.total_bytes(true));
+  EXPECT_THAT(opened.notes(), ElementsAre(HasSubstr("taken to change nothing: my_note"),
+                                          HasSubstr("4 tensors are passed over, such as lm_head.weight")));
+}
+
 TEST(Checkpoint, RefusesMissingTensors) {
-  for (const char* name :
-       {"model.norm.weight", "lm_head.weight", "model.layers.0.mlp.up_proj.weight",
-        "model.layers.2.mlp.gate.e_score_correction_bias", "model.layers.3.shared_head.norm.weight",
-        "model.layers.3.self_attn.kv_b_proj.weight"}) {
+  for (const char* name : {"model.norm.weight", "lm_head.weight", "model.layers.0.mlp.up_proj.weight",
+                           "model.layers.2.mlp.gate.e_score_correction_bias"}) {
     const ChangedCheckpoint checkpoint(DType::bf16);
     EXPECT_EQ(checkpoint.refusal([&](OwnedTensors& tensors) { tensors.erase(name); }),
               checkpoint.path().string() + ": " + name + ": is missing");
@@ -248,12 +332,26 @@ TEST_F(ShardedCheckpoint, OpensThroughLinks) {  // as Hugging Face's cache lays 
 }
 
 TEST_F(ShardedCheckpoint, NamesStayInTheFolder) {
-  for (const char* file :
-       {"../model.safetensors", "/etc/passwd", "sub/a.safetensors", "", ".", "..", "a.bin"}) {
+  for (const char* file : {"../model.safetensors", "/etc/passwd", "sub/a.safetensors", "./a.safetensors", "",
+                           ".", "..", "a.bin"}) {
     json index = index_;
     index["weight_map"]["lm_head.weight"] = file;
     EXPECT_THAT(refusal(index), HasSubstr("which is no .safetensors file of its folder"));
   }
+}
+
+TEST_F(ShardedCheckpoint, AFileIsOneShard) {
+  const std::string shard = index_["weight_map"]["lm_head.weight"];
+  std::filesystem::create_symlink(shard, path_ / "again.safetensors");
+  index_["weight_map"]["lm_head.weight"] = "again.safetensors";
+  EXPECT_THAT(refusal(index_),
+              HasSubstr(shard + ": is the same file as again.safetensors; the index lists both as shards"));
+}
+
+TEST_F(ShardedCheckpoint, TellsPointersFromShards) {
+  std::ofstream(path_ / index_["weight_map"]["lm_head.weight"].get<std::string>())
+      << "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 60000\n";
+  EXPECT_THAT(error_of([&] { Checkpoint::open(path_); }), HasSubstr("is a Git LFS pointer"));
 }
 
 TEST_F(ShardedCheckpoint, ShardsHoldWhatTheIndexSays) {

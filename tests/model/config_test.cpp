@@ -118,7 +118,18 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{"/head_dim", "128", "head_dim must be 64"},
                     Wrong{"/qk_head_dim", "128", "qk_head_dim must be 192"},
                     Wrong{"/sliding_window", "4096", "sliding_window is not supported"},
+                    Wrong{"/use_sliding_window", "1", "use_sliding_window must be true or"},
                     Wrong{"/index_topk", "2048", "index_topk is not supported"},
+                    Wrong{"/mlp_bias", "true", "mlp_bias is not supported"},
+                    Wrong{"/clip_qkv", "8.0", "clip_qkv is not supported"},
+                    Wrong{"/attn_logit_softcapping", "30", "attn_logit_softcapping is not supported"},
+                    Wrong{"/quantization", "{\"bits\": 4}", "quantization is not supported"},
+                    Wrong{"/num_local_experts", "8", "num_local_experts must be 256"},
+                    Wrong{"/partial_rotary_factor", "0.5", "partial_rotary_factor must be 1"},
+                    Wrong{"/layer_types", "[\"full_attention\", \"sliding_attention\"]",
+                          "layer_types[1] is \"sliding_attention\"; only \"full_attention\""},
+                    Wrong{"/mlp_layer_types", "[\"sparse\"]",
+                          "mlp_layer_types[0] is \"sparse\"; only \"dense\""},
                     Wrong{"/qk_rope_head_dim", "63", "qk_rope_head_dim must be even"},
                     Wrong{"/n_group", "7", "n_group must divide n_routed_experts, 256"},
                     Wrong{"/n_group", "256", "n_group leaves one expert a group"},
@@ -147,6 +158,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"/rope_scaling/mscale_all_dim", "null", "rope_scaling.mscale needs both"},
         Wrong{"/rope_scaling/beta_slow", "32", "rope_scaling.beta_fast must be more than"},
         Wrong{"/rope_scaling/original_max_position_embeddings", "0", "rope_scaling.original_max"},
+        Wrong{"/rope_scaling/truncate", "false", "rope_scaling.truncate is false"},
         Wrong{"/rope_scaling/attention_factor", "1", "rope_scaling.attention_factor is not supported"},
         Wrong{"/rope_scaling", "8", "rope_scaling must be a JSON object"},
         Wrong{"/rope_parameters", "{}", "rope_parameters and rope_scaling are both set"}));
@@ -253,6 +265,29 @@ TEST(Config, AcceptsTheFormsThatAreAround) {
 
   config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 50000}};
   EXPECT_FALSE(parse_config(config, "c").yarn);
+}
+
+// What transformers, trainers and converters write beside the model.
+TEST(Config, TakesFieldsThatChangeNothing) {
+  json config = published_config();
+  config.update(json::parse(R"({
+    "output_router_logits": false, "unsloth_version": "2026.1.1", "tokenizer_class": "LlamaTokenizerFast",
+    "router_aux_loss_coef": 0.001, "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0},
+    "output_attentions": true, "use_sliding_window": false, "sliding_window": 4096, "max_window_layers": 61,
+    "num_local_experts": 256, "partial_rotary_factor": 1.0, "layer_types": ["full_attention"],
+    "mlp_layer_types": ["dense", "dense", "dense", "sparse"], "index_topk": null, "mlp_bias": false,
+    "attn_logit_softcapping": 0.0, "no_rope_layers": [], "quantization": {}, "qk_norm": ""})"));
+  config["rope_scaling"].update(
+      {{"truncate", true}, {"partial_rotary_factor", 1}, {"attention_factor", nullptr}});
+  config["quantization_config"].update({{"dequantize", false}, {"modules_to_not_convert", {"lm_head"}}});
+  EXPECT_THAT(parse_config(config, "c").unknown_fields, testing::IsEmpty());
+}
+
+TEST(Config, TellsWhichFieldsItDoesNotKnow) {
+  json config = published_config();
+  config.update({{"my_note", "x"}, {"some_switch", true}, {"another_switch", false}});
+  EXPECT_THAT(parse_config(config, "c").unknown_fields,
+              testing::UnorderedElementsAre("my_note", "some_switch"));
 }
 
 TEST(Config, ADenseModelNeedsNoExperts) {

@@ -103,7 +103,7 @@ TEST_F(SmallDecoder, RefusesMorePositionsThanAnglesAreComputedFor) {
 TEST_F(SmallDecoder, RefusesToPredictWithoutALayer) {
   EXPECT_FALSE(decoder_->can_predict());
   const std::string error = error_of([&] { load_decoder(checkpoint_, *ops_, {}, {.prediction = true}); });
-  EXPECT_NE(error.find("num_nextn_predict_layers is 0, and model.layers.3.eh_proj.weight, enorm.weight"),
+  EXPECT_NE(error.find("no whole prediction layer: of model.layers.3.eh_proj.weight, enorm.weight"),
             std::string::npos)
       << error;
 }

@@ -81,6 +81,17 @@ TEST(Safetensors, RefusesFilesThatAreNone) {
   }
 }
 
+TEST(Safetensors, ToldFromWhatGitLeavesInItsPlace) {
+  const TemporaryFolder folder;
+  const auto path =
+      folder.write("m.safetensors",
+                   "version https://git-lfs.github.com/spec/v1\n"
+                   "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+                   "size 5234139343\n");
+  EXPECT_THAT(error_of([&] { SafetensorsFile::open(path); }),
+              HasSubstr("m.safetensors: is a Git LFS pointer"));
+}
+
 TEST(Safetensors, ChecksTheHeaderLengthBeforeItsUse) {
   const TemporaryFolder folder;
   for (const std::uint64_t length :

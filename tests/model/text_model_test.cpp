@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "model/json/parse.hpp"
+#include "runtime/base/file.hpp"
 #include "tests/error_of.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -13,6 +14,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 using std::filesystem::path;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -124,10 +126,91 @@ TEST_F(TextModelFolder, TemplateOfItsOwnFileGoesFirst) {
   EXPECT_EQ(prompt->text, "<｜begin▁of▁sentence｜>own:hi");
 }
 
+TEST_F(TextModelFolder, ArgumentsOfCallsAreAsTheTemplateTakesThem) {
+  ordered_json messages = ordered_json::parse(
+      R"([{"role": "assistant", "content": null,
+           "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "{\"a\": [1, \"b\"]}"}}]}])");
+  const auto rendered = [&](const std::string& source) {
+    std::ofstream(folder_ / "chat_template.jinja") << source;
+    return TextModel::load(folder_).render(messages, nullptr, ordered_json::object(), true);
+  };
+  const std::string loop =
+      "{% for m in messages %}{% for c in m.tool_calls %}{% set args = c.function.arguments %}";
+  const std::string end = "{% endfor %}{% endfor %}";
+  EXPECT_EQ(rendered(loop + "{{ args }}" + end)->text, R"({"a": [1, "b"]})");
+  EXPECT_EQ(rendered(loop + "{{ args | tojson }}" + end)->text, R"({"a": [1, "b"]})");
+  EXPECT_EQ(rendered(loop + "{% for k, v in args.items() %}{{ k }}={{ v }}{% endfor %}" + end)->text,
+            "a=[1, 'b']");
+  messages[0]["tool_calls"][0]["function"]["arguments"] = "{\"a\": [1, ";
+  EXPECT_EQ(rendered(loop + "{{ args }}" + end)->text, "{\"a\": [1, ");
+  const auto refused = rendered(loop + "{{ args | tojson }}" + end);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().param, "messages[0].tool_calls[0].function.arguments");
+}
+
+// The text before the place where the model goes on.
+class OpenMessages : public TextModelFolder {
+ protected:
+  Expected<RenderedPrompt> open(const std::string& source, const ordered_json& last) {
+    std::ofstream(folder_ / "chat_template.jinja") << source;
+    return TextModel::load(folder_).render_open({{{"role", "user"}, {"content", "hi"}}, last}, nullptr,
+                                                ordered_json::object());
+  }
+  std::string text(const std::string& source, const std::string& content) {
+    const auto prompt = open(source, {{"role", "assistant"}, {"content", content}});
+    return prompt ? prompt->text : "refused: " + prompt.error().param;
+  }
+  const std::string as_it_is_ =
+      "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
+      "{% if add_generation_prompt %}<assistant>{% endif %}";
+  const std::string trimmed_ =
+      "{% for m in messages %}<{{ m.role }}>\n{{ m.content | trim }}<end>{% endfor %}";
+};
+
+TEST_F(OpenMessages, EndBehindTheLastMessagesContent) {
+  EXPECT_EQ(text(as_it_is_, "So the"), "<｜begin▁of▁sentence｜><user>hi<end><assistant>So the");
+  EXPECT_EQ(text(as_it_is_, " \n"), "<｜begin▁of▁sentence｜><user>hi<end><assistant> \n");
+  EXPECT_EQ(text(as_it_is_, ""), "<｜begin▁of▁sentence｜><user>hi<end><assistant>");
+  // Characters that the template has behind it, too.
+  EXPECT_EQ(text(as_it_is_, "n"), "<｜begin▁of▁sentence｜><user>hi<end><assistant>n");
+  EXPECT_EQ(text(as_it_is_, "CONTINUE_FINAL_MESSAGE_TAG "),
+            "<｜begin▁of▁sentence｜><user>hi<end><assistant>CONTINUE_FINAL_MESSAGE_TAG ");
+}
+
+TEST_F(OpenMessages, ATemplateThatTrimsLeavesNoSpaceAtTheEnd) {
+  EXPECT_EQ(text(trimmed_, "So the"), "<user>\nhi<end><assistant>\nSo the");
+  EXPECT_EQ(text(trimmed_, " So the \n"), "<user>\nhi<end><assistant>\nSo the");
+}
+
+TEST_F(OpenMessages, CharactersOfTheCallerAreMarkedUpToTheEnd) {
+  const auto prompt = open(as_it_is_, {{"role", "assistant"}, {"content", "So"}});
+  ASSERT_TRUE(prompt);
+  EXPECT_EQ(prompt->plain.back().end, prompt->text.size());
+  EXPECT_EQ(prompt->text.substr(prompt->plain.back().begin), "So");
+}
+
+TEST_F(OpenMessages, WhatHasNoEndIsRefused) {
+  EXPECT_EQ(text("{{ messages[0].content }}", "So"), "refused: continue_final_message");
+  const auto refused = open(as_it_is_, {{"role", "assistant"}, {"content", nullptr}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().param, "continue_final_message");
+}
+
+TEST_F(OpenMessages, OfDeepSeeksTemplates) {
+  const auto source = [](const std::string& name) {
+    return read_file(path(TEST_DATA) / "jinja/templates" / (name + ".jinja"), 1 << 20);
+  };
+  const std::string user = "<｜begin▁of▁sentence｜><｜User｜>hi<｜Assistant｜>";
+  EXPECT_EQ(text(source("deepseek-v3"), "So the "), user + "So the ");
+  EXPECT_EQ(text(source("deepseek-v3.1"), "So the "), user + "</think>So the ");
+  EXPECT_EQ(text(source("deepseek-v3.2"), "So the "), user + "</think>So the ");
+  EXPECT_EQ(text(source("deepseek-r1-distill"), "<think>hm</think>So"), user + "So");
+}
+
 TEST_F(TextModelFolder, NamedTemplates) {
   change("tokenizer_config.json", {{"chat_template",
                                     {{{"name", "default"}, {"template", "plain"}},
-                                     {{"name", "tool_use"}, {"template", "tools"}},
+                                     {{"name", "tool_use"}, {"template", "{% if tools %}tools{% endif %}"}},
                                      {{"name", "rag"}, {"template", "{% include 'not parsed' %}"}}}}});
   const TextModel model = TextModel::load(folder_);
   const ordered_json tools = {{{"type", "function"}}};
@@ -157,6 +240,99 @@ TEST_F(TextModelFolder, TokensMayBeObjects) {
   EXPECT_EQ(model.template_variables["bos_token"], "<｜User｜>");
   EXPECT_FALSE(model.template_variables.contains("unk_token"));
   EXPECT_EQ(model.leading_token, model.tokenizer.id_of_added("<｜User｜>"));
+}
+
+TEST_F(TextModelFolder, AGivenTemplateTakesTheCheckpoints) {
+  std::ofstream(folder_ / "chat_template.jinja") << "the checkpoint's";
+  const path file = folder_ / "given.jinja";
+  std::ofstream(file) << "from a file: {{ messages[0].content }}";
+  const auto text_with = [&](const std::string& given) {
+    return TextModel::load(folder_, given)
+        .render(user_says("hi"), nullptr, ordered_json::object(), true)
+        ->text;
+  };
+  EXPECT_EQ(text_with(""), "the checkpoint's");
+  EXPECT_EQ(text_with(file.string()), "from a file: hi");
+  EXPECT_EQ(text_with("itself:\\n{{ messages[0].content }}"), "itself:\nhi");
+  EXPECT_EQ(text_with("a\n" + std::string(10'000, 'b')).size(), 10'002u);  // too long for a file's name
+  change("tokenizer_config.json",
+         {{"chat_template",
+           {{{"name", "default"}, {"template", "one"}}, {{"name", "tool_use"}, {"template", "two"}}}}});
+  std::filesystem::remove(folder_ / "chat_template.jinja");
+  EXPECT_EQ(TextModel::load(folder_, "{{ tools | tojson }}")
+                .render(user_says("hi"), ordered_json::array({1}), ordered_json::object(), true)
+                ->text,
+            "[1]");
+}
+
+TEST_F(TextModelFolder, AGivenTemplateThatIsWrongIsNamedWithItsLine) {
+  const path file = folder_ / "given.jinja";
+  std::ofstream(file) << "one\ntwo {% if %}";
+  EXPECT_THAT(error_of([&] { TextModel::load(folder_, file.string()); }),
+              AllOf(HasSubstr(file.string()), HasSubstr("line 2")));
+  EXPECT_THAT(error_of([&] { TextModel::load(folder_, "{% if %}"); }),
+              AllOf(HasSubstr("--chat-template"), HasSubstr("line 1")));
+  EXPECT_THAT(error_of([&] { TextModel::load(folder_, "no-such.jinja"); }),
+              HasSubstr("no-such.jinja: no such file"));
+}
+
+const ordered_json one_tool = ordered_json::parse(
+    R"([{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}])");
+
+TEST_F(TextModelFolder, ToolsThatTheTemplateDoesNotPrintAreRefused) {
+  for (const char* published : {"deepseek-v3", "deepseek-v3.1", "deepseek-r1-distill",
+                                "deepseek-r1-distill-qwen", "deepseek-r1-distill-llama"}) {
+    const TextModel model = TextModel::load(
+        folder_, (path(TEST_DATA) / "jinja/templates" / (std::string(published) + ".jinja")).string());
+    EXPECT_FALSE(model.takes_tools) << published;
+    const auto refused = model.render(user_says("hi"), one_tool, ordered_json::object(), true);
+    ASSERT_FALSE(refused) << published;
+    EXPECT_EQ(refused.error().kind, RefusalKind::invalid);
+    EXPECT_EQ(refused.error().param, "tools");
+    EXPECT_THAT(refused.error().message,
+                AllOf(HasSubstr("does not print tools"), HasSubstr("--chat-template FILE"),
+                      HasSubstr("launch/templates has deepseek_v3.jinja")));
+    EXPECT_TRUE(model.render(user_says("hi"), ordered_json::array(), ordered_json::object(), true));
+  }
+}
+
+TEST_F(TextModelFolder, ToolsThatTheTemplatePrintsAreTaken) {
+  EXPECT_TRUE(demo().takes_tools);
+  for (const char* published : {"deepseek-v3.2", "llama-3.3", "qwen2.5"}) {
+    const TextModel model = TextModel::load(
+        folder_, (path(TEST_DATA) / "jinja/templates" / (std::string(published) + ".jinja")).string());
+    EXPECT_TRUE(model.takes_tools) << published;
+    EXPECT_TRUE(model.render(user_says("hi"), one_tool, ordered_json::object(), true)) << published;
+  }
+  for (const char* shipped : {"deepseek_v3", "deepseek_r1", "deepseek_v31"})
+    EXPECT_TRUE(TextModel::load(folder_, SOURCE_DIR "/launch/templates/" + std::string(shipped) + ".jinja")
+                    .takes_tools)
+        << shipped;
+  // A template that says what it lacks is let say it, and one that has a template for tools beside it uses that.
+  EXPECT_TRUE(TextModel::load(folder_, "{% if tools %}{{ raise_exception('no') }}{% endif %}").takes_tools);
+  EXPECT_TRUE(TextModel::load(folder_,
+                              "{% if messages[0].role != 'system' %}{{ raise_exception('no') }}{% endif %}"
+                              "{{ tools }}")
+                  .takes_tools);
+  change(
+      "tokenizer_config.json",
+      {{"chat_template",
+        {{{"name", "default"}, {"template", "one"}}, {{"name", "tool_use"}, {"template", "{{ tools }}"}}}}});
+  EXPECT_TRUE(TextModel::load(folder_).takes_tools);
+}
+
+TEST_F(TextModelFolder, VariablesMayHaveDefaults) {
+  TextModel model = TextModel::load(folder_, "{{ thinking }} {{ other }}");
+  model.set_default_variables({{"thinking", true}, {"other", 1}});
+  const auto text = [&](const ordered_json& variables) {
+    return model.render(user_says("hi"), nullptr, variables, true)->text;
+  };
+  EXPECT_EQ(text(ordered_json::object()), "True 1");
+  EXPECT_EQ(text({{"thinking", false}}), "False 1");
+  EXPECT_THAT(error_of([&] {
+                model.set_default_variables({{"messages", 1}});
+              }),
+              HasSubstr("--default-chat-template-kwargs: "));
 }
 
 TEST_F(TextModelFolder, EndsOfAllFilesCount) {

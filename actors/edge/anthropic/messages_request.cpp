@@ -1,16 +1,19 @@
 #include "actors/edge/anthropic/messages_request.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "actors/edge/anthropic/conversation.hpp"
 #include "actors/edge/anthropic/messages_answer.hpp"
 #include "actors/edge/chat_messages.hpp"
 #include "actors/edge/generation_fields.hpp"
+#include "actors/edge/structured_output.hpp"
 
 namespace troupe::actors::edge::anthropic {
 namespace {
 
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
+constexpr std::size_t max_effort_bytes = 16;  // "medium"
 
 // In OpenAI's form.
 Json read_tool(RequestFields& tool, const config::RequestLimits& limits) {
@@ -27,16 +30,28 @@ Json read_tool(RequestFields& tool, const config::RequestLimits& limits) {
   return {{"type", "function"}, {"function", std::move(function)}};
 }
 
+// {"type": "tool"}: the call that must come.
+void read_forced_tool(RequestFields& choice, runtime::ChatPrompt& prompt) {
+  prompt.tool_choice = runtime::ChatPrompt::ToolChoice::named;
+  prompt.tool_name = choice.needed_text("name");
+  const auto has_it = [&](const Json& tool) { return tool["function"]["name"] == prompt.tool_name; };
+  if (!std::ranges::any_of(prompt.tools, has_it)) choice.invalid("name", "It is no tool of the request's.");
+}
+
 void read_tool_choice(RequestFields& fields, runtime::ChatPrompt& prompt) {
   const Json* choice = fields.object("tool_choice");
   if (!choice) return;
   RequestFields inside(*choice, "tool_choice.");
   const std::string type = inside.needed_text("type");
-  inside.boolean("disable_parallel_tool_use", false);
+  prompt.parallel_tool_calls = !inside.boolean("disable_parallel_tool_use", false);
+  if ((type == "any" || type == "tool") && prompt.tools.empty())
+    inside.invalid("type", "There must be 'tools' for one to be used.");
   if (type == "none")
-    prompt.tools = nullptr;
-  else if (type == "any" || type == "tool")
-    inside.unsupported("type", "the model cannot be forced to call a tool; send 'auto' or 'none'.");
+    prompt.parse_tool_calls = false;
+  else if (type == "any")
+    prompt.tool_choice = runtime::ChatPrompt::ToolChoice::required;
+  else if (type == "tool")
+    read_forced_tool(inside, prompt);
   else if (type != "auto")
     inside.invalid("type", "Expected 'auto', 'any', 'tool' or 'none'.");
   if (inside.refusal()) fields.keep(*inside.refusal());
@@ -46,29 +61,51 @@ void read_tools(RequestFields& fields, const config::RequestLimits& limits, runt
   Json tools = Json::array();
   fields.each_object("tools", limits.tools,
                      [&](RequestFields& tool) { tools.push_back(read_tool(tool, limits)); });
-  if (!tools.empty()) prompt.tools = std::move(tools);
+  if (fields.refusal()) return;
+  // What is left out and printed by templates is filled in.
+  auto checked = check_tools(tools, limits);
+  if (!checked) return fields.keep(checked.error());
+  if (!checked->empty()) prompt.tools = std::move(*checked);
   read_tool_choice(fields, prompt);
 }
 
 // {"type": "enabled", "budget_tokens"}, {"type": "adaptive"}, {"type": "disabled"}
-void read_thinking(RequestFields& fields, runtime::ChatPrompt& prompt) {
-  prompt.template_kwargs = Json::object();
+void read_thinking(RequestFields& fields, runtime::ChatPrompt& prompt, runtime::GenerationRequest& out) {
   const Json* thinking = fields.object("thinking");
   if (!thinking) return;
   RequestFields inside(*thinking, "thinking.");
   const std::string type = inside.needed_text("type");
-  if (type == "enabled" && !inside.integer("budget_tokens", 1, int32_max)) inside.missing("budget_tokens");
-  if (type == "enabled" || type == "adaptive" || type == "disabled")
-    prompt.template_kwargs["thinking"] = type != "disabled";
-  else
+  prompt.thinking = type != "disabled";
+  if (type == "enabled") {
+    if (const auto budget = inside.integer("budget_tokens", 1, int32_max))
+      out.thinking_token_budget = std::int32_t(*budget);
+    else
+      inside.missing("budget_tokens");
+  } else if (type != "adaptive" && type != "disabled") {
     inside.invalid("type", "Expected 'enabled', 'adaptive' or 'disabled'.");
+  }
   if (inside.refusal()) fields.keep(*inside.refusal());
 }
 
-void read_output_config(RequestFields& fields) {
+// {"type": "json_schema", "schema"}
+void read_format(RequestFields& config, runtime::GenerationRequest& out) {
+  const Json* format = config.object("format");
+  if (!format) return;
+  RequestFields inside(*format, config.param("format") + ".");
+  if (inside.needed_text("type") != "json_schema") inside.invalid("type", "Expected 'json_schema'.");
+  out.grammar = read_schema(inside, "schema");
+  if (!out.grammar) inside.missing("schema");
+  if (inside.refusal()) config.keep(*inside.refusal());
+}
+
+// {"effort", "format"}
+void read_output_config(RequestFields& fields, runtime::ChatPrompt& prompt, runtime::GenerationRequest& out) {
   const Json* config = fields.object("output_config");
-  if (config && config->contains("format") && !config->at("format").is_null())
-    fields.unsupported("output_config", "its 'format' must be left out.");
+  if (!config) return;
+  RequestFields inside(*config, "output_config.");
+  prompt.reasoning_effort = inside.text("effort", max_effort_bytes).value_or("");
+  read_format(inside, out);
+  if (inside.refusal()) fields.keep(*inside.refusal());
 }
 
 // A last message of the assistant's is the beginning of the answer.
@@ -80,16 +117,18 @@ void read_prefill(RequestFields& fields, runtime::ChatPrompt& prompt) {
   prompt.continue_final_message = true;
 }
 
-// All that becomes tokens of the prompt.
-runtime::ChatPrompt read_prompt(RequestFields& fields, const ModelInfo& model,
-                                const config::RequestLimits& limits) {
+// All that becomes tokens of the prompt, and what stands beside it.
+void read_prompt(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits,
+                 runtime::GenerationRequest& out) {
   runtime::ChatPrompt prompt;
+  prompt.template_kwargs = Json::object();
   read_model(fields, model, limits);
   prompt.messages = read_conversation(fields, limits);
   read_prefill(fields, prompt);
   read_tools(fields, limits, prompt);
-  read_thinking(fields, prompt);
-  return prompt;
+  read_thinking(fields, prompt, out);
+  read_output_config(fields, prompt, out);
+  out.prompts.emplace_back(std::move(prompt));
 }
 
 void read_sampling(RequestFields& fields, const config::RequestLimits& limits,
@@ -115,21 +154,21 @@ void refuse_unsupported(RequestFields& fields) {
 
 }  // namespace
 
-Expected<runtime::ChatPrompt> parse_prompt(const Json& body, const ModelInfo& model,
-                                           const config::RequestLimits& limits) {
+Expected<runtime::GenerationRequest> parse_prompt(const Json& body, const ModelInfo& model,
+                                                  const config::RequestLimits& limits) {
   RequestFields fields(body);
-  runtime::ChatPrompt prompt = read_prompt(fields, model, limits);
+  runtime::GenerationRequest out;
+  read_prompt(fields, model, limits, out);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
-  return prompt;
+  return out;
 }
 
 Expected<ApiRequest> parse_messages_request(const Json& body, const ModelInfo& model,
                                             const config::RequestLimits& limits) {
   ApiRequest request;
   RequestFields fields(body);
-  request.generation.prompts.emplace_back(read_prompt(fields, model, limits));
+  read_prompt(fields, model, limits, request.generation);
   read_sampling(fields, limits, request.generation);
-  read_output_config(fields);
   refuse_unsupported(fields);
   fields.object("metadata");
   request.stream = fields.boolean("stream", false);

@@ -9,8 +9,8 @@ namespace troupe::actors::edge::anthropic {
 Expected<ApiRequest> parse_messages_request(const Json& body, const ModelInfo& model,
                                             const config::RequestLimits& limits);
 
-// The prompt alone: of a request whose tokens are to be counted.
-Expected<runtime::ChatPrompt> parse_prompt(const Json& body, const ModelInfo& model,
-                                           const config::RequestLimits& limits);
+// Of a request whose tokens are to be counted: the prompt, and nothing of what is to be generated.
+Expected<runtime::GenerationRequest> parse_prompt(const Json& body, const ModelInfo& model,
+                                                  const config::RequestLimits& limits);
 
 }  // namespace troupe::actors::edge::anthropic

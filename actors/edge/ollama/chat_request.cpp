@@ -66,7 +66,9 @@ Expected<ApiRequest> parse_chat_request(const Json& body, const ModelInfo& model
   ApiRequest request;
   RequestFields fields(body);
   read_generation_options(fields, model, limits, true, request);
-  runtime::ChatPrompt prompt{.messages = Json::array(), .tools = nullptr, .template_kwargs = Json::object()};
+  runtime::ChatPrompt prompt;
+  prompt.messages = Json::array();
+  prompt.template_kwargs = Json::object();
   fields.each_object("messages", limits.messages, [&](RequestFields& message) {
     prompt.messages.push_back(read_message(message, limits));
   });

@@ -24,7 +24,9 @@ Expected<ApiRequest> parse_generate_request(const Json& body, const ModelInfo& m
   refuse_unsupported(fields);
   const std::string text = fields.text("prompt").value_or(""), system = fields.text("system").value_or("");
   const bool raw = fields.boolean("raw", false);
-  runtime::ChatPrompt prompt{.messages = Json::array(), .tools = nullptr, .template_kwargs = Json::object()};
+  runtime::ChatPrompt prompt;
+  prompt.messages = Json::array();
+  prompt.template_kwargs = Json::object();
   read_think(fields, prompt);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   if (text.empty()) return request;

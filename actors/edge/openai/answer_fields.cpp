@@ -7,6 +7,8 @@ namespace {
 
 void read_stream(RequestFields& fields, ApiRequest& request, AnswerOptions& out) {
   request.stream = fields.boolean("stream", false);
+  if (request.stream && request.generation.prompt_logprobs >= 0)
+    fields.invalid("prompt_logprobs", "It is not told in a stream.");
   const Json* options = fields.object("stream_options");
   if (!options) return;
   if (!request.stream) return fields.invalid("stream_options", "It is only allowed when 'stream' is true.");

@@ -70,6 +70,8 @@ class ChatAnswer final : public ChunkedAnswer {
     }
     Json answer = object("chat.completion", std::move(choices));
     answer["usage"] = usage_object(usage);
+    if (!choices_.front().prompt_logprobs.empty())
+      answer["prompt_logprobs"] = prompt_logprobs_array(choices_.front().prompt_logprobs);
     if (options().return_token_ids) answer["prompt_token_ids"] = choices_.front().prompt_token_ids;
     return answer;
   }

@@ -26,6 +26,26 @@ Json ChunkedAnswer::object(const char* kind, Json choices) const {
           {"system_fingerprint", identity_.fingerprint}};
 }
 
+Json ChunkedAnswer::prompt_logprobs_array(const std::vector<runtime::LogprobEntry>& entries) {
+  Json array = Json::array();
+  for (const runtime::LogprobEntry& entry : entries) {
+    if (entry.first_of_prompt) {
+      array.push_back(nullptr);
+      continue;
+    }
+    Json tokens = Json::object();
+    const auto add = [&](const runtime::LogprobToken& token, std::int32_t rank) {
+      tokens[std::to_string(token.token)] = {{"logprob", finite_logprob(token.logprob)},
+                                             {"rank", rank},
+                                             {"decoded_token", token_text(token.bytes)}};
+    };
+    add(entry.chosen, entry.rank);
+    for (std::size_t i = 0; i < entry.top.size(); ++i) add(entry.top[i], std::int32_t(i) + 1);
+    array.push_back(std::move(tokens));
+  }
+  return array;
+}
+
 std::string ChunkedAnswer::name_of(const runtime::LogprobToken& token) const {
   return options_.tokens_as_ids ? "token_id:" + std::to_string(token.token) : token_text(token.bytes);
 }

@@ -15,11 +15,13 @@ namespace troupe::actors::edge::openai {
 
 struct AnswerOptions {
   std::size_t choices = 1;
-  bool include_usage = false;     // in a stream: a last chunk says the usage
-  bool continuous_usage = false;  // and each chunk the usage so far
-  bool include_reasoning = true;  // chat: false drops the thoughts from the answer
-  bool return_token_ids = false;  // of the prompt and of what was generated
-  bool tokens_as_ids = false;     // logprobs name tokens as "token_id:5"
+  bool include_usage = false;           // in a stream: a last chunk says the usage
+  bool continuous_usage = false;        // and each chunk the usage so far
+  bool include_reasoning = true;        // chat: false drops the thoughts from the answer
+  bool return_token_ids = false;        // of the prompt and of what was generated
+  bool tokens_as_ids = false;           // logprobs name tokens as "token_id:5"
+  std::int32_t best_of = 1, shown = 1;  // completions: of so many choices of a prompt the best are shown
+  bool hide_logprobs = false;           // they serve that choice alone
 };
 
 class ChunkedAnswer : public Answer {
@@ -38,6 +40,8 @@ class ChunkedAnswer : public Answer {
  protected:
   // "object" comes second and "choices" fourth, as OpenAI prints them.
   Json object(const char* kind, Json choices) const;
+  // vLLM's form: for each token of the prompt an object by token id; null for the first.
+  static Json prompt_logprobs_array(const std::vector<runtime::LogprobEntry>& entries);
   std::string name_of(const runtime::LogprobToken& token) const;
   const AnswerOptions& options() const { return options_; }
 

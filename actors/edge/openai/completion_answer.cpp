@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <numeric>
+
 #include "actors/edge/collected_choice.hpp"
 #include "actors/edge/openai/chunked_answer.hpp"
 
@@ -43,9 +46,12 @@ class CompletionAnswer final : public ChunkedAnswer {
 
   Json whole(const runtime::Usage& usage) override {
     Json choices = Json::array();
-    for (std::size_t i = 0; i < choices_.size(); ++i) {
-      const CollectedChoice& each = choices_[i].collected;
-      choices.push_back(choice_object(i, each, choices_[i].characters));
+    for (const std::size_t i : shown()) {
+      CollectedChoice& each = choices_[i].collected;
+      if (options().hide_logprobs) each.logprobs.clear();
+      choices.push_back(choice_object(choices.size(), each, choices_[i].characters));
+      if (!each.prompt_logprobs.empty())
+        choices.back()["prompt_logprobs"] = prompt_logprobs_array(each.prompt_logprobs);
       if (!options().return_token_ids) continue;
       choices.back()["prompt_token_ids"] = each.prompt_token_ids;
       choices.back()["token_ids"] = each.token_ids;
@@ -61,6 +67,25 @@ class CompletionAnswer final : public ChunkedAnswer {
     CollectedChoice collected;
     std::int64_t characters = 0;  // that have begun in the tokens before
   };
+
+  // The choices that the client sees, by prompt, the best first where they were chosen.
+  std::vector<std::size_t> shown() const {
+    std::vector<std::size_t> order(choices_.size());
+    std::iota(order.begin(), order.end(), std::size_t(0));
+    if (options().best_of == options().shown) return order;
+    const auto score = [this](std::size_t i) {
+      double sum = 0;
+      const auto& logprobs = choices_[i].collected.logprobs;
+      for (const runtime::LogprobEntry& each : logprobs) sum += each.chosen.logprob;
+      return logprobs.empty() ? 0 : -sum / double(logprobs.size());
+    };
+    std::vector<std::size_t> best;
+    for (auto first = order.begin(); first != order.end(); first += options().best_of) {
+      std::ranges::stable_sort(first, first + options().best_of, {}, score);
+      best.insert(best.end(), first, first + options().shown);
+    }
+    return best;
+  }
 
   Json choice_object(std::size_t index, const CollectedChoice& choice, std::int64_t& characters) const {
     return {{"index", index},

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "actors/edge/generation_fields.hpp"
 #include "actors/edge/openai/answer_fields.hpp"
 #include "actors/edge/openai/endpoints.hpp"
@@ -33,24 +35,34 @@ void read_prompts(RequestFields& fields, const config::RequestLimits& limits,
   }
 }
 
+// Of more choices than are shown, the best are: those whose tokens are the most likely on the average.
+void choose_best(RequestFields& fields, std::int32_t shown, ApiRequest& request, AnswerOptions& options) {
+  if (request.stream) return fields.invalid("best_of", "A stream cannot choose among its choices; send 'n'.");
+  options.best_of = request.generation.n;
+  options.shown = shown;
+  options.hide_logprobs = request.generation.logprobs < 0;
+  request.generation.logprobs = std::max(request.generation.logprobs, 0);
+}
+
 }  // namespace
 
 Expected<ApiRequest> parse_completion_request(const Json& body, const ModelInfo& model,
                                               const config::RequestLimits& limits) {
   ApiRequest request;
   RequestFields fields(body);
-  read_generation_fields(fields, model, limits, request);
+  read_generation_fields(fields, model, limits, 0, request);
   runtime::GenerationRequest& out = request.generation;
-  if (!out.max_tokens) out.max_tokens = default_max_tokens;
+  out.default_max_tokens = default_max_tokens;
   read_prompts(fields, limits, out.prompts);
+  const std::int32_t shown = out.n;
+  out.n = std::max(out.n, std::int32_t(fields.integer("best_of", 1, limits.n).value_or(out.n)));
   check_choices(fields, limits, request);
   out.echo = fields.boolean("echo", false);
   out.logprobs = std::int32_t(fields.integer("logprobs", 0, limits.logprobs).value_or(-1));
-  if (out.echo && out.logprobs >= 0) fields.unsupported("echo", "it cannot be combined with 'logprobs'.");
   if (const auto suffix = fields.text("suffix"); suffix && !suffix->empty())
     fields.unsupported("suffix", "the model does not fill in the middle.");
-  if (fields.find("prompt_embeds")) fields.unsupported("prompt_embeds", "leave it out.");
-  const AnswerOptions options = read_answer_fields(fields, request);
+  AnswerOptions options = read_answer_fields(fields, request);
+  if (shown < out.n) choose_best(fields, shown, request, options);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   request.id_prefix = "cmpl-";
   request.answer = [options](AnswerIdentity identity) {

@@ -32,12 +32,19 @@ Reply model_page(const PageRequest& request) {
                         "model_not_found"});
 }
 
+Reply embeddings_page(const PageRequest&) {
+  return refusal_reply({RefusalKind::invalid, "The model generates text and has no embeddings.", "model",
+                        "model_not_supported"});
+}
+
 }  // namespace
 
 std::span<const Endpoint> endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/v1/chat/completions", .allow = post_only, .generation = parse_chat_request},
       Endpoint{.path = "/v1/completions", .allow = post_only, .generation = parse_completion_request},
+      Endpoint{.path = "/v1/responses", .allow = post_only, .generation = parse_response_request},
+      Endpoint{.path = "/v1/embeddings", .allow = post_only, .page = embeddings_page},
       Endpoint{.path = "/v1/models", .page = models_page},
       Endpoint{.path = "/v1/models/{id}", .page = model_page},
   };

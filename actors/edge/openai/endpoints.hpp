@@ -11,6 +11,8 @@ std::span<const Endpoint> endpoints();
 
 Expected<ApiRequest> parse_chat_request(const Json& body, const ModelInfo& model,
                                         const config::RequestLimits& limits);
+Expected<ApiRequest> parse_response_request(const Json& body, const ModelInfo& model,
+                                            const config::RequestLimits& limits);
 Expected<ApiRequest> parse_completion_request(const Json& body, const ModelInfo& model,
                                               const config::RequestLimits& limits);
 

@@ -1,34 +1,14 @@
-#include "actors/edge/http_server.hpp"
-
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "tests/actors/edge/client.hpp"
-#include "tests/actors/edge/scripted_service.hpp"
+#include "tests/actors/edge/http_server_fixture.hpp"
 
 namespace troupe::actors::edge {
 namespace {
 
 using std::chrono::milliseconds;
 
-struct HttpServerTest : testing::Test {
-  std::shared_ptr<ScriptedService> service = std::make_shared<ScriptedService>();
-  config::EdgeSettings settings;
-  std::unique_ptr<HttpServer> server;
-
-  HttpServerTest() {
-    settings.port = 0;
-    settings.connection.linger_timeout = milliseconds(500);
-  }
-  std::uint16_t port() {
-    if (!server) server = std::make_unique<HttpServer>(settings, "1.2.3", service);
-    return server->port();
-  }
-  Response get(std::string_view target) {
-    Client client(port());
-    client.get(target);
-    return client.read_response();
-  }
+struct HttpServerTest : HttpServerFixture {
   // Sends what is no proper request; the server answers and then closes.
   Response refused(std::string_view bytes, bool half_close = false) {
     Client client(port());

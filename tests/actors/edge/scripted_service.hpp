@@ -2,6 +2,7 @@
 // replica's thread; each wait has a deadline, after which it throws.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -100,7 +101,10 @@ class ScriptedGeneration {
 
 class ScriptedService final : public Service {
  public:
-  ScriptedService() { model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000, "fp_demo"}; }
+  ScriptedService() {
+    model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000, "fp_demo",
+              "DemoForCausalLM",        1000,          true};
+  }
 
   std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                              std::shared_ptr<GenerationSink> sink) override {
@@ -111,6 +115,28 @@ class ScriptedService final : public Service {
     arrived_.notify_all();
     return std::make_unique<Handle>(made);
   }
+  // A text's tokens are its bytes, behind a 1 where special tokens are asked for; a chat's are those of its messages.
+  void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) override {
+    if (throws) throw Error("gone", "replica");
+    answer_elsewhere([request = std::move(request), done = std::move(done)] {
+      const runtime::Prompt& prompt = request.prompts.front();
+      const auto* chat = std::get_if<runtime::ChatPrompt>(&prompt);
+      std::string text =
+          chat ? chat->messages.dump() + chat->template_kwargs.dump() : std::get<std::string>(prompt);
+      if (request.add_special_tokens.value_or(false)) text.insert(0, "\1");
+      if (text.ends_with("too long")) return done(refuse("The prompt is too long.", "prompt"));
+      done(std::vector<TokenId>(text.begin(), text.end()));
+    });
+  }
+  void detokenize(std::vector<TokenId> tokens, Done<std::string> done) override {
+    answer_elsewhere([tokens = std::move(tokens), done = std::move(done)] {
+      if (std::ranges::any_of(tokens, [](TokenId each) { return each > 255; }))
+        return done(refuse("There is no such token.", "tokens"));
+      done(std::string(tokens.begin(), tokens.end()));
+    });
+  }
+  std::string vocabulary_entry(TokenId token) const override { return "entry " + std::to_string(token); }
+  std::int64_t load() const override { return 3; }
   const ModelInfo& model() const override { return model_; }
   bool ready() const override { return is_ready; }
   bool healthy() const override { return is_healthy; }
@@ -180,6 +206,11 @@ class ScriptedService final : public Service {
     std::shared_ptr<ScriptedGeneration> made_;
   };
 
+  void answer_elsewhere(std::function<void()> work) {
+    const std::lock_guard lock(mutex_);
+    elsewhere_.emplace_back(std::move(work));
+  }
+
   ModelInfo model_;
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
@@ -188,6 +219,7 @@ class ScriptedService final : public Service {
   std::vector<Drill> drills_;
   std::vector<std::pair<std::int32_t, std::vector<std::int32_t>>> placements_;
   std::deque<std::shared_ptr<ScriptedGeneration>> waiting_;
+  std::vector<std::jthread> elsewhere_;
 };
 
 }  // namespace troupe::actors::edge

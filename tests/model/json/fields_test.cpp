@@ -19,6 +19,17 @@ TEST(JsonFields, RefusesWhatNobodyAskedFor) {
   EXPECT_NO_THROW(fields.refuse_others());
 }
 
+TEST(JsonFields, OthersAreThoseThatSwitchSomethingOn) {
+  const json object = json::parse(
+      R"({"asked": 1, "ignored": 1, "n": null, "f": false, "z": 0, "zero": 0.0, "s": "", "a": [], "o": {},
+          "true": true, "one": 1, "half": -0.5, "text": "x", "list": [0], "object": {"a": null}})");
+  JsonFields fields(JsonValue{object, "file"});
+  fields["asked"].integer(0, 9);
+  fields.ignore({"ignored"});
+  EXPECT_THAT(fields.others(),
+              testing::UnorderedElementsAre("true", "one", "half", "text", "list", "object"));
+}
+
 TEST(JsonFields, AreOfAnObject) {
   const json array = json::array();
   EXPECT_EQ(error_of([&] { JsonFields(JsonValue{array, "file"})["a"]; }), "file: must be a JSON object");

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "model/json/parse.hpp"
+#include "tests/temporary_folder.hpp"
+
 namespace troupe::runtime {
 namespace {
 
@@ -17,19 +20,34 @@ struct Outcome {
   std::string stop;
 };
 
-Outcome generate(const std::string& text, ChoiceOutputOptions options) {
-  ChoiceOutput choice(tokenizer(), std::move(options));
+Outcome generate(const std::string& text, ChoiceOutputOptions options,
+                 const model::Tokenizer& with = tokenizer()) {
+  ChoiceOutput choice(with, std::move(options));
   Outcome outcome;
-  const auto tokens = tokenizer().encode(text).value();
+  const auto take = [&] {
+    const auto delta = choice.take();
+    outcome.output.content += delta.content;
+    outcome.output.reasoning += delta.reasoning;
+    std::ranges::copy(delta.tool_calls, std::back_inserter(outcome.output.tool_calls));
+  };
+  const auto tokens = with.encode(text).value();
   bool stopped = false;
   while (!stopped && outcome.taken < tokens.size()) {
     stopped = choice.push(tokens[outcome.taken++]);
-    outcome.output.content += choice.take().content;
+    take();
   }
   if (!stopped) choice.finish();
-  outcome.output.content += choice.take().content;
+  take();
   outcome.stop = choice.matched_stop();
   return outcome;
+}
+
+// Names and arguments.
+std::string calls_of(const Outcome& outcome) {
+  std::string calls;
+  for (const auto& piece : outcome.output.tool_calls)
+    calls += (piece.begins ? piece.name + " " : "") + piece.arguments;
+  return calls;
 }
 
 TEST(ChoiceOutput, GivesTheTextBack) {
@@ -55,6 +73,49 @@ TEST(ChoiceOutput, KeepsTheStopStringIfAsked) {
 
 TEST(ChoiceOutput, AStopStringThatNeverCompletesIsText) {
   EXPECT_EQ(generate("one two thr", {.stop = {"three"}}).output.content, "one two thr");
+}
+
+TEST(ChoiceOutput, MarkersOfCallsAreFoundThoughTheyAreSpecial) {
+  ASSERT_TRUE(tokenizer().is_special(tokenizer().id_of_added("<｜tool▁sep｜>").value()));
+  const auto called = generate(
+      "So<｜User｜><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": 1}\n```"
+      "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+      {.skip_special_tokens = true, .format = {.tool_calls = true}});
+  EXPECT_EQ(called.output.content, "So");
+  EXPECT_EQ(calls_of(called), "f {\"a\": 1}");
+}
+
+TEST(ChoiceOutput, MarkersThatAreSpecialInAnotherTokenizerAreFound) {
+  auto file = model::load_json(DEMO_MODEL "/tokenizer.json", 1 << 20);
+  for (auto& token : file["added_tokens"]) {
+    if (token["content"] == "</think>") token["special"] = true;
+    if (token["content"] == "<｜tool▁output▁begin｜>") token["content"] = "｜DSML｜";
+  }
+  auto& vocabulary = file["model"]["vocab"];
+  vocabulary["｜DSML｜"] = vocabulary.at("<｜tool▁output▁begin｜>");
+  vocabulary.erase("<｜tool▁output▁begin｜>");
+  const TemporaryFolder folder;
+  const auto other = model::Tokenizer::load(folder.write("tokenizer.json", file.dump()));
+  ASSERT_TRUE(other.is_special(other.id_of_added("｜DSML｜").value()));
+  const auto called = generate(
+      "Hm</think>So\n\n<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"a\" "
+      "string=\"false\">1</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+      {.skip_special_tokens = true,
+       .format = {.reasoning = true, .starts_in_reasoning = true, .tool_calls = true}},
+      other);
+  EXPECT_EQ(called.output.reasoning, "Hm");
+  EXPECT_EQ(called.output.content, "So");
+  EXPECT_EQ(calls_of(called), "f {\"a\": 1}");
+}
+
+TEST(ChoiceOutput, NothingFollowsTheOnlyCallThatIsWanted) {
+  const std::string call = "<｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜>";
+  const std::string first = "<｜tool▁calls▁begin｜>" + call;
+  const auto called =
+      generate(first + call + "<｜tool▁calls▁end｜>", {.format = {.tool_calls = true, .one_call = true}});
+  EXPECT_EQ(calls_of(called), "f {}");
+  EXPECT_EQ(called.taken, tokenizer().encode(first).value().size());
+  EXPECT_EQ(called.stop, "");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "runtime/generation/choices.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace troupe::runtime {
@@ -60,6 +61,71 @@ TEST(Choices, TooManyAndEmptyAndUnknownTokensAreRefused) {
   EXPECT_EQ(choices_of(request, {.max_model_len = 4096, .max_choices = 4}).error().param, "n");
   EXPECT_FALSE(choices_of(continuing(std::vector<TokenId>{})));
   EXPECT_FALSE(choices_of(continuing(std::vector<TokenId>{1'000'000})));
+}
+
+ChatPrompt chat() {
+  return {.messages = {{{"role", "user"}, {"content", "Weather? <think>"}}},
+          .tools = nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
+              "name": "f", "description": "", "parameters": {"type": "object"}}}])"),
+          .template_kwargs = nlohmann::ordered_json::object()};
+}
+
+model::OutputFormat format_of(ChatPrompt prompt, GenerationRules rules = {.max_model_len = 4096}) {
+  return choices_of(continuing(std::move(prompt)), rules).value().front().output.format;
+}
+
+TEST(Choices, ToolsAreCalledWhereTheyAreThere) {
+  EXPECT_TRUE(format_of(chat()).tool_calls);
+  EXPECT_FALSE(format_of(chat(), {.max_model_len = 4096, .parse_tool_calls = false}).tool_calls);
+  auto without = chat();
+  without.tools = nullptr;
+  EXPECT_FALSE(format_of(without).tool_calls);
+  EXPECT_FALSE(format_of(chat()).one_call);
+  auto one = chat();
+  one.parallel_tool_calls = false;
+  EXPECT_TRUE(format_of(one).one_call);
+}
+
+TEST(Choices, ToolsThatMayNotBeCalledStayInThePrompt) {
+  auto prompt = chat();
+  prompt.parse_tool_calls = false;
+  EXPECT_FALSE(format_of(prompt).tool_calls);
+  EXPECT_EQ(choices_of(continuing(prompt)).value().front().submission.tokens,
+            choices_of(continuing(chat())).value().front().submission.tokens);
+}
+
+std::string text_of(ChatPrompt prompt, GenerationRules rules = {.max_model_len = 4096}) {
+  const auto choices = choices_of(continuing(std::move(prompt)), rules);
+  return choices ? text_model().tokenizer.decode(choices->front().submission.tokens)
+                 : "refused: " + choices.error().message;
+}
+
+TEST(Choices, TheModelGoesOnWithALastMessage) {
+  auto prompt = chat();
+  prompt.messages.push_back({{"role", "assistant"}, {"content", "So the"}});
+  prompt.add_generation_prompt = false;
+  EXPECT_THAT(text_of(prompt), testing::EndsWith("So the<｜end▁of▁sentence｜>"));
+  prompt.continue_final_message = true;
+  EXPECT_THAT(text_of(prompt), testing::EndsWith("So the"));
+}
+
+TEST(Choices, SystemMessagesAreTreatedAsTheServerIsTold) {
+  auto prompt = chat();
+  prompt.tools = nullptr;
+  prompt.messages.insert(prompt.messages.begin(),
+                         nlohmann::ordered_json{{"role", "system"}, {"content", "Be brief."}});
+  EXPECT_THAT(text_of(prompt), testing::HasSubstr("Be brief.<｜User｜>Weather?"));
+  EXPECT_THAT(text_of(prompt, {.max_model_len = 4096, .system_prompt = SystemPrompt::fold}),
+              testing::HasSubstr("<｜User｜>Be brief.\n\nWeather?"));
+  EXPECT_THAT(text_of(prompt, {.max_model_len = 4096, .system_prompt = SystemPrompt::reject}),
+              testing::HasSubstr("--system-prompt reject"));
+}
+
+TEST(Choices, ThePromptSaysWhetherTheOutputStartsInReasoning) {
+  EXPECT_FALSE(format_of(chat()).starts_in_reasoning);
+  auto thinking = chat();
+  thinking.template_kwargs["thinking"] = true;
+  EXPECT_TRUE(format_of(thinking).starts_in_reasoning);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 namespace troupe::runtime {
 namespace {
@@ -293,29 +294,32 @@ TEST(Generation, WithoutTheWishThereAreNoLogprobs) {
   EXPECT_TRUE(undisturbed().told.at(2).logprobs.empty());
 }
 
-TEST(Generation, ThoughtsTextAndCallsAreToldApart) {
-  ChatPrompt prompt{.messages = nlohmann::ordered_json::parse(R"([{"role": "user", "content": "Weather?"}])"),
-                    .tools = nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
-      "name": "get_weather", "description": "The weather", "parameters": {"type": "object"}}}])"),
-                    .template_kwargs = {{"thinking", true}}};
+// With a tool, thinking.
+GenerationRequest asking_for_weather() {
   auto request = asking(1);
-  request.prompts = {prompt};
-  const std::string call =
-      "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{\"city\": \"CITY\"}<｜tool▁call▁end｜>";
-  const auto call_for = [&](const char* city) {
-    return std::string(call).replace(call.find("CITY"), 4, city);
-  };
-  const std::string text = "Lima or Oslo?</think>Let me see.<｜tool▁calls▁begin｜>" + call_for("Lima") +
-                           call_for("Oslo") + "<｜tool▁calls▁end｜>";
+  request.prompts = {
+      ChatPrompt{.messages = nlohmann::ordered_json::parse(R"([{"role": "user", "content": "Weather?"}])"),
+                 .tools = nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
+      "name": "get_weather", "description": "The weather", "parameters": {"type": "object"}}}])"),
+                 .template_kwargs = {{"thinking", true}}}};
+  return request;
+}
+
+const std::string two_calls =
+    "Lima or Oslo?</think>Let me see.<｜tool▁calls▁begin｜>"
+    "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{\"city\": \"Lima\"}<｜tool▁call▁end｜>"
+    "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{\"city\": \"Oslo\"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>";
+
+TEST(Generation, ThoughtsTextAndCallsAreToldApart) {
   const Recorder::Told expected{"Let me see.",
                                 "",
                                 ChoiceEnd::tool_calls,
                                 "Lima or Oslo?",
-                                {"call_cmpl-test_0_0 get_weather {\"city\": \"Lima\"}",
-                                 "call_cmpl-test_0_1 get_weather {\"city\": \"Oslo\"}"}};
+                                {"call_c1b17e99d6937648915f5a7e get_weather {\"city\": \"Lima\"}",
+                                 "call_0efb70561279570168c33801 get_weather {\"city\": \"Oslo\"}"}};
   for (unsigned seed = 0; seed < 100; ++seed) {
     std::mt19937 random(seed);
-    Conversation talk(request, {text});
+    Conversation talk(asking_for_weather(), {two_calls});
     talk.ends_with = FinishReason::stop;
     talk.scripts[0].push_back(text_model().eos_ids.at(0));
     talk.generation->meet_scheduler();
@@ -326,6 +330,41 @@ TEST(Generation, ThoughtsTextAndCallsAreToldApart) {
     }
     ASSERT_EQ(talk.outlet.told.at(0), expected) << "seed " << seed;
   }
+}
+
+TEST(Generation, IdsOfCallsAreShortAndNoTwoAreTheSame) {
+  std::set<std::string> ids;
+  for (const std::string id : {"chatcmpl-1", "chatcmpl-2", "chatcmpl-1_0"}) {
+    auto request = asking_for_weather();
+    request.n = 2;
+    request.id = id;
+    Conversation talk(request, {two_calls, two_calls});
+    talk.generation->meet_scheduler();
+    talk.grant(1'000'000);
+    for (std::int32_t choice = 0; choice < 2; ++choice)
+      while (talk.outlet.known.contains(first_sequence + SequenceId(choice))) talk.token(choice);
+    for (const auto& [choice, told] : talk.outlet.told)
+      for (const std::string& call : told.calls) ids.insert(call.substr(0, call.find(' ')));
+  }
+  EXPECT_EQ(ids.size(), 12u);
+  for (const std::string& id : ids) EXPECT_LE(id.size(), 40u) << id;
+}
+
+TEST(Generation, WithoutParallelCallsAChoiceEndsWithItsFirst) {
+  auto request = asking_for_weather();
+  std::get<ChatPrompt>(request.prompts[0]).parallel_tool_calls = false;
+  Conversation talk(request, {two_calls});
+  talk.generation->meet_scheduler();
+  talk.grant(1'000'000);
+  while (!talk.outlet.closed()) talk.token(0);
+  EXPECT_EQ(talk.outlet.told.at(0),
+            (Recorder::Told{"Let me see.",
+                            "",
+                            ChoiceEnd::tool_calls,
+                            "Lima or Oslo?",
+                            {"call_c1b17e99d6937648915f5a7e get_weather {\"city\": \"Lima\"}"}}));
+  EXPECT_TRUE(talk.outlet.known.empty()) << "the scheduler was not told";
+  EXPECT_LT(talk.tokens, int(talk.scripts[0].size()));
 }
 
 TEST(Generation, ASlowReaderPausesOnlySequencesWithNewsAndTheyTakeTurns) {

@@ -75,6 +75,21 @@ TEST_F(AnthropicEndpoints, RefusalsAreInItsWordsWhoeverRefuses) {
   EXPECT_EQ(refused(request, with_key), "503 overloaded_error");
 }
 
+TEST_F(AnthropicEndpoints, CountsTokens) {
+  Client client(port());
+  const auto counted = [&](const char* body) {
+    client.post("/v1/messages/count_tokens", body, "X-Request-Id: r-1\r\n");
+    return client.read_response();
+  };
+  // The scripted service has a token for each byte of the messages.
+  EXPECT_EQ(
+      counted(R"({"model": "demo", "messages": [{"role": "user", "content": "hi"}]})").json()["input_tokens"],
+      std::string(R"([{"role":"user","content":"hi"}]{})").size());
+  Response refused = counted(R"({"model": "demo"})");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.json()["request_id"], "r-1");
+}
+
 TEST_F(AnthropicEndpoints, AQueueThatIsFullIsAnError) {
   Client client(port());
   client.post("/v1/messages", request);

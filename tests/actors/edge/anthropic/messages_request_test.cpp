@@ -90,7 +90,8 @@ TEST(MessagesRequest, ReadsEveryField) {
   EXPECT_EQ(g.stop, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(request->stream);
   const auto prompt = prompt_of(request);
-  EXPECT_EQ(prompt.template_kwargs.dump(), R"({"thinking":true})");
+  EXPECT_EQ(prompt.thinking, true);
+  EXPECT_EQ(g.thinking_token_budget, 1024);
   EXPECT_EQ(
       prompt.tools.dump(),
       R"([{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}}])");
@@ -130,21 +131,50 @@ TEST(MessagesRequest, ALastMessageOfTheAssistantsIsGoneOnWith) {
       "400 messages invalid_value");
 }
 
-TEST(MessagesRequest, ThinkingIsForTheTemplate) {
-  const auto kwargs = [](const char* changes) { return prompt_of(parse(changes)).template_kwargs.dump(); };
-  EXPECT_EQ(kwargs(R"({"thinking": {"type": "disabled"}})"), R"({"thinking":false})");
-  EXPECT_EQ(kwargs(R"({"thinking": {"type": "adaptive"}})"), R"({"thinking":true})");
+TEST(MessagesRequest, ThinkingHasABudgetAndAnEffort) {
+  EXPECT_FALSE(prompt_of(parse("{}")).thinking);
+  EXPECT_EQ(prompt_of(parse(R"({"thinking": {"type": "disabled"}})")).thinking, false);
+  EXPECT_EQ(prompt_of(parse(R"({"thinking": {"type": "adaptive"}})")).thinking, true);
+  EXPECT_EQ(prompt_of(parse(R"({"output_config": {"effort": "high"}})")).reasoning_effort, "high");
   EXPECT_EQ(verdict(R"({"thinking": {"type": "enabled"}})"),
             "400 thinking.budget_tokens missing_required_parameter");
   EXPECT_EQ(verdict(R"({"thinking": {"type": "hard"}})"), "400 thinking.type invalid_value");
 }
 
-TEST(MessagesRequest, ToolsMayBeSwitchedOff) {
+TEST(MessagesRequest, AnAnswerMayHaveASchema) {
+  const auto grammar =
+      parse(R"({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}})")
+          ->generation.grammar;
+  ASSERT_TRUE(grammar);
+  EXPECT_EQ(grammar->kind, GrammarSpec::Kind::json_schema);
+  EXPECT_EQ(grammar->text, R"({"type":"object"})");
+  EXPECT_EQ(verdict(R"({"output_config": {"format": {"type": "xml", "schema": {}}}})"),
+            "400 output_config.format.type invalid_value");
+  EXPECT_EQ(verdict(R"({"output_config": {"format": {"type": "json_schema"}}})"),
+            "400 output_config.format.schema missing_required_parameter");
+}
+
+TEST(MessagesRequest, ToolsMayBeForcedOrSwitchedOff) {
+  using Choice = runtime::ChatPrompt::ToolChoice;
   const std::string tools = R"({"tools": [{"name": "f", "input_schema": {}}], "tool_choice": )";
-  EXPECT_FALSE(prompt_of(parse((tools + R"({"type": "auto"}})").c_str())).tools.is_null());
-  EXPECT_TRUE(prompt_of(parse((tools + R"({"type": "none"}})").c_str())).tools.is_null());
-  EXPECT_EQ(verdict((tools + R"({"type": "any"}})").c_str()), "400 tool_choice.type unsupported_parameter");
+  const auto prompt = [&](const std::string& choice) {
+    return prompt_of(parse((tools + choice + "}").c_str()));
+  };
+  EXPECT_EQ(prompt(R"({"type": "auto"})").tool_choice, Choice::any_or_none);
+  EXPECT_TRUE(prompt(R"({"type": "auto"})").parallel_tool_calls);
+  EXPECT_FALSE(prompt(R"({"type": "auto", "disable_parallel_tool_use": true})").parallel_tool_calls);
+  EXPECT_FALSE(prompt(R"({"type": "none"})").parse_tool_calls);
+  EXPECT_EQ(prompt(R"({"type": "any"})").tool_choice, Choice::required);
+  EXPECT_EQ(prompt(R"({"type": "tool", "name": "f"})").tool_choice, Choice::named);
+  EXPECT_EQ(prompt(R"({"type": "tool", "name": "f"})").tool_name, "f");
+  EXPECT_EQ(prompt(R"({"type": "auto"})").tools.dump(),
+            R"([{"type":"function","function":{"name":"f","parameters":{},"description":""}}])");
+  EXPECT_EQ(verdict((tools + R"({"type": "tool", "name": "g"}})").c_str()),
+            "400 tool_choice.name invalid_value");
+  EXPECT_EQ(verdict((tools + R"({"type": "tool"}})").c_str()),
+            "400 tool_choice.name missing_required_parameter");
   EXPECT_EQ(verdict((tools + R"({"type": "most"}})").c_str()), "400 tool_choice.type invalid_value");
+  EXPECT_EQ(verdict(R"({"tool_choice": {"type": "any"}})"), "400 tool_choice.type invalid_value");
 }
 
 TEST(MessagesRequest, RefusesWhatIsMissing) {
@@ -177,8 +207,6 @@ TEST(MessagesRequest, RefusesWhatIsMissing) {
 
 TEST(MessagesRequest, RefusesByNameWhatItCannotHonour) {
   const std::pair<const char*, const char*> cases[] = {
-      {R"({"output_config": {"format": {"type": "json_schema", "schema": {}}}})",
-       "400 output_config unsupported_parameter"},
       {R"({"container": "c"})", "400 container unsupported_parameter"},
       {R"({"mcp_servers": [{}]})", "400 mcp_servers unsupported_parameter"},
       {R"({"tools": [{"type": "web_search_20250305", "name": "web_search"}]})",
@@ -233,7 +261,8 @@ TEST(MessagesRequest, CountingTokensNeedsThePromptAlone) {
   body.erase("max_tokens");
   const auto prompt = parse_prompt(body, model, {});
   ASSERT_TRUE(prompt) << prompt.error().message;
-  EXPECT_EQ(prompt->messages.dump(), prompt_of(parse_messages_request(full(), model, {})).messages.dump());
+  EXPECT_EQ(std::get<runtime::ChatPrompt>(prompt->prompts.at(0)).messages.dump(),
+            prompt_of(parse_messages_request(full(), model, {})).messages.dump());
 }
 
 TEST(MessagesRequest, AnyValueOfAnotherKindIsReadOrRefused) {

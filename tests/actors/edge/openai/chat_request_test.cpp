@@ -229,7 +229,7 @@ TEST(ChatRequest, NeedsMessages) {
       {R"({"role": "assistant", "tool_calls": [{"type": "function"}]})",
        "400 messages[0].tool_calls[0].function missing_required_parameter"},
       {R"({"role": "assistant", "function_call": {"name": "f"}, "content": ""})",
-       "400 messages[0].function_call unsupported_parameter"},
+       "400 messages[0].function_call.arguments missing_required_parameter"},
   };
   for (const auto& [message, expected] : cases)
     EXPECT_EQ(verdict((std::string(R"({"messages": [)") + message + "]}").c_str()), expected) << message;

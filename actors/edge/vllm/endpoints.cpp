@@ -1,0 +1,39 @@
+#include "actors/edge/vllm/endpoints.hpp"
+
+#include <array>
+
+#include "actors/edge/status_pages.hpp"
+
+namespace troupe::actors::edge::vllm {
+namespace {
+
+Reply load_page(const PageRequest& request) {
+  return json_reply(200, {{"server_load", request.service.load()}});
+}
+
+Reply server_info_page(const PageRequest& request) {
+  const ModelInfo& model = request.service.model();
+  const runtime::ReplicaView replica = request.service.replica();
+  return json_reply(200, {{"version", request.version},
+                          {"model", model.root},
+                          {"served_model_name", model.names},
+                          {"max_model_len", model.max_model_len},
+                          {"system_fingerprint", model.fingerprint},
+                          {"ranks", replica.ranks.size()},
+                          {"state", to_string(replica.state)}});
+}
+
+}  // namespace
+
+std::span<const Endpoint> endpoints() {
+  static constexpr std::array table{
+      Endpoint{.path = "/tokenize", .allow = post_only, .awaited_page = tokenize_page},
+      Endpoint{.path = "/detokenize", .allow = post_only, .awaited_page = detokenize_page},
+      Endpoint{.path = "/ping", .allow = read_or_post, .needs_key = false, .page = readiness_page},
+      Endpoint{.path = "/load", .page = load_page},
+      Endpoint{.path = "/server_info", .page = server_info_page},
+  };
+  return table;
+}
+
+}  // namespace troupe::actors::edge::vllm

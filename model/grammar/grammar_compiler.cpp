@@ -1,0 +1,79 @@
+#include "model/grammar/grammar_compiler.hpp"
+
+#include <xgrammar/compiler.h>
+#include <xgrammar/matcher.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "model/grammar/compile_deadline.hpp"
+#include "model/grammar/engine_grammar.hpp"
+#include "model/grammar/grammar_limits.hpp"
+#include "model/grammar/grammar_matcher.hpp"
+
+namespace troupe::model {
+namespace {
+
+// No text has this byte, so that what begins with it is never a part of an answer's text: control tokens come where a
+// grammar names them by id, and never because their letters would fit into a string.
+constexpr char never_text = '\xff';
+
+// DeepSeek V3.2 writes its tool calls as text in which this added token stands.
+constexpr std::string_view dsml_marker = "｜DSML｜";
+
+std::vector<std::string> token_texts(const Tokenizer& tokenizer, std::int64_t vocab_size) {
+  std::vector<std::string> texts(std::min(std::size_t(vocab_size), std::size_t(tokenizer.vocab_size())));
+  for (std::size_t id = 0; id < texts.size(); ++id) {
+    const std::string_view bytes = tokenizer.token_bytes(TokenId(id));
+    if (tokenizer.is_added(TokenId(id)) && bytes != dsml_marker) texts[id] = never_text;
+    texts[id] += bytes;
+  }
+  return texts;
+}
+
+bool allows_anything(const std::shared_ptr<const CompiledGrammar>& grammar) {
+  GrammarMatcher matcher(grammar);
+  std::vector<std::uint32_t> mask(mask_words(grammar->vocab_size()));
+  return !matcher.fill(mask) || std::ranges::any_of(mask, [](std::uint32_t word) { return word != 0; });
+}
+
+}  // namespace
+
+GrammarCompiler::GrammarCompiler(const Tokenizer& tokenizer, std::int64_t vocab_size,
+                                 std::span<const TokenId> eos_ids)
+    : tokenizer_(tokenizer),
+      vocab_size_(vocab_size),
+      vocabulary_(std::make_unique<const xgrammar::TokenizerInfo>(
+          token_texts(tokenizer, vocab_size), xgrammar::VocabType::RAW, int(vocab_size),
+          std::vector<std::int32_t>(eos_ids.begin(), eos_ids.end()))) {
+  CHECK(!eos_ids.empty(), "an answer that no token can end");
+}
+GrammarCompiler::~GrammarCompiler() = default;
+
+Expected<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::compile(const GrammarSpec& spec,
+                                                                          TimePoint deadline) const {
+  if (const auto within = check_limits(spec); !within) return tl::unexpected(within.error());
+  std::optional<TokenId> after;
+  if (!spec.after.empty() && !(after = tokenizer_.id_of_added(spec.after)))
+    return refuse("the model has no token that ends its reasoning, behind which the grammar would hold");
+  try {
+    const CompileDeadline bound(deadline);
+    const auto grammar = engine_grammar(spec, tokenizer_);
+    if (!grammar) return tl::unexpected(grammar.error());
+    // Its own cache and threads are off: GrammarCache is the cache, and compiles several at a time.
+    xgrammar::GrammarCompiler engine(*vocabulary_, /*max_threads=*/1, /*cache_enabled=*/false);
+    auto compiled =
+        std::make_shared<const CompiledGrammar>(engine.CompileGrammar(**grammar), after, vocab_size_);
+    if (!allows_anything(compiled)) return refuse("the grammar matches no text");
+    return compiled;
+  } catch (const EngineTimeout&) {
+    return refuse(
+        "the grammar takes longer to compile than --grammar-compile-timeout allows; make it smaller", {},
+        "grammar_compile_timeout");
+  } catch (const std::exception& e) {
+    return refuse(std::string("the grammar cannot be compiled: ") + e.what());
+  }
+}
+
+}  // namespace troupe::model

@@ -1,0 +1,19 @@
+// How large a grammar may be before the engine sees it: parsing and rewriting are over in milliseconds. What its compile then
+// takes is bounded by --grammar-compile-timeout. Any thread.
+#pragma once
+
+#include <cstddef>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/grammar_spec.hpp"
+
+namespace troupe::model {
+
+constexpr std::size_t max_grammar_bytes = std::size_t{1} << 20;
+constexpr int max_schema_depth = 64;              // schemas, objects and arrays within each other
+constexpr std::size_t max_grammar_nodes = 20000;  // values of a schema, or choices
+
+// Refuses a text that is over a limit, or is no JSON where it should be.
+Expected<void> check_limits(const GrammarSpec& spec);
+
+}  // namespace troupe::model

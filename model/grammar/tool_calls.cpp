@@ -1,0 +1,113 @@
+#include "model/grammar/tool_calls.hpp"
+
+#include <string_view>
+
+namespace troupe::model {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// What stands around calls and within one: markers and text, in the order in which they are written.
+struct Words {
+  std::vector<std::string_view> opening, before_name, behind_name, closing_call, separator, closing;
+};
+
+const Words& words_of(ToolCallSyntax form) {
+  static const Words fenced{
+      .opening = {"<｜tool▁calls▁begin｜>"},
+      .before_name = {"<｜tool▁call▁begin｜>", "function", "<｜tool▁sep｜>"},
+      .behind_name = {"\n```json\n"},
+      .closing_call = {"\n```", "<｜tool▁call▁end｜>"},
+      .separator = {"\n"},
+      .closing = {"<｜tool▁calls▁end｜>"},
+  };
+  static const Words bare{
+      .opening = {"<｜tool▁calls▁begin｜>"},
+      .before_name = {"<｜tool▁call▁begin｜>"},
+      .behind_name = {"<｜tool▁sep｜>"},
+      .closing_call = {"<｜tool▁call▁end｜>"},
+      .separator = {},
+      .closing = {"<｜tool▁calls▁end｜>"},
+  };
+  static const Words dsml{
+      .opening = {"<", "｜DSML｜", "function_calls>\n"},
+      .before_name = {"<", "｜DSML｜", "invoke name=\""},
+      .behind_name = {"\">\n"},
+      .closing_call = {"</", "｜DSML｜", "invoke>\n"},
+      .separator = {},
+      .closing = {"</", "｜DSML｜", "function_calls>"},
+  };
+  switch (form) {
+    case ToolCallSyntax::fenced:
+      return fenced;
+    case ToolCallSyntax::bare:
+      return bare;
+    case ToolCallSyntax::dsml:
+      return dsml;
+  }
+  CHECK(false, "a form of tool calls that nobody knows");
+}
+
+Json text_format(std::string_view text) {
+  return {{"type", "const_string"}, {"value", text}};
+}
+
+void append(Json& elements, std::span<const std::string_view> words, const Tokenizer& tokenizer) {
+  for (const std::string_view word : words)
+    if (const auto id = tokenizer.id_of_added(word))
+      elements.push_back({{"type", "token"}, {"token", *id}});
+    else
+      elements.push_back(text_format(word));
+}
+
+Json sequence(Json elements) {
+  return {{"type", "sequence"}, {"elements", std::move(elements)}};
+}
+
+Json call_format(const Words& words, const Json& tool, bool as_parameters, const Tokenizer& tokenizer) {
+  Json elements = Json::array();
+  append(elements, words.before_name, tokenizer);
+  elements.push_back(text_format(tool["name"].get_ref<const std::string&>()));
+  append(elements, words.behind_name, tokenizer);
+  elements.push_back({{"type", "json_schema"},
+                      {"json_schema", tool["parameters"]},
+                      {"style", as_parameters ? "deepseek_xml" : "json"}});
+  append(elements, words.closing_call, tokenizer);
+  return sequence(std::move(elements));
+}
+
+}  // namespace
+
+GrammarSpec tool_call_grammar(ToolCallSyntax form, std::span<const CallableTool> tools, bool several) {
+  Json list = Json::array();
+  for (const CallableTool& tool : tools) {
+    Json parameters = tool.parameters;
+    if (parameters.is_null()) parameters = {{"type", "object"}, {"additionalProperties", true}};
+    list.push_back({{"name", tool.name}, {"parameters", std::move(parameters)}});
+  }
+  const Json text{{"form", form}, {"several", several}, {"tools", std::move(list)}};
+  return {.kind = GrammarSpec::Kind::tool_calls, .text = text.dump()};
+}
+
+Json tool_calls_format(const Json& calls, const Tokenizer& tokenizer) {
+  const auto form = calls["form"].get<ToolCallSyntax>();
+  const Words& words = words_of(form);
+  Json any = Json::array();
+  for (const Json& tool : calls["tools"])
+    any.push_back(call_format(words, tool, form == ToolCallSyntax::dsml, tokenizer));
+  const Json call{{"type", "or"}, {"elements", std::move(any)}};
+
+  Json elements = Json::array();
+  append(elements, words.opening, tokenizer);
+  elements.push_back(call);
+  if (calls["several"].get<bool>()) {
+    Json more = Json::array();
+    append(more, words.separator, tokenizer);
+    more.push_back(call);
+    elements.push_back({{"type", "star"}, {"content", sequence(std::move(more))}});
+  }
+  append(elements, words.closing, tokenizer);
+  return sequence(std::move(elements));
+}
+
+}  // namespace troupe::model

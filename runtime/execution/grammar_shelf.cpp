@@ -1,0 +1,66 @@
+#include "runtime/execution/grammar_shelf.hpp"
+
+#include <utility>
+
+#include "model/config.hpp"
+#include "model/text_model.hpp"
+
+namespace troupe::runtime {
+namespace {
+
+// What compiling needs of a checkpoint.
+struct Vocabulary {
+  model::TextModel text;
+  model::GrammarCompiler compiler;
+  model::GrammarCache cache;
+
+  explicit Vocabulary(const std::filesystem::path& folder)
+      : text(model::TextModel::load(folder)),
+        compiler(text.tokenizer, model::load_config(folder / "config.json").vocab_size, text.eos_ids),
+        cache(
+            [this](const GrammarSpec& spec, TimePoint deadline) { return compiler.compile(spec, deadline); },
+            {}) {}
+};
+
+struct Lazy {
+  std::once_flag once;
+  std::unique_ptr<Vocabulary> vocabulary;
+};
+
+}  // namespace
+
+GrammarShelf::GrammarShelf(Compile compile) : compile_(std::move(compile)), making_(1, most_waiting) {}
+
+void GrammarShelf::learn(const GrammarSpec& spec, std::function<void(const Expected<void>&)> done) {
+  if (find(grammar_id(spec))) return done({});
+  if (!making_.post([this, spec, done] { done(make(spec)); }))
+    done(refuse(RefusalKind::unavailable, "too many grammars wait to be made ready"));
+}
+
+Expected<void> GrammarShelf::make(const GrammarSpec& spec) {
+  auto compiled = compile_(spec);
+  if (!compiled) return tl::unexpected(compiled.error());
+  const std::lock_guard lock(mutex_);
+  ready_[grammar_id(spec)] = std::move(*compiled);
+  return {};
+}
+
+void GrammarShelf::forget(GrammarId id) {
+  const std::lock_guard lock(mutex_);
+  ready_.erase(id);
+}
+
+std::shared_ptr<const model::CompiledGrammar> GrammarShelf::find(GrammarId id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = ready_.find(id);
+  return found == ready_.end() ? nullptr : found->second;
+}
+
+GrammarShelf::Compile compile_for(const std::filesystem::path& folder) {
+  return [folder, lazy = std::make_shared<Lazy>()](const GrammarSpec& spec) {
+    std::call_once(lazy->once, [&] { lazy->vocabulary = std::make_unique<Vocabulary>(folder); });
+    return lazy->vocabulary->cache.get(spec);
+  };
+}
+
+}  // namespace troupe::runtime

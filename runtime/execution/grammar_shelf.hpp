@@ -1,0 +1,42 @@
+// The grammars that a rank has made ready, for its compute thread to take; they are made on a thread of their own, so
+// that no step waits. Thread-safe.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "model/grammar/grammar_cache.hpp"
+#include "runtime/base/job_queue.hpp"
+
+namespace troupe::runtime {
+
+class GrammarShelf {
+ public:
+  using Compile = std::function<model::GrammarCache::Result(const GrammarSpec&)>;
+  static constexpr std::size_t most_waiting = 4096;  // grammars to be made
+
+  // compile: called from the shelf's thread.
+  explicit GrammarShelf(Compile compile);
+
+  // Makes it ready, then calls done from the shelf's thread, with the refusal if it is no grammar.
+  void learn(const GrammarSpec& spec, std::function<void(const Expected<void>&)> done);
+  void forget(GrammarId id);
+  std::shared_ptr<const model::CompiledGrammar> find(GrammarId id) const;  // null: it was not learned
+
+ private:
+  Expected<void> make(const GrammarSpec& spec);
+
+  const Compile compile_;
+  mutable std::mutex mutex_;
+  std::map<GrammarId, std::shared_ptr<const model::CompiledGrammar>> ready_;
+  JobQueue making_;  // last: its thread ends before what it uses
+};
+
+// For the vocabulary of a checkpoint's folder, which is read when the first grammar comes; what was made is kept for a
+// while.
+GrammarShelf::Compile compile_for(const std::filesystem::path& folder);
+
+}  // namespace troupe::runtime

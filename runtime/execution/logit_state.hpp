@@ -1,0 +1,67 @@
+// How far a sequence has come in what its rules do to its logits. A function of the rules and of the sequence's tokens
+// alone: any rank builds it again from what a Begin tells, after preemption, a replay or a fault. One owner.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "kernels/ops.hpp"
+#include "model/grammar/grammar_matcher.hpp"
+
+namespace troupe::runtime {
+
+// What a row's LogitChanges refer to.
+struct RowChanges {
+  std::vector<std::uint32_t> allowed;
+  std::vector<kernels::LogitEdit> edits;
+  kernels::LogitChanges changes;
+};
+
+class LogitState {
+ public:
+  // grammar: of rules.grammar, if there is one. vocab_size: logits of a row.
+  LogitState(LogitRules rules, std::shared_ptr<const model::CompiledGrammar> grammar,
+             std::int64_t vocab_size);
+
+  // The sequence has these tokens by now, the first of which are what they were in the last call.
+  void catch_up(std::span<const TokenId> tokens, std::int32_t prompt_tokens);
+  // What holds for the token behind those. out keeps its place until the row is sampled.
+  void fill(RowChanges& out);
+  // The same if the next tokens were these drafts, one row more for each; rows behind a draft that may not come are of
+  // no use and mean nothing.
+  void fill_drafts(std::span<const TokenId> drafts, std::span<RowChanges> out);
+
+ private:
+  struct Progress {
+    bool thinking = false;
+    std::int32_t thought = 0;  // tokens since it began
+    std::int32_t outputs = 0;
+  };
+
+  void take(TokenId token, bool output);
+  void take_back(TokenId token, const Progress& before);
+  std::size_t slot(TokenId token);
+  void ban(TokenId token, std::vector<kernels::LogitEdit>& edits);
+  bool may_not_end() const;
+  bool thought_enough() const;
+  void allow_only(std::span<const TokenId> tokens, std::vector<std::uint32_t>& mask) const;
+  void fill_mask(std::vector<std::uint32_t>& mask);
+
+  LogitRules rules_;
+  std::int64_t vocab_size_;
+  bool penalises_;
+  std::optional<model::GrammarMatcher> matcher_;
+  std::vector<std::uint32_t> allowed_;  // what the rules allow of themselves; empty: all
+  std::vector<TokenId> output_;         // the end of it, as long as the longest bad word needs
+  std::size_t longest_bad_word_ = 0;
+  std::vector<kernels::LogitEdit> edits_;
+  std::unordered_map<TokenId, std::size_t> slots_;  // of tokens in edits_
+  std::unordered_map<TokenId, bool> in_prompt_;
+  std::size_t taken_ = 0;  // tokens
+  Progress progress_;
+};
+
+}  // namespace troupe::runtime

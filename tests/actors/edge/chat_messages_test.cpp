@@ -1,0 +1,116 @@
+#include "actors/edge/chat_messages.hpp"
+
+#include <gtest/gtest.h>
+
+namespace troupe::actors::edge {
+namespace {
+
+// The messages in the form that templates get, or the field at fault and the code.
+std::string checked(const char* messages, const config::RequestLimits& limits = {}) {
+  const auto result = check_messages(Json::parse(messages), limits);
+  return result ? result->dump() : result.error().param + " " + result.error().code;
+}
+
+std::string checked_tools(const char* tools) {
+  const auto result = check_tools(Json::parse(tools), {});
+  return result ? result->dump() : result.error().param + " " + result.error().code;
+}
+
+TEST(ChatMessages, ACallsTypeIsFilledIn) {
+  for (const char* type : {"", R"(, "type": null)", R"(, "type": "function")"})
+    EXPECT_EQ(checked((R"([{"role": "assistant", "content": null, "tool_calls": [
+                  {"id": "c", "function": {"name": "f", "arguments": "{}"})" +
+                       std::string(type) + "}]}]")
+                          .c_str()),
+              R"([{"role":"assistant","content":null,"tool_calls":[)"
+              R"({"id":"c","function":{"name":"f","arguments":"{}"},"type":"function"}]}])");
+}
+
+TEST(ChatMessages, EmptyContentBesideCallsIsNone) {
+  EXPECT_EQ(checked(R"([{"role": "assistant", "content": "", "tool_calls": [
+                {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}])"),
+            R"([{"role":"assistant","content":null,"tool_calls":[)"
+            R"({"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}])");
+  EXPECT_EQ(checked(R"([{"role": "assistant", "content": "", "tool_calls": []}])"),
+            R"([{"role":"assistant","content":""}])");
+}
+
+TEST(ChatMessages, OlderClientsCallsAndAnswersAreThoseOfTools) {
+  EXPECT_EQ(checked(R"([{"role": "user", "content": "q"},
+                        {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
+                        {"role": "function", "name": "f", "content": "4"},
+                        {"role": "assistant", "content": "", "function_call": {"name": "g", "arguments": ""}},
+                        {"role": "function", "name": "g", "content": null}])"),
+            R"([{"role":"user","content":"q"},)"
+            R"({"role":"assistant","content":null,"tool_calls":[)"
+            R"({"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]},)"
+            R"({"role":"tool","content":"4","name":"f","tool_call_id":"call_1"},)"
+            R"({"role":"assistant","content":null,"tool_calls":[)"
+            R"({"id":"call_3","type":"function","function":{"name":"g","arguments":""}}]},)"
+            R"({"role":"tool","content":"","name":"g","tool_call_id":"call_3"}])");
+  EXPECT_EQ(checked(R"([{"role": "function", "name": "f", "content": "4"}])"),
+            R"([{"role":"tool","content":"4","name":"f"}])");
+}
+
+TEST(ChatMessages, CallsOfOlderClientsAreChecked) {
+  config::RequestLimits limits;
+  limits.name_bytes = 5;
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"role": "assistant", "function_call": "f"})", "messages[0].function_call invalid_type"},
+      {R"({"role": "assistant", "function_call": {"arguments": ""}})",
+       "messages[0].function_call.name missing_required_parameter"},
+      {R"({"role": "assistant", "function_call": {"name": "longer", "arguments": ""}})",
+       "messages[0].function_call.name string_above_max_length"},
+      {R"({"role": "assistant", "function_call": {"name": "f", "arguments": {}}})",
+       "messages[0].function_call.arguments invalid_type"},
+      {R"({"role": "user", "content": "", "function_call": {"name": "f", "arguments": ""}})",
+       "messages[0].tool_calls invalid_value"},
+      {R"({"role": "assistant", "function_call": {"name": "f", "arguments": ""},
+           "tool_calls": [{"function": {"name": "f", "arguments": ""}}]})",
+       "messages[0].function_call invalid_value"},
+      {R"({"role": "function"})", "ok"},
+  };
+  for (const auto& [message, expected] : cases) {
+    const std::string result = checked((std::string("[") + message + "]").c_str(), limits);
+    EXPECT_EQ(result.starts_with("[") ? "ok" : result, expected) << message;
+  }
+}
+
+TEST(ChatMessages, OnlyTheAssistantsLastMessageCanBeGoneOnWith) {
+  const auto says = [](const char* prefix) {
+    return goes_on(check_messages(Json::parse(std::string(R"([{"role": "user", "content": "q"},
+        {"role": "assistant", "content": "So")") +
+                                              prefix + "}]"),
+                                  {})
+                       .value());
+  };
+  EXPECT_TRUE(says(R"(, "prefix": true)"));
+  for (const char* prefix : {"", R"(, "prefix": false)", R"(, "prefix": null)"})
+    EXPECT_FALSE(says(prefix)) << prefix;
+  EXPECT_EQ(checked(R"([{"role": "assistant", "content": "So", "prefix": true},
+                        {"role": "user", "content": "q"}])"),
+            "messages[0].prefix invalid_value");
+  EXPECT_EQ(checked(R"([{"role": "user", "content": "q", "prefix": true}])"),
+            "messages[0].prefix invalid_value");
+  EXPECT_EQ(checked(R"([{"role": "assistant", "content": "q", "prefix": 1}])"),
+            "messages[0].prefix invalid_type");
+}
+
+TEST(ChatTools, WhatTemplatesPrintIsThere) {
+  const auto completed = nlohmann::json::parse(
+      R"([{"type": "function",
+           "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}])");
+  for (const std::string without : {"", R"(, "description": null)", R"(, "parameters": null)",
+                                    R"(, "parameters": null, "description": "")"}) {
+    const std::string tools = R"([{"type": "function", "function": {"name": "f")" + without + "}}]";
+    EXPECT_EQ(nlohmann::json::parse(checked_tools(tools.c_str())), completed) << without;
+  }
+  EXPECT_EQ(checked_tools(
+                R"([{"type":"function","function":{"parameters":{"z":1},"description":"d","name":"f"}}])"),
+            R"([{"type":"function","function":{"parameters":{"z":1},"description":"d","name":"f"}}])");
+  EXPECT_EQ(checked_tools(R"([{"type": "function", "function": {"name": "f", "description": 1}}])"),
+            "tools[0].function.description invalid_type");
+}
+
+}  // namespace
+}  // namespace troupe::actors::edge
