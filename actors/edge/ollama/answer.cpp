@@ -53,7 +53,7 @@ class OllamaAnswer final : public Answer {
     news.reasoning = delta.reasoning;
     for (const runtime::ToolCallDelta& piece : delta.tool_calls) {
       if (call_ && call_->index != piece.index) finish_call(news);
-      if (!call_) call_ = runtime::ToolCallDelta{.index = piece.index};
+      if (!call_) call_.emplace().index = piece.index;
       call_->id += piece.id;
       call_->name += piece.name;
       call_->arguments += piece.arguments;
