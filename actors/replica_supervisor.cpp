@@ -166,7 +166,7 @@ void ReplicaSupervisorState::drill(const Drill& drill) {
       runtime::StepPlan plan;
       plan.epoch = membership_->epoch();
       plan.group = settings_.membership.group_of(drill.rank);
-      plan.begin.push_back({1, {-1}, -7, -7, {}, {1 << 30}});
+      plan.begin.push_back({1, {-1}, -7, -7, {}, {}, {1 << 30}});
       plan.extend.push_back({2, {}, {-1}, 1 << 30, -1, true});
       return self_->send(workers_.at(std::size_t(drill.rank)), plan);
     }

@@ -98,9 +98,10 @@ runtime::Prompt make_prompt(const Options& options) {
   auto variables = ordered_json::parse(options.chat_template_kwargs, nullptr, false);
   if (variables.is_discarded())
     throw config::UsageError("is not JSON", "--chat-template-kwargs", "give an object");
-  return runtime::ChatPrompt{.messages = {{{"role", "user"}, {"content", options.prompt}}},
-                             .tools = nullptr,
-                             .template_kwargs = std::move(variables)};
+  runtime::ChatPrompt prompt;
+  prompt.messages = {{{"role", "user"}, {"content", options.prompt}}};
+  prompt.template_kwargs = std::move(variables);
+  return prompt;
 }
 
 runtime::GenerationRequest make_request(const Options& options) {

@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 #include <strings.h>
 
+#include <algorithm>
 #include <array>
 
 namespace troupe::actors::edge {
@@ -22,7 +23,9 @@ std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
   const bool bearer = authorization.size() > scheme.size() &&
                       strncasecmp(authorization.data(), scheme.data(), scheme.size()) == 0;
-  return bearer ? authorization.substr(scheme.size()) : std::string_view();
+  std::string_view token = bearer ? authorization.substr(scheme.size()) : std::string_view();
+  token.remove_prefix(std::min(token.find_first_not_of(' '), token.size()));  // RFC 9110, 11.4
+  return token;
 }
 
 // Digests have one length, and every key is compared.

@@ -98,7 +98,7 @@ net::awaitable<DeltaFeed::News> Delivery::next_news() {
 
 net::awaitable<void> Delivery::send_part(DeltaFeed::News news) {
   const bool begun = outcome_.status != 0;
-  if (news.failure && !begun && news.deltas.empty()) {
+  if (news.failure && !begun && !news.accepted && news.deltas.empty()) {
     const Reply reply = endpoint_.refusal(*news.failure, exchange_.request_id);
     co_await send_reply(reply, "failed");
     co_return;

@@ -5,6 +5,7 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/write.hpp>
+#include <ctime>
 #include <sstream>
 
 namespace troupe::actors::edge {
@@ -14,11 +15,21 @@ namespace http = boost::beast::http;
 
 using Head = http::response<http::empty_body>;
 
+// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, section 5.6.7).
+std::string http_date(std::time_t time) {
+  std::tm utc{};
+  gmtime_r(&time, &utc);
+  char text[64];
+  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc)};
+}
+
 Head begin_head(int status, const Exchange& exchange) {
   Head head(http::int_to_status(unsigned(status)), exchange.version);
+  head.set(http::field::date, http_date(std::time(nullptr)));
   head.set(http::field::server, "troupe");
   head.set("X-Request-Id", exchange.request_id);
   head.set("Request-Id", exchange.request_id);  // where Anthropic's clients look
+  for (const auto& [name, value] : exchange.cors) head.set(name, value);
   head.keep_alive(exchange.keep_alive);
   return head;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "actors/edge/cors.hpp"
 #include "actors/edge/reply.hpp"
 
 namespace troupe::actors::edge {
@@ -14,6 +15,7 @@ struct Exchange {
   unsigned version = 11;    // of HTTP; 10 knows no chunks
   bool keep_alive = false;  // after this answer
   bool head_only = false;   // HEAD: the body is left away
+  HeaderFields cors{};      // what a browser asks for
 };
 
 std::string whole_response(const Reply& reply, const Exchange& exchange);

@@ -55,8 +55,15 @@ Refusal too_many_connections() {
 Refusal internal_failure() {
   return {RefusalKind::internal, "The server failed; its log says why.", "", "internal_error"};
 }
-Reply options_page(const Resource& resource) {
-  return {.status = 204, .headers = {{"Allow", std::string(resource.endpoint->allow)}}};
+Reply options_page(const Endpoint& endpoint, const Connection::Request& request,
+                   const config::CorsSettings& cors) {
+  Reply page{.status = 204,
+             .headers = preflight_fields(cors, view(request[http::field::origin]),
+                                         view(request[http::field::access_control_request_method]),
+                                         view(request[http::field::access_control_request_headers]),
+                                         endpoint.allow)};
+  page.headers.emplace_back("Allow", endpoint.allow);
+  return page;
 }
 
 void log_failure(const std::string& request_id, const std::string& failure) {
@@ -140,7 +147,8 @@ void Session::begin_exchange() {
   exchange_ = {.request_id = usable_request_id(id) ? std::string(id) : random_id(),
                .version = request.version() == 10 ? 10u : 11u,
                .keep_alive = request.keep_alive() && !stopping_,
-               .head_only = request.method() == http::verb::head};
+               .head_only = request.method() == http::verb::head,
+               .cors = cors_fields(settings_.cors, view(request[http::field::origin]))};
   resource_.reset();
   generation_id_.clear();
   began_ = now();
@@ -190,7 +198,7 @@ net::awaitable<void> Session::answer() {
   std::string failure;
   try {
     if (connection_->request().method() == http::verb::options)
-      co_await reply(options_page(*resource_));
+      co_await reply(options_page(*resource_->endpoint, connection_->request(), settings_.cors));
     else if (resource_->endpoint->generation)
       co_await answer_inference();
     else

@@ -38,11 +38,11 @@ typename Inspector::result_type inspect(Inspector& f, TokenBias& x) {
 struct LogitRules {
   float repetition_penalty = 1;                       // of tokens in the prompt or the output
   float presence_penalty = 0, frequency_penalty = 0;  // of tokens in the output
-  std::vector<TokenBias> bias;                        // a token once
-  std::vector<TokenId> allowed;                       // no other may come; empty: all may
-  std::vector<std::vector<TokenId>> bad_words;        // none of them may be completed in the output
+  std::vector<TokenBias> bias{};                      // a token once
+  std::vector<TokenId> allowed{};                     // no other may come; empty: all may
+  std::vector<std::vector<TokenId>> bad_words{};      // none of them may be completed in the output
   std::int32_t min_tokens = 0;                        // of output, before any of these may come
-  std::vector<TokenId> ends;
+  std::vector<TokenId> ends{};
   // Past so many tokens of thought the model's own end of thinking must come. -1: no budget.
   std::int32_t thinking_budget = -1;
   TokenId begin_thinking = no_token, end_thinking = no_token;

@@ -21,12 +21,12 @@ struct ChatPrompt {
   bool add_generation_prompt = true;
   bool continue_final_message = false;
   // Whether the model thinks before it answers, where the template lets a caller choose; unset: as the template has it.
-  std::optional<bool> thinking;
-  std::string reasoning_effort;  // for templates that tell efforts apart; may be empty
+  std::optional<bool> thinking{};
+  std::string reasoning_effort{};  // for templates that tell efforts apart; may be empty
   // "tool_choice": what the answer must be, of the tools. named: of that function.
   enum class ToolChoice : std::uint8_t { any_or_none, required, named };
   ToolChoice tool_choice = ToolChoice::any_or_none;
-  std::string tool_name;
+  std::string tool_name{};
   bool parse_tool_calls = true;     // false: what the model writes is text, though it sees the tools
   bool parallel_tool_calls = true;  // false: the answer ends with its first call
 };

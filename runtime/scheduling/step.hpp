@@ -44,8 +44,8 @@ struct Begin {
   std::int32_t prompt_tokens = 0;  // of the whole sequence; may be more than those
   std::int32_t computed = 0;       // of tokens, in the cache already
   SamplingParams sampling;
-  LogitRules rules;
-  std::vector<BlockId> blocks;  // cover tokens
+  LogitRules rules{};
+  std::vector<BlockId> blocks{};  // cover tokens
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Begin& x) {

@@ -95,7 +95,7 @@ TEST_F(Templates, OfV31FollowsItsModelCard) {
       "- `tool_call_name` must be an exact match to one of the available tools\n"
       "- `tool_call_arguments` must be valid JSON that strictly follows the tool's Parameters Schema\n"
       "- For multiple tool calls, chain them directly without separators or spaces";
-  EXPECT_EQ(render("deepseek_v31", {user("Paris?")}, tools),
+  EXPECT_EQ(render("deepseek_v31", ordered_json::array({user("Paris?")}), tools),
             bos + described + "<｜User｜>Paris?<｜Assistant｜></think>");
   EXPECT_EQ(
       render("deepseek_v31",
@@ -139,7 +139,8 @@ TEST_F(Templates, OfV3AndR1FenceToolsAndCalls) {
     messages.push_back(each);
   for (const auto& [name, text] :
        {std::pair("deepseek_v3", "<think>hm</think>Let me see."), std::pair("deepseek_r1", "Let me see.")}) {
-    EXPECT_EQ(render(name, {user("Paris?")}, tools), bos + described + "<｜User｜>Paris?<｜Assistant｜>");
+    EXPECT_EQ(render(name, ordered_json::array({user("Paris?")}), tools),
+              bos + described + "<｜User｜>Paris?<｜Assistant｜>");
     EXPECT_EQ(
         render(name, messages, tools),
         bos + "Be brief.\n\n" + described + "<｜User｜>Paris?<｜Assistant｜>" + text + called + answered);

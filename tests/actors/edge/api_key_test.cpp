@@ -15,8 +15,10 @@ TEST(ApiKey, AnyOfTheKeysOpens) {
   const std::vector<std::string> keys{"one", "two"};
   EXPECT_TRUE(check_api_key("Bearer one", "", keys));
   EXPECT_TRUE(check_api_key("bearer two", "", keys));
-  for (const char* wrong :
-       {"", "Bearer", "Bearer ", "Bearer on", "Bearer one ", "Basic one", "one", "Bearer three"})
+  EXPECT_TRUE(check_api_key("Bearer  one", "", keys));
+  EXPECT_TRUE(check_api_key("BEARER    two", "", keys));
+  for (const char* wrong : {"", "Bearer", "Bearer ", "Bearer on", "Bearer one ", "Basic one", "one",
+                            "Bearer three", "Bearer   ", "Bearerone"})
     EXPECT_EQ(check_api_key(wrong, "", keys).error().kind, RefusalKind::unauthorized) << wrong;
 }
 

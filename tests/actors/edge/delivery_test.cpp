@@ -41,6 +41,21 @@ std::string text_of(const std::vector<std::string>& events, int choice = 0) {
   return text;
 }
 
+TEST_F(DeliveryTest, AStreamsHeadIsDatedAndMayBeReadByPagesThatAreAllowed) {
+  settings.cors.allowed_origins = {"*"};
+  Client client(port());
+  client.post("/v1/chat/completions", chat_stream, "Origin: https://chat.example\r\n");
+  const auto generation = service->next();
+  generation->text(0, "Hello");
+  Response head = client.read_head();
+  EXPECT_EQ(head.status, 200);
+  EXPECT_TRUE(head.headers["Date"].ends_with(" GMT"));
+  EXPECT_EQ(head.headers["Access-Control-Allow-Origin"], "*");
+  generation->finish(0);
+  generation->end({4, 1, 0});
+  client.read_until("[DONE]");
+}
+
 TEST_F(DeliveryTest, AWholeAnswer) {
   Client client(port());
   client.post("/v1/chat/completions", chat);

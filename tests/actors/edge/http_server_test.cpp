@@ -108,6 +108,41 @@ TEST_F(HttpServerTest, HeadAndOptionsHaveNoBody) {
   EXPECT_EQ(client.read_response().body, R"({"version":"1.2.3"})");
 }
 
+TEST_F(HttpServerTest, AnswersAreDated) {
+  for (const char* path : {"/version", "/nothing"}) {
+    std::string date = get(path).headers["Date"];
+    std::tm utc{};
+    const char* end = strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    ASSERT_NE(end, nullptr) << date;
+    EXPECT_EQ(*end, '\0');
+    EXPECT_NEAR(double(timegm(&utc)), double(std::time(nullptr)), 60);
+  }
+}
+
+TEST_F(HttpServerTest, PagesOfOtherOriginsMayReadAnswersIfTheyAreAllowed) {
+  settings.cors.allowed_origins = {"https://chat.example"};
+  settings.api_keys = {"key"};
+  Client client(port());
+  client.send(
+      "OPTIONS /v1/completions HTTP/1.1\r\nOrigin: https://chat.example\r\n"
+      "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\r\n");
+  Response preflight = client.read_response();
+  EXPECT_EQ(preflight.status, 204);
+  EXPECT_EQ(preflight.headers["Allow"], "POST, OPTIONS");
+  EXPECT_EQ(preflight.headers["Access-Control-Allow-Origin"], "https://chat.example");
+  EXPECT_EQ(preflight.headers["Access-Control-Allow-Methods"], "POST, OPTIONS");
+  EXPECT_EQ(preflight.headers["Access-Control-Allow-Headers"], "authorization");
+  // Errors too, or else the page could not tell what was wrong.
+  client.send("GET /v1/models HTTP/1.1\r\nOrigin: https://chat.example\r\n\r\n");
+  Response refused = client.read_response();
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.headers["Access-Control-Allow-Origin"], "https://chat.example");
+  client.send("GET /version HTTP/1.1\r\nOrigin: https://other.example\r\n\r\n");
+  Response other = client.read_response();
+  EXPECT_EQ(other.headers.count("Access-Control-Allow-Origin"), 0u);
+  EXPECT_EQ(other.headers["Vary"], "Origin");
+}
+
 TEST_F(HttpServerTest, RequestIdIsEchoedOrMade) {
   Client client(port());
   client.send("GET /version HTTP/1.1\r\nX-Request-Id: abc-1\r\n\r\n");

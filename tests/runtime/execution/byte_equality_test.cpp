@@ -276,6 +276,7 @@ StepPlan first_step(std::vector<std::pair<Submission, std::int32_t>> parts,
                           submission.prompt_tokens,
                           0,
                           submission.sampling,
+                          submission.rules,
                           blocks[i]});
     plan.extend.push_back({submission.sequence, {}, {}, rows, 0, rows == submission.prompt_tokens});
     plan.group_rows[0] += rows;

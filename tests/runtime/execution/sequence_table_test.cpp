@@ -29,7 +29,7 @@ class SequenceTableTest : public ::testing::Test {
   // Sequence 1 begins with three of five prompt tokens.
   StepPlan first() const {
     StepPlan plan = plan_of(1);
-    plan.begin = {{1, {10, 11, 12}, 5, 0, {}, {6}}};
+    plan.begin = {{1, {10, 11, 12}, 5, 0, {}, {}, {6}}};
     plan.extend = {{1, {}, {}, 3, 0, false}};
     return plan;
   }
@@ -142,7 +142,7 @@ TEST_F(SequenceTableTest, RefusesWhatDoesNotFollow) {
   refusal(with({1, {13}, {8}, 1, 0, false}), "a block that the cache does not have");
   refusal(with({1, {13}, {-1}, 1, 0, false}), "a block that the cache does not have");
   plan.extend.clear();
-  plan.begin = {{2, {1}, 1, 0, {}, {8}}};
+  plan.begin = {{2, {1}, 1, 0, {}, {}, {8}}};
   refusal(plan, "a block that the cache does not have");
 }
 
