@@ -46,8 +46,11 @@ struct ModelInfo {
   std::vector<std::string> names;  // --served-model-name; the first is shown in responses
   std::string root;                // checkpoint folder's name
   std::int32_t max_model_len = 0;
-  std::int64_t created = 0;  // Unix seconds
-  std::string fingerprint;   // build and arithmetic: what makes the bytes of an answer
+  std::int64_t created = 0;                  // Unix seconds
+  std::string fingerprint;                   // build and arithmetic: what makes the bytes of an answer
+  std::string architecture{};                // of the checkpoint: "DeepseekV3ForCausalLM"
+  std::uint64_t weight_bytes = 0;            // likewise
+  bool calls_tools = false, thinks = false;  // as its chat template and its tokens have it
 };
 
 // A fault that an operator asks for, to see the replica recover.

@@ -61,6 +61,7 @@ struct CorsSettings {
 struct EdgeSettings {
   std::string host = "127.0.0.1";  // a name or an address, IPv4 or IPv6
   std::uint16_t port = 8000;       // 0: any free one
+  std::uint16_t ollama_port = 0;   // a second one on the same host, where Ollama's clients look; 0: none
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
   bool replica_control = false;       // operators may order drills and place experts

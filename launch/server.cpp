@@ -46,16 +46,20 @@ runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoin
 }
 
 actors::ModelInfo describe(const config::Settings& settings, const std::filesystem::path& folder,
-                           std::int32_t max_model_len) {
+                           const model::Checkpoint& checkpoint, const model::TextModel& text) {
   actors::ModelInfo info;
   info.names = settings.served_model_name;
   if (info.names.empty()) info.names = {settings.model.empty() ? "troupe-mini" : folder.filename().string()};
   info.root = folder.filename().string();
-  info.max_model_len = max_model_len;
+  info.max_model_len = context_length(settings, checkpoint.config());
   info.created =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   info.fingerprint = "fp_" + build_id().substr(0, 12);
+  info.architecture = checkpoint.config().architecture;
+  info.weight_bytes = checkpoint.total_bytes(predicts(settings));
+  info.calls_tools = text.takes_tools;
+  info.thinks = text.tokenizer.id_of_added("</think>").has_value();
   return info;
 }
 
@@ -87,7 +91,7 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
   options.vocab_size = checkpoint.config().vocab_size;
   options.sharding = sharding(settings, checkpoint);
   options.text = load_text(settings, folder, checkpoint.config().vocab_size);
-  options.info = describe(settings, folder, context_length(settings, checkpoint.config()));
+  options.info = describe(settings, folder, checkpoint, *options.text);
   options.blocks = plan_kv(settings, checkpoint, options.info.max_model_len).blocks;
   return options;
 }
@@ -133,7 +137,9 @@ int run_server(const config::Settings& settings, const std::filesystem::path& ch
   const sigset_t stop = block_stop_signals(true);
   const auto replica = start_replica(settings, checkpoint, launch);
   actors::edge::HttpServer server(settings.edge, TROUPE_VERSION, replica);
-  log_event(LogLevel::info, "listening", {{"host", settings.edge.host}, {"port", server.port()}});
+  log_event(
+      LogLevel::info, "listening",
+      {{"host", settings.edge.host}, {"port", server.port()}, {"ollama_port", settings.edge.ollama_port}});
   const bool loaded = wait_for_the_end(stop, *replica);
   server.stop();
   if (!loaded) throw unloadable(checkpoint);

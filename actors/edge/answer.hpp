@@ -19,6 +19,7 @@ struct AnswerIdentity {
   std::string model;
   std::string fingerprint;   // of what computes it: answers of one fingerprint and seed are the same
   std::int64_t created = 0;  // Unix seconds
+  std::string request_id{};  // of the HTTP request
 };
 
 class Answer {
@@ -42,9 +43,10 @@ constexpr std::size_t max_request_id_bytes = 128;  // a longer one is not taken
 
 // What a client asked of an endpoint that generates, checked.
 struct ApiRequest {
-  runtime::GenerationRequest generation;  // without its id
-  std::string id_prefix;                  // of the answer's id, "chatcmpl-"
-  std::string request_id;                 // the rest of it; empty: that of the HTTP request
+  runtime::GenerationRequest
+      generation;          // without its id; without prompts: nothing is generated, the answer is told
+  std::string id_prefix;   // of the answer's id, "chatcmpl-"
+  std::string request_id;  // the rest of it; empty: that of the HTTP request
   bool stream = false;
   std::function<std::unique_ptr<Answer>(AnswerIdentity)> answer;  // called once
 

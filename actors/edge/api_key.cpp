@@ -18,21 +18,30 @@ Digest digest(std::string_view text) {
   return out;
 }
 
-}  // namespace
-
-Expected<void> check_api_key(std::string_view authorization, std::span<const std::string> keys) {
-  if (keys.empty()) return {};
+// What stands behind "Bearer"; empty: nothing does.
+std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
   const bool bearer = authorization.size() > scheme.size() &&
                       strncasecmp(authorization.data(), scheme.data(), scheme.size()) == 0;
-  std::string_view key_shown = bearer ? authorization.substr(scheme.size()) : std::string_view();
-  key_shown.remove_prefix(std::min(key_shown.find_first_not_of(' '), key_shown.size()));  // RFC 9110, 11.4
-  // Digests have one length, and every key is compared.
-  const Digest shown = digest(key_shown);
+  std::string_view token = bearer ? authorization.substr(scheme.size()) : std::string_view();
+  token.remove_prefix(std::min(token.find_first_not_of(' '), token.size()));  // RFC 9110, 11.4
+  return token;
+}
+
+// Digests have one length, and every key is compared.
+bool is_known(std::string_view shown, std::span<const std::string> keys) {
+  const Digest of_shown = digest(shown);
   bool known = false;
   for (const std::string& key : keys)
-    known |= CRYPTO_memcmp(digest(key).data(), shown.data(), shown.size()) == 0;
-  if (bearer && known) return {};
+    known |= CRYPTO_memcmp(digest(key).data(), of_shown.data(), of_shown.size()) == 0;
+  return known && !shown.empty();
+}
+
+}  // namespace
+
+Expected<void> check_api_key(std::string_view authorization, std::string_view x_api_key,
+                             std::span<const std::string> keys) {
+  if (keys.empty() || is_known(bearer_token(authorization), keys) || is_known(x_api_key, keys)) return {};
   return refuse(RefusalKind::unauthorized, "A valid API key is needed, as 'Authorization: Bearer KEY'.", "",
                 "invalid_api_key");
 }

@@ -9,8 +9,9 @@
 
 namespace troupe::actors::edge {
 
-// authorization: value of the header, empty when there is none. With no keys everyone may. The time that it
-// takes tells nothing about how much of a key was right.
-Expected<void> check_api_key(std::string_view authorization, std::span<const std::string> keys);
+// authorization, x_api_key: values of these headers, empty when there are none; Anthropic's clients send the second.
+// With no keys everyone may. The time that it takes tells nothing about how much of a key was right.
+Expected<void> check_api_key(std::string_view authorization, std::string_view x_api_key,
+                             std::span<const std::string> keys);
 
 }  // namespace troupe::actors::edge

@@ -99,7 +99,7 @@ net::awaitable<DeltaFeed::News> Delivery::next_news() {
 net::awaitable<void> Delivery::send_part(DeltaFeed::News news) {
   const bool begun = outcome_.status != 0;
   if (news.failure && !begun && !news.accepted && news.deltas.empty()) {
-    const Reply reply = endpoint_.refusal(*news.failure);
+    const Reply reply = endpoint_.refusal(*news.failure, exchange_.request_id);
     co_await send_reply(reply, "failed");
     co_return;
   }
@@ -124,7 +124,7 @@ net::awaitable<void> Delivery::send_whole(DeltaFeed::News news) {
   const std::size_t count = news.deltas.size();
   for (runtime::Delta& each : news.deltas) answer_->collect(std::move(each));
   if (news.failure) {
-    const Reply reply = endpoint_.refusal(*news.failure);
+    const Reply reply = endpoint_.refusal(*news.failure, exchange_.request_id);
     co_await send_reply(reply, "failed");
   } else if (news.end) {
     const Reply reply = json_reply(200, answer_->whole(*news.end));

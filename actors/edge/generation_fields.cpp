@@ -4,20 +4,13 @@
 #include <charconv>
 #include <limits>
 
+#include "actors/edge/named_model.hpp"
 #include "actors/edge/structured_output.hpp"
 
 namespace troupe::actors::edge {
 namespace {
 
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
-
-void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
-  const auto name = fields.text("model", limits.name_bytes);
-  if (!name) return fields.missing("model");
-  if (std::ranges::find(model.names, *name) == model.names.end())
-    fields.keep({RefusalKind::not_found, "The model '" + *name + "' does not exist; see /v1/models.", "model",
-                 "model_not_found"});
-}
 
 // What would change the answer if it were honoured, with the value at which it changes nothing. JSON null
 // stands for fields that have no such value.
@@ -103,25 +96,6 @@ void read_prompt_fields(RequestFields& fields, const config::RequestLimits& limi
   out.return_prompt_ids = fields.boolean("return_token_ids", false);
 }
 
-void read_stop(RequestFields& fields, const config::RequestLimits& limits, runtime::GenerationRequest& out) {
-  const Json* stop = fields.find("stop");
-  if (!stop) return;
-  if (!stop->is_string() && !stop->is_array())
-    return fields.wrong_type("stop", "a string or an array of strings");
-  const auto add = [&](const Json& text) {
-    if (!text.is_string()) return fields.wrong_type("stop", "a string or an array of strings");
-    const auto& found = text.get_ref<const std::string&>();
-    if (found.empty()) return fields.invalid("stop", "A stop string must not be empty.");
-    if (found.size() > limits.stop_string_bytes)
-      return fields.invalid(
-          "stop", "A stop string has at most " + std::to_string(limits.stop_string_bytes) + " bytes.");
-    out.stop.push_back(found);
-  };
-  if (stop->is_string()) return add(*stop);
-  if (!fields.array("stop", limits.stop_strings)) return;
-  for (const Json& each : *stop) add(each);
-}
-
 void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
   out.temperature = fields.number("temperature", 0, 2);
   out.top_p = fields.number("top_p", 0, 1);
@@ -164,7 +138,7 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
   read_bad_words(fields, limits, out);
   read_allowed_tokens(fields, out);
   read_prompt_fields(fields, limits, out);
-  read_stop(fields, limits, out);
+  out.stop = read_stop_strings(fields, "stop", limits);
   fields.array("stop_token_ids", limits.stop_token_ids);
   read_length(fields, fewest_tokens, out);
   out.n = std::int32_t(fields.integer("n", 1, limits.n).value_or(1));
@@ -175,6 +149,32 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
     if (salt->empty()) fields.invalid("cache_salt", "Expected a string that is not empty.");
     out.cache_salt = *salt;
   }
+}
+
+void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
+  if (!fields.find("model")) fields.missing("model");
+  check_named_model(fields, model, limits);
+}
+
+std::vector<std::string> read_stop_strings(RequestFields& fields, std::string_view name,
+                                           const config::RequestLimits& limits) {
+  std::vector<std::string> texts;
+  const Json* stop = fields.find(name);
+  if (!stop) return texts;
+  const auto add = [&](const Json& text) {
+    if (!text.is_string()) return fields.wrong_type(name, "a string or an array of strings");
+    const auto& found = text.get_ref<const std::string&>();
+    if (found.empty()) return fields.invalid(name, "A stop string must not be empty.");
+    if (found.size() > limits.stop_string_bytes)
+      return fields.invalid(
+          name, "A stop string has at most " + std::to_string(limits.stop_string_bytes) + " bytes.");
+    texts.push_back(found);
+  };
+  if (!stop->is_array())
+    add(*stop);
+  else if (fields.array(name, limits.stop_strings))
+    for (const Json& each : *stop) add(each);
+  return texts;
 }
 
 void check_choices(RequestFields& fields, const config::RequestLimits& limits, const ApiRequest& request) {

@@ -12,6 +12,13 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
                             const config::RequestLimits& limits, std::int64_t fewest_tokens,
                             ApiRequest& request);
 
+// The model's name, which must be one that is served.
+void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits);
+
+// A text or an array of texts, none of them empty; name is the field's.
+std::vector<std::string> read_stop_strings(RequestFields& fields, std::string_view name,
+                                           const config::RequestLimits& limits);
+
 // Call once the prompts are known.
 void check_choices(RequestFields& fields, const config::RequestLimits& limits, const ApiRequest& request);
 

@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <unordered_set>
@@ -21,25 +22,21 @@ using Acceptor = net::ip::tcp::acceptor;
 constexpr std::size_t refused_connections = 64;               // that may be told why; more are just closed
 constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
 
-std::string address_of(const config::EdgeSettings& settings) {
-  return settings.host + ":" + std::to_string(settings.port);
-}
-
-// Throws Error.
-void listen(Acceptor& acceptor, const config::EdgeSettings& settings) {
+// flag: the one that chose the port. Throws Error.
+void listen(Acceptor& acceptor, const std::string& host, std::uint16_t port, const std::string& flag) {
+  const std::string address = host + ":" + std::to_string(port);
   error_code error;
   net::ip::tcp::resolver resolver(acceptor.get_executor());
-  const auto found =
-      resolver.resolve(settings.host, std::to_string(settings.port), net::ip::resolver_base::passive, error);
+  const auto found = resolver.resolve(host, std::to_string(port), net::ip::resolver_base::passive, error);
   if (error || found.empty())
-    throw Error("no such address: " + error.message(), address_of(settings), "choose another --host");
+    throw Error("no such address: " + error.message(), address, "choose another --host");
   const net::ip::tcp::endpoint endpoint = found.begin()->endpoint();
   acceptor.open(endpoint.protocol());
   acceptor.set_option(Acceptor::reuse_address(true));
   acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
   if (error)
-    throw Error("cannot listen: " + error.message(), address_of(settings), "choose another --port or --host");
+    throw Error("cannot listen: " + error.message(), address, "choose another " + flag + " or --host");
 }
 
 }  // namespace
@@ -50,13 +47,11 @@ class HttpServer::Listener {
       : settings_(settings),
         version_(std::move(version)),
         service_(std::move(service)),
-        strand_(net::make_strand(io_)),
-        acceptor_(strand_),
-        retry_(strand_) {
+        strand_(net::make_strand(io_)) {
     CHECK(settings_.io_threads >= 1 && settings_.connection.buffered_deltas >= 1);
-    listen(acceptor_, settings_);
-    port_ = acceptor_.local_endpoint().port();
-    net::post(strand_, [this] { accept(); });
+    open_door(settings_.port, "--port");
+    if (settings_.ollama_port != 0) open_door(settings_.ollama_port, "--ollama-port");
+    port_ = doors_.front().acceptor.local_endpoint().port();
     for (std::int32_t i = 0; i < settings_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
   }
 
@@ -69,8 +64,10 @@ class HttpServer::Listener {
     if (threads_.empty()) return;
     net::post(strand_, [this] {
       error_code ignored;
-      acceptor_.close(ignored);
-      retry_.cancel();
+      for (Door& each : doors_) {
+        each.acceptor.close(ignored);
+        each.retry.cancel();
+      }
     });
     std::unique_lock lock(mutex_);
     stopping_ = true;
@@ -90,17 +87,30 @@ class HttpServer::Listener {
   }
 
  private:
-  void accept() {
-    acceptor_.async_accept(net::make_strand(io_), [this](error_code error, Socket socket) {
-      if (!acceptor_.is_open()) return;
+  // A port that connections come to. Once it is open, it lives on the strand of accepting.
+  struct Door {
+    Acceptor acceptor;
+    net::steady_timer retry;
+  };
+
+  // Throws Error.
+  void open_door(std::uint16_t port, const std::string& flag) {
+    Door& door = doors_.emplace_back(Acceptor(strand_), net::steady_timer(strand_));
+    listen(door.acceptor, settings_.host, port, flag);
+    net::post(strand_, [this, &door] { accept(door); });
+  }
+
+  void accept(Door& door) {
+    door.acceptor.async_accept(net::make_strand(io_), [this, &door](error_code error, Socket socket) {
+      if (!door.acceptor.is_open()) return;
       if (!error) {
         admit(std::move(socket));
-        return accept();
+        return accept(door);
       }
       log_event(LogLevel::warning, "accept_failed", {{"error", error.message()}});
-      retry_.expires_after(accept_retry_delay);
-      retry_.async_wait([this](error_code cancelled) {
-        if (!cancelled && acceptor_.is_open()) accept();
+      door.retry.expires_after(accept_retry_delay);
+      door.retry.async_wait([this, &door](error_code cancelled) {
+        if (!cancelled && door.acceptor.is_open()) accept(door);
       });
     });
   }
@@ -143,9 +153,8 @@ class HttpServer::Listener {
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   net::strand<net::io_context::executor_type> strand_;  // of accepting
-  Acceptor acceptor_;
-  net::steady_timer retry_;
-  std::uint16_t port_ = 0;
+  std::deque<Door> doors_;                              // open until stop(); they stay where they are
+  std::uint16_t port_ = 0;                              // of the first
 
   std::mutex mutex_;  // guards the next three
   std::condition_variable quiet_;

@@ -99,7 +99,7 @@ class Description {
 
   void add_refusal(RefusalKind kind, Json& all) const {
     // What is wrong with the HTTP of a request is told before its endpoint is known.
-    for (const Reply& told : {endpoint_.refusal({kind, "", "", ""}), refusal_reply({kind, "", "", ""})}) {
+    for (const Reply& told : {endpoint_.refusal({kind, "", "", ""}, ""), refusal_reply({kind, "", "", ""})}) {
       Json& answer = all[std::to_string(told.status)];
       if (!answer.is_null()) continue;
       answer = {{"description", "Refused."}, {"content", media(told.content_type, Json::object())}};

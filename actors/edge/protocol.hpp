@@ -20,7 +20,8 @@ struct PageRequest {
   std::string_view body;
   Service& service;
   const config::EdgeSettings& settings;
-  const std::string& version;  // of the program
+  const std::string& version;     // of the program
+  const std::string& request_id;  // of the HTTP request
 };
 using Page = Reply (*)(const PageRequest&);
 
@@ -45,7 +46,8 @@ struct Endpoint {
   Page page = nullptr;
   AwaitedPage awaited_page = nullptr;
   ParseRequest generation = nullptr;
-  Reply (*refusal)(const Refusal&) = refusal_reply;  // in the words of its protocol
+  // In the words of its protocol, which may name the request.
+  Reply (*refusal)(const Refusal&, const std::string& request_id) = refusal_reply;
   // For its description.
   std::string_view about = {};                     // a sentence
   std::string_view example = {};                   // of a generation: a body with many of its fields

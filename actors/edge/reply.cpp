@@ -44,6 +44,10 @@ int http_status(RefusalKind kind) {
   return told(kind).status;
 }
 
+const char* error_type(RefusalKind kind) {
+  return told(kind).type;
+}
+
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -56,17 +60,21 @@ Json error_object(const Refusal& refusal) {
   const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   return {{"error",
            {{"message", refusal.message},
-            {"type", told(refusal.kind).type},
+            {"type", error_type(refusal.kind)},
             {"param", or_null(refusal.param)},
             {"code", or_null(refusal.code)}}}};
 }
 
-Reply refusal_reply(const Refusal& refusal) {
-  Reply reply = json_reply(http_status(refusal.kind), error_object(refusal));
-  if (refusal.kind == RefusalKind::unavailable || refusal.kind == RefusalKind::rate_limited)
+Reply refusal_reply_of(RefusalKind kind, const Json& body) {
+  Reply reply = json_reply(http_status(kind), body);
+  if (kind == RefusalKind::unavailable || kind == RefusalKind::rate_limited)
     reply.headers.emplace_back("Retry-After", retry_after_seconds);
-  if (refusal.kind == RefusalKind::unauthorized) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (kind == RefusalKind::unauthorized) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
   return reply;
+}
+
+Reply refusal_reply(const Refusal& refusal, const std::string&) {
+  return refusal_reply_of(refusal.kind, error_object(refusal));
 }
 
 }  // namespace troupe::actors::edge

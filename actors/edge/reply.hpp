@@ -25,11 +25,16 @@ int http_status(RefusalKind kind);
 
 Reply json_reply(int status, const Json& body);
 
+// The type in OpenAI's error object.
+const char* error_type(RefusalKind kind);
+
 // {"error": {"message", "type", "param", "code"}}; param and code are null where the refusal has none.
 Json error_object(const Refusal& refusal);
 
-// Carries what the status asks for: Retry-After, WWW-Authenticate.
-Reply refusal_reply(const Refusal& refusal);
+// Carries what the status asks for: Retry-After, WWW-Authenticate. body: the refusal in a protocol's words.
+Reply refusal_reply_of(RefusalKind kind, const Json& body);
+Reply refusal_reply(const Refusal& refusal,
+                    const std::string& request_id = {});  // OpenAI's, which names no request
 
 // Bytes that are no UTF-8 become U+FFFD; nothing is thrown.
 std::string dump(const Json& json);

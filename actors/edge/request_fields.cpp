@@ -113,6 +113,12 @@ std::optional<std::string> RequestFields::text(std::string_view name, std::size_
   return found;
 }
 
+std::string RequestFields::needed_text(std::string_view name) {
+  const auto found = text(name);
+  if (!found) missing(name);
+  return found.value_or("");
+}
+
 const Json* RequestFields::object(std::string_view name) {
   describe(name, {{"type", "object"}});
   return typed(name, &Json::is_object, "an object");
@@ -143,7 +149,10 @@ void RequestFields::missing(std::string_view name) {
 
 void RequestFields::wrong_type(std::string_view name, std::string_view expected) {
   const auto found = object_.find(name);
-  const std::string got = found == object_.end() ? "nothing" : type_in_words(*found);
+  wrong_type(name, expected, found == object_.end() ? "nothing" : type_in_words(*found));
+}
+
+void RequestFields::wrong_type(std::string_view name, std::string_view expected, const std::string& got) {
   keep({RefusalKind::invalid,
         "Invalid type for '" + param(name) + "': expected " + std::string(expected) + ", but got " + got +
             " instead.",

@@ -24,8 +24,13 @@ class RequestFields {
   std::optional<float> number(std::string_view name, double low, double high);
   std::optional<std::string> text(std::string_view name);
   std::optional<std::string> text(std::string_view name, std::size_t max_bytes);
+  std::string needed_text(std::string_view name);                      // empty: it is at fault, or is empty
   const Json* object(std::string_view name);                           // null: absent or at fault
   const Json* array(std::string_view name, std::size_t max_elements);  // likewise
+
+  // Calls read(RequestFields&) for each element of an array of objects, up to the first fault.
+  template <class Read>
+  void each_object(std::string_view name, std::size_t max_elements, Read read);
 
   std::string param(std::string_view name) const { return path_ + std::string(name); }
   void missing(std::string_view name);
@@ -38,6 +43,7 @@ class RequestFields {
  private:
   const Json* value_of(std::string_view name) const;
   const Json* typed(std::string_view name, bool (Json::*is_type)() const, std::string_view expected);
+  void wrong_type(std::string_view name, std::string_view expected, const std::string& got);
   void describe(std::string_view name, Json schema) const;  // to whoever records
 
   const Json& object_;
@@ -47,5 +53,17 @@ class RequestFields {
 
 // "an integer", "a string", ...
 std::string type_in_words(const Json& value);
+
+template <class Read>
+void RequestFields::each_object(std::string_view name, std::size_t max_elements, Read read) {
+  const Json* elements = array(name, max_elements);
+  for (std::size_t i = 0; elements && i < elements->size() && !refusal_; ++i) {
+    const std::string element = std::string(name) + "[" + std::to_string(i) + "]";
+    if (!(*elements)[i].is_object()) return wrong_type(element, "an object", type_in_words((*elements)[i]));
+    RequestFields inside((*elements)[i], param(element) + ".");
+    read(inside);
+    if (inside.refusal()) keep(*inside.refusal());
+  }
+}
 
 }  // namespace troupe::actors::edge

@@ -28,6 +28,7 @@ Head begin_head(int status, const Exchange& exchange) {
   head.set(http::field::date, http_date(std::time(nullptr)));
   head.set(http::field::server, "troupe");
   head.set("X-Request-Id", exchange.request_id);
+  head.set("Request-Id", exchange.request_id);  // where Anthropic's clients look
   for (const auto& [name, value] : exchange.cors) head.set(name, value);
   head.keep_alive(exchange.keep_alive);
   return head;

@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include "actors/edge/anthropic/endpoints.hpp"
+#include "actors/edge/ollama/endpoints.hpp"
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/openapi.hpp"
 #include "actors/edge/replica_pages.hpp"
@@ -15,8 +17,8 @@ namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), vllm::endpoints(),   tgi::endpoints(),
-                    status_endpoints(),  replica_endpoints(), openapi_endpoints()};
+  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(), vllm::endpoints(),
+                    tgi::endpoints(),    status_endpoints(),     replica_endpoints(), openapi_endpoints()};
 }
 
 // Path of a target, still encoded.

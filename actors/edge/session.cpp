@@ -170,7 +170,9 @@ Expected<void> Session::check_head() {
                   "method_not_allowed");
   if (request.method() == http::verb::options) return {};
   if (endpoint.needs_key)
-    if (const auto ok = check_api_key(view(request[http::field::authorization]), settings_.api_keys); !ok)
+    if (const auto ok = check_api_key(view(request[http::field::authorization]), view(request["x-api-key"]),
+                                      settings_.api_keys);
+        !ok)
       return ok;
   return endpoint.generation ? accepts_inference(service_) : Expected<void>();
 }
@@ -204,8 +206,8 @@ net::awaitable<void> Session::answer() {
 
 net::awaitable<void> Session::answer_page() {
   const Endpoint& endpoint = *resource_->endpoint;
-  const PageRequest request{resource_->argument, connection_->request().body(), service_, settings_,
-                            version_};
+  const PageRequest request{resource_->argument, connection_->request().body(), service_, settings_, version_,
+                            exchange_.request_id};
   if (endpoint.page) {
     co_await reply(endpoint.page(request));
     co_return;
@@ -228,11 +230,15 @@ net::awaitable<void> Session::answer_inference() {
     return endpoint.generation(body, service_.model(), settings_.request);
   });
   if (!request) {
-    co_await reply(endpoint.refusal(request.error()));
+    co_await reply(in_its_words(request.error()));
     co_return;
   }
   auto answer = begin_answer(*request, exchange_.request_id, service_.model());
   generation_id_ = request->generation.id;
+  if (request->generation.prompts.empty()) {
+    co_await reply(json_reply(200, answer->whole({})));
+    co_return;
+  }
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
@@ -256,7 +262,7 @@ net::awaitable<void> Session::refuse_and_close(Refusal refusal) {
 
 // Of the protocol that was spoken to, if that is known.
 Reply Session::in_its_words(const Refusal& refusal) const {
-  return resource_ ? resource_->endpoint->refusal(refusal) : refusal_reply(refusal);
+  return resource_ ? resource_->endpoint->refusal(refusal, exchange_.request_id) : refusal_reply(refusal);
 }
 
 void Session::log_exchange(const char* end) const {

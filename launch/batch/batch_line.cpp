@@ -16,7 +16,7 @@ Expected<std::string> text_of(const Json& line, const char* name) {
 
 Expected<const edge::Endpoint*> endpoint_of(const std::string& method, const std::string& url) {
   if (method != "POST") return refuse("\"method\" must be \"POST\".", "method", "invalid_method");
-  const auto resource = edge::find_resource(url);
+  const auto resource = edge::find_resource("POST", url);
   if (!resource || !resource->endpoint->generation)
     return refuse("\"url\" is nothing that generates, such as /v1/chat/completions.", "url", "invalid_url");
   return resource->endpoint;
@@ -72,7 +72,7 @@ std::string answer_text(const BatchLine& line, const std::string& request_id, in
 }
 
 std::string refusal_text(const BatchLine& line, const std::string& request_id, const Refusal& refusal) {
-  const edge::Reply reply = line.endpoint->refusal(refusal);
+  const edge::Reply reply = line.endpoint->refusal(refusal, request_id);
   return answer_text(line, request_id, reply.status, Json::parse(reply.body));
 }
 

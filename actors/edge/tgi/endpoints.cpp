@@ -52,7 +52,7 @@ Json error_in_tgi(const Refusal& refusal) {
   return {{"error", refusal.message}, {"error_type", told(refusal.kind).type}};
 }
 
-Reply refusal_in_tgi(const Refusal& refusal) {
+Reply refusal_in_tgi(const Refusal& refusal, const std::string&) {
   Reply reply = refusal_reply(refusal);  // with its headers
   reply.status = told(refusal.kind).status;
   reply.body = dump(error_in_tgi(refusal));

@@ -101,7 +101,10 @@ class ScriptedGeneration {
 
 class ScriptedService final : public Service {
  public:
-  ScriptedService() { model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000, "fp_demo"}; }
+  ScriptedService() {
+    model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000, "fp_demo",
+              "DemoForCausalLM",        1000,          true};
+  }
 
   std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                              std::shared_ptr<GenerationSink> sink) override {

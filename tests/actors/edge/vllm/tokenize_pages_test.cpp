@@ -25,10 +25,10 @@ TEST_F(TokenizePages, ReadAChatAsTheChatEndpointDoes) {
                           .get<std::vector<TokenId>>();
   EXPECT_EQ(std::string(tokens.begin(), tokens.end()),
             R"([{"role":"system","content":"x"}]{"thinking":true})");
-  EXPECT_EQ(post("/tokenize",
-                 R"({"messages": [{"role": "user", "content": "x"}], "add_special_tokens": true})")
-                .json()["tokens"][0],
-            1);
+  EXPECT_EQ(
+      post("/tokenize", R"({"messages": [{"role": "user", "content": "x"}], "add_special_tokens": true})")
+          .json()["tokens"][0],
+      1);
   EXPECT_EQ(post("/tokenize", R"({"messages": [{"role": "user"}]})").json()["error"]["param"],
             "messages[0].content");
 }

@@ -1,0 +1,12 @@
+// Ollama's API. Any thread.
+#pragma once
+
+#include <span>
+
+#include "actors/edge/protocol.hpp"
+
+namespace troupe::actors::edge::ollama {
+
+std::span<const Endpoint> endpoints();
+
+}  // namespace troupe::actors::edge::ollama

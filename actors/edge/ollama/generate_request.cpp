@@ -1,0 +1,43 @@
+#include "actors/edge/ollama/generation_options.hpp"
+#include "actors/edge/ollama/requests.hpp"
+
+namespace troupe::actors::edge::ollama {
+namespace {
+
+void refuse_unsupported(RequestFields& fields) {
+  refuse_images(fields);
+  if (const auto suffix = fields.text("suffix"); suffix && !suffix->empty())
+    fields.unsupported("suffix", "the model does not fill in the middle.");
+  if (const auto text = fields.text("template"); text && !text->empty())
+    fields.unsupported("template", "prompts are put into the model's own; send 'raw' to have none.");
+  if (const Json* context = fields.find("context"); context && *context != Json::array())
+    fields.unsupported("context", "send the conversation's messages to /api/chat.");
+}
+
+}  // namespace
+
+Expected<ApiRequest> parse_generate_request(const Json& body, const ModelInfo& model,
+                                            const config::RequestLimits& limits) {
+  ApiRequest request;
+  RequestFields fields(body);
+  read_generation_options(fields, model, limits, false, request);
+  refuse_unsupported(fields);
+  const std::string text = fields.text("prompt").value_or(""), system = fields.text("system").value_or("");
+  const bool raw = fields.boolean("raw", false);
+  runtime::ChatPrompt prompt;
+  prompt.messages = Json::array();
+  prompt.template_kwargs = Json::object();
+  read_think(fields, prompt);
+  if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  if (text.empty()) return request;
+  if (raw) {
+    request.generation.prompts.emplace_back(text);
+    return request;
+  }
+  if (!system.empty()) prompt.messages.push_back({{"role", "system"}, {"content", system}});
+  prompt.messages.push_back({{"role", "user"}, {"content", text}});
+  request.generation.prompts.emplace_back(std::move(prompt));
+  return request;
+}
+
+}  // namespace troupe::actors::edge::ollama
