@@ -152,7 +152,7 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
 }
 
 void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
-  if (!fields.find("model")) fields.missing("model");
+  if (!fields.text("model", limits.name_bytes)) fields.missing("model");
   check_named_model(fields, model, limits);
 }
 

@@ -39,7 +39,7 @@ void read_blocks(RequestFields& message, std::string_view name, const config::Re
                                [&](RequestFields& block) { read(block, block.needed_text("type")); });
   if (!content->is_string()) return message.wrong_type(name, "a string or an array of content blocks");
   const Json only = {{"type", "text"}, {"text", *content}};
-  RequestFields block(only);
+  RequestFields block(only, message.param(name) + ".");
   read(block, "text");
 }
 
@@ -123,9 +123,9 @@ Json read_conversation(RequestFields& fields, const config::RequestLimits& limit
   Json out = Json::array();
   if (const auto system = read_texts(fields, "system", limits); system && !system->empty())
     out.push_back({{"role", "system"}, {"content", *system}});
-  const Json* messages = fields.find("messages");
+  const Json* messages = fields.array("messages", limits.messages);
   if (!messages) fields.missing("messages");
-  if (messages && messages->is_array() && messages->empty())
+  if (messages && messages->empty())
     fields.invalid("messages", "Expected at least one message.", "empty_array");
   fields.each_object("messages", limits.messages,
                      [&](RequestFields& message) { read_message(message, limits, out); });

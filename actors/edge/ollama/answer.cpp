@@ -107,7 +107,6 @@ class OllamaAnswer final : public Answer {
     Json last = object(said);
     last["done"] = true;
     last["done_reason"] = done_reason(how);
-    if (how == ChoiceEnd::none) return last;
     note_first();
     const TimePoint end = clock_();
     last["total_duration"] = nanoseconds(end - arrival_);

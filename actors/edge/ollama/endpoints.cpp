@@ -7,24 +7,74 @@
 #include "actors/edge/ollama/requests.hpp"
 
 namespace troupe::actors::edge::ollama {
+namespace {
+
+constexpr const char* chat_example = R"({"model": "", "messages": [
+    {"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is the weather in Lima?"},
+    {"role": "assistant", "content": "", "thinking": "A tool knows.", "tool_calls": [
+        {"id": "call_1", "function": {"name": "weather", "arguments": {"city": "Lima"}}}]},
+    {"role": "tool", "tool_name": "weather", "content": "Sunny."}],
+  "tools": [{"type": "function", "function": {"name": "weather", "description": "Of a city.", "parameters": {
+      "type": "object", "properties": {"city": {"type": "string"}}}}}],
+  "stream": false, "think": true, "keep_alive": "5m", "options": {"num_predict": 16, "temperature": 0, "seed": 1, "stop": ["END"]}})";
+
+constexpr const char* generate_example =
+    R"({"model": "", "prompt": "What is the weather in Lima?", "system": "Be brief.",
+  "raw": false, "stream": false, "think": false, "keep_alive": "5m",
+  "options": {"num_predict": 16, "temperature": 0, "seed": 1, "stop": ["END"]}})";
+
+}  // namespace
 
 std::span<const Endpoint> endpoints() {
   static constexpr std::array table{
-      Endpoint{.path = "/", .needs_key = false, .page = running_page, .refusal = refusal_reply},
+      Endpoint{.path = "/",
+               .needs_key = false,
+               .page = running_page,
+               .refusal = refusal_reply,
+               .about = "A sentence that Ollama's clients look for.",
+               .produces = "text/plain"},
       Endpoint{.path = "/api/chat",
                .allow = post_only,
                .generation = parse_chat_request,
-               .refusal = refusal_reply},
+               .refusal = refusal_reply,
+               .about = "The answer to a conversation.",
+               .example = chat_example},
       Endpoint{.path = "/api/generate",
                .allow = post_only,
                .generation = parse_generate_request,
-               .refusal = refusal_reply},
-      Endpoint{.path = "/api/tags", .page = tags_page, .refusal = refusal_reply},
-      Endpoint{.path = "/api/show", .allow = post_only, .page = show_page, .refusal = refusal_reply},
-      Endpoint{.path = "/api/ps", .page = ps_page, .refusal = refusal_reply},
-      Endpoint{.path = "/api/version", .needs_key = false, .page = version_page, .refusal = refusal_reply},
-      Endpoint{.path = "/api/embed", .allow = post_only, .page = embed_page, .refusal = refusal_reply},
-      Endpoint{.path = "/api/embeddings", .allow = post_only, .page = embed_page, .refusal = refusal_reply},
+               .refusal = refusal_reply,
+               .about = "The answer to a prompt.",
+               .example = generate_example},
+      Endpoint{.path = "/api/tags",
+               .page = tags_page,
+               .refusal = refusal_reply,
+               .about = "The names of the model."},
+      Endpoint{.path = "/api/show",
+               .allow = post_only,
+               .page = show_page,
+               .refusal = refusal_reply,
+               .about = "What the model can do."},
+      Endpoint{.path = "/api/ps",
+               .page = ps_page,
+               .refusal = refusal_reply,
+               .about = "The model, once it is loaded."},
+      Endpoint{.path = "/api/version",
+               .needs_key = false,
+               .page = version_page,
+               .refusal = refusal_reply,
+               .about = "Of Ollama, whose API this is."},
+      Endpoint{.path = "/api/embed",
+               .allow = post_only,
+               .page = embed_page,
+               .refusal = refusal_reply,
+               .about = "Refused: the model has none.",
+               .success = 400},
+      Endpoint{.path = "/api/embeddings",
+               .allow = post_only,
+               .page = embed_page,
+               .refusal = refusal_reply,
+               .about = "Refused: the model has none.",
+               .success = 400},
   };
   return table;
 }

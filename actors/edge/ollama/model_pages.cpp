@@ -72,8 +72,8 @@ Reply show_page(const PageRequest& request) {
   const auto& limits = request.settings.request;
   const auto named = parse_body(request.body, limits).and_then([&](const Json& body) -> Expected<void> {
     RequestFields fields(body);
-    const char* field = fields.find("model") ? "model" : "name";  // which older clients send
-    read_model_name(fields, field, request.service.model(), limits);
+    const bool older = !fields.text("model") && fields.text("name");  // of older clients
+    read_model_name(fields, older ? "name" : "model", request.service.model(), limits);
     if (fields.refusal()) return tl::unexpected(*fields.refusal());
     return {};
   });

@@ -129,7 +129,8 @@ TEST_F(OllamaAnswer, SeveralCallsInOneDeltaAreToldInOrder) {
 TEST_F(OllamaAnswer, WithoutAPromptTheModelIsLoaded) {
   EXPECT_EQ(
       make()->whole({}).dump(),
-      R"({"model":"demo:latest","created_at":"2023-11-14T22:13:20Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"load"})");
+      R"({"model":"demo:latest","created_at":"2023-11-14T22:13:20Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"load",)"
+      R"("total_duration":0,"load_duration":0,"prompt_eval_count":0,"prompt_eval_duration":0,"eval_count":0,"eval_duration":0})");
 }
 
 TEST_F(OllamaAnswer, SignsOfLifeAndFailuresAreLines) {
