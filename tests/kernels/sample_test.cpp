@@ -1,3 +1,5 @@
+#include <rapidcheck/gtest.h>
+
 #include <map>
 
 #include "tests/kernels/fixture.hpp"

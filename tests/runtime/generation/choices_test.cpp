@@ -100,7 +100,7 @@ TEST(Choices, WhatFitsIsGenerated) {
 }
 
 TEST(Choices, TheCheckpointsLengthAndPenaltyAreDefaults) {
-  auto text = text_model();
+  auto text = model::TextModel::load(DEMO_MODEL);
   text.defaults.max_new_tokens = 33;
   text.defaults.repetition_penalty = 1.5;
   auto request = continuing(std::string("one"));

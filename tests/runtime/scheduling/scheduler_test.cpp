@@ -1,5 +1,6 @@
 #include "runtime/scheduling/scheduler.hpp"
 
+#include <deque>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -441,7 +442,7 @@ struct Replica {
   Epoch epoch = 0;
   Scheduler scheduler;
   std::vector<BlockPool> pools;
-  std::vector<ToyExecutor> executors;
+  std::deque<ToyExecutor> executors;
   std::map<SequenceId, std::vector<TokenId>> outputs;
 };
 
