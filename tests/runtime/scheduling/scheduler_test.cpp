@@ -1,8 +1,8 @@
 #include "runtime/scheduling/scheduler.hpp"
 
-#include <deque>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <deque>
 
 #include <map>
 
