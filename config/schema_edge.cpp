@@ -112,6 +112,7 @@ Table request_limits(RequestLimits& l) {
       count("max-stop-strings", &l.stop_strings, 4096, "Stop strings."),
       count("max-stop-string-bytes", &l.stop_string_bytes, 1 << 20, "Of one stop string."),
       count("max-stop-token-ids", &l.stop_token_ids, 65536, "Stop token ids."),
+      count("max-logit-biases", &l.logit_biases, 65536, "Tokens whose logits a request changes."),
       count("max-logprobs", &l.logprobs, 20, "Alternatives that are reported for a token."),
       count("max-name-bytes", &l.name_bytes, 65536, "Of the name of a model, a function or a cache salt."),
   };

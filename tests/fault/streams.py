@@ -13,6 +13,10 @@ TIME = {"type": "function", "function": {"name": "get_time", "description": "Get
     "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}
 ON = {"ignore_eos": True}  # goes on to max_tokens
 THINK = {"chat_template_kwargs": {"thinking": True}}
+PERSON = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "minimum": 0, "maximum": 120},
+                                           "tags": {"type": "array", "items": {"enum": ["red", "blue"]}, "maxItems": 3}},
+          "required": ["name", "age", "tags"]}
+AS_PERSON = {"response_format": {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON}}}
 USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -47,6 +51,13 @@ MIX = [
     chat("What time is it in Tokyo?", tools=[TIME], n=2),
     chat(long_text(3, 150), max_tokens=60, extra_body=ON),
     chat(long_text(5, 250), max_tokens=60, extra_body=ON, **sampled(9)),
+    chat("Describe a person.", **AS_PERSON),
+    chat("Describe a person.", **AS_PERSON, **sampled(12, n=2)),
+    chat("Describe a person.", **AS_PERSON, extra_body=THINK, max_tokens=120),
+    chat("When were you made?", extra_body={"structured_outputs": {"regex": "(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]"}}, **sampled(13)),
+    chat("Good day!", tools=[WEATHER, TIME], tool_choice="required"),
+    chat("Good day!", tools=[WEATHER, TIME], tool_choice={"type": "function", "function": {"name": "get_time"}}, **sampled(14)),
+    chat("Count from 1 to 100.", frequency_penalty=0.5, presence_penalty=0.2, logit_bias={"40": 2}, extra_body={"repetition_penalty": 1.1, **ON}, max_tokens=60),
     completion("The capital of France is", n=2, extra_body=ON, **sampled(11)),
     completion("1, 2, 3, 4, 5,", extra_body=ON),
     completion(["Count from 1 to 10.", "The capital of"], extra_body=ON, max_tokens=60),

@@ -1,3 +1,5 @@
+#include <rapidcheck/gtest.h>
+
 #include <map>
 
 #include "tests/kernels/fixture.hpp"
@@ -171,6 +173,70 @@ TEST(Sample, ExtremeValuesStillGiveAToken) {
   EXPECT_EQ(drawn(ops, row({-3e38f, 3e38f}), {{.temperature = 1}})[0].token, 1);
   EXPECT_EQ(drawn(ops, row({1, 2, 3}), {{.temperature = 1e-30f}})[0].token, 2);
   for (const TokenId token : kept({1, 2, 3}, {.temperature = 1e30f})) EXPECT_TRUE(token >= 0 && token < 3);
+}
+
+// Against the changes in plain double precision.
+RC_GTEST_PROP(Sample, ChangesOfLogitsAreThoseOfPlainLoops, ()) {
+  constexpr std::int64_t vocabulary = 75;
+  auto logits = random_array({1, vocabulary}, *rc::gen::inRange(0, 1000), 5);
+  const auto tenths = [](int low, int high) { return float(*rc::gen::inRange(low, high)) / 10; };
+  LogitChanges changes{.repetition_penalty = tenths(1, 30),
+                       .presence_penalty = tenths(-20, 20),
+                       .frequency_penalty = tenths(-20, 20)};
+  std::vector<LogitEdit> edits;
+  for (TokenId token = *rc::gen::inRange(0, 5); token < vocabulary + 10; token += *rc::gen::inRange(1, 30))
+    edits.push_back({token, tenths(-50, 50), *rc::gen::arbitrary<bool>(), *rc::gen::inRange(0, 4)});
+  std::vector<std::uint32_t> allowed =
+      *rc::gen::container<std::vector<std::uint32_t>>(3, rc::gen::arbitrary<std::uint32_t>());
+  allowed[0] |= 1;
+  if (*rc::gen::arbitrary<bool>()) allowed.clear();
+  std::vector<double> expected(logits.data.begin(), logits.data.begin() + vocabulary);
+  for (const LogitEdit& edit : edits) {
+    if (edit.token >= vocabulary) continue;
+    double& x = expected[std::size_t(edit.token)];
+    x += edit.bias;
+    if (edit.seen) x = x > 0 ? x / changes.repetition_penalty : x * changes.repetition_penalty;
+    if (edit.count > 0) x -= double(changes.frequency_penalty) * edit.count + changes.presence_penalty;
+  }
+  for (std::size_t i = 0; i < expected.size() && !allowed.empty(); ++i)
+    if (!(allowed[i / 32] >> (i % 32) & 1)) expected[i] = -INFINITY;
+  changes.edits = edits;
+  changes.allowed = allowed;
+  CpuOps ops(1);
+  const auto sampled = sample(ops, logits, {{{.temperature = 0, .logprobs = 1}, 0, changes}})[0];
+  const double best = *std::ranges::max_element(expected);
+  RC_ASSERT(expected[std::size_t(sampled.token)] > best - 1e-4);
+  // What is reported is of the logits as they were.
+  const auto plain = drawn(ops, logits, {{.temperature = 0, .logprobs = 1}})[0];
+  RC_ASSERT(sampled.top == plain.top);
+}
+
+TEST(Sample, WhatMayNotComeIsNeverDrawn) {
+  CpuOps ops(1);
+  const auto logits = row({5, 4, 3, 2, 1});
+  const std::vector<std::uint32_t> odd{0b01010}, none{0};
+  const std::vector<LogitEdit> no_three{{.token = 3, .bias = -INFINITY}};
+  for (std::uint64_t position = 0; position < 100; ++position) {
+    Array<float> rows({3, 5});
+    for (std::int64_t i = 0; i < 15; ++i) rows[i] = logits.data[std::size_t(i % 5)];
+    const auto tokens = sample(ops, rows,
+                               {{{.temperature = 3}, position, {.allowed = odd}},
+                                {{.temperature = 3}, position, {.allowed = odd, .edits = no_three}},
+                                {{.temperature = 3}, position, {.allowed = none}}});
+    EXPECT_TRUE(tokens[0].token == 1 || tokens[0].token == 3);
+    EXPECT_EQ(tokens[1].token, 1);
+    EXPECT_EQ(tokens[2].token, no_token);
+  }
+}
+
+TEST(Sample, AGivenTokenIsReportedAndNothingDrawn) {
+  CpuOps ops(1);
+  const auto given = sample(ops, row({1, 3, 2}), {{{.logprobs = 1}, 0, {}, 2}})[0];
+  const double total = std::exp(1.0) + std::exp(2.0) + std::exp(3.0);
+  EXPECT_EQ(given.token, 2);
+  EXPECT_EQ(given.rank, 2);
+  EXPECT_NEAR(given.logprob, 2 - std::log(total), 1e-6);
+  EXPECT_EQ(given.top.at(0).token, 1);
 }
 
 TEST(Sample, LogitsThatAreNoNumbersGiveNoTokenInTheirRowAlone) {

@@ -9,6 +9,9 @@
 #include <thread>
 
 #include "kernels/cpu/cpu_ops.hpp"
+#include "model/grammar/grammar_compiler.hpp"
+#include "model/text_model.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/execution/engine.hpp"
 #include "runtime/execution/model_executor.hpp"
 #include "transport/host/threads_mesh.hpp"
@@ -222,6 +225,105 @@ TEST(ByteEquality, WithDrafts) {
   }
 }
 
+const model::TextModel& text_model() {
+  static const auto text = model::TextModel::load(DEMO_MODEL);
+  return text;
+}
+
+// Made ready once.
+std::shared_ptr<const model::CompiledGrammar> grammar_of(const GrammarSpec& spec) {
+  static const model::GrammarCompiler compiler(text_model().tokenizer, demo().checkpoint.config().vocab_size,
+                                               text_model().eos_ids);
+  static std::map<GrammarId, std::shared_ptr<const model::CompiledGrammar>> made;
+  auto& grammar = made[grammar_id(spec)];
+  if (!grammar) grammar = compiler.compile(spec, now() + std::chrono::minutes(5)).value();
+  return grammar;
+}
+
+const GrammarSpec dates{.kind = GrammarSpec::Kind::regex,
+                        .text = "[0-9]{4}-[0-9]{2}-[0-9]{2}( or [0-9]{4}){0,9}"};
+const GrammarSpec objects{
+    .kind = GrammarSpec::Kind::json_schema,
+    .text = R"({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})"};
+
+// Requests whose logits are changed, each in another way.
+std::vector<Submission> ruled() {
+  std::vector<Submission> submissions = sixteen();
+  for (Submission& each : submissions) {
+    const SequenceId id = each.sequence;
+    each.max_output_tokens = 24;
+    each.stop_ids = text_model().eos_ids;
+    LogitRules& rules = each.rules;
+    rules.ends = text_model().eos_ids;
+    if (id % 4 == 0) rules.repetition_penalty = 1.3f;
+    if (id % 4 == 1) rules.frequency_penalty = 0.7f, rules.presence_penalty = -0.3f;
+    if (id % 3 == 0) rules.min_tokens = 12, rules.bias = {{TokenId(id), 4}, {TokenId(id + 9), -3}};
+    if (id % 5 == 0) rules.bad_words = {{TokenId(id)}, {TokenId(id + 9), TokenId(id)}};
+    if (id % 4 > 1) rules.grammar = grammar_id(id % 4 == 2 ? dates : objects);
+  }
+  return submissions;
+}
+
+GrammarSource grammars() {
+  return [](GrammarId id) { return grammar_of(id == grammar_id(dates) ? dates : objects); };
+}
+
+Outputs run_ruled(const SchedulerLimits& limits, std::int32_t blocks,
+                  const std::vector<Submission>& submissions) {
+  ModelExecutor executor(*demo().ops, *demo().decoder, {*demo().communicator, *demo().communicator}, 0,
+                         demo().decoder->make_cache(blocks, block_size), limits.speculation, nullptr,
+                         grammars());
+  executor.cache().poison();
+  Engine engine(limits, make_policy("decode_first"), blocks, executor);
+  return run(engine, submissions);
+}
+
+// Penalties and grammars depend on a sequence's own tokens: batches, drafts, preemption and two steps in flight change
+// nothing.
+TEST(ByteEquality, WithRulesThatChangeLogits) {
+  SchedulerLimits limits = wide();
+  limits.max_steps_in_flight = 1;
+  Outputs expected;
+  for (const Submission& each : ruled()) expected.merge(run_ruled(limits, many_blocks, {each}));
+  limits.max_steps_in_flight = 2;
+  for (const std::int32_t drafts : {0, 1, 3})
+    for (const std::int32_t blocks : {many_blocks, 24}) {
+      limits.speculation = drafts > 0 ? Speculation{DraftMethod::mtp, drafts} : Speculation{};
+      limits.max_num_batched_tokens = blocks == many_blocks ? 2048 : 48;
+      EXPECT_EQ(run_ruled(limits, blocks, ruled()), expected) << drafts << " drafts, " << blocks << " blocks";
+    }
+}
+
+// Those of the whole prompt in one step, and of the same in chunks beside others.
+TEST(ByteEquality, LogprobsOfPrompts) {
+  const auto told = [](std::int32_t budget, std::int32_t others) {
+    std::vector<Submission> submissions{request(100, 90)};
+    submissions.front().sampling.prompt_logprobs = 2;
+    for (std::int32_t i = 0; i < others; ++i) submissions.push_back(request(SequenceId(1 + i), 90));
+    SchedulerLimits limits = wide();
+    limits.max_num_batched_tokens = budget;
+    ModelExecutor executor = demo().executor(others > 0 ? 16 : many_blocks);
+    Engine engine(limits, make_policy("fcfs"), others > 0 ? 16 : many_blocks, executor);
+    std::vector<SampledToken> logprobs;
+    run(engine, submissions, [&](const auto& committed) {
+      for (const CommittedToken& each : committed)
+        for (const SampledToken& token : each.prompt_logprobs) logprobs.push_back(token);
+    });
+    return logprobs;
+  };
+  const auto bytes = [](const std::vector<SampledToken>& tokens) {
+    Bytes all;
+    for (const SampledToken& each : tokens) append(all, each);
+    return all;
+  };
+  const auto whole = told(2048, 0);
+  ASSERT_EQ(whole.size(), 89u);
+  const Submission prompt = request(100, 90);
+  for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_EQ(whole[i].token, prompt.tokens[i + 1]);
+  EXPECT_EQ(bytes(told(17, 0)), bytes(whole));
+  EXPECT_EQ(bytes(told(40, 3)), bytes(whole));
+}
+
 // Where the last block reaches past the greatest length, and drafts would, too.
 TEST(ByteEquality, WithDraftsUpToTheEndOfTheContext) {
   SchedulerLimits limits = wide();
@@ -320,6 +422,13 @@ TEST(ModelExecutor, GoesOnFromWhatItSampled) {
   whole.begin[0].tokens = told.tokens;
   whole.extend[0].rows = whole.group_rows[0] = 21;
   EXPECT_EQ(bytes_of(other.execute(whole)), second);
+}
+
+TEST(ModelExecutor, AGrammarThatItWasNotToldOfIsRefused) {
+  ModelExecutor executor = demo().executor(4);
+  Submission submission = request(1, 20);
+  submission.rules.grammar = {1, 2};
+  EXPECT_THROW(executor.execute(first_step({{submission, 20}}, {{2, 0}})), PlanError);
 }
 
 TEST(ModelExecutor, JoinsTheCollectivesOfAStepThatHasNothingForIt) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/generation/logit_rules.hpp"
+
 namespace troupe::runtime {
 namespace {
 
@@ -24,7 +26,7 @@ GenerationRequest continuing(Prompt prompt) {
 
 TEST(Choices, AreNumberedByPromptThenByTurn) {
   auto request = continuing(std::string("one"));
-  request.prompts.push_back(std::string("two three"));
+  request.prompts.emplace_back(std::string("two three"));
   request.n = 2;
   const auto choices = choices_of(request).value();
   ASSERT_EQ(choices.size(), 4u);
@@ -79,6 +81,72 @@ TEST(Choices, TooManyAndEmptyAndUnknownTokensAreRefused) {
   EXPECT_FALSE(choices_of(continuing(std::vector<TokenId>{1'000'000})));
 }
 
+TEST(Choices, WhatFitsIsGenerated) {
+  auto request = continuing(std::vector<TokenId>(4090, 30));
+  const auto limit = [&] { return choices_of(request).value().front().submission.max_output_tokens; };
+  EXPECT_EQ(limit(), 6);
+  request.max_tokens = 4000;  // of an agent that always sends it
+  EXPECT_EQ(limit(), 6);
+  request.max_tokens = 5000;
+  EXPECT_EQ(choices_of(request).error().param, "max_tokens");
+  request.max_tokens = std::nullopt;
+  request.default_max_tokens = 16;
+  EXPECT_EQ(limit(), 6);
+  request.min_tokens = 17;
+  EXPECT_EQ(choices_of(request).error().param, "min_tokens");
+  request = continuing(std::vector<TokenId>(20, 30));
+  request.default_max_tokens = 16;
+  EXPECT_EQ(limit(), 16);
+}
+
+TEST(Choices, TheCheckpointsLengthAndPenaltyAreDefaults) {
+  auto text = model::TextModel::load(DEMO_MODEL);
+  text.defaults.max_new_tokens = 33;
+  text.defaults.repetition_penalty = 1.5;
+  auto request = continuing(std::string("one"));
+  const auto made = [&] {
+    return make_choices(request, text, {.max_model_len = 4096}, 7, 99).value().front().submission;
+  };
+  EXPECT_EQ(made().max_output_tokens, 33);
+  EXPECT_EQ(made().rules.repetition_penalty, 1.5f);
+  request.max_tokens = 5;
+  request.repetition_penalty = 1;
+  EXPECT_EQ(made().max_output_tokens, 5);
+  EXPECT_TRUE(made().rules.none());
+}
+
+TEST(Choices, OnlyTheEndOfAPromptIsTakenIfThatIsAsked) {
+  auto request = continuing(std::vector<TokenId>{31, 32, 33, 34});
+  request.truncate_prompt_tokens = 2;
+  EXPECT_EQ(choices_of(request).value().front().submission.tokens, (std::vector<TokenId>{33, 34}));
+  request = continuing(std::vector<TokenId>(5000, 30));
+  request.max_tokens = 96;
+  request.truncate_prompt_tokens = -1;
+  EXPECT_EQ(choices_of(request).value().front().submission.tokens.size(), 4000u);
+}
+
+TEST(Choices, ChangesOfLogitsBecomeRules) {
+  auto request = continuing(std::string("one"));
+  request.presence_penalty = 0.5f;
+  request.logit_bias = {{40, 2.5f}};
+  request.bad_words = {"fox"};
+  request.allowed_token_ids = {40, 41};
+  request.min_tokens = 2;
+  request.stop_token_ids = {40};
+  const LogitRules rules = choices_of(request).value().front().submission.rules;
+  EXPECT_EQ(rules.presence_penalty, 0.5f);
+  EXPECT_EQ(rules.bias, request.logit_bias);
+  EXPECT_EQ(rules.allowed, request.allowed_token_ids);
+  EXPECT_EQ(rules.bad_words.front(), text_model().tokenizer.encode("fox").value());
+  EXPECT_EQ(rules.ends.front(), 40);
+  EXPECT_GT(rules.ends.size(), 1u);
+  request.logit_bias = {{1'000'000, 1}};
+  EXPECT_EQ(choices_of(request).error().param, "logit_bias");
+  request.logit_bias.clear();
+  request.allowed_token_ids = {-1};
+  EXPECT_EQ(choices_of(request).error().param, "allowed_token_ids");
+}
+
 ChatPrompt chat() {
   return {.messages = {{{"role", "user"}, {"content", "Weather? <think>"}}},
           .tools = nlohmann::ordered_json::parse(R"([{"type": "function", "function": {
@@ -108,6 +176,39 @@ TEST(Choices, ToolsThatMayNotBeCalledStayInThePrompt) {
   EXPECT_FALSE(format_of(prompt).tool_calls);
   EXPECT_EQ(choices_of(continuing(prompt)).value().front().submission.tokens,
             choices_of(continuing(chat())).value().front().submission.tokens);
+}
+
+struct Grammars {
+  model::GrammarCompiler compiler{text_model().tokenizer, text_model().tokenizer.vocab_size(),
+                                  text_model().eos_ids};
+  model::GrammarCache cache{
+      [this](const GrammarSpec& spec, TimePoint deadline) { return compiler.compile(spec, deadline); }, {}};
+};
+
+TEST(Choices, AGrammarBeginsBehindTheThoughts) {
+  static Grammars grammars;
+  const GenerationRules rules{.max_model_len = 4096, .grammars = &grammars.cache};
+  auto request = continuing(chat());
+  request.grammar = GrammarSpec{.kind = GrammarSpec::Kind::json_object};
+  const auto submission = choices_of(request, rules).value().front().submission;
+  EXPECT_EQ(submission.grammar, *request.grammar);
+  EXPECT_EQ(submission.rules.grammar, grammar_id(submission.grammar));
+  std::get<ChatPrompt>(request.prompts.front()).thinking = true;
+  EXPECT_EQ(choices_of(request, rules).value().front().submission.grammar.after, "</think>");
+  request.grammar = GrammarSpec{.kind = GrammarSpec::Kind::json_schema, .text = R"({"type": "nonsense"})"};
+  EXPECT_EQ(choices_of(request, rules).error().param, "response_format");
+  EXPECT_EQ(choices_of(request).error().param, "response_format");  // where none are served
+}
+
+TEST(Choices, AForcedCallIsAGrammar) {
+  static Grammars grammars;
+  const GenerationRules rules{.max_model_len = 4096, .grammars = &grammars.cache};
+  auto prompt = chat();
+  prompt.tool_choice = ChatPrompt::ToolChoice::named;
+  prompt.tool_name = "f";
+  EXPECT_TRUE(wants_grammar(continuing(prompt)));
+  const auto submission = choices_of(continuing(prompt), rules).value().front().submission;
+  EXPECT_EQ(submission.grammar.kind, GrammarSpec::Kind::tool_calls);
 }
 
 std::string text_of(ChatPrompt prompt, GenerationRules rules = {.max_model_len = 4096}) {

@@ -53,6 +53,9 @@ class Recorder final : public GenerationOutlet {
     Told& choice = told[delta.choice];
     EXPECT_EQ(choice.finish, ChoiceEnd::none) << "a delta after the choice's last";
     choice.content += delta.content;
+    token_ids.insert(token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
+    for (const LogprobEntry& each : delta.prompt_logprobs) prompt_logprobs.push_back(each);
+    if (!delta.prompt_token_ids.empty()) prompt_token_ids = delta.prompt_token_ids;
     choice.finish = delta.finish;
     choice.stop_reason = delta.stop_reason;
     choice.reasoning += delta.reasoning;
@@ -95,6 +98,8 @@ class Recorder final : public GenerationOutlet {
   std::map<std::int32_t, Told> told;
   std::map<std::int32_t, int> deltas;
   std::map<ChoiceEnd, int> ended;
+  std::vector<TokenId> token_ids, prompt_token_ids;
+  std::vector<LogprobEntry> prompt_logprobs;
   int accepted_times = 0, all_deltas = 0, ends = 0, first_tokens = 0, next_tokens = 0;
   Usage usage;
   std::vector<Refusal> failures;
@@ -185,6 +190,57 @@ TEST(Generation, TellsEachChoiceItsTextAndItsEnd) {
   EXPECT_EQ(outlet.ends, 1);
   EXPECT_EQ(outlet.usage.completion_tokens, outlet.first_tokens + outlet.next_tokens);
   EXPECT_EQ(outlet.usage.cached_tokens, 1) << "a prompt counts once";
+}
+
+TEST(Generation, IsAcceptedOnceAllItsChoicesWait) {
+  Conversation talk(asking(2), {"a", "b"});
+  talk.generation->meet_scheduler();
+  talk.generation->queued(first_sequence);
+  talk.generation->queued(first_sequence);  // by another scheduler
+  EXPECT_EQ(talk.outlet.accepted_times, 0);
+  talk.generation->queued(first_sequence + 1);
+  EXPECT_EQ(talk.outlet.accepted_times, 1);
+  talk.generation->queued(first_sequence + 1);
+  EXPECT_EQ(talk.outlet.accepted_times, 1);
+}
+
+TEST(Generation, TellsThePromptsLogprobsOnceAndItsTokens) {
+  auto request = asking(1);
+  request.prompt_logprobs = 0;
+  request.return_prompt_ids = request.echo = true;
+  request.logprobs = 0;
+  Conversation talk(request, {"1, 2"});
+  talk.generation->meet_scheduler();
+  const Submission submission = talk.outlet.known.at(first_sequence);
+  EXPECT_EQ(submission.sampling.prompt_logprobs, 0);
+  CommittedToken first{first_sequence, 0, {talk.scripts[0][0], -1, {}}, FinishReason::none, 0};
+  for (std::size_t i = 1; i < submission.tokens.size(); ++i)
+    first.prompt_logprobs.push_back({submission.tokens[i], -float(i), {}, 3});
+  talk.grant(9);
+  talk.generation->take(first, TimePoint{});
+  ASSERT_EQ(talk.outlet.prompt_logprobs.size(), submission.tokens.size());
+  EXPECT_TRUE(talk.outlet.prompt_logprobs[0].first_of_prompt);
+  EXPECT_EQ(talk.outlet.prompt_token_ids, submission.tokens);
+  EXPECT_EQ(talk.outlet.token_ids, (std::vector<TokenId>{talk.scripts[0][0]}));
+  EXPECT_EQ(talk.outlet.told[0].logprobs.size(), submission.tokens.size() + 1);
+  talk.fault();
+  EXPECT_EQ(talk.outlet.known.at(first_sequence).sampling.prompt_logprobs, -1);
+}
+
+TEST(Generation, WithoutOutputThePromptAloneIsTold) {
+  auto request = asking(1);
+  request.echo = true;
+  request.max_tokens = 0;
+  Conversation talk(request, {"1, 2"});
+  talk.generation->meet_scheduler();
+  EXPECT_EQ(talk.outlet.known.at(first_sequence).max_output_tokens, 1);
+  talk.grant(9);
+  talk.generation->take({first_sequence, 0, {talk.scripts[0][0], -1, {}}, FinishReason::length, 0},
+                        TimePoint{});
+  EXPECT_EQ(talk.outlet.told[0].content, "Count");
+  EXPECT_EQ(talk.outlet.told[0].finish, ChoiceEnd::length);
+  EXPECT_EQ(talk.outlet.usage.completion_tokens, 0);
+  EXPECT_EQ(talk.outlet.ends, 1);
 }
 
 TEST(Generation, AnyOrderCreditAndFaultsGiveTheSameTextsAndOneEnd) {

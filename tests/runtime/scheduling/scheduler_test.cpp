@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <deque>
 
 #include <map>
 
@@ -246,6 +247,35 @@ TEST(Scheduler, APausedSequenceKeepsNobodyFromRunning) {
   EXPECT_THAT(steps.shares(), ElementsAre(S{3, 3}));
 }
 
+TEST(Scheduler, AHeldSequenceWaitsThoughItIsNotPaused) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 2, 9), true));
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 2, 9)));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{2, 2}));
+  steps.scheduler.pause(1);
+  steps.scheduler.release(1);
+  EXPECT_THAT(steps.shares(), ElementsAre(S{2, 1}));
+  steps.scheduler.resume(1);
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 2}, S{2, 1}));
+  steps.scheduler.hold(1);
+  steps.scheduler.hold(2);
+  EXPECT_TRUE(steps.scheduler.idle());
+  steps.scheduler.cancel(2);
+  steps.scheduler.release(1);
+  EXPECT_FALSE(steps.scheduler.idle());
+}
+
+TEST(Scheduler, PromptsWhoseLogprobsAreWantedComeInSmallParts) {
+  SchedulerLimits limits = small_limits();
+  limits.max_num_batched_tokens = limits.max_model_len = 200;
+  Steps steps(limits);
+  Submission wants = submission_of(1, 100, 2);
+  wants.sampling.prompt_logprobs = 0;
+  ASSERT_TRUE(steps.scheduler.submit(wants));
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 100, 2)));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, most_prompt_logprob_rows}, S{2, 100}));
+}
+
 TEST(Scheduler, APausedSequenceIsTheFirstToLoseItsBlocks) {
   Steps steps(small_limits(), 16);
   for (SequenceId id = 1; id <= 3; ++id)
@@ -412,7 +442,7 @@ struct Replica {
   Epoch epoch = 0;
   Scheduler scheduler;
   std::vector<BlockPool> pools;
-  std::vector<ToyExecutor> executors;
+  std::deque<ToyExecutor> executors;
   std::map<SequenceId, std::vector<TokenId>> outputs;
 };
 

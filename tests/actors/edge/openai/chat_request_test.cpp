@@ -182,23 +182,124 @@ TEST(ChatRequest, RefusesWrongTypes) {
 
 TEST(ChatRequest, RefusesByNameWhatItCannotHonour) {
   const std::pair<const char*, const char*> cases[] = {
-      {R"({"presence_penalty": 0.5})", "presence_penalty"},
-      {R"({"frequency_penalty": 1})", "frequency_penalty"},
-      {R"({"repetition_penalty": 1.1})", "repetition_penalty"},
-      {R"({"logit_bias": {"5": 1}})", "logit_bias"},
-      {R"({"response_format": {"type": "json_object"}})", "response_format"},
-      {R"({"tool_choice": "required"})", "tool_choice"},
-      {R"({"tool_choice": {"type": "function", "function": {"name": "f"}}})", "tool_choice"},
-      {R"({"functions": [{"name": "f"}]})", "functions"},
-      {R"({"guided_json": {}})", "guided_json"},
-      {R"({"min_tokens": 3})", "min_tokens"},
+      {R"({"length_penalty": 2})", "length_penalty"},
+      {R"({"use_beam_search": true})", "use_beam_search"},
+      {R"({"response_format": {"type": "xml"}})", "response_format.type"},
+      {R"({"structured_outputs": {"json": {}, "whitespace_pattern": "x"}})",
+       "structured_outputs.whitespace_pattern"},
       {R"({"best_of": 2})", "best_of"},
       {R"({"modalities": ["text", "audio"]})", "modalities"},
   };
   for (const auto& [changes, param] : cases)
     EXPECT_EQ(verdict(changes), std::string("400 ") + param + " unsupported_parameter") << changes;
-  EXPECT_EQ(parse(R"({"presence_penalty": 0.5})").error().message,
-            "'presence_penalty' is not supported yet: leave it out or send 0.");
+  EXPECT_EQ(parse(R"({"length_penalty": 2})").error().message,
+            "'length_penalty' is not supported yet: leave it out or send 1.");
+}
+
+TEST(ChatRequest, ReadsWhatChangesLogits) {
+  const auto request = parse(R"({"presence_penalty": 0.5, "frequency_penalty": -1, "repetition_penalty": 1.25,
+      "logit_bias": {"5": 1, "7": -500}, "min_tokens": 3, "bad_words": ["fox"], "allowed_token_ids": [5, 7],
+      "prompt_logprobs": 2, "truncate_prompt_tokens": 9, "return_token_ids": true, "thinking_token_budget": 4,
+      "add_special_tokens": true})");
+  ASSERT_TRUE(request) << request.error().message;
+  const runtime::GenerationRequest& g = request->generation;
+  EXPECT_EQ(g.presence_penalty, 0.5f);
+  EXPECT_EQ(g.frequency_penalty, -1);
+  EXPECT_EQ(g.repetition_penalty, 1.25f);
+  EXPECT_EQ(g.logit_bias, (std::vector<TokenBias>{{5, 1}, {7, -100}}));
+  EXPECT_EQ(g.min_tokens, 3);
+  EXPECT_EQ(g.bad_words, std::vector<std::string>{"fox"});
+  EXPECT_EQ(g.allowed_token_ids, (std::vector<TokenId>{5, 7}));
+  EXPECT_EQ(g.prompt_logprobs, 2);
+  EXPECT_EQ(g.truncate_prompt_tokens, 9);
+  EXPECT_EQ(g.thinking_token_budget, 4);
+  EXPECT_TRUE(g.return_prompt_ids && g.add_special_tokens.value());
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"({"logit_bias": {"x": 1}})", "400 logit_bias invalid_token_id"},
+      {R"({"logit_bias": {"5": "a"}})", "400 logit_bias invalid_type"},
+      {R"({"logit_bias": {"5": 1, "05": 2}})", "400 logit_bias invalid_token_id"},
+      {R"({"logit_bias": []})", "400 logit_bias invalid_type"},
+      {R"({"presence_penalty": 3})", "400 presence_penalty decimal_above_max_value"},
+      {R"({"repetition_penalty": 0})", "400 repetition_penalty decimal_below_min_value"},
+      {R"({"bad_words": [""]})", "400 bad_words invalid_value"},
+      {R"({"bad_words": [1]})", "400 bad_words invalid_type"},
+      {R"({"allowed_token_ids": []})", "400 allowed_token_ids empty_array"},
+      {R"({"truncate_prompt_tokens": 0})", "400 truncate_prompt_tokens invalid_value"},
+      {R"({"prompt_logprobs": 1, "stream": true})", "400 prompt_logprobs invalid_value"},
+  };
+  for (const auto& [changes, expected] : wrong) EXPECT_EQ(verdict(changes), expected) << changes;
+}
+
+TEST(ChatRequest, ReadsEachWayOfStructure) {
+  using Kind = GrammarSpec::Kind;
+  const std::tuple<const char*, Kind, const char*> cases[] = {
+      {R"({"response_format": {"type": "json_object"}})", Kind::json_object, ""},
+      {R"({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"b": 1}}}})",
+       Kind::json_schema, R"({"b":1})"},
+      {R"({"structured_outputs": {"json": "{}"}})", Kind::json_schema, "{}"},
+      {R"({"structured_outputs": {"regex": "a+"}})", Kind::regex, "a+"},
+      {R"({"guided_choice": ["x", "y"]})", Kind::choice, R"(["x","y"])"},
+      {R"({"guided_grammar": "root ::= \"a\""})", Kind::ebnf, "root ::= \"a\""},
+      {R"({"guided_json": {"type": "object"}})", Kind::json_schema, R"({"type":"object"})"},
+  };
+  for (const auto& [changes, kind, text] : cases) {
+    const auto request = parse(changes);
+    ASSERT_TRUE(request && request->generation.grammar) << changes;
+    EXPECT_EQ(request->generation.grammar->kind, kind) << changes;
+    EXPECT_EQ(request->generation.grammar->text, text) << changes;
+  }
+  EXPECT_FALSE(parse(R"({"response_format": {"type": "text"}})")->generation.grammar);
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"({"response_format": {}})", "400 response_format.type missing_required_parameter"},
+      {R"({"response_format": {"type": "json_schema"}})",
+       "400 response_format.json_schema missing_required_parameter"},
+      {R"({"response_format": {"type": "json_schema", "json_schema": {"schema": 1}}})",
+       "400 response_format.json_schema.schema invalid_type"},
+      {R"({"guided_choice": []})", "400 guided_choice empty_array"},
+      {R"({"guided_choice": [1]})", "400 guided_choice invalid_type"},
+      {R"({"guided_regex": ""})", "400 guided_regex invalid_value"},
+      {R"({"structured_outputs": {}})", "400 structured_outputs invalid_value"},
+      {R"({"guided_regex": "a", "response_format": {"type": "json_object"}})",
+       "400 structured_outputs invalid_value"},
+  };
+  for (const auto& [changes, expected] : wrong) EXPECT_EQ(verdict(changes), expected) << changes;
+}
+
+TEST(ChatRequest, ReadsForcedToolsAndTheOlderWordsForThem) {
+  using Choice = runtime::ChatPrompt::ToolChoice;
+  const std::string tools = R"({"tools": [{"type": "function", "function": {"name": "f"}}], )";
+  EXPECT_EQ(prompt_of((tools + R"("tool_choice": "required"})").c_str()).tool_choice, Choice::required);
+  const auto named =
+      prompt_of((tools + R"("tool_choice": {"type": "function", "function": {"name": "f"}}})").c_str());
+  EXPECT_EQ(named.tool_choice, Choice::named);
+  EXPECT_EQ(named.tool_name, "f");
+  EXPECT_FALSE(prompt_of((tools + R"("parallel_tool_calls": false})").c_str()).parallel_tool_calls);
+  const auto older = prompt_of(R"({"functions": [{"name": "g"}], "function_call": {"name": "g"}})");
+  EXPECT_EQ(older.tool_name, "g");
+  EXPECT_FALSE(older.parallel_tool_calls);
+  EXPECT_EQ(verdict(R"({"tool_choice": "required"})"), "400 tool_choice invalid_value");
+  EXPECT_EQ(verdict((tools + R"("tool_choice": {"function": {"name": "g"}}})").c_str()),
+            "400 tool_choice.function.name invalid_value");
+  EXPECT_EQ(verdict((tools + R"("functions": [{"name": "g"}]})").c_str()), "400 functions invalid_value");
+}
+
+TEST(ChatRequest, ReadsHowMuchToThink) {
+  EXPECT_EQ(prompt_of(R"({"thinking": {"type": "enabled"}})").thinking, true);
+  EXPECT_EQ(prompt_of(R"({"thinking": {"type": "disabled"}})").thinking, false);
+  EXPECT_EQ(prompt_of(R"({"enable_thinking": true})").thinking, true);
+  EXPECT_EQ(prompt_of(R"({"reasoning_effort": "none"})").thinking, false);
+  EXPECT_EQ(prompt_of(R"({"reasoning_effort": "high"})").reasoning_effort, "high");
+  EXPECT_EQ(prompt_of(R"({"reasoning_effort": "high"})").thinking, true);
+  EXPECT_FALSE(prompt_of("{}").thinking);
+  EXPECT_EQ(verdict(R"({"thinking": {"type": "much"}})"), "400 thinking.type invalid_value");
+  EXPECT_EQ(verdict(R"({"thinking": 1})"), "400 thinking invalid_type");
+  EXPECT_EQ(verdict(R"({"reasoning_effort": "huge"})"), "400 reasoning_effort invalid_value");
+}
+
+TEST(ChatRequest, GoesOnWithAMessageThatIsMarkedAsABeginning) {
+  const auto prompt = prompt_of(R"({"messages": [{"role": "user", "content": "q"},
+                                                 {"role": "assistant", "content": "So", "prefix": true}]})");
+  EXPECT_TRUE(prompt.continue_final_message && !prompt.add_generation_prompt);
 }
 
 TEST(ChatRequest, NeedsAModelThatIsServed) {
@@ -263,15 +364,17 @@ TEST(ChatRequest, BringsMessagesIntoOneForm) {
 }
 
 TEST(ChatRequest, ReadsTools) {
-  const std::string tool = R"({"type":"function","function":{"name":"f","parameters":{"z":1,"a":2}}})";
+  const std::string tool =
+      R"({"type":"function","function":{"name":"f","parameters":{"z":1,"a":2},"description":""}})";
   const auto with = [&](const std::string& rest) { return R"({"tools": [)" + tool + "]" + rest + "}"; };
   EXPECT_EQ(prompt_of(with("").c_str()).tools.dump(), "[" + tool + "]");
   EXPECT_EQ(prompt_of(with(R"(, "tool_choice": "auto")").c_str()).tools.dump(), "[" + tool + "]");
-  EXPECT_TRUE(prompt_of(with(R"(, "tool_choice": "none")").c_str()).tools.is_null());
+  const auto none = prompt_of(with(R"(, "tool_choice": "none")").c_str());
+  EXPECT_TRUE(!none.tools.is_null() && !none.parse_tool_calls);  // the model sees them all the same
   EXPECT_TRUE(prompt_of(R"({"tools": []})").tools.is_null());
   EXPECT_EQ(
       prompt_of(R"({"tools": [{"type": "function", "function": {"name": "f"}}]})").tools.dump(),
-      R"([{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}])");
+      R"([{"type":"function","function":{"name":"f","description":"","parameters":{"type":"object","properties":{}}}}])");
   EXPECT_EQ(verdict(R"({"tools": [1]})"), "400 tools[0] invalid_type");
   EXPECT_EQ(verdict(R"({"tools": [{"type": "web"}]})"), "400 tools[0].type invalid_value");
   EXPECT_EQ(verdict(R"({"tools": [{"type": "function"}]})"),
@@ -334,7 +437,8 @@ RC_GTEST_PROP(ChatRequest, AnyValueInAnyFieldIsReadOrRefused, ()) {
   const auto field = *rc::gen::element<std::string>(
       "model", "messages", "tools", "tool_choice", "stream", "stream_options", "max_tokens", "n", "stop",
       "seed", "logprobs", "top_logprobs", "temperature", "top_p", "top_k", "response_format", "logit_bias",
-      "stop_token_ids", "chat_template_kwargs", "modalities", "functions", "continue_final_message");
+      "stop_token_ids", "chat_template_kwargs", "modalities", "functions", "continue_final_message",
+      "structured_outputs", "guided_choice", "bad_words", "thinking", "function_call", "prompt_logprobs");
   const auto text = *rc::gen::element<std::string>(
       "null", "true", "-1", "0", "1e308", "18446744073709551615", "\"\"", "\"x\"", "[]", "{}", "[null]",
       "[[]]", "[{}]", "[1,\"a\"]", R"({"type":null})", R"([{"role":"user","content":[{}]}])",

@@ -59,7 +59,8 @@ TEST(CompletionRequest, RefusesOtherPrompts) {
 TEST(CompletionRequest, DefaultsAreOpenAIs) {
   const auto request = parse("{}");
   ASSERT_TRUE(request);
-  EXPECT_EQ(request->generation.max_tokens, 16);
+  EXPECT_FALSE(request->generation.max_tokens);
+  EXPECT_EQ(request->generation.default_max_tokens, 16);
   EXPECT_EQ(request->generation.logprobs, -1);
   EXPECT_FALSE(request->generation.echo);
 }
@@ -71,10 +72,33 @@ TEST(CompletionRequest, ReadsItsOwnFields) {
   EXPECT_EQ(verdict(R"({"suffix": ""})"), "ok");
   EXPECT_EQ(verdict(R"({"logprobs": 21})"), "logprobs integer_above_max_value");
   EXPECT_EQ(verdict(R"({"logprobs": true})"), "logprobs invalid_type");
-  EXPECT_EQ(verdict(R"({"echo": true, "logprobs": 0})"), "echo unsupported_parameter");
+  EXPECT_EQ(verdict(R"({"echo": true, "logprobs": 0})"), "ok");
+  EXPECT_EQ(parse(R"({"max_tokens": 0, "echo": true})")->generation.max_tokens, 0);
   EXPECT_EQ(verdict(R"({"suffix": "end"})"), "suffix unsupported_parameter");
-  EXPECT_EQ(verdict(R"({"best_of": 3})"), "best_of unsupported_parameter");
+  EXPECT_EQ(verdict(R"({"best_of": 3, "stream": true})"), "best_of invalid_value");
   EXPECT_EQ(verdict(R"({"prompt_embeds": "x"})"), "prompt_embeds unsupported_parameter");
+}
+
+TEST(CompletionRequest, OfMoreChoicesTheMostLikelyAreShown) {
+  const auto request = parse(R"({"best_of": 3, "n": 2})");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->generation.n, 3);
+  EXPECT_EQ(request->generation.logprobs, 0);
+  const auto answer = request->answer({"id", "demo", "fp", 0});
+  for (std::int32_t i = 0; i < 3; ++i) {
+    runtime::Delta delta;
+    delta.choice = i;
+    delta.content = std::string(1, char('a' + i));
+    delta.logprobs = {{{1, "x", i == 1 ? -3.0f : -float(i)}, {}}};
+    delta.finish = runtime::ChoiceEnd::stop;
+    answer->collect(delta);
+  }
+  const Json choices = answer->whole({})["choices"];
+  ASSERT_EQ(choices.size(), 2u);
+  EXPECT_EQ(choices[0]["text"], "a");
+  EXPECT_EQ(choices[1]["text"], "c");
+  EXPECT_EQ(choices[1]["index"], 1);
+  EXPECT_TRUE(choices[0]["logprobs"].is_null());
 }
 
 TEST(CompletionRequest, PromptsTimesNIsLimited) {
