@@ -6,6 +6,9 @@ import pytest
 
 from test_chat import WEATHER
 
+# The package sends a schema's fields in this order, whatever theirs was.
+SENT = {"type": "function", "function": WEATHER["function"] | {"parameters": {
+    key: WEATHER["function"]["parameters"][key] for key in ("type", "required", "properties")}}}
 OPTIONS = {"temperature": 0, "num_predict": 200}
 
 
@@ -59,12 +62,13 @@ def test_tools_are_called_and_their_results_go_back(local, client, model):
     assert [c.function for part in stream for c in part.message.tool_calls or []] == [call]
     second = local.chat(model=model, tools=[WEATHER], options=OPTIONS, messages=[
         {"role": "user", "content": question}, first.message, {"role": "tool", "tool_name": "get_weather", "content": result}])
-    chat = dict(model=model, temperature=0, tools=[WEATHER], max_tokens=200)
+    chat = dict(model=model, temperature=0, tools=[SENT], max_tokens=200)
     message = client.chat.completions.create(**chat | asked(model, question)).choices[0].message
     answer = client.chat.completions.create(**chat, messages=[
         {"role": "user", "content": question}, message.model_dump(exclude_none=True),
         {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": result}])
     assert second.message.content == answer.choices[0].message.content
+    assert (second.prompt_eval_count, second.eval_count) == (answer.usage.prompt_tokens, answer.usage.completion_tokens)
 
 
 def test_answers_have_the_form_that_is_asked_for(local, client, model):
