@@ -37,7 +37,8 @@ def test_answers_are_those_of_the_chat_endpoint(messages, client, model, thinkin
     assert [b.thinking for b in whole.content if b.type == "thinking"] == ([chat.choices[0].message.reasoning_content] if thinking else [])
     assert (whole.usage.input_tokens, whole.usage.output_tokens) == (chat.usage.prompt_tokens, chat.usage.completion_tokens)
     stream = streamed(messages, **greedy(model, "Capital of Japan?", thinking=wanted))
-    assert stream.content == whole.content and stream.usage == whole.usage and stream.stop_reason == whole.stop_reason
+    said = lambda message: [(block.type, getattr(block, "text", None) or block.thinking) for block in message.content]
+    assert said(stream) == said(whole) and stream.usage == whole.usage and stream.stop_reason == whole.stop_reason
 
 
 def test_tools_are_used_and_their_results_go_back(messages, client, model):
