@@ -1,4 +1,6 @@
 """Messages through the anthropic package, as applications use it; the chat endpoint says what must come out."""
+import json
+
 import anthropic
 import pytest
 
@@ -61,6 +63,25 @@ def test_tools_are_used_and_their_results_go_back(messages, client, model):
         {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": result}])
     assert "".join(b.text for b in second.content if b.type == "text") == answer.choices[0].message.content
     assert second.usage.input_tokens == answer.usage.prompt_tokens
+
+
+def test_an_answer_goes_on_with_what_was_begun(messages, client, model):
+    begun = [{"role": "user", "content": "Capital of Japan?"}, {"role": "assistant", "content": "The capital of"}]
+    chat = client.chat.completions.create(model=model, messages=begun, temperature=0, max_tokens=20,
+                                          extra_body={"add_generation_prompt": False, "continue_final_message": True})
+    whole = messages.create(model=model, max_tokens=20, messages=begun, extra_body={"temperature": 0})
+    assert whole.content[0].text == chat.choices[0].message.content
+
+
+def test_tools_and_schemas_that_must_be_followed(messages, client, model):
+    forced = messages.create(**greedy(model, "Good day!", tools=[TOOL], tool_choice={"type": "tool", "name": "get_weather"}))
+    assert forced.stop_reason == "tool_use" and list(forced.content[-1].input) == ["city"]
+    schema = {"type": "object", "properties": {"city": {"enum": ["Lima", "Tokyo"]}}, "required": ["city"], "additionalProperties": False}
+    chat = client.chat.completions.create(**asked(model, "Capital of Japan?"), temperature=0, max_tokens=50, response_format={
+        "type": "json_schema", "json_schema": {"name": "city", "schema": schema}})
+    whole = messages.create(**greedy(model, "Capital of Japan?", output_config={"format": {"type": "json_schema", "schema": schema}}))
+    assert whole.content[0].text == chat.choices[0].message.content
+    assert json.loads(whole.content[0].text)["city"] in ("Lima", "Tokyo")
 
 
 def test_why_an_answer_stops(messages, model):

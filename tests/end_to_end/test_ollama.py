@@ -1,4 +1,6 @@
 """Ollama's API through the ollama package, as applications use it; the chat endpoint says what must come out."""
+import json
+
 import ollama
 import pytest
 
@@ -63,6 +65,16 @@ def test_tools_are_called_and_their_results_go_back(local, client, model):
         {"role": "user", "content": question}, message.model_dump(exclude_none=True),
         {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": result}])
     assert second.message.content == answer.choices[0].message.content
+
+
+def test_answers_have_the_form_that_is_asked_for(local, client, model):
+    schema = {"type": "object", "properties": {"city": {"enum": ["Lima", "Tokyo"]}}, "required": ["city"], "additionalProperties": False}
+    chat = client.chat.completions.create(**asked(model, "Capital of Japan?"), temperature=0, max_tokens=200, response_format={
+        "type": "json_schema", "json_schema": {"name": "city", "schema": schema}})
+    whole = local.chat(**asked(model, "Capital of Japan?"), format=schema, options=OPTIONS)
+    assert whole.message.content == chat.choices[0].message.content and json.loads(whole.message.content)["city"] in ("Lima", "Tokyo")
+    anything = local.generate(model=model, prompt="Capital of Japan?", format="json", options=OPTIONS)
+    assert anything.response.lstrip().startswith("{")
 
 
 def test_models(local, model):
