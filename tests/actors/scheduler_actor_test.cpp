@@ -20,15 +20,19 @@ struct TestConfig : LocalConfig {
 struct ToyWorkerState {
   std::unique_ptr<runtime::ToyExecutor> executor;
 };
-WorkerHandle::behavior_type toy_worker(WorkerHandle::stateful_pointer<ToyWorkerState> self, GroupId group) {
+// What the workers were told of grammars, in order: "learn" and "forget".
+using Told = std::vector<std::string>;
+WorkerHandle::behavior_type toy_worker(WorkerHandle::stateful_pointer<ToyWorkerState> self, GroupId group,
+                                       Told* told) {
   self->state.executor = std::make_unique<runtime::ToyExecutor>(64, 4, group);
   return {[](const LoadModel&) {},
           [](const JoinEpoch&) {},
           [](const RankAddress&) {},
           [](const runtime::AbortEpochs&) {},
-          [](const LearnGrammar&) {},
-          [](const ForgetGrammar&) {},
-          [self](const runtime::StepPlan& plan) {
+          [told](const LearnGrammar&) { told->push_back("learn"); },
+          [told](const ForgetGrammar&) { told->push_back("forget"); },
+          [self](runtime::StepPlan plan) {
+            for (runtime::Begin& each : plan.begin) each.rules = {};  // the toy has no logits to change
             self->send(caf::actor_cast<SchedulerHandle>(self->current_sender()),
                        self->state.executor->execute(plan));
           },
@@ -40,6 +44,7 @@ struct Client {
   std::vector<runtime::Submission> to_submit;
   std::map<SequenceId, std::vector<TokenId>> tokens;
   std::set<SequenceId> finished;
+  int refusals_expected = 0;
 };
 RequestHandle::behavior_type client_actor(RequestHandle::pointer self, Client* client) {
   return {[](const Tokenized&) {},
@@ -49,7 +54,7 @@ RequestHandle::behavior_type client_actor(RequestHandle::pointer self, Client* c
               client->finished.insert(ready.committed.sequence);
           },
           [](const Queued&) {},
-          [](const Refused&) { ADD_FAILURE(); },
+          [client](const Refused&) { EXPECT_GE(--client->refusals_expected, 0); },
           [](const Interrupted&) {},
           [self, client](const NewScheduler& news) {
             for (auto& each : std::exchange(client->to_submit, {})) self->send(news.scheduler, Submit{each});
@@ -73,7 +78,7 @@ class SchedulerActorTest : public ::testing::Test {
     for (GroupId group = 0; group < groups; ++group) {
       blocks.push_back(
           system.spawn(kv_block_manager, KvBlockManagerSettings{64, 4, true, group, 1, metrics}));
-      workers.push_back(system.spawn(toy_worker, group));
+      workers.push_back(system.spawn(toy_worker, group, &told));
     }
     client_ = system.spawn(client_actor, &client);
     self->send(scheduler_actor_, BeginEpoch{1, blocks, workers});
@@ -88,9 +93,10 @@ class SchedulerActorTest : public ::testing::Test {
     while (messages-- > 0 && coordinator.try_run_once()) {
     }
   }
-  SequenceId submit(std::int32_t outputs) {
+  SequenceId submit(std::int32_t outputs, const GrammarSpec* grammar = nullptr) {
     const SequenceId id = ++last_;
     runtime::Submission submission;
+    if (grammar) submission.grammar = *grammar, submission.rules.grammar = grammar_id(*grammar);
     submission.sequence = id;
     submission.tokens = {1, 2, 3, TokenId(id % 40)};
     submission.prompt_tokens = 4;
@@ -103,6 +109,7 @@ class SchedulerActorTest : public ::testing::Test {
 
   std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>("toy");
   Client client;
+  Told told;
   TestConfig config;
   caf::actor_system system{config};
   caf::scheduler::test_coordinator& coordinator =
@@ -112,6 +119,33 @@ class SchedulerActorTest : public ::testing::Test {
   RequestHandle client_;
   SequenceId last_ = 0;
 };
+
+TEST_F(SchedulerActorTest, ASequenceWaitsUntilItsGrammarIsReadyAndOthersDoNot) {
+  const GrammarSpec grammar{.kind = GrammarSpec::Kind::regex, .text = "a"};
+  const GrammarId id = grammar_id(grammar);
+  const SequenceId waits = submit(2, &grammar), other = submit(2);
+  run();
+  EXPECT_EQ(told, (Told{"learn", "learn"}));
+  EXPECT_EQ(client.finished, std::set{other});
+  self->send(scheduler_actor_, GrammarReady{id, 0, ""});
+  run();
+  EXPECT_FALSE(client.finished.contains(waits));
+  self->send(scheduler_actor_, GrammarReady{id, 1, ""});
+  run();
+  EXPECT_TRUE(client.finished.contains(waits));
+  EXPECT_EQ(told, (Told{"learn", "learn", "forget", "forget"}));
+}
+
+TEST_F(SchedulerActorTest, AGrammarThatARankCannotMakeEndsItsSequence) {
+  const GrammarSpec grammar{.kind = GrammarSpec::Kind::regex, .text = "a"};
+  client.refusals_expected = 1;
+  submit(2, &grammar);
+  run();
+  self->send(scheduler_actor_, GrammarReady{grammar_id(grammar), 1, "no memory"});
+  run();
+  EXPECT_EQ(client.refusals_expected, 0);
+  EXPECT_EQ(told.back(), "forget");
+}
 
 // Also while both groups give their last blocks back, and have nothing else to say.
 TEST_F(SchedulerActorTest, NothingThatComesAtAnyMomentIsForgotten) {

@@ -21,8 +21,8 @@ def greedy(model, content, **rest):
     return asked(model, content, max_tokens=200, **rest) | {"extra_body": {"temperature": 0}}
 
 
-def streamed(messages, **request):
-    with messages.stream(**request) as stream:
+def streamed(api, **request):
+    with api.stream(**request) as stream:
         return stream.get_final_message()
 
 

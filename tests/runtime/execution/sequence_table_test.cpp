@@ -62,7 +62,7 @@ TEST_F(SequenceTableTest, ForgetsAndBeginsAgainWithinOneStep) {
   run(first());
   StepPlan again = plan_of(2);
   again.forget = {1, 7};
-  again.begin = {{1, {10, 11, 12, 13, 14}, 5, 4, {}, {0, 1}}};
+  again.begin = {{1, {10, 11, 12, 13, 14}, 5, 4, {}, {}, {0, 1}}};
   again.extend = {{1, {}, {}, 1, 0, true}};
   EXPECT_THAT(table.take(again)[0].inputs, ElementsAre(14));
   EXPECT_EQ(table.size(), 1u);

@@ -26,7 +26,7 @@ GenerationRequest continuing(Prompt prompt) {
 
 TEST(Choices, AreNumberedByPromptThenByTurn) {
   auto request = continuing(std::string("one"));
-  request.prompts.push_back(std::string("two three"));
+  request.prompts.emplace_back(std::string("two three"));
   request.n = 2;
   const auto choices = choices_of(request).value();
   ASSERT_EQ(choices.size(), 4u);
@@ -100,7 +100,7 @@ TEST(Choices, WhatFitsIsGenerated) {
 }
 
 TEST(Choices, TheCheckpointsLengthAndPenaltyAreDefaults) {
-  auto text = text_model();
+  auto text = model::TextModel::load(DEMO_MODEL);
   text.defaults.max_new_tokens = 33;
   text.defaults.repetition_penalty = 1.5;
   auto request = continuing(std::string("one"));

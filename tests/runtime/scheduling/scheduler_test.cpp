@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <deque>
 
 #include <map>
 
@@ -441,7 +442,7 @@ struct Replica {
   Epoch epoch = 0;
   Scheduler scheduler;
   std::vector<BlockPool> pools;
-  std::vector<ToyExecutor> executors;
+  std::deque<ToyExecutor> executors;
   std::map<SequenceId, std::vector<TokenId>> outputs;
 };
 

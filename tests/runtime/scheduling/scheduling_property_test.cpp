@@ -505,7 +505,7 @@ class World {
   Epoch epoch_ = 1;
   SchedulerLimits limits_;
   std::vector<BlockPool> pools_;  // by group, as the executors
-  std::vector<ToyExecutor> executors_;
+  std::deque<ToyExecutor> executors_;
   std::optional<Scheduler> scheduler_;
   std::vector<Mail> mail_;
   std::map<SequenceId, Live> live_;

@@ -58,8 +58,8 @@ TEST_F(AnthropicEndpoints, AStreamBeginsOnceItIsAcceptedAndPingsWhileNothingCome
 
 TEST_F(AnthropicEndpoints, RefusalsAreInItsWordsWhoeverRefuses) {
   settings.api_keys = {"k1"};
-  Client client(port());
   const auto refused = [&](std::string_view body, std::string_view headers) {
+    Client client(port());  // a refused body is not read, and then the connection ends
     client.post("/v1/messages", body, headers);
     const Response response = client.read_response();
     EXPECT_EQ(response.json()["type"], "error") << response.body;
