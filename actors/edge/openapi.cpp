@@ -118,7 +118,7 @@ class Description {
       if (!request) continue;  // the operator has set limits that even the example is beyond
       const auto answer = request->answer({});
       if (request->stream)
-        content.update(media(answer->stream_type(), {{"type", "string"}}));
+        content.update(media(answer->stream_type(), Json::object()));  // events
       else
         content.update(media("application/json", shape_of(whole(*request, *answer))));
     }

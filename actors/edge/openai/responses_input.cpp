@@ -12,32 +12,18 @@ using PartTypes = std::initializer_list<std::string_view>;
 // The texts of an item's parts, joined as those of a chat's messages are.
 std::string joined_parts(RequestFields& item, std::string_view name, PartTypes types,
                          const config::RequestLimits& limits) {
-  std::string text;
-  const Json* parts = item.array(name, limits.content_parts);
-  for (std::size_t i = 0; parts && i < parts->size(); ++i) {
-    const Json& part = (*parts)[i];
-    const std::string path = item.param(name) + "[" + std::to_string(i) + "]";
-    if (!part.is_object()) {
-      item.wrong_type(name, "an array of objects");
-      break;
-    }
-    RequestFields inside(part, path + ".");
-    const auto type = inside.text("type");
-    if (!type) inside.missing("type");
-    if (type && std::ranges::find(types, *type) == types.end())
-      inside.invalid("type", "The model reads and writes text only.", "unsupported_content_part");
+  std::string joined;
+  const char* separator = "";
+  item.each_object(name, limits.content_parts, [&](RequestFields& part) {
+    const auto type = part.text("type");
+    if (!type) return part.missing("type");
+    if (std::ranges::find(types, *type) == types.end())
+      return part.invalid("type", "The model reads and writes text only.", "unsupported_content_part");
     // A refusal's text is in the field of its name.
-    const char* field = type == "refusal" ? "refusal" : "text";
-    const auto said = inside.text(field);
-    if (!said) inside.missing(field);
-    if (inside.refusal()) {
-      item.keep(*inside.refusal());
-      break;
-    }
-    if (i > 0) text += '\n';
-    text += *said;
-  }
-  return text;
+    joined += separator + part.needed_text(*type == "refusal" ? "refusal" : "text");
+    separator = "\n";
+  });
+  return joined;
 }
 
 // A string, or parts.
@@ -49,7 +35,10 @@ std::string text_or_parts(RequestFields& item, std::string_view name, PartTypes 
     return {};
   }
   if (found->is_string()) return found->get<std::string>();
-  if (!found->is_array()) item.wrong_type(name, "a string or an array of content parts");
+  if (!found->is_array()) {
+    item.wrong_type(name, "a string or an array of content parts");
+    return {};
+  }
   return joined_parts(item, name, types, limits);
 }
 
@@ -143,16 +132,8 @@ Json read_input(RequestFields& fields, const config::RequestLimits& limits) {
     fields.wrong_type("input", "a string or an array of items");
   } else if (input->empty()) {
     fields.invalid("input", "Expected at least one item.", "empty_array");
-  } else if (const Json* items = fields.array("input", limits.messages)) {
-    for (std::size_t i = 0; i < items->size() && !fields.refusal(); ++i) {
-      if (!(*items)[i].is_object()) {
-        fields.wrong_type("input", "an array of objects");
-        break;
-      }
-      RequestFields item((*items)[i], "input[" + std::to_string(i) + "].");
-      conversation.add(item);
-      if (item.refusal()) fields.keep(*item.refusal());
-    }
+  } else {
+    fields.each_object("input", limits.messages, [&](RequestFields& item) { conversation.add(item); });
   }
   return conversation.take();
 }

@@ -51,30 +51,17 @@ void refuse_state(RequestFields& fields) {
 // {"type": "function", "name", ...} with the function inside, as a chat has it.
 Json read_tools(RequestFields& fields, const config::RequestLimits& limits) {
   Json tools = Json::array();
-  const Json* given = fields.array("tools", limits.tools);
-  for (std::size_t i = 0; given && i < given->size(); ++i) {
-    const Json& tool = (*given)[i];
-    if (!tool.is_object()) {
-      fields.wrong_type("tools", "an array of objects");
-      break;
-    }
-    RequestFields inside(tool, "tools[" + std::to_string(i) + "].");
-    const auto type = inside.text("type"), name = inside.text("name", limits.name_bytes);
-    if (!type) inside.missing("type");
-    if (type && *type != "function") inside.unsupported("type", "the server has no tools of its own.");
-    if (!name || name->empty()) inside.missing("name");
-    Json function = Json::object();
-    for (const char* field : {"name", "description", "parameters", "strict"})
-      if (const Json* found = inside.find(field)) function[field] = *found;
-    inside.text("description");
-    inside.object("parameters");
-    inside.boolean("strict", true);
-    if (inside.refusal()) {
-      fields.keep(*inside.refusal());
-      break;
-    }
+  fields.each_object("tools", limits.tools, [&](RequestFields& tool) {
+    const auto type = tool.text("type"), name = tool.text("name", limits.name_bytes);
+    if (!type) return tool.missing("type");
+    if (*type != "function") return tool.unsupported("type", "the server has no tools of its own.");
+    if (!name || name->empty()) return tool.missing("name");
+    Json function = {{"name", *name}};
+    if (auto description = tool.text("description")) function["description"] = std::move(*description);
+    if (const Json* parameters = tool.object("parameters")) function["parameters"] = *parameters;
+    if (tool.boolean("strict", false)) function["strict"] = true;
     tools.push_back({{"type", "function"}, {"function", std::move(function)}});
-  }
+  });
   return tools;
 }
 

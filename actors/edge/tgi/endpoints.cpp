@@ -6,7 +6,7 @@ namespace troupe::actors::edge::tgi {
 namespace {
 
 constexpr const char* example = R"({"inputs": "Once upon a time", "parameters": {
-  "max_new_tokens": 16, "temperature": 0.5, "seed": 1, "stop": ["END"], "details": true, "return_full_text": false,
+  "max_new_tokens": 16, "temperature": 0.5, "seed": 1, "stop": ["END"], "return_full_text": false,
   "grammar": {"type": "regex", "value": "[a-z ]+"}}})";
 
 struct Told {

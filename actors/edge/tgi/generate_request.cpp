@@ -1,6 +1,6 @@
 #include <limits>
 
-#include "actors/edge/request_fields.hpp"
+#include "actors/edge/generation_fields.hpp"
 #include "actors/edge/structured_output.hpp"
 #include "actors/edge/tgi/endpoints.hpp"
 #include "actors/edge/tgi/generate_answer.hpp"
@@ -34,20 +34,6 @@ void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
   if (!seed) return;
   if (!seed->is_number_unsigned()) return fields.wrong_type("seed", "an integer from 0 to 2^64 - 1");
   out.seed = seed->get<std::uint64_t>();
-}
-
-void read_stop(RequestFields& fields, const config::RequestLimits& limits, runtime::GenerationRequest& out) {
-  out.include_stop_str_in_output = true;
-  const Json* stop = fields.array("stop", limits.stop_strings);
-  if (!stop) return;
-  for (const Json& each : *stop) {
-    if (!each.is_string()) return fields.wrong_type("stop", "an array of strings");
-    out.stop.push_back(each.get<std::string>());
-    if (out.stop.back().empty()) return fields.invalid("stop", "A stop string must not be empty.");
-    if (out.stop.back().size() > limits.stop_string_bytes)
-      return fields.invalid(
-          "stop", "A stop string has at most " + std::to_string(limits.stop_string_bytes) + " bytes.");
-  }
 }
 
 void read_lengths(RequestFields& fields, runtime::GenerationRequest& out) {
@@ -122,7 +108,8 @@ Expected<ApiRequest> parse(const Json& body, bool stream, bool in_array,
   RequestFields parameters(given ? *given : none, "parameters.");
   refuse_unsupported(parameters);
   read_sampling(parameters, out);
-  read_stop(parameters, limits, out);
+  out.stop = read_stop_strings(parameters, "stop", limits);
+  out.include_stop_str_in_output = true;
   read_lengths(parameters, out);
   read_grammar(parameters, out);
   GenerateOptions options = read_options(parameters, limits, stream, out);

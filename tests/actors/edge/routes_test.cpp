@@ -42,10 +42,13 @@ TEST(Routes, KnowsItsMethods) {
   EXPECT_FALSE(allows(*health->endpoint, "POST"));
 }
 
-TEST(Routes, EndpointsMayShareAPath) {
-  const auto read = find_resource("GET", "/ping"), posted = find_resource("POST", "/ping");
-  EXPECT_EQ(read->endpoint, posted->endpoint);
-  EXPECT_EQ(read->allow, "GET, HEAD, POST, OPTIONS");
+TEST(Routes, EndpointsOfTwoProtocolsMayShareAPath) {
+  const auto read = find_resource("GET", "/"), posted = find_resource("POST", "/"),
+             neither = find_resource("PUT", "/");
+  EXPECT_TRUE(read->endpoint->page);
+  EXPECT_TRUE(posted->endpoint->generation);
+  EXPECT_TRUE(neither->endpoint);
+  for (const auto* each : {&read, &posted, &neither}) EXPECT_EQ((*each)->allow, "GET, HEAD, POST, OPTIONS");
   EXPECT_EQ(find_resource("GET", "/v1/completions")->allow, "POST, OPTIONS");
 }
 
