@@ -155,10 +155,11 @@ void take_ready(Self self, const GrammarReady& message) {
 runtime::EpochStopped stop_epoch(Self self, const runtime::StopEpoch& order) {
   auto& state = self->state;
   const auto stopped = state.cycle->stop_epoch(order.next, order.lost);
-  for (const SequenceId sequence : stopped.interrupted) leave_grammar(self, sequence);
-  for (const SequenceId sequence : stopped.interrupted)
+  for (const SequenceId sequence : stopped.interrupted) {
+    leave_grammar(self, sequence);
     if (auto owner = state.owners.extract(sequence))
       self->send(owner.mapped(), Interrupted{sequence, order.next});
+  }
   state.metrics->scheduler(state.cycle->scheduler().stats());
   return {order.next, stopped.steps_committed};
 }

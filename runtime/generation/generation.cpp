@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+
+#include "runtime/base/hex.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -27,10 +30,7 @@ std::string call_id(const std::string& request, std::int32_t choice, std::int32_
   const std::string name = request + "_" + std::to_string(choice) + "_" + std::to_string(index);
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
   SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data());
-  std::string id = "call_";
-  for (const unsigned char byte : std::span(digest).first<12>())
-    for (const int digit : {byte >> 4, byte & 15}) id += "0123456789abcdef"[digit];
-  return id;
+  return "call_" + hex(std::as_bytes(std::span(digest).first<12>()));
 }
 
 }  // namespace

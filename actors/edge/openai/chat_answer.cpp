@@ -1,5 +1,6 @@
 #include "actors/edge/collected_choice.hpp"
 #include "actors/edge/openai/chunked_answer.hpp"
+#include "actors/edge/openai/logprobs.hpp"
 
 namespace troupe::actors::edge::openai {
 namespace {
@@ -77,25 +78,10 @@ class ChatAnswer final : public ChunkedAnswer {
   }
 
  private:
-  Json logprob_object(const runtime::LogprobToken& token) const {
-    Json bytes = Json::array();
-    for (const unsigned char byte : token.bytes) bytes.push_back(byte);
-    return {
-        {"token", name_of(token)}, {"logprob", finite_logprob(token.logprob)}, {"bytes", std::move(bytes)}};
-  }
-
   // Null when there are none: then none were asked for.
   Json logprobs_object(const std::vector<runtime::LogprobEntry>& entries) const {
     if (entries.empty()) return nullptr;
-    Json content = Json::array();
-    for (const runtime::LogprobEntry& entry : entries) {
-      Json object = logprob_object(entry.chosen);
-      object["top_logprobs"] = Json::array();
-      for (const runtime::LogprobToken& each : entry.top)
-        object["top_logprobs"].push_back(logprob_object(each));
-      content.push_back(std::move(object));
-    }
-    return {{"content", std::move(content)}, {"refusal", nullptr}};
+    return {{"content", logprob_entries(entries, options().tokens_as_ids)}, {"refusal", nullptr}};
   }
 
   Json message_object(const CollectedChoice& choice) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/edge/openai/logprobs.hpp"
 #include "actors/edge/reply.hpp"
 
 namespace troupe::actors::edge::openai {
@@ -47,7 +48,7 @@ Json ChunkedAnswer::prompt_logprobs_array(const std::vector<runtime::LogprobEntr
 }
 
 std::string ChunkedAnswer::name_of(const runtime::LogprobToken& token) const {
-  return options_.tokens_as_ids ? "token_id:" + std::to_string(token.token) : token_text(token.bytes);
+  return token_name(token, options_.tokens_as_ids);
 }
 
 void ChunkedAnswer::begin(const runtime::Usage& usage, std::string&) {

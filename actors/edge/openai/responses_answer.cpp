@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "actors/edge/openai/logprobs.hpp"
 #include "actors/edge/reply.hpp"
 
 namespace troupe::actors::edge::openai {
@@ -16,24 +17,6 @@ Json usage_object(const runtime::Usage& usage) {
           {"output_tokens", usage.completion_tokens},
           {"output_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
-}
-
-Json logprob_object(const runtime::LogprobToken& token) {
-  Json bytes = Json::array();
-  for (const unsigned char byte : token.bytes) bytes.push_back(byte);
-  return {{"token", token_text(token.bytes)},
-          {"logprob", finite_logprob(token.logprob)},
-          {"bytes", std::move(bytes)}};
-}
-
-Json logprobs_array(const std::vector<runtime::LogprobEntry>& entries) {
-  Json all = Json::array();
-  for (const runtime::LogprobEntry& entry : entries) {
-    all.push_back(logprob_object(entry.chosen));
-    Json& top = all.back()["top_logprobs"] = Json::array();
-    for (const runtime::LogprobToken& each : entry.top) top.push_back(logprob_object(each));
-  }
-  return all;
 }
 
 // Numbers the events of a stream. Without `out` nothing is told: the answer is collected.
@@ -134,7 +117,7 @@ class ResponseAnswer final : public Answer {
     CHECK(end_ == ChoiceEnd::none, "a response ends once");
     const auto thoughts = options_.reasoning_summary ? Item::Kind::summary : Item::Kind::reasoning;
     if (!delta.reasoning.empty()) add_text(thoughts, delta.reasoning, Json::array());
-    if (!delta.content.empty()) add_text(Item::Kind::message, delta.content, logprobs_array(delta.logprobs));
+    if (!delta.content.empty()) add_text(Item::Kind::message, delta.content, logprob_entries(delta.logprobs));
     for (const runtime::ToolCallDelta& call : delta.tool_calls) add_call(call);
     if (!delta.ends()) return;
     end_ = delta.finish;

@@ -3,24 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include "actors/edge/http_server.hpp"
-#include "tests/actors/edge/client.hpp"
-#include "tests/actors/edge/scripted_service.hpp"
+#include "tests/actors/edge/http_server_fixture.hpp"
 
 namespace troupe::actors::edge::anthropic {
 namespace {
 
-struct AnthropicEndpoints : testing::Test {
-  std::shared_ptr<ScriptedService> service = std::make_shared<ScriptedService>();
-  config::EdgeSettings settings;
-  std::unique_ptr<HttpServer> server;
-
-  AnthropicEndpoints() { settings.port = 0; }
-  std::uint16_t port() {
-    if (!server) server = std::make_unique<HttpServer>(settings, "1.2.3", service);
-    return server->port();
-  }
-};
+using AnthropicEndpoints = HttpServerFixture;
 
 constexpr const char* request =
     R"({"model": "demo", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]})";

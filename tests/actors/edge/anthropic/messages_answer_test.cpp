@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/actors/edge/deltas.hpp"
+
 namespace troupe::actors::edge::anthropic {
 namespace {
 
@@ -10,24 +12,8 @@ using runtime::Delta;
 
 const AnswerIdentity identity{"msg_1", "demo", "fp_1", 1700000000, "1"};
 
-Delta text(std::string content) {
-  Delta delta;
-  delta.content = std::move(content);
-  return delta;
-}
-Delta thought(std::string reasoning) {
-  Delta delta;
-  delta.reasoning = std::move(reasoning);
-  return delta;
-}
-Delta call(runtime::ToolCallDelta part) {
-  Delta delta;
-  delta.tool_calls = {std::move(part)};
-  return delta;
-}
-Delta finish(ChoiceEnd how, std::string stop_string = {}) {
-  Delta delta;
-  delta.finish = how;
+Delta stopped_at(std::string stop_string) {
+  Delta delta = finish(ChoiceEnd::stop);
   delta.stop_reason = std::move(stop_string);
   return delta;
 }
@@ -151,10 +137,10 @@ TEST(MessagesAnswer, SaysWhyItStopped) {
     return message["stop_reason"].get<std::string>() + " " + message["stop_sequence"].dump();
   };
   EXPECT_EQ(why(finish(ChoiceEnd::stop)), "end_turn null");
-  EXPECT_EQ(why(finish(ChoiceEnd::stop, "END")), R"(stop_sequence "END")");
+  EXPECT_EQ(why(stopped_at("END")), R"(stop_sequence "END")");
   EXPECT_EQ(why(finish(ChoiceEnd::length)), "max_tokens null");
   EXPECT_EQ(why(finish(ChoiceEnd::tool_calls)), "tool_use null");
-  EXPECT_NE(streamed({text("a"), finish(ChoiceEnd::stop, "END")}, {})
+  EXPECT_NE(streamed({text("a"), stopped_at("END")}, {})
                 .find(R"("delta":{"stop_reason":"stop_sequence","stop_sequence":"END"})"),
             std::string::npos);
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/actors/edge/deltas.hpp"
+
 namespace troupe::actors::edge::ollama {
 namespace {
 
@@ -10,27 +12,6 @@ using runtime::Delta;
 using std::chrono::milliseconds;
 
 const AnswerIdentity identity{"ollama-1", "demo", "fp_1", 1700000000};
-
-Delta text(std::string content) {
-  Delta delta;
-  delta.content = std::move(content);
-  return delta;
-}
-Delta thought(std::string reasoning) {
-  Delta delta;
-  delta.reasoning = std::move(reasoning);
-  return delta;
-}
-Delta call(runtime::ToolCallDelta part) {
-  Delta delta;
-  delta.tool_calls = {std::move(part)};
-  return delta;
-}
-Delta finish(ChoiceEnd how) {
-  Delta delta;
-  delta.finish = how;
-  return delta;
-}
 
 struct OllamaAnswer : testing::Test {
   TimePoint time{};

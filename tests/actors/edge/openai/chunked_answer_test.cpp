@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tests/actors/edge/client.hpp"
+#include "tests/actors/edge/deltas.hpp"
 
 namespace troupe::actors::edge::openai {
 namespace {
@@ -15,28 +16,6 @@ const AnswerIdentity identity{"id-1", "demo", "fp_1", 1700000000};
 constexpr const char* chat_head =
     R"({"id":"id-1","object":"chat.completion.chunk","created":1700000000,"model":"demo","choices":[)";
 
-runtime::Delta text(std::string content, std::int32_t choice = 0) {
-  runtime::Delta delta;
-  delta.choice = choice;
-  delta.content = std::move(content);
-  return delta;
-}
-runtime::Delta finish(ChoiceEnd how, std::int32_t choice = 0) {
-  runtime::Delta delta;
-  delta.choice = choice;
-  delta.finish = how;
-  return delta;
-}
-runtime::Delta thought(std::string reasoning) {
-  runtime::Delta delta;
-  delta.reasoning = std::move(reasoning);
-  return delta;
-}
-runtime::Delta call(runtime::ToolCallDelta part) {
-  runtime::Delta delta;
-  delta.tool_calls = {std::move(part)};
-  return delta;
-}
 // What a chunk says of its only choice.
 std::string choice_in(const std::optional<Json>& chunk) {
   return chunk ? (*chunk)["choices"].at(0).dump() : "nothing";

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "tests/actors/edge/deltas.hpp"
+
 namespace troupe::actors::edge::openai {
 namespace {
 
@@ -13,27 +15,6 @@ const AnswerIdentity identity{"resp_1", "demo", "fp_1", 1700000000};
 
 std::unique_ptr<Answer> answer(bool summary = false) {
   return make_response_answer(identity, {.asked = {{"store", false}}, .reasoning_summary = summary});
-}
-
-Delta text(std::string content) {
-  Delta delta;
-  delta.content = std::move(content);
-  return delta;
-}
-Delta thought(std::string reasoning) {
-  Delta delta;
-  delta.reasoning = std::move(reasoning);
-  return delta;
-}
-Delta call(runtime::ToolCallDelta piece) {
-  Delta delta;
-  delta.tool_calls.push_back(std::move(piece));
-  return delta;
-}
-Delta finish(ChoiceEnd how = ChoiceEnd::stop) {
-  Delta delta;
-  delta.finish = how;
-  return delta;
 }
 
 std::string stream_of(Answer& answer, const std::vector<Delta>& deltas, const runtime::Usage& usage) {
