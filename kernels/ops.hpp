@@ -1,4 +1,6 @@
-// The fused operations that the decoder graphs are made of. Each call enqueues and returns.
+// The fused operations that the decoder graphs are made of, and the memory that they work on. Each call with a
+// Queue enqueues and returns. Tensors and weights lie in memory of the device, which the host may not reach: it
+// brings data there with upload() and stage(), and takes it away with read().
 //
 // Numerics of f32k128 (all implementations of one arithmetic give the same bytes): a row's result depends on
 // that row alone. Activations and caches are F32. exp is our own polynomial.
@@ -8,9 +10,8 @@
 //   scale (1 for other types) is added to the shard's sum, which begins at zero, with one more; blocks in
 //   order. FP8 weights enter as 2^-8 of their value, as a half holds them, and the block's sum is multiplied by
 //   2^8, which is exact but for sums under 2^-118. A looked-up weight is its value times its scale, rounded once.
-// - Sums along the width of a vector (norms, attention's scores and weights) run in 16 F32 lanes with fused
-//   multiply-add (lane = index mod 16, a short tail counts as zeros), then one tree over the lanes: 8 apart, 4,
-//   2, 1.
+// - A norm's sum runs in 16 F32 lanes with fused multiply-add (lane = index mod 16, a short tail counts as zeros),
+//   then one tree over the lanes: 8 apart, 4, 2, 1.
 //
 // Shapes: T tokens of the step, H heads of this rank, k experts a token, V virtual shards.
 // An Ops object is used by one thread at a time; it may use many threads itself.
@@ -25,6 +26,7 @@
 
 #include "kernels/queue.hpp"
 #include "kernels/tensor.hpp"
+#include "runtime/base/file_descriptor.hpp"
 #include "runtime/base/sampling.hpp"
 
 namespace troupe::kernels {
@@ -39,7 +41,7 @@ struct VirtualShards {
   int total = 1;
   std::int64_t columns = 0;  // of the whole sum, over all ranks
 
-  std::int64_t begin(int shard) const { return shard * columns / total; }  // global column
+  constexpr std::int64_t begin(int shard) const { return shard * columns / total; }  // global column
 };
 
 // The new tokens of one sequence in a step: rows [first_row, first_row + rows) of the step's tensors.
@@ -53,6 +55,31 @@ struct SequenceLayout {
 struct StepLayout {
   std::int64_t tokens = 0;  // T
   std::vector<SequenceLayout> sequences;
+  const void* device = nullptr;  // what Ops::stage made of it; null on a device that reads the host's memory
+};
+
+// Numbers that the host brings to a step: its tokens, or rows of a tensor. Refers to memory of somebody else.
+class IndexList {
+ public:
+  IndexList(std::span<const std::int32_t> host) : host_(host) {}
+  IndexList(const std::vector<std::int32_t>& host) : host_(host) {}
+
+  std::int64_t size() const { return std::int64_t(host_.size()); }
+  std::span<const std::int32_t> host() const { return host_; }
+  // [size]: the same, where Ops::stage has put it; null on a device that reads the host's memory.
+  const std::int32_t* device() const { return device_; }
+  void staged(const std::int32_t* device) { device_ = device; }
+
+  // Entries [first, first + count).
+  IndexList part(std::int64_t first, std::int64_t count) const {
+    IndexList part = host_.subspan(std::size_t(first), std::size_t(count));
+    if (device_ != nullptr) part.device_ = device_ + first;
+    return part;
+  }
+
+ private:
+  std::span<const std::int32_t> host_;
+  const std::int32_t* device_ = nullptr;
 };
 
 // One layer's MLA cache. data: [blocks, block_size, latent +
@@ -86,13 +113,16 @@ struct Routing {
   Tensor weights;  // [T, k] f32
 };
 
-// Rows that wait for experts. Only the first rows_used rows count; capacity is fixed.
+// Tokens that wait for experts, each once however many experts it visits, and their visits. Capacities are fixed; how
+// much of them is in use is known on the device.
 struct ExpertBatch {
-  Tensor rows;     // [capacity, hidden] f32
-  Tensor experts;  // [capacity] i32: global expert id of each row
-  Tensor count;    // [1] i32: rows in use
+  Tensor rows;           // [tokens' capacity, hidden] f32
+  Tensor visit_rows;     // [visits' capacity] i32: the row of each visit
+  Tensor visit_experts;  // [visits' capacity] i32: the global id of its expert
+  Tensor counts;         // [2] i32: rows, visits in use
 };
 
+// Of models that are read from a checkpoint up's panels follow gate's in one piece of memory.
 struct Expert {
   Weight gate, up;  // [intermediate of this rank, hidden]
   Weight down;      // [hidden, intermediate of this rank]
@@ -104,6 +134,7 @@ struct ExpertWeights {
   std::span<const std::int32_t> place_of;  // [experts of the model]: index in experts; -1: not here
   std::span<const Expert> experts;
   VirtualShards shards;
+  const void* table = nullptr;  // of Ops::expert_table
 };
 
 // One of the products of the same rows.
@@ -124,7 +155,7 @@ struct LogitEdit {
 
 // What happens to a row's logits before a token is drawn; log-probabilities are of the row as it was. Each operation is
 // rounded on its own, in this order: x + bias; if seen, x / repetition where x > 0, else x * repetition; if count > 0,
-// x - frequency * count, then x - presence. What is not allowed is minus infinity.
+// x - frequency * count, then x - presence; above the largest float, that. What is not allowed is minus infinity.
 struct LogitChanges {
   std::span<const std::uint32_t> allowed{};  // token t is bit t % 32 of word t / 32; empty: all are
   std::span<const LogitEdit> edits{};        // a token once; ids outside the vocabulary are passed over
@@ -140,18 +171,58 @@ struct SamplingRow {
   TokenId given = no_token;           // this is the token, whose log-probability is wanted: none is drawn
 };
 
+// Of a device, in bytes.
+struct DeviceMemory {
+  std::size_t limit = 0;  // all that there is
+  std::size_t used = 0;   // of it, by whomever
+  bool of_host = false;   // the device is the host, whose ranks share it; used is this process's part alone
+};
+
+// Memory of a device that another process can have after the end of this one, if somebody holds its file meanwhile.
+struct LastingMemory {
+  std::shared_ptr<void> memory;
+  std::size_t bytes = 0;
+  FileDescriptor file;  // none: the device has no such memory, and it ends with this process
+};
+
 class Ops {
  public:
   virtual ~Ops() = default;
 
   // Names the rounding behaviour; ranks of a replica must agree on it. "f32k128" on CPU.
   virtual std::string_view arithmetic() const = 0;
-  // Zeroed memory of the device, aligned to 64 bytes. Throws Error when there is not enough.
+  // A queue of this device, which outlives it.
+  virtual std::unique_ptr<Queue> make_queue() = 0;
+
+  // As of now. Any thread.
+  virtual DeviceMemory memory() const = 0;
+  // Zeroed memory of the device, aligned to 64 bytes. Throws Error, with what is free, when there is not enough.
   virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
+  // The same, with a file where the device can.
+  virtual LastingMemory allocate_lasting(std::size_t bytes) { return {allocate(bytes), bytes, {}}; }
+  // From now on nobody writes there, as far as the device can see to it; false: it cannot, or there is no file. No work
+  // uses the memory meanwhile.
+  virtual bool seal(const LastingMemory&) { return false; }
+  // Memory that was sealed, by its file: to be read alone. Throws Error when the file is none of this device's, has
+  // fewer bytes, or could be written to.
+  virtual std::shared_ptr<void> adopt(FileDescriptor file, std::size_t bytes);
+  // Where the host reaches what lies at this address of such memory, to read and to write; null: nowhere. Any thread.
+  virtual std::byte* host_address(void* memory) const = 0;
+  // Copies from the host to the device, and returns when that is done. No work in a queue uses the memory meanwhile.
+  // Any thread, several at a time.
+  virtual void upload(void* to, std::span<const std::byte> from) = 0;
+  // Copies x to the host: it is there after Queue::wait. to: as many bytes, which stay in their place until then.
+  virtual void read(Queue&, const Tensor& x, std::span<std::byte> to) = 0;
+  // Every element of x, f32, becomes this value.
+  virtual void fill(Queue&, Tensor x, float value) = 0;
+  // Brings all that the host says of a step to the device at once; a step begins with it. The layout, the lists and
+  // copies of them may be given to operations in this queue until the next call, while the host's own memory of them
+  // lives. A device that reads that memory has nothing to do.
+  virtual void stage(Queue&, StepLayout&, std::span<IndexList* const> /*lists*/) {}
 
   // out[t] = table[tokens[t]]; table: [vocabulary part, hidden]
   // whose first row is token first_token; ids outside give zeros.
-  virtual void embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
+  virtual void embed(Queue&, const IndexList& tokens, const Weight& table, TokenId first_token,
                      Tensor out) = 0;
   // out[t] = x[t] / sqrt(mean(x[t]^2) + epsilon) * weight; x: [T, n], or [T, >= n] of which the first n
   // columns count; weight: [n] f32; out: [T, n], may be x.
@@ -176,9 +247,12 @@ class Ops {
   // Writes the step's entries into the cache. latent: [T, latent]; rope_key: [T, rope], rotated.
   virtual void store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
                             const LatentCache& cache) = 0;
-  // Causal attention in the latent space. q: [T, H, latent + rope];
-  // out: [T, H, latent]. Every key is read from the cache; sums run
-  // over fixed splits of attention_split positions, joined in order.
+  // Causal attention in the latent space. q: [T, H, latent + rope]; out: [T, H, latent]. Every key is read from the cache.
+  // A query's sums run over fixed splits of attention_split positions, as far as it sees them. Scores are chains as
+  // above (blocks of chain_block columns), then multiplied by scale; weights exp(score - the split's highest). Weights,
+  // and with fused multiply-add weighted latents, are added in order of the positions, from zero. Splits are joined in
+  // order: with h the higher of both highest, weight = weight * exp(highest - h) + its * exp(its highest - h), each
+  // product rounded; weighted = fma(its, exp(its highest - h), weighted * exp(highest - h)). out = weighted * (1 / weight).
   virtual void mla_attention(Queue&, const Tensor& q, const LatentCache& cache, const StepLayout& layout,
                              float scale, Tensor out) = 0;
   // gate = silu(gate) * up, both [T, n].
@@ -189,21 +263,26 @@ class Ops {
   virtual void route(Queue&, const Tensor& logits, const RoutingRule& rule, Routing& out) = 0;
   // load[e] += the slots of routing that chose expert e. load: [experts] i64; stays on the device.
   virtual void count_experts(Queue&, const Routing& routing, Tensor load) = 0;
-  // Row t*k+s of out = token t for the expert in slot s. tokens: [T, hidden]; out.rows: [>= T*k, hidden].
-  virtual void expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) = 0;
-  // out[i] = down_e(silu(gate_e(x_i)) * up_e(x_i)) for each
-  // row in use; rows of experts that are not here give zeros.
+  // What experts() needs of them in memory of the device, where kernels find an expert by its id; null on a device that
+  // reads the host's. Made once the experts have their places, before their weights are read; owned by the caller.
+  virtual std::shared_ptr<const void> expert_table(const ExpertWeights&) { return nullptr; }
+  // All visits of the T tokens that are out's rows: visit t*k+s is row t's, to the expert in slot s of routing.
+  virtual void list_visits(Queue&, const Routing& routing, ExpertBatch& out) = 0;
+  // out[v] = down_e(silu(gate_e(x)) * up_e(x)) for each visit v in use, x: its row, e: its expert; visits to experts
+  // that are not here give zeros. out: [>= visits, hidden].
   virtual void experts(Queue&, const ExpertBatch& batch, const ExpertWeights& local, Tensor out) = 0;
   // out[t] = sum over slots s, in order, of weights[t, s] * rows[t*k+s]: out = w0*r0, then fma(ws, rs, out).
   // rows: [T*k, hidden].
   virtual void weighted_sum(Queue&, const Tensor& rows, const Routing& routing, Tensor out) = 0;
+  // out = x, of any one type and as many elements; not the same memory.
+  virtual void copy(Queue&, const Tensor& x, Tensor out) = 0;
   // out[i] = x[rows[i]], of any one type.
-  virtual void gather_rows(Queue&, const Tensor& x, std::span<const std::int32_t> rows, Tensor out) = 0;
+  virtual void gather_rows(Queue&, const Tensor& x, const IndexList& rows, Tensor out) = 0;
   // out[t, r*n + i] = parts[r, t, i], dropping columns past
   // out's width. parts: [ranks, T, n]; out: [T, <= ranks*n].
   virtual void join_columns(Queue&, const Tensor& parts, Tensor out) = 0;
-  // logits: [S, vocabulary] f32, S == how.size(). Stays on the device in a GPU implementation; read out after
-  // Queue::wait. no_token where a logit is no number, or where no token may come.
+  // logits: [S, vocabulary] f32, S == how.size(). how is read at the call; out is there after Queue::wait, and stays
+  // in its place until then. no_token where a logit is no number, or where no token may come.
   virtual void sample(Queue&, const Tensor& logits, std::span<const SamplingRow> how,
                       std::vector<SampledToken>& out) = 0;
 };

@@ -19,12 +19,14 @@ struct Panels {
   DType dtype;
   std::int64_t cols;
 
-  std::int64_t panel_size() const {
+  constexpr std::int64_t panel_size() const {
     const std::int64_t together = columns_together(dtype);
     return (cols + together - 1) / together * together * panel_rows;
   }
-  std::int64_t size(std::int64_t rows) const { return (rows + panel_rows - 1) / panel_rows * panel_size(); }
-  std::int64_t index(std::int64_t row, std::int64_t column) const {
+  constexpr std::int64_t size(std::int64_t rows) const {
+    return (rows + panel_rows - 1) / panel_rows * panel_size();
+  }
+  constexpr std::int64_t index(std::int64_t row, std::int64_t column) const {
     const std::int64_t together = columns_together(dtype);
     return row / panel_rows * panel_size() + (column / together * panel_rows + row % panel_rows) * together +
            column % together;

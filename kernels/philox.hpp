@@ -7,8 +7,8 @@
 
 namespace troupe::kernels {
 
-inline std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
-                                           std::array<std::uint32_t, 2> key) {
+constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                              std::array<std::uint32_t, 2> key) {
   constexpr int rounds = 10;
   for (int round = 0; round < rounds; ++round) {
     const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
@@ -22,7 +22,7 @@ inline std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
 }
 
 // The draw of one output position: uniform in [0, 1), 53 bits.
-inline double uniform_draw(std::uint64_t seed, std::uint32_t choice, std::uint64_t output_position) {
+constexpr double uniform_draw(std::uint64_t seed, std::uint32_t choice, std::uint64_t output_position) {
   const auto bits = philox({std::uint32_t(output_position), std::uint32_t(output_position >> 32), choice, 0},
                            {std::uint32_t(seed), std::uint32_t(seed >> 32)});
   return double((std::uint64_t{bits[1]} << 32 | bits[0]) >> 11) * 0x1p-53;

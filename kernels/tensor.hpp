@@ -83,6 +83,12 @@ class Tensor {
     part.shape_[0] = count;
     return part;
   }
+  // The same shape, of other memory.
+  Tensor at(void* memory) const {
+    Tensor other = *this;
+    other.data_ = memory;
+    return other;
+  }
   // The same memory, seen in another shape that is not larger.
   Tensor reshape(std::initializer_list<std::int64_t> shape) const {
     Tensor other(data_, dtype_, shape);

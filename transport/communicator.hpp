@@ -29,14 +29,19 @@ class Communicator {
   virtual void all_reduce(kernels::Queue&, kernels::Tensor x) = 0;
   // all[r] = mine of rank r; all: [size, ...mine].
   virtual void all_gather(kernels::Queue&, const kernels::Tensor& mine, kernels::Tensor all) = 0;
-  // Sends each token to a rank of each of its experts, placement.owner(expert, rank(), token), in the order
-  // of source ranks, tokens and slots. tokens: [T, hidden]; out.rows has room for all ranks' T * k rows. The
-  // placement is the same on all ranks, and has passed check_placement for the model and size().
+  // Sends each token to a rank of each of its experts, placement.owner(expert, rank(), token): once to a rank, however
+  // many of its experts it visits. Rows are in the order of source ranks and tokens, visits in that of source ranks,
+  // tokens and slots. tokens: [T, hidden]; out has the same room on all ranks: for size() times the T of the rank that
+  // has most rows, and k visits of each. The placement is the same on all ranks, and has passed check_placement for
+  // the model and size().
   virtual void dispatch(kernels::Queue&, const kernels::Tensor& tokens, const kernels::Routing&,
                         const ExpertPlacement& placement, kernels::ExpertBatch& out) = 0;
   // Brings the experts' results back to where dispatch took the tokens: out[t*k+s] = result for slot s of
-  // token t. results: [capacity, hidden], in the rows' order of the last dispatch; out: [T*k, hidden].
+  // token t. results: [visits' capacity, hidden], in the visits' order of the last dispatch; out: [T*k, hidden].
   virtual void combine(kernels::Queue&, const kernels::Tensor& results, kernels::Tensor out) = 0;
+  // Throws Error when the epoch is over: a collective failed in whatever was enqueued, or abort() was called. For
+  // Queue::watch; waits for nobody.
+  virtual void check() = 0;
   // Wakes every waiter of this epoch with an Error; the communicator is of no use afterwards.
   virtual void abort() noexcept = 0;
 };

@@ -23,6 +23,7 @@ class TickingCommunicator final : public Communicator {
   void dispatch(kernels::Queue& queue, const kernels::Tensor& tokens, const kernels::Routing& routing,
                 const ExpertPlacement& placement, kernels::ExpertBatch& out) override;
   void combine(kernels::Queue& queue, const kernels::Tensor& results, kernels::Tensor out) override;
+  void check() override;
   void abort() noexcept override { inner_->abort(); }
 
  private:

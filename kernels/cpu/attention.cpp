@@ -10,7 +10,7 @@
 // Highway after the choice of targets.
 #include <hwy/foreach_target.h>
 
-#include "kernels/cpu/dot-inl.hpp"
+#include "kernels/cpu/blocks-inl.hpp"
 #include "kernels/cpu/exp-inl.hpp"
 
 #ifndef TROUPE_KERNELS_CPU_ATTENTION
@@ -36,6 +36,10 @@ struct AttentionTile {
   std::int64_t visible(std::int64_t query) const {
     return sequence->first_position + (first + query) / heads + 1;
   }
+  // And how many of a split's.
+  std::int64_t visible_in(std::int64_t query, std::int64_t split) const {
+    return std::clamp<std::int64_t>(visible(query) - split * attention_split, 0, attention_split);
+  }
   std::int64_t splits() const { return (visible(queries - 1) + attention_split - 1) / attention_split; }
 };
 
@@ -51,9 +55,10 @@ struct PartialAttention {
 
 // What a thread needs.
 struct AttentionWorkspace {
-  alignas(64) float weights[tile_queries * attention_split];  // [query, position]
+  alignas(64) float weights[attention_split * tile_queries];  // [position, query]
   const float* keys[attention_split];
   PartialAttention split, joined;
+  std::vector<float> turned;  // queries of a tile
 };
 
 inline AttentionWorkspace& attention_workspace() {
@@ -67,47 +72,93 @@ inline AttentionWorkspace& attention_workspace() {
 HWY_BEFORE_NAMESPACE();
 namespace troupe::kernels::HWY_NAMESPACE {
 
-// weights[query][position] = scale * q . key
-HWY_NOINLINE void score(const AttentionTile& tile, std::int64_t positions, AttentionWorkspace& space) {
+// Lanes are queries: each of them adds alone, as a thread of a GPU would, and nothing is summed across lanes.
+
+// q [query, n] as [n, tile_queries]; what is behind the last query is 0.
+void turn_queries(const AttentionTile& tile, std::vector<float>& turned) {
   const std::int64_t n = tile.cache->data.shape(2);
-  each_block<block_b>(tile.queries, [&](std::int64_t query, auto size) LANES_INLINE {
-    constexpr int queries = size();
-    const float* b[queries];
-    for (int j = 0; j < queries; ++j) b[j] = tile.q + (query + j) * n;
-    for (std::int64_t position = 0; position < positions; position += block_a) {
-      // The last block repeats a key, whose scores nobody reads.
-      const float* a[block_a];
-      for (int i = 0; i < block_a; ++i) a[i] = space.keys[std::min(position + i, positions - 1)];
-      Sums<block_a, queries> sums;
-      clear<block_a, queries>(sums);
-      dot<block_a, queries>(a, b, n, sums);
+  turned.assign(std::size_t(n * tile_queries), 0.0f);
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t query = 0; query < tile.queries; ++query)
+      turned[std::size_t(i * tile_queries + query)] = tile.q[query * n + i];
+}
+
+// scores[position][..] += keys[position] . q over columns [begin, end), for P positions and G * 16 queries.
+template <int P, int G>
+HWY_INLINE void score_columns(const float* const* keys, const float* queries, std::int64_t begin,
+                              std::int64_t end, float* scores) {
+  Lanes sums[P][G];
 #pragma GCC unroll 8
-      for (int i = 0; i < block_a; ++i)
+  for (int p = 0; p < P; ++p)
 #pragma GCC unroll 8
-        for (int j = 0; j < queries; ++j)
-          space.weights[(query + j) * attention_split + position + i] = sum(sums[i][j]) * tile.scale;
+    for (int g = 0; g < G; ++g) sums[p][g] = zero();
+  for (std::int64_t i = begin; i < end; ++i) {
+    Lanes q[G];
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g) q[g] = load(queries + i * tile_queries + g * lanes);
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) {
+      const Lanes key = broadcast(keys[p][i]);
+#pragma GCC unroll 8
+      for (int g = 0; g < G; ++g) sums[p][g] = multiply_add(key, q[g], sums[p][g]);
     }
+  }
+#pragma GCC unroll 8
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g) {
+      float* const to = scores + p * tile_queries + g * lanes;
+      store(begin == 0 ? sums[p][g] : add(load(to), sums[p][g]), to);
+    }
+}
+
+// weights[position][query] = q . key, as the chain of kernels/cpu/chain.hpp.
+template <int G>
+HWY_NOINLINE void score(const float* turned, std::int64_t n, std::int64_t positions, std::int64_t first_query,
+                        AttentionWorkspace& space) {
+  constexpr int most = wide ? 8 : 6;  // positions whose sums fit into the registers
+  each_block<most>(positions, [&](std::int64_t position, auto size) LANES_INLINE {
+    for (std::int64_t begin = 0; begin < n; begin += chain_block)
+      score_columns<size(), G>(space.keys + position, turned + first_query, begin,
+                               std::min(n, begin + chain_block),
+                               space.weights + position * tile_queries + first_query);
   });
 }
 
-// Scores of the first n positions become weights relative to the highest; the rest of a split gets 0.
-HWY_INLINE void weigh(float* weights, std::int64_t n, float& highest, float& total) {
-  constexpr float lowest = -std::numeric_limits<float>::infinity();
-  highest = lowest;
-  total = 0;
-  if (n == 0) return;
-  std::fill(weights + n, weights + attention_split, lowest);
-  Lanes most = broadcast(lowest);
-  for (std::int64_t i = 0; i < attention_split; i += lanes) most = maximum(most, load(weights + i));
-  highest = maximum(most);
-  const Lanes minus = broadcast(-highest);
-  Lanes sums = zero();
-  for (std::int64_t i = 0; i < attention_split; i += lanes) {
-    const Lanes w = exp(add(load(weights + i), minus));
-    store(w, weights + i);
+void score(const AttentionTile& tile, const float* turned, std::int64_t positions,
+           AttentionWorkspace& space) {
+  constexpr int most = wide ? 2 : 1;
+  for (std::int64_t first = 0; first < tile.queries; first += most * lanes)
+    with_constant<most>((tile.queries - first + lanes - 1) / lanes, [&](auto groups) {
+      score<groups()>(turned, tile.cache->data.shape(2), positions, first, space);
+    });
+}
+
+// Scores of 16 queries become weights relative to the highest of each; those of positions that a query does not see, 0.
+HWY_INLINE void weigh(const AttentionTile& tile, std::int64_t split, std::int64_t first_query,
+                      std::int64_t positions, float* weights, PartialAttention& result) {
+  constexpr float lowest = std::numeric_limits<float>::lowest();
+  const Lanes scale = broadcast(tile.scale);
+  for (std::int64_t query = first_query; query < std::min(tile.queries, first_query + lanes); ++query)
+    for (std::int64_t p = tile.visible_in(query, split); p < positions; ++p)
+      weights[p * tile_queries + query] = -std::numeric_limits<float>::infinity();
+  Lanes highest = broadcast(-std::numeric_limits<float>::infinity()), sums = zero();
+  for (std::int64_t p = 0; p < positions; ++p) {
+    float* const at = weights + p * tile_queries + first_query;
+    const Lanes scaled = multiply(load(at), scale);
+    store(scaled, at);
+    highest = maximum(highest, scaled);
+  }
+  // Of a query that sees none of them the weights are exp(-infinity), too.
+  const Lanes minus = multiply(maximum(highest, broadcast(lowest)), broadcast(-1));
+  for (std::int64_t p = 0; p < positions; ++p) {
+    float* const at = weights + p * tile_queries + first_query;
+    const Lanes w = exp(add(load(at), minus));
+    store(w, at);
     sums = add(sums, w);
   }
-  total = sum(sums);
+  store(highest, result.highest + first_query);
+  store(sums, result.weight + first_query);
 }
 
 // out[query][c..] += sum over positions [begin, end) of weight times latent, for C * 16 latent columns.
@@ -126,7 +177,7 @@ HWY_INLINE void gather_values(const float* weights, const float* const* keys, st
     for (int c = 0; c < C; ++c) values[c] = load_part(keys[p] + column + c * lanes, length);
 #pragma GCC unroll 8
     for (int i = 0; i < Q; ++i) {
-      const Lanes w = broadcast(weights[i * attention_split + p]);
+      const Lanes w = broadcast(weights[p * tile_queries + i]);
 #pragma GCC unroll 8
       for (int c = 0; c < C; ++c) sums[i][c] = multiply_add(w, values[c], sums[i][c]);
     }
@@ -151,31 +202,28 @@ HWY_NOINLINE void gather_values(const float* weights, const float* const* keys, 
                         latent, out);
 }
 
-// Attention to the positions of one split alone.
-void attend_to_split(const AttentionTile& tile, std::int64_t split, PartialAttention& result) {
+// Attention to the positions of one split alone. turned: the tile's queries, by turn_queries.
+void attend_to_split(const AttentionTile& tile, const std::vector<float>& turned, std::int64_t split,
+                     PartialAttention& result) {
   constexpr int block = 4;  // queries
   AttentionWorkspace& space = attention_workspace();
-  const std::int64_t begin = split * attention_split;
-  auto visible = [&](std::int64_t query) {
-    return std::clamp<std::int64_t>(tile.visible(query) - begin, 0, attention_split);
-  };
-  const std::int64_t positions = visible(tile.queries - 1);  // later rows see more
+  // Later rows see more.
+  const std::int64_t positions = tile.visible_in(tile.queries - 1, split);
   for (std::int64_t i = 0; i < positions; ++i)
-    space.keys[i] = cache_entry(*tile.cache, *tile.sequence, begin + i);
-  score(tile, positions, space);
-  for (std::int64_t q = 0; q < tile.queries; ++q)
-    weigh(space.weights + q * attention_split, visible(q), result.highest[q], result.weight[q]);
+    space.keys[i] = cache_entry(*tile.cache, *tile.sequence, split * attention_split + i);
+  score(tile, turned.data(), positions, space);
+  for (std::int64_t q = 0; q < tile.queries; q += lanes)
+    weigh(tile, split, q, positions, space.weights, result);
   result.weighted.assign(std::size_t(tile.queries * tile.latent), 0.0f);
   for (std::int64_t q = 0; q < tile.queries; q += block) {
     // Queries of a block share the positions that the first one sees; the rest is done one by one, so that
     // every query adds the same terms as it would alone.
     const std::int64_t size = std::min<std::int64_t>(block, tile.queries - q);
-    const std::int64_t shared = size == block ? visible(q) : 0;
-    const float* weights = space.weights + q * attention_split;
+    const std::int64_t shared = size == block ? tile.visible_in(q, split) : 0;
     float* const out = result.weighted.data() + q * tile.latent;
-    gather_values<block>(weights, space.keys, 0, shared, tile.latent, out);
+    gather_values<block>(space.weights + q, space.keys, 0, shared, tile.latent, out);
     for (std::int64_t i = 0; i < size; ++i)
-      gather_values<1>(weights + i * attention_split, space.keys, shared, visible(q + i), tile.latent,
+      gather_values<1>(space.weights + q + i, space.keys, shared, tile.visible_in(q + i, split), tile.latent,
                        out + i * tile.latent);
   }
 }
@@ -215,6 +263,7 @@ HWY_AFTER_NAMESPACE();
 namespace troupe::kernels {
 namespace {
 
+HWY_EXPORT(turn_queries);
 HWY_EXPORT(attend_to_split);
 HWY_EXPORT(join_split);
 HWY_EXPORT(finish);
@@ -251,8 +300,9 @@ void attend_by_tile(ThreadPool& pool, const std::vector<AttentionTile>& tiles) {
     const AttentionTile& tile = tiles[std::size_t(i)];
     AttentionWorkspace& space = attention_workspace();
     begin(tile, space.joined);
+    HWY_DYNAMIC_DISPATCH(turn_queries)(tile, space.turned);
     for (std::int64_t split = 0; split < tile.splits(); ++split) {
-      HWY_DYNAMIC_DISPATCH(attend_to_split)(tile, split, space.split);
+      HWY_DYNAMIC_DISPATCH(attend_to_split)(tile, space.turned, split, space.split);
       HWY_DYNAMIC_DISPATCH(join_split)(tile, space.split, space.joined);
       pool.piece_done();  // a tile of a long context takes long
     }
@@ -269,12 +319,17 @@ void attend_by_split(ThreadPool& pool, const std::vector<AttentionTile>& tiles) 
   std::int64_t splits = 0;
   for (const AttentionTile& tile : tiles) splits = std::max(splits, tile.splits());
   std::vector<PartialAttention> parts(std::size_t(count * at_once)), joined(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < tiles.size(); ++i) begin(tiles[i], joined[i]);
+  std::vector<std::vector<float>> turned(tiles.size());
+  pool.parallel_for(count, 1, [&](std::int64_t i, std::int64_t) {
+    begin(tiles[std::size_t(i)], joined[std::size_t(i)]);
+    HWY_DYNAMIC_DISPATCH(turn_queries)(tiles[std::size_t(i)], turned[std::size_t(i)]);
+  });
   for (std::int64_t first = 0; first < splits; first += at_once) {
     pool.parallel_for(count * at_once, 1, [&](std::int64_t i, std::int64_t) {
       const AttentionTile& tile = tiles[std::size_t(i / at_once)];
       const std::int64_t split = first + i % at_once;
-      if (split < tile.splits()) HWY_DYNAMIC_DISPATCH(attend_to_split)(tile, split, parts[std::size_t(i)]);
+      if (split < tile.splits()) HWY_DYNAMIC_DISPATCH(attend_to_split)
+      (tile, turned[std::size_t(i / at_once)], split, parts[std::size_t(i)]);
     });
     pool.parallel_for(count, 1, [&](std::int64_t i, std::int64_t) {
       const AttentionTile& tile = tiles[std::size_t(i)];

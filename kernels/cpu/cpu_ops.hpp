@@ -14,10 +14,18 @@ class CpuOps final : public Ops {
   explicit CpuOps(int threads, TickBoard* ticks = nullptr);
 
   std::string_view arithmetic() const override { return "f32k128"; }
+  std::unique_ptr<Queue> make_queue() override { return std::make_unique<ImmediateQueue>(); }
+  DeviceMemory memory() const override;
   std::shared_ptr<void> allocate(std::size_t bytes) override;
+  LastingMemory allocate_lasting(std::size_t bytes) override;
+  bool seal(const LastingMemory&) override;
+  std::shared_ptr<void> adopt(FileDescriptor file, std::size_t bytes) override;
+  std::byte* host_address(void* memory) const override { return static_cast<std::byte*>(memory); }
+  void upload(void* to, std::span<const std::byte> from) override;
+  void read(Queue&, const Tensor& x, std::span<std::byte> to) override;
+  void fill(Queue&, Tensor x, float value) override;
 
-  void embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
-             Tensor out) override;
+  void embed(Queue&, const IndexList& tokens, const Weight& table, TokenId first_token, Tensor out) override;
   void rms_norm(Queue&, const Tensor& x, const Tensor& weight, float epsilon, Tensor out) override;
   void linear(Queue&, const Tensor& x, const Weight& w, Tensor out) override;
   void project(Queue&, const Tensor& x, std::span<const Projection> projections) override;
@@ -33,10 +41,11 @@ class CpuOps final : public Ops {
   void add(Queue&, Tensor x, const Tensor& y) override;
   void route(Queue&, const Tensor& logits, const RoutingRule& rule, Routing& out) override;
   void count_experts(Queue&, const Routing& routing, Tensor load) override;
-  void expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) override;
+  void list_visits(Queue&, const Routing& routing, ExpertBatch& out) override;
   void experts(Queue&, const ExpertBatch& batch, const ExpertWeights& local, Tensor out) override;
   void weighted_sum(Queue&, const Tensor& rows, const Routing& routing, Tensor out) override;
-  void gather_rows(Queue&, const Tensor& x, std::span<const std::int32_t> rows, Tensor out) override;
+  void copy(Queue&, const Tensor& x, Tensor out) override;
+  void gather_rows(Queue&, const Tensor& x, const IndexList& rows, Tensor out) override;
   void join_columns(Queue&, const Tensor& parts, Tensor out) override;
   void sample(Queue&, const Tensor& logits, std::span<const SamplingRow> how,
               std::vector<SampledToken>& out) override;

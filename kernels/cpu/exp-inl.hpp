@@ -11,26 +11,26 @@
 #include <limits>
 
 #include "kernels/cpu/lanes-inl.hpp"
+#include "kernels/exponential.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::kernels::HWY_NAMESPACE {
 
-// exp(n ln 2 + r) = 2^n exp(r), |r| <= ln(2)/2; the polynomial is that of Cephes' expf. Results under the
-// least normal number are 0; NaN stays NaN.
+// See kernels/exponential.hpp. NaN stays NaN.
 template <class Vector>
 HWY_INLINE Vector exp(Vector x) {
   using Float = hn::DFromV<Vector>;
   const Float d;
   const hn::RebindToSigned<Float> whole;
-  const auto n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
-  auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
-  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-  auto p = hn::Set(d, 1.9875691500e-4f);
-  p = hn::MulAdd(p, r, hn::Set(d, 1.3981999507e-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 8.3334519073e-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 4.1665795894e-2f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.6666665459e-1f));
-  p = hn::MulAdd(p, r, hn::Set(d, 5.0000001201e-1f));
+  const auto n = hn::Round(hn::Mul(x, hn::Set(d, exponential::log2_of_e)));
+  auto r = hn::NegMulAdd(n, hn::Set(d, exponential::ln2_high), x);
+  r = hn::NegMulAdd(n, hn::Set(d, exponential::ln2_low), r);
+  auto p = hn::Set(d, exponential::p0);
+  p = hn::MulAdd(p, r, hn::Set(d, exponential::p1));
+  p = hn::MulAdd(p, r, hn::Set(d, exponential::p2));
+  p = hn::MulAdd(p, r, hn::Set(d, exponential::p3));
+  p = hn::MulAdd(p, r, hn::Set(d, exponential::p4));
+  p = hn::MulAdd(p, r, hn::Set(d, exponential::p5));
   p = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(d, 1.0f));
   // In two steps, since 2^128 is no number.
   const auto exponent = hn::ConvertTo(whole, n);
@@ -39,9 +39,9 @@ HWY_INLINE Vector exp(Vector x) {
     return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(e, hn::Set(whole, 127))));
   };
   p = hn::Mul(hn::Mul(p, power_of_two(half)), power_of_two(hn::Sub(exponent, half)));
-  p = hn::IfThenElse(hn::Lt(x, hn::Set(d, -87.33654f)), hn::Zero(d), p);
-  return hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.72283f)), hn::Set(d, std::numeric_limits<float>::infinity()),
-                        p);
+  p = hn::IfThenElse(hn::Lt(x, hn::Set(d, exponential::lowest)), hn::Zero(d), p);
+  return hn::IfThenElse(hn::Gt(x, hn::Set(d, exponential::highest)),
+                        hn::Set(d, std::numeric_limits<float>::infinity()), p);
 }
 
 HWY_INLINE Lanes exp(const Lanes& x) {

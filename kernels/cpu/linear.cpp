@@ -1,3 +1,4 @@
+#include "kernels/chain.hpp"
 #include "kernels/cpu/cpu_ops.hpp"
 #include "kernels/cpu/product.hpp"
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/cpu/chain.hpp"
+#include "kernels/chain.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/product.cpp"
@@ -164,7 +164,7 @@ class PanelScales {
 inline void write_rows(const Tile& tile, std::int64_t panel, const float* sums) {
   const std::int64_t first = panel * panel_rows, rows = std::min(panel_rows, tile.rows - first);
   for (std::int64_t t = 0; t < tile.tokens; ++t)
-    std::copy_n(sums + t * panel_rows, rows, tile.product->out[tile.token + t] + tile.row + first);
+    store_part(load(sums + t * panel_rows), tile.product->out[tile.token + t] + tile.row + first, rows);
 }
 
 // P panels of the tile from the given one on, times its T tokens.
@@ -317,17 +317,6 @@ HWY_EXPORT(most_few_tokens);
 // Multiply-adds that outweigh handing them to another thread.
 constexpr std::int64_t worth_a_thread = 1 << 16;
 
-void check(const Product& p) {
-  check_weight(*p.w);
-  CHECK(p.w->layout == Layout::panels, "a product of weights that are not in panels");
-  const VirtualShards& shards = p.shards;
-  CHECK(shards.count > 0 && shards.first >= 0 && shards.first + shards.count <= shards.total,
-        "shards out of range");
-  CHECK(std::has_single_bit(unsigned(shards.count)), "shards that are no subtree");
-  CHECK(shards.begin(shards.first + shards.count) - shards.begin(shards.first) == p.w->cols,
-        "a weight whose columns are not those of its shards");
-}
-
 // Large enough to use what they read often, small enough for every thread to get some.
 std::int64_t rows_of_tiles(const ThreadPool& pool, std::span<const Product> products) {
   constexpr std::int64_t tiles_a_thread = 6;
@@ -362,8 +351,8 @@ void multiply(ThreadPool& pool, std::span<const Product> products) {
   std::vector<ChainBlock> blocks;
   std::vector<std::size_t> ends;  // of each product's blocks
   for (const Product& p : products) {
-    check(p);
-    cut_into_blocks(*p.w, p.shards, blocks);
+    check_product(*p.w, p.shards);
+    for (ChainCut cut(*p.w, p.shards); !cut.done();) blocks.push_back(cut.next());
     ends.push_back(blocks.size());
   }
   const std::int64_t rows = rows_of_tiles(pool, products);

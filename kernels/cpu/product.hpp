@@ -19,11 +19,6 @@ struct Product {
   std::int64_t rows = 0;
 };
 
-// One shard that is all of w's columns.
-inline VirtualShards whole(const Weight& w) {
-  return {.first = 0, .count = 1, .total = 1, .columns = w.cols};
-}
-
 void multiply(ThreadPool& pool, std::span<const Product> products);
 
 }  // namespace troupe::kernels

@@ -2,18 +2,17 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu_ops.hpp"
-#include "kernels/cpu/weights.hpp"
+#include "kernels/weights.hpp"
 
 namespace troupe::kernels {
 
-void CpuOps::embed(Queue&, std::span<const TokenId> tokens, const Weight& table, TokenId first_token,
-                   Tensor out) {
+void CpuOps::embed(Queue&, const IndexList& tokens, const Weight& table, TokenId first_token, Tensor out) {
   check_weight(table);
-  CHECK(out.rows() == std::int64_t(tokens.size()) && out.row_elements() == table.cols, "shapes of embed");
+  CHECK(out.rows() == tokens.size() && out.row_elements() == table.cols, "shapes of embed");
   each_row(out.rows(), table.cols, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
       float* const to = out.as<float>() + t * table.cols;
-      const std::int64_t row = std::int64_t{tokens[std::size_t(t)]} - first_token;
+      const std::int64_t row = std::int64_t{tokens.host()[std::size_t(t)]} - first_token;
       if (row >= 0 && row < table.rows)
         for (std::int64_t i = 0; i < table.cols; ++i) to[i] = dequantise(table, row, i);
       else
@@ -22,29 +21,27 @@ void CpuOps::embed(Queue&, std::span<const TokenId> tokens, const Weight& table,
   });
 }
 
-void CpuOps::expand(Queue&, const Tensor& tokens, const Routing& routing, ExpertBatch& out) {
-  const std::int64_t slots = routing.experts.row_elements(), n = tokens.row_elements();
-  const std::int64_t used = tokens.rows() * slots;
-  CHECK(routing.experts.rows() == tokens.rows() && out.rows.row_elements() == n, "shapes of expand");
-  CHECK(used <= out.rows.rows() && used <= out.experts.elements(), "an expert batch of too little capacity");
-  each_row(tokens.rows(), slots * n, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin * slots; row < end * slots; ++row)
-      std::copy_n(tokens.as<float>() + row / slots * n, n, out.rows.as<float>() + row * n);
+void CpuOps::copy(Queue&, const Tensor& x, Tensor out) {
+  CHECK(out.elements() == x.elements() && out.dtype() == x.dtype(), "shapes of copy");
+  const std::size_t size = size_of(x.dtype());
+  const auto* const from = static_cast<const std::byte*>(x.raw());
+  auto* const to = static_cast<std::byte*>(out.raw());
+  each_row(x.elements(), 1, [&](std::int64_t begin, std::int64_t end) {
+    std::copy(from + std::size_t(begin) * size, from + std::size_t(end) * size,
+              to + std::size_t(begin) * size);
   });
-  std::copy_n(routing.experts.as<std::int32_t>(), used, out.experts.as<std::int32_t>());
-  *out.count.as<std::int32_t>() = std::int32_t(used);
 }
 
-void CpuOps::gather_rows(Queue&, const Tensor& x, std::span<const std::int32_t> rows, Tensor out) {
+void CpuOps::gather_rows(Queue&, const Tensor& x, const IndexList& rows, Tensor out) {
   const std::int64_t n = x.row_elements();
-  CHECK(out.rows() == std::int64_t(rows.size()) && out.row_elements() == n, "shapes of gather_rows");
+  CHECK(out.rows() == rows.size() && out.row_elements() == n, "shapes of gather_rows");
   CHECK(out.dtype() == x.dtype(), "types of gather_rows");
   const std::size_t bytes = std::size_t(n) * size_of(x.dtype());
   const auto* const from = static_cast<const std::byte*>(x.raw());
   auto* const to = static_cast<std::byte*>(out.raw());
   each_row(out.rows(), n, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const std::int32_t row = rows[std::size_t(i)];
+      const std::int32_t row = rows.host()[std::size_t(i)];
       CHECK(row >= 0 && row < x.rows(), "row out of range");
       std::copy_n(from + std::size_t(row) * bytes, bytes, to + std::size_t(i) * bytes);
     }

@@ -9,6 +9,7 @@
 #include "kernels/cpu/cpu_ops.hpp"
 #include "kernels/elementary.hpp"
 #include "kernels/philox.hpp"
+#include "kernels/sampling_check.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/sample.cpp"
@@ -130,9 +131,11 @@ class Sampler {
       float& x = changed_[std::size_t(edit.token)];
       x += edit.bias;
       if (edit.seen) x = x > 0 ? x / changes.repetition_penalty : x * changes.repetition_penalty;
-      if (edit.count == 0) continue;
-      x -= changes.frequency_penalty * float(edit.count);
-      x -= changes.presence_penalty;
+      if (edit.count != 0) {
+        x -= changes.frequency_penalty * float(edit.count);
+        x -= changes.presence_penalty;
+      }
+      x = std::min(x, most);
     }
     if (changes.allowed.empty()) return;
     for (std::int64_t word = 0; word * 32 < vocabulary_; ++word) {
@@ -209,7 +212,8 @@ class Sampler {
       result.top.push_back({ranking[rank], logprob(ranking[rank])});
   }
 
-  static constexpr float nothing = -std::numeric_limits<float>::infinity();
+  static constexpr float nothing = -std::numeric_limits<float>::infinity(),
+                         most = std::numeric_limits<float>::max();
 
   const float* logits_;
   std::int64_t vocabulary_;
@@ -223,14 +227,7 @@ void CpuOps::sample(Queue&, const Tensor& logits, std::span<const SamplingRow> h
                     std::vector<SampledToken>& out) {
   const std::int64_t vocabulary = logits.row_elements();
   CHECK(logits.rows() == std::int64_t(how.size()) && (how.empty() || vocabulary > 0), "shapes of sample");
-  for (const auto& [row, position, changes, given] : how) {
-    CHECK(given < vocabulary, "a given token is one of the vocabulary");
-    CHECK(changes.allowed.empty() || std::ssize(changes.allowed) * 32 >= vocabulary, "a bit for each token");
-    CHECK(changes.repetition_penalty > 0, "repetition_penalty out of range");
-    CHECK(row.temperature >= 0 && row.top_p > 0 && row.top_p <= 1, "temperature or top_p out of range");
-    CHECK(row.min_p >= 0 && row.min_p <= 1 && row.top_k >= 0, "min_p or top_k out of range");
-    CHECK(row.logprobs >= -1 && row.logprobs <= max_logprobs, "logprobs out of range");
-  }
+  for (const SamplingRow& row : how) check_sampling(row, vocabulary);
   out.assign(how.size(), {});
   each_row(logits.rows(), vocabulary, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)

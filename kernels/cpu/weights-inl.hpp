@@ -8,7 +8,7 @@
 #endif
 
 #include "kernels/cpu/lanes-inl.hpp"
-#include "kernels/cpu/weights.hpp"
+#include "kernels/weights.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace troupe::kernels::HWY_NAMESPACE {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tests/kernels/fixture.hpp"
 
 namespace troupe::kernels {
@@ -26,6 +28,9 @@ class Cache {
   }
 
   const LatentCache& view() const { return cache_; }
+  std::int64_t written() const {
+    return std::ranges::count_if(data_.data, [](float x) { return x == x; });
+  }
   std::vector<BlockId> take(std::int64_t positions) {
     std::vector<BlockId> blocks;
     for (std::int64_t i = 0; i * cache_.block_size() < positions; ++i) blocks.push_back(BlockId(--free_));
@@ -155,6 +160,26 @@ TEST(Attention, TicksForEachSplitOfALongContext) {
     step(ops, cache, {{&sequence, blocks, sequence.positions() - 1, sequence.positions()}});
     EXPECT_GE(board.count, 40u);
   }
+}
+
+TEST(Attention, RowsOfNoSequenceAreLeftAlone) {
+  constexpr std::int64_t tokens = 5;
+  const auto latents = random_array({tokens, latent}, 1), keys = random_array({tokens, rope}, 2),
+             q = random_array({tokens, heads, width}, 3), before = random_array({tokens, heads, latent}, 4);
+  with_every_ops([&](Ops& ops) {
+    ImmediateQueue queue;
+    Cache cache(3, 16);
+    const auto blocks = cache.take(3);
+    StepLayout layout{.tokens = tokens, .sequences = {}};
+    layout.sequences.push_back({.first_row = 1, .rows = 3, .first_position = 0, .blocks = blocks});
+    auto out = random_array({tokens, heads, latent}, 4);
+    ops.store_latent(queue, latents.tensor, keys.tensor, layout, cache.view());
+    ops.mla_attention(queue, q.tensor, cache.view(), layout, scale, out.tensor);
+    EXPECT_EQ(cache.written() / width, 3);  // what Array has behind its end may count, too
+    for (const std::int64_t row : {0, 4})
+      for (std::int64_t i = row * heads * latent; i < (row + 1) * heads * latent; ++i)
+        ASSERT_EQ(out[i], before[i]);
+  });
 }
 
 TEST(Attention, NoRowsAreNoWork) {

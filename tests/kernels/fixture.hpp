@@ -13,6 +13,8 @@
 #include "kernels/cpu/cpu_ops.hpp"
 #include "kernels/cpu/targets.hpp"
 #include "kernels/panels.hpp"
+#include "tests/kernels/cuda/gpu_under_test.hpp"
+#include "tests/kernels/mirrored_ops.hpp"
 // Highway after the choice of targets.
 #include <hwy/targets.h>
 
@@ -195,9 +197,27 @@ inline std::vector<std::int64_t> targets_of_this_cpu() {
   return targets;
 }
 
-// Calls check(ops) for every instruction set of this CPU and for several numbers of threads.
+// What with_every_ops goes through; the hunt for mutants has the GPU alone, and other orders of its threads.
+struct OpsUnderTest {
+  bool gpu_alone = false;
+  std::uint32_t seed = 1;
+};
+inline OpsUnderTest ops_under_test;
+
+// On a GPU of fibers, or a real one.
+template <class Check>
+void with_gpu(Check check) {
+  SCOPED_TRACE("a GPU");
+  const cuda::GpuUnderTest device({.seed = ops_under_test.seed});
+  const auto ops = device.make_ops();
+  MirroredOps mirrored(*ops);
+  check(mirrored);
+}
+
+// Calls check(ops) for every instruction set of this CPU and for several numbers of threads, and for a GPU.
 template <class Check>
 void with_every_ops(Check check) {
+  if (ops_under_test.gpu_alone) return with_gpu(check);
   for (const std::int64_t target : targets_of_this_cpu())
     for (const int threads : {1, 2, 4}) {
       SCOPED_TRACE(std::string(hwy::TargetName(target)) + ", threads: " + std::to_string(threads));
@@ -207,6 +227,7 @@ void with_every_ops(Check check) {
     }
   hwy::SetSupportedTargetsForTest(0);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  with_gpu(check);
 }
 
 }  // namespace troupe::kernels

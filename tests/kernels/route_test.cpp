@@ -118,13 +118,36 @@ TEST(Route, BytesDoNotDependOnThreadsInstructionsOrBatch) {
   });
 }
 
+TEST(Route, EveryRuleGivesTheSameBytesEverywhere) {
+  const auto bias = random_array({60}, 3, 0.1f), logits = random_array({30, 60}, 4, 5);
+  CpuOps one(1);
+  for (const Scoring scoring : {Scoring::sigmoid, Scoring::softmax})
+    for (const bool normalise : {false, true})
+      for (const int groups : {1, 5, 60})
+        for (const int kept : {1, (groups + 1) / 2}) {
+          const RoutingRule rule{.scoring = scoring,
+                                 .experts = 60,
+                                 .groups = groups,
+                                 .groups_kept = kept,
+                                 .per_token = 6,
+                                 .normalise = normalise,
+                                 .scaling = 1.5f,
+                                 .bias = normalise ? bias.data.data() : nullptr};
+          const Routed expected = route(one, logits, rule);
+          with_every_ops([&](Ops& ops) {
+            const Routed routed = route(ops, logits, rule);
+            EXPECT_EQ(routed.experts, expected.experts);
+            EXPECT_EQ(routed.weights, expected.weights);
+          });
+        }
+}
+
 TEST(Route, TiesGoToTheLowerId) {
-  Array<float> logits({1, 8});
-  CpuOps ops(1);
-  const Routed routed = route(ops, logits, {.experts = 8, .groups = 4, .groups_kept = 2, .per_token = 3});
-  EXPECT_EQ(routed.experts[0], 0);
-  EXPECT_EQ(routed.experts[1], 1);
-  EXPECT_EQ(routed.experts[2], 2);
+  const Array<float> logits({1, 8});
+  with_every_ops([&](Ops& ops) {
+    const Routed routed = route(ops, logits, {.experts = 8, .groups = 4, .groups_kept = 2, .per_token = 3});
+    for (std::int64_t s = 0; s < 3; ++s) EXPECT_EQ(routed.experts[s], s);
+  });
 }
 
 TEST(Route, AMaskedGroupsExpertsLoseToNegativeScores) {
@@ -132,42 +155,45 @@ TEST(Route, AMaskedGroupsExpertsLoseToNegativeScores) {
   logits[0] = 1;
   bias[1] = -2;  // the best group's second expert has a score of -1.5
   bias[2] = bias[3] = -3;
-  CpuOps ops(1);
-  const Routed routed = route(ops, logits,
-                              {.experts = 4,
-                               .groups = 2,
-                               .groups_kept = 1,
-                               .per_token = 2,
-                               .normalise = false,
-                               .bias = bias.data.data()});
-  EXPECT_EQ(routed.experts[0], 0);
-  EXPECT_EQ(routed.experts[1], 1);
-  EXPECT_EQ(routed.weights[1], 0.5f);
+  with_every_ops([&](Ops& ops) {
+    const Routed routed = route(ops, logits,
+                                {.experts = 4,
+                                 .groups = 2,
+                                 .groups_kept = 1,
+                                 .per_token = 2,
+                                 .normalise = false,
+                                 .bias = bias.data.data()});
+    EXPECT_EQ(routed.experts[0], 0);
+    EXPECT_EQ(routed.experts[1], 1);
+    EXPECT_EQ(routed.weights[1], 0.5f);
+  });
 }
 
 TEST(Route, NumbersThatAreNoneStillGiveExpertsInRange) {
   Array<float> logits({1, 8});
   for (std::int64_t i = 0; i < 8; ++i) logits[i] = std::nanf("");
-  CpuOps ops(1);
-  for (const Scoring scoring : {Scoring::sigmoid, Scoring::softmax}) {
-    const Routed routed =
-        route(ops, logits, {.scoring = scoring, .experts = 8, .groups = 4, .groups_kept = 2, .per_token = 3});
-    for (std::int64_t s = 0; s < 3; ++s) EXPECT_TRUE(routed.experts[s] >= 0 && routed.experts[s] < 8);
-  }
+  with_every_ops([&](Ops& ops) {
+    for (const Scoring scoring : {Scoring::sigmoid, Scoring::softmax}) {
+      const Routed routed = route(
+          ops, logits, {.scoring = scoring, .experts = 8, .groups = 4, .groups_kept = 2, .per_token = 3});
+      for (std::int64_t s = 0; s < 3; ++s) EXPECT_TRUE(routed.experts[s] >= 0 && routed.experts[s] < 8);
+    }
+  });
 }
 
 TEST(CountExperts, AddsTheSlotsOfEveryToken) {
   ImmediateQueue queue;
   Array<std::int32_t> experts({3, 2});
   std::ranges::copy(std::vector{0, 3, 3, 1, 3, 0}, experts.data.begin());
-  Array<std::int64_t> load({5});
-  CpuOps ops(1);
-  ops.count_experts(queue, {.experts = experts.tensor, .weights = {}}, load.tensor);
-  const std::vector<std::int64_t> once{2, 1, 0, 3, 0};
-  EXPECT_TRUE(std::equal(once.begin(), once.end(), load.data.begin()));
-  ops.count_experts(queue, {.experts = experts.tensor.slice(0, 1), .weights = {}}, load.tensor);
-  const std::vector<std::int64_t> with_the_first_again{3, 1, 0, 4, 0};
-  EXPECT_TRUE(std::equal(with_the_first_again.begin(), with_the_first_again.end(), load.data.begin()));
+  with_every_ops([&](Ops& ops) {
+    Array<std::int64_t> load({5});
+    ops.count_experts(queue, {.experts = experts.tensor, .weights = {}}, load.tensor);
+    const std::vector<std::int64_t> once{2, 1, 0, 3, 0};
+    EXPECT_TRUE(std::equal(once.begin(), once.end(), load.data.begin()));
+    ops.count_experts(queue, {.experts = experts.tensor.slice(0, 1), .weights = {}}, load.tensor);
+    const std::vector<std::int64_t> with_the_first_again{3, 1, 0, 4, 0};
+    EXPECT_TRUE(std::equal(with_the_first_again.begin(), with_the_first_again.end(), load.data.begin()));
+  });
 }
 
 TEST(CountExpertsDeathTest, AnExpertBeyondTheLoadStops) {

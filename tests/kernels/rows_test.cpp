@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include "tests/kernels/fixture.hpp"
 
 namespace troupe::kernels {
@@ -66,34 +68,42 @@ TEST(Embed, EveryHalfPrecisionNumberIsExact) {
   });
 }
 
-// Its out may be x, and may have heads of another width.
+// Its out may be x, and may have heads of another width. A row of no sequence stays as it is.
 TEST(Rope, TurnsNeighboursIntoHalves) {
-  constexpr std::int64_t tokens = 4, heads = 2, head = 10, wide = 13, half = 3;
+  constexpr std::int64_t tokens = 5, heads = 2, head = 10, wide = 13, half = 3;
   const auto before = random_array({tokens, heads, head}, 1), cos = random_array({20, half}, 2),
              sin = random_array({20, half}, 3), untouched = random_array({tokens, heads, wide}, 4);
   StepLayout layout{.tokens = tokens, .sequences = {}};
   layout.sequences.push_back({.first_row = 0, .rows = 1, .first_position = 19, .blocks = {}});
-  layout.sequences.push_back({.first_row = 1, .rows = 3, .first_position = 5, .blocks = {}});
-  const std::int64_t positions[] = {19, 5, 6, 7};
-  CpuOps ops(2);
-  auto x = random_array({tokens, heads, head}, 1), elsewhere = random_array({tokens, heads, wide}, 4);
-  ops.rope(queue, before.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, elsewhere.tensor);
-  ops.rope(queue, x.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, x.tensor);
-  for (std::int64_t t = 0; t < tokens; ++t)
-    for (std::int64_t h = 0; h < heads; ++h) {
-      const float* const in = &before[(t * heads + h) * head];
-      const float* const out = &x[(t * heads + h) * head];
-      for (std::int64_t i = 0; i < head - 2 * half; ++i) ASSERT_EQ(out[i], in[i]);
-      for (std::int64_t i = 0; i < half; ++i) {
-        const float a = in[4 + 2 * i], b = in[4 + 2 * i + 1];
-        const float c = cos[positions[t] * half + i], s = sin[positions[t] * half + i];
-        ASSERT_EQ(out[4 + i], a * c - b * s);
-        ASSERT_EQ(out[4 + half + i], b * c + a * s);
+  layout.sequences.push_back({.first_row = 2, .rows = 3, .first_position = 5, .blocks = {}});
+  const std::int64_t positions[] = {19, -1, 5, 6, 7};
+  with_every_ops([&](Ops& ops) {
+    auto x = random_array({tokens, heads, head}, 1), elsewhere = random_array({tokens, heads, wide}, 4);
+    ops.rope(queue, before.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, elsewhere.tensor);
+    ops.rope(queue, x.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, x.tensor);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      for (std::int64_t h = 0; h < heads; ++h) {
+        const float* const in = &before[(t * heads + h) * head];
+        const float* const out = &x[(t * heads + h) * head];
+        if (positions[t] < 0) {
+          ASSERT_TRUE(std::equal(in, in + head, out));
+          ASSERT_EQ(elsewhere[(t * heads + h) * wide + wide - 1],
+                    untouched[(t * heads + h) * wide + wide - 1]);
+          continue;
+        }
+        for (std::int64_t i = 0; i < head - 2 * half; ++i) ASSERT_EQ(out[i], in[i]);
+        for (std::int64_t i = 0; i < half; ++i) {
+          const float a = in[4 + 2 * i], b = in[4 + 2 * i + 1];
+          const float c = cos[positions[t] * half + i], s = sin[positions[t] * half + i];
+          ASSERT_EQ(out[4 + i], a * c - b * s);
+          ASSERT_EQ(out[4 + half + i], b * c + a * s);
+        }
+        const std::int64_t first = (t * heads + h) * wide;
+        for (std::int64_t i = 0; i < wide; ++i)
+          ASSERT_EQ(elsewhere[first + i],
+                    i < wide - 2 * half ? untouched[first + i] : out[i - (wide - head)]);
       }
-      const std::int64_t first = (t * heads + h) * wide;
-      for (std::int64_t i = 0; i < wide; ++i)
-        ASSERT_EQ(elsewhere[first + i], i < wide - 2 * half ? untouched[first + i] : out[i - (wide - head)]);
-    }
+  });
 }
 
 TEST(RopeDeathTest, APositionBeyondTheTableStops) {
@@ -105,27 +115,34 @@ TEST(RopeDeathTest, APositionBeyondTheTableStops) {
                "position out of range");
 }
 
+// Also rows that are no whole number of words.
 TEST(GatherRows, CopiesTheRowsAskedFor) {
-  const auto x = random_array({5, 7}, 1);
   const std::vector<std::int32_t> rows{4, 0, 4};
-  Array<float> out({3, 7});
-  CpuOps ops(2);
-  ops.gather_rows(queue, x.tensor, rows, out.tensor);
-  for (std::int64_t i = 0; i < 3; ++i)
-    for (std::int64_t k = 0; k < 7; ++k) ASSERT_EQ(out[i * 7 + k], x[rows[std::size_t(i)] * 7 + k]);
+  for (const std::int64_t n : {7, 8}) {
+    std::vector<std::uint8_t> x(std::size_t(5 * n));
+    std::iota(x.begin(), x.end(), std::uint8_t{1});
+    with_every_ops([&](Ops& ops) {
+      std::vector<std::uint8_t> out(std::size_t(3 * n));
+      ops.gather_rows(queue, {x.data(), DType::f8_e4m3, {5, n}}, rows, {out.data(), DType::f8_e4m3, {3, n}});
+      for (std::int64_t i = 0; i < 3; ++i)
+        for (std::int64_t k = 0; k < n; ++k)
+          ASSERT_EQ(out[std::size_t(i * n + k)], x[std::size_t(rows[std::size_t(i)] * n + k)]);
+    });
+  }
 }
 
 TEST(JoinColumns, PutsPartsSideBySideAndDropsTheRest) {
   constexpr std::int64_t ranks = 3, tokens = 4, n = 5;
   const auto parts = random_array({ranks, tokens, n}, 1);
-  CpuOps ops(2);
-  for (const std::int64_t columns : {4, 5, 6, 13, 15}) {
-    Array<float> out({tokens, columns});
-    ops.join_columns(queue, parts.tensor, out.tensor);
-    for (std::int64_t t = 0; t < tokens; ++t)
-      for (std::int64_t c = 0; c < columns; ++c)
-        ASSERT_EQ(out[t * columns + c], parts[(c / n * tokens + t) * n + c % n]);
-  }
+  with_every_ops([&](Ops& ops) {
+    for (const std::int64_t columns : {4, 5, 6, 13, 15}) {
+      Array<float> out({tokens, columns});
+      ops.join_columns(queue, parts.tensor, out.tensor);
+      for (std::int64_t t = 0; t < tokens; ++t)
+        for (std::int64_t c = 0; c < columns; ++c)
+          ASSERT_EQ(out[t * columns + c], parts[(c / n * tokens + t) * n + c % n]);
+    }
+  });
 }
 
 TEST(Allocate, GivesAlignedZeroes) {

@@ -152,27 +152,43 @@ TEST(Sample, LogProbabilitiesAreThoseOfTheRawLogits) {
   const auto logits = random_array({1, vocabulary}, 3, 5);
   double total = 0;
   for (std::int64_t i = 0; i < vocabulary; ++i) total += std::exp(double(logits[i]));
-  CpuOps ops(1);
-  const auto token =
-      drawn(ops, logits, {{.temperature = 2, .top_k = 5, .seed = 3, .logprobs = max_logprobs}})[0];
-  EXPECT_NEAR(token.logprob, logits[token.token] - std::log(total), 1e-5);
-  ASSERT_EQ(token.top.size(), std::size_t(max_logprobs));
-  for (std::size_t i = 0; i < token.top.size(); ++i) {
-    const auto [id, logprob] = token.top[i];
-    EXPECT_NEAR(logprob, logits[id] - std::log(total), 1e-5);
-    std::size_t higher = 0;
-    for (std::int64_t k = 0; k < vocabulary; ++k) higher += logits[k] > logits[id];
-    EXPECT_EQ(higher, i);
-  }
-  EXPECT_EQ(drawn(ops, logits, {{}})[0].top.size(), 0u);
-  EXPECT_EQ(drawn(ops, row({1, 2}), {{.logprobs = 5}})[0].top.size(), 2u);
+  with_every_ops([&](Ops& ops) {
+    const auto token =
+        drawn(ops, logits, {{.temperature = 2, .top_k = 5, .seed = 3, .logprobs = max_logprobs}})[0];
+    EXPECT_NEAR(token.logprob, logits[token.token] - std::log(total), 1e-5);
+    ASSERT_EQ(token.top.size(), std::size_t(max_logprobs));
+    for (std::size_t i = 0; i < token.top.size(); ++i) {
+      const auto [id, logprob] = token.top[i];
+      EXPECT_NEAR(logprob, logits[id] - std::log(total), 1e-5);
+      std::size_t higher = 0;
+      for (std::int64_t k = 0; k < vocabulary; ++k) higher += logits[k] > logits[id];
+      EXPECT_EQ(higher, i);
+    }
+    EXPECT_EQ(drawn(ops, logits, {{}})[0].top.size(), 0u);
+    EXPECT_EQ(drawn(ops, row({1, 2}), {{.logprobs = 5}})[0].top.size(), 2u);
+  });
 }
 
 TEST(Sample, ExtremeValuesStillGiveAToken) {
-  CpuOps ops(1);
-  EXPECT_EQ(drawn(ops, row({-3e38f, 3e38f}), {{.temperature = 1}})[0].token, 1);
-  EXPECT_EQ(drawn(ops, row({1, 2, 3}), {{.temperature = 1e-30f}})[0].token, 2);
-  for (const TokenId token : kept({1, 2, 3}, {.temperature = 1e30f})) EXPECT_TRUE(token >= 0 && token < 3);
+  with_every_ops([&](Ops& ops) {
+    EXPECT_EQ(drawn(ops, row({-3e38f, 3e38f}), {{.temperature = 1}})[0].token, 1);
+    EXPECT_EQ(drawn(ops, row({1, 2, 3}), {{.temperature = 1e-30f}})[0].token, 2);
+    for (const TokenId token : kept({1, 2, 3}, {.temperature = 1e30f})) EXPECT_TRUE(token >= 0 && token < 3);
+    // The penalty takes both of them past the largest float.
+    const std::vector<LogitEdit> seen{{.token = 1, .seen = true}, {.token = 2, .seen = true}};
+    const LogitChanges endless{.edits = seen, .repetition_penalty = 1e-40f};
+    EXPECT_EQ(sample(ops, row({1, 2, 3}), {{{.temperature = 0}, 0, endless}})[0].token, 1);
+    const TokenId drawn_token = sample(ops, row({1, 2, 3}), {{{.temperature = 1}, 0, endless}})[0].token;
+    EXPECT_TRUE(drawn_token == 1 || drawn_token == 2);
+  });
+}
+
+// The last token has the mass 1, and the draw's target is so near that how the others are added in F64 decides: in the
+// order of tokens, where the least come first and count, it is 1; by rank, where they are lost, it is less.
+TEST(Sample, TheMassOfAllIsAddedUpInTheOrderOfTokens) {
+  std::vector<float> logits(64, -0x1.2b708ap+5f);  // exp: 2^-54
+  logits.insert(logits.end(), {-0x1.0dedb6p+5f, -0x1.1bd6b6p+4f, -0x1.11db9p+1f, 0});
+  with_every_ops([&](Ops& ops) { EXPECT_EQ(drawn(ops, row(logits), {{.seed = 1}})[0].token, 66); });
 }
 
 // Against the changes in plain double precision.
@@ -186,13 +202,14 @@ RC_GTEST_PROP(Sample, ChangesOfLogitsAreThoseOfPlainLoops, ()) {
   std::vector<LogitEdit> edits;
   for (TokenId token = *rc::gen::inRange(0, 5); token < vocabulary + 10; token += *rc::gen::inRange(1, 30))
     edits.push_back({token, tenths(-50, 50), *rc::gen::arbitrary<bool>(), *rc::gen::inRange(0, 4)});
+  for (const TokenId beyond : {-(1 << 30), 1 << 30}) edits.push_back({beyond, 1});
   std::vector<std::uint32_t> allowed =
       *rc::gen::container<std::vector<std::uint32_t>>(3, rc::gen::arbitrary<std::uint32_t>());
   allowed[0] |= 1;
   if (*rc::gen::arbitrary<bool>()) allowed.clear();
   std::vector<double> expected(logits.data.begin(), logits.data.begin() + vocabulary);
   for (const LogitEdit& edit : edits) {
-    if (edit.token >= vocabulary) continue;
+    if (edit.token < 0 || edit.token >= vocabulary) continue;
     double& x = expected[std::size_t(edit.token)];
     x += edit.bias;
     if (edit.seen) x = x > 0 ? x / changes.repetition_penalty : x * changes.repetition_penalty;
@@ -202,56 +219,76 @@ RC_GTEST_PROP(Sample, ChangesOfLogitsAreThoseOfPlainLoops, ()) {
     if (!(allowed[i / 32] >> (i % 32) & 1)) expected[i] = -INFINITY;
   changes.edits = edits;
   changes.allowed = allowed;
-  CpuOps ops(1);
-  const auto sampled = sample(ops, logits, {{{.temperature = 0, .logprobs = 1}, 0, changes}})[0];
-  const double best = *std::ranges::max_element(expected);
-  RC_ASSERT(expected[std::size_t(sampled.token)] > best - 1e-4);
-  // What is reported is of the logits as they were.
-  const auto plain = drawn(ops, logits, {{.temperature = 0, .logprobs = 1}})[0];
-  RC_ASSERT(sampled.top == plain.top);
+  with_every_ops([&](Ops& ops) {
+    const auto sampled = sample(ops, logits, {{{.temperature = 0, .logprobs = 1}, 0, changes}})[0];
+    const double best = *std::ranges::max_element(expected);
+    RC_ASSERT(expected[std::size_t(sampled.token)] > best - 1e-4);
+    // What is reported is of the logits as they were.
+    const auto plain = drawn(ops, logits, {{.temperature = 0, .logprobs = 1}})[0];
+    RC_ASSERT(sampled.top == plain.top);
+  });
 }
 
 TEST(Sample, WhatMayNotComeIsNeverDrawn) {
-  CpuOps ops(1);
-  const auto logits = row({5, 4, 3, 2, 1});
-  const std::vector<std::uint32_t> odd{0b01010}, none{0};
-  const std::vector<LogitEdit> no_three{{.token = 3, .bias = -INFINITY}};
-  for (std::uint64_t position = 0; position < 100; ++position) {
-    Array<float> rows({3, 5});
-    for (std::int64_t i = 0; i < 15; ++i) rows[i] = logits.data[std::size_t(i % 5)];
-    const auto tokens = sample(ops, rows,
-                               {{{.temperature = 3}, position, {.allowed = odd}},
-                                {{.temperature = 3}, position, {.allowed = odd, .edits = no_three}},
-                                {{.temperature = 3}, position, {.allowed = none}}});
-    EXPECT_TRUE(tokens[0].token == 1 || tokens[0].token == 3);
-    EXPECT_EQ(tokens[1].token, 1);
-    EXPECT_EQ(tokens[2].token, no_token);
-  }
+  with_every_ops([&](Ops& ops) {
+    const auto logits = row({5, 4, 3, 2, 1});
+    const std::vector<std::uint32_t> odd{0b01010}, three{0b01000}, none{0};
+    const std::vector<LogitEdit> no_three{{.token = 3, .bias = -INFINITY}};
+    for (std::uint64_t position = 0; position < 50; ++position) {
+      Array<float> rows({4, 5});
+      for (std::int64_t i = 0; i < 20; ++i) rows[i] = logits.data[std::size_t(i % 5)];
+      const auto tokens = sample(ops, rows,
+                                 {{{.temperature = 3}, position, {.allowed = odd}},
+                                  {{.temperature = 3}, position, {.allowed = odd, .edits = no_three}},
+                                  {{.temperature = 3}, position, {.allowed = three, .edits = no_three}},
+                                  {{.temperature = 3}, position, {.allowed = none}}});
+      EXPECT_TRUE(tokens[0].token == 1 || tokens[0].token == 3);
+      EXPECT_EQ(tokens[1].token, 1);
+      EXPECT_EQ(tokens[2].token, no_token);
+      EXPECT_EQ(tokens[3].token, no_token);
+    }
+  });
+}
+
+// Whichever of a device's threads make the edits, and whichever look at them next.
+TEST(Sample, TheLastOfManyEditsCountsForTheFirstToken) {
+  std::vector<LogitEdit> edits;
+  for (TokenId beyond = 1000; beyond < 1100; ++beyond) edits.push_back({.token = beyond, .bias = 1});
+  edits.push_back({.token = 0, .bias = -100});
+  with_every_ops([&](Ops& ops) {
+    for (std::uint64_t position = 0; position < 10; ++position)
+      EXPECT_EQ(
+          sample(ops, row({5, 4, 3}), {{{.temperature = 1, .min_p = 0.9F}, position, {.edits = edits}}})[0]
+              .token,
+          1);
+  });
 }
 
 TEST(Sample, AGivenTokenIsReportedAndNothingDrawn) {
-  CpuOps ops(1);
-  const auto given = sample(ops, row({1, 3, 2}), {{{.logprobs = 1}, 0, {}, 2}})[0];
-  const double total = std::exp(1.0) + std::exp(2.0) + std::exp(3.0);
-  EXPECT_EQ(given.token, 2);
-  EXPECT_EQ(given.rank, 2);
-  EXPECT_NEAR(given.logprob, 2 - std::log(total), 1e-6);
-  EXPECT_EQ(given.top.at(0).token, 1);
+  with_every_ops([&](Ops& ops) {
+    const auto given = sample(ops, row({1, 3, 2}), {{{.logprobs = 1}, 0, {}, 2}})[0];
+    const double total = std::exp(1.0) + std::exp(2.0) + std::exp(3.0);
+    EXPECT_EQ(given.token, 2);
+    EXPECT_EQ(given.rank, 2);
+    EXPECT_NEAR(given.logprob, 2 - std::log(total), 1e-6);
+    EXPECT_EQ(given.top.at(0).token, 1);
+  });
 }
 
 TEST(Sample, LogitsThatAreNoNumbersGiveNoTokenInTheirRowAlone) {
-  CpuOps ops(2);
-  for (const float strange : {NAN, INFINITY, -INFINITY})
-    for (const std::int64_t at : {0, 20, 36}) {
-      auto logits = random_array({2, 37}, 1);
-      const auto whole = drawn(ops, logits, {{.temperature = 0, .logprobs = 2}, {}});
-      logits[37 + at] = strange;
-      const auto sampled = drawn(ops, logits, {{.temperature = 0, .logprobs = 2}, {.logprobs = 2}});
-      EXPECT_EQ(sampled[0].token, whole[0].token);
-      EXPECT_EQ(sampled[0].top, whole[0].top);
-      EXPECT_EQ(sampled[1].token, no_token);
-      EXPECT_TRUE(sampled[1].top.empty());
-    }
+  with_every_ops([&](Ops& ops) {
+    for (const float strange : {NAN, INFINITY, -INFINITY})
+      for (const std::int64_t at : {0, 20, 36}) {
+        auto logits = random_array({2, 37}, 1);
+        const auto whole = drawn(ops, logits, {{.temperature = 0, .logprobs = 2}, {}});
+        logits[37 + at] = strange;
+        const auto sampled = drawn(ops, logits, {{.temperature = 0, .logprobs = 2}, {.logprobs = 2}});
+        EXPECT_EQ(sampled[0].token, whole[0].token);
+        EXPECT_EQ(sampled[0].top, whole[0].top);
+        EXPECT_EQ(sampled[1].token, no_token);
+        EXPECT_TRUE(sampled[1].top.empty());
+      }
+  });
 }
 
 TEST(SampleDeathTest, ParametersOutOfRangeStop) {

@@ -14,6 +14,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "transport/communicator.hpp"
@@ -27,6 +28,10 @@ using MakeRanks = std::function<Ranks(int ranks, Duration timeout)>;
 struct Backend {
   std::string name;
   MakeRanks make;
+  // Ranks that fail, leave, or call something else tell their peers. Otherwise who waits for one that fails or leaves
+  // hears of it only if what carries the tensors notices, or when it has waited long enough, and who watches over them
+  // all must end the epoch for each.
+  bool peers_are_told = true;
   friend std::ostream& operator<<(std::ostream& out, const Backend& backend) { return out << backend.name; }
 };
 
@@ -54,6 +59,16 @@ class CommunicatorConformance : public testing::TestWithParam<std::tuple<Backend
   int size() const { return std::get<int>(GetParam()); }
   Ranks make(Duration timeout = patience) const {
     return std::get<Backend>(GetParam()).make(size(), timeout);
+  }
+  bool peers_are_told() const { return std::get<Backend>(GetParam()).peers_are_told; }
+  // Ends the epoch for all.
+  void end(const Ranks& ranks, Communicator& by) const {
+    if (peers_are_told()) return by.abort();
+    for (const auto& rank : ranks) rank->abort();
+  }
+  // What who needs it hears, behind the collective's name.
+  std::string said_of_leaver(int rank) const {
+    return peers_are_told() ? "rank " + std::to_string(rank) + " left the epoch" : "";
   }
   void run(const std::function<void(Communicator&)>& body) const {
     Ranks ranks = make();
@@ -116,38 +131,58 @@ inline RoutedTokens routed_tokens(unsigned seed, std::int64_t count, std::int64_
   return tokens;
 }
 
-// A batch with room for some rows, filled with marks that nobody should see.
+// A batch with room for some rows and visits, filled with marks that nobody should see.
 struct OwnedBatch {
-  explicit OwnedBatch(std::int64_t capacity)
-      : rows(std::size_t(capacity * conformance_hidden), -7), experts(std::size_t(capacity), -7) {
-    batch.rows = view(rows, capacity, conformance_hidden);
-    batch.experts = {experts.data(), kernels::DType::i32, {capacity}};
-    batch.count = {&count, kernels::DType::i32, {1}};
+  OwnedBatch(std::int64_t tokens, std::int64_t visits)
+      : rows(std::size_t(tokens * conformance_hidden), -7),
+        visit_rows(std::size_t(visits), -7),
+        visit_experts(std::size_t(visits), -7) {
+    batch.rows = view(rows, tokens, conformance_hidden);
+    batch.visit_rows = {visit_rows.data(), kernels::DType::i32, {visits}};
+    batch.visit_experts = {visit_experts.data(), kernels::DType::i32, {visits}};
+    batch.counts = {counts.data(), kernels::DType::i32, {2}};
   }
+
+  // [visits in use, hidden]: as if expert e turned x into x + e.
+  std::vector<float> results() const {
+    std::vector<float> results;
+    for (std::size_t visit = 0; visit < std::size_t(counts[1]); ++visit)
+      for (std::int64_t column = 0; column < conformance_hidden; ++column)
+        results.push_back(rows[std::size_t(visit_rows[visit] * conformance_hidden + column)] +
+                          float(visit_experts[visit]));
+    return results;
+  }
+
   std::vector<float> rows;
-  std::vector<std::int32_t> experts;
-  std::int32_t count = -7;
+  std::vector<std::int32_t> visit_rows, visit_experts;
+  std::vector<std::int32_t> counts = {-7, -7};
   kernels::ExpertBatch batch;
 };
 
-// The rows that a rank must get: by source rank, then token, then slot.
+// What a rank must get: rows by source rank and token, each once; visits by source rank, token and slot.
 struct ExpectedBatch {
   std::vector<float> rows;
-  std::vector<std::int32_t> experts;
+  std::vector<std::int32_t> visit_rows, visit_experts;
 };
 
 inline ExpectedBatch expected_batch(const std::vector<RoutedTokens>& sources, int rank,
                                     const ExpertPlacement& placement) {
   ExpectedBatch batch;
+  std::int32_t rows = 0;
   for (std::size_t from = 0; from < sources.size(); ++from) {
     const RoutedTokens& source = sources[from];
+    std::int64_t last_token = -1;
     for (std::size_t slot = 0; slot < source.experts.size(); ++slot) {
       const std::int32_t expert = source.experts[slot];
       const std::int64_t token = std::int64_t(slot) / source.per_token;
       if (placement.owner(expert, int(from), token) != rank) continue;
       const auto row = source.rows.begin() + token * conformance_hidden;
-      batch.rows.insert(batch.rows.end(), row, row + conformance_hidden);
-      batch.experts.push_back(expert);
+      if (std::exchange(last_token, token) != token) {
+        batch.rows.insert(batch.rows.end(), row, row + conformance_hidden);
+        ++rows;
+      }
+      batch.visit_rows.push_back(rows - 1);
+      batch.visit_experts.push_back(expert);
     }
   }
   return batch;
@@ -156,25 +191,28 @@ inline ExpectedBatch expected_batch(const std::vector<RoutedTokens>& sources, in
 // Dispatches each rank's tokens, lets expert e turn x into x + e, combines, and checks every step.
 inline void exchange_tokens(Communicator& ranks, const std::vector<RoutedTokens>& sources,
                             const ExpertPlacement& placement) {
-  std::int64_t capacity = 0;
-  for (const RoutedTokens& source : sources) capacity += source.count * source.per_token;
   RoutedTokens mine = sources[std::size_t(ranks.rank())];
-  OwnedBatch got(capacity);
+  const std::int64_t most = std::ranges::max(sources, {}, &RoutedTokens::count).count * ranks.size();
+  OwnedBatch got(most, most * mine.per_token);
   ranks.dispatch(queue(), view(mine.rows, mine.count, conformance_hidden),
                  {view(mine.experts, mine.count, mine.per_token), {}}, placement, got.batch);
 
   const ExpectedBatch expected = expected_batch(sources, ranks.rank(), placement);
-  ASSERT_EQ(got.count, std::int32_t(expected.experts.size()));
-  EXPECT_TRUE(std::equal(expected.experts.begin(), expected.experts.end(), got.experts.begin()));
-  EXPECT_TRUE(std::equal(expected.rows.begin(), expected.rows.end(), got.rows.begin()));
-  EXPECT_TRUE(
-      std::all_of(got.experts.begin() + got.count, got.experts.end(), [](int mark) { return mark == -7; }));
+  ASSERT_EQ(got.counts[0] * conformance_hidden, std::ssize(expected.rows));
+  ASSERT_EQ(got.counts[1], std::ssize(expected.visit_experts));
+  const auto begins_with = [](const auto& all, const auto& first) {
+    const auto rest = std::mismatch(first.begin(), first.end(), all.begin(), all.end());
+    return rest.first == first.end() &&
+           std::all_of(rest.second, all.end(), [](auto mark) { return mark == -7; });
+  };
+  EXPECT_TRUE(begins_with(got.rows, expected.rows));
+  EXPECT_TRUE(begins_with(got.visit_rows, expected.visit_rows));
+  EXPECT_TRUE(begins_with(got.visit_experts, expected.visit_experts));
 
-  for (std::size_t i = 0; i < expected.rows.size(); ++i) {
-    got.rows[i] += float(got.experts[i / std::size_t(conformance_hidden)]);
-  }
+  std::vector<float> results = got.results();
   std::vector<float> back(mine.experts.size() * std::size_t(conformance_hidden), -7);
-  ranks.combine(queue(), got.batch.rows, view(back, std::int64_t(mine.experts.size()), conformance_hidden));
+  ranks.combine(queue(), view(results, got.counts[1], conformance_hidden),
+                view(back, std::int64_t(mine.experts.size()), conformance_hidden));
   for (std::size_t i = 0; i < back.size(); ++i) {
     const std::size_t slot = i / std::size_t(conformance_hidden),
                       column = i % std::size_t(conformance_hidden);

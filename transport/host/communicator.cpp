@@ -41,7 +41,7 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
-// A row that travels to an expert: which, and which of the message's tokens.
+// Of a token to an expert: which, and which of the message's tokens.
 struct Visit {
   std::int32_t expert = 0, token = 0;
 };
@@ -69,6 +69,7 @@ class HostCommunicator final : public Communicator {
 
   int rank() const override { return mesh_->rank(); }
   int size() const override { return mesh_->size(); }
+  void check() override { mesh_->check_alive(); }
   void abort() noexcept override { mesh_->abort(); }
 
   void all_reduce(Queue&, Tensor x) override;
@@ -78,7 +79,7 @@ class HostCommunicator final : public Communicator {
   void combine(Queue&, const Tensor& results, Tensor out) override;
 
  private:
-  // Where dispatch took a row: the visit'th of those to a rank.
+  // Where dispatch took a visit: the visit'th of those to a rank.
   struct Home {
     int rank = 0;
     std::int64_t visit = 0;
@@ -97,7 +98,7 @@ class HostCommunicator final : public Communicator {
                      const ExpertPlacement& placement);
   void write_letters(const Tensor& tokens);
   std::byte* write_letter(std::size_t to, const Tensor& tokens, std::byte* letter) const;
-  void read_counts(std::int64_t capacity, std::int64_t row_bytes);
+  void read_counts(const RowCounts& capacity);
   void take_rows(const ExpertPlacement& placement, ExpertBatch& out);
 
   const std::unique_ptr<Mesh> mesh_;
@@ -107,7 +108,7 @@ class HostCommunicator final : public Communicator {
   std::vector<Buffer> received_;
   std::vector<RowCounts> counts_out_, counts_in_;  // of the last dispatch
   std::vector<std::vector<Visit>> visits_;         // of the last dispatch; tokens of this rank
-  std::vector<Home> homes_;                        // of this rank's rows in the last dispatch: [token, slot]
+  std::vector<Home> homes_;  // of this rank's visits in the last dispatch: [token, slot]
 };
 
 void HostCommunicator::all_reduce(Queue&, Tensor x) {
@@ -179,11 +180,13 @@ void HostCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& rou
         "routed to no expert");
   choose_visits(wanted, per_token, placement);
   const auto row_bytes = tokens.row_elements() * std::int64_t(kernels::size_of(tokens.dtype()));
-  const std::int64_t capacity = std::min(out.rows.rows(), out.experts.rows());
-  CHECK(counts_out_[self()].visits <= capacity, "more rows than the batch's capacity");
+  const RowCounts capacity{std::min(out.visit_rows.rows(), out.visit_experts.rows()), out.rows.rows(),
+                           row_bytes};
+  CHECK(counts_out_[self()].tokens <= capacity.tokens, "more rows than the batch's capacity");
+  CHECK(counts_out_[self()].visits <= capacity.visits, "more visits than the batch's capacity");
   for (RowCounts& counts : counts_out_) counts.row_bytes = row_bytes;
   write_letters(tokens);
-  const std::size_t most = RowCounts{capacity, capacity, row_bytes}.bytes();
+  const std::size_t most = capacity.bytes();
   mesh_->exchange(Message::dispatch, out_, [&](int from, std::size_t bytes) {
     if (bytes < sizeof(RowCounts) || bytes > most)
       mesh_->fail("rank " + std::to_string(from) + " brings more rows than there is room for");
@@ -192,7 +195,7 @@ void HostCommunicator::dispatch(Queue&, const Tensor& tokens, const Routing& rou
     return room;
   });
   letters_[self()] = out_[self()];
-  read_counts(capacity, row_bytes);
+  read_counts(capacity);
   take_rows(placement, out);
 }
 
@@ -249,25 +252,28 @@ std::byte* HostCommunicator::write_letter(std::size_t to, const Tensor& tokens, 
 }
 
 // What peers say may be anything.
-void HostCommunicator::read_counts(std::int64_t capacity, std::int64_t row_bytes) {
-  std::int64_t rows = 0;
+void HostCommunicator::read_counts(const RowCounts& capacity) {
+  RowCounts room = capacity;
   for (std::size_t r = 0; r < ranks(); ++r) {
     RowCounts& counts = counts_in_[r];
     copy_bytes(&counts, letters_[r].data(), sizeof counts);
     const std::string name = "rank " + std::to_string(r);
-    if (counts.row_bytes != row_bytes) mesh_->fail(name + " brings rows of another width");
-    if (counts.visits > capacity - rows) mesh_->fail(name + " brings more rows than there is room for");
+    if (counts.row_bytes != capacity.row_bytes) mesh_->fail(name + " brings rows of another width");
+    if (counts.visits > room.visits || counts.tokens > room.tokens)
+      mesh_->fail(name + " brings more rows than there is room for");
     if (!counts.possible() || counts.bytes() != letters_[r].size())
       mesh_->fail(name + " brings other rows than it says");
-    rows += counts.visits;
+    room.visits -= counts.visits;
+    room.tokens -= counts.tokens;
   }
 }
 
-// By source rank, then token, then slot.
+// By source rank, then token; visits then by slot.
 void HostCommunicator::take_rows(const ExpertPlacement& placement, ExpertBatch& out) {
   auto* const rows_to = static_cast<std::byte*>(out.rows.raw());
-  auto* const experts_to = out.experts.as<std::int32_t>();
-  std::int64_t place = 0;
+  auto* const visit_rows_to = out.visit_rows.as<std::int32_t>();
+  auto* const visit_experts_to = out.visit_experts.as<std::int32_t>();
+  std::int64_t row = 0, place = 0;
   for (std::size_t r = 0; r < ranks(); ++r) {
     const RowCounts& counts = counts_in_[r];
     const auto row_bytes = std::size_t(counts.row_bytes);
@@ -280,12 +286,14 @@ void HostCommunicator::take_rows(const ExpertPlacement& placement, ExpertBatch& 
         mesh_->fail("rank " + std::to_string(r) + " names a token that it did not bring");
       if (visit.expert < 0 || visit.expert >= placement.experts() || !placement.holds(rank(), visit.expert))
         mesh_->fail("rank " + std::to_string(r) + " asks for an expert that is not here");
-      copy_bytes(rows_to + std::size_t(place) * row_bytes, rows + std::size_t(visit.token) * row_bytes,
-                 row_bytes);
-      experts_to[place] = visit.expert;
+      visit_rows_to[place] = std::int32_t(row) + visit.token;
+      visit_experts_to[place] = visit.expert;
     }
+    copy_bytes(rows_to + std::size_t(row) * row_bytes, rows, std::size_t(counts.tokens) * row_bytes);
+    row += counts.tokens;
   }
-  *out.count.as<std::int32_t>() = std::int32_t(place);
+  out.counts.as<std::int32_t>()[0] = std::int32_t(row);
+  out.counts.as<std::int32_t>()[1] = std::int32_t(place);
 }
 
 void HostCommunicator::combine(Queue&, const Tensor& results, Tensor out) {
@@ -296,7 +304,7 @@ void HostCommunicator::combine(Queue&, const Tensor& results, Tensor out) {
   Bytes rest = bytes_of(results);
   for (std::size_t r = 0; r < ranks(); ++r) {
     const std::size_t bytes = std::size_t(counts_in_[r].visits) * row_bytes;
-    CHECK(bytes <= rest.size(), "fewer results than rows");
+    CHECK(bytes <= rest.size(), "fewer results than visits");
     out_[r] = rest.first(bytes);
     rest = rest.subspan(bytes);
   }

@@ -56,6 +56,8 @@ class Mesh {
   // several may be the same memory. Throws an Error that names the collective and the peer at fault.
   void exchange(Message message, std::span<const Bytes> out, const Room& room);
   void check_alive(Message message);
+  // After the last exchange.
+  void check_alive() { check_alive(message_); }
   // Ends the epoch of this rank with the reason, or with one that it had before, and throws that.
   [[noreturn]] void fail(std::string reason);
   void abort() noexcept;

@@ -52,6 +52,16 @@ std::optional<Address> address_of_interface(const std::string& name) {
   return address;
 }
 
+bool same_host(const sockaddr& a, const sockaddr& b) {
+  if (a.sa_family != b.sa_family) return false;
+  if (a.sa_family == AF_INET)
+    return reinterpret_cast<const sockaddr_in&>(a).sin_addr.s_addr ==
+           reinterpret_cast<const sockaddr_in&>(b).sin_addr.s_addr;
+  return a.sa_family == AF_INET6 &&
+         std::memcmp(&reinterpret_cast<const sockaddr_in6&>(a).sin6_addr,
+                     &reinterpret_cast<const sockaddr_in6&>(b).sin6_addr, sizeof(in6_addr)) == 0;
+}
+
 const std::string aborted = "the epoch was aborted";
 constexpr const char* no_address = "neither an IP address nor a network interface that has one";
 
@@ -249,6 +259,18 @@ class Meeting {
 };
 
 }  // namespace
+
+std::string interface_of(const std::string& network) {
+  const auto address = own_address(network);
+  ifaddrs* all = nullptr;
+  if (!address || getifaddrs(&all) != 0) return "";
+  std::string name;
+  for (const ifaddrs* one = all; one && name.empty(); one = one->ifa_next)
+    if (network == one->ifa_name || (one->ifa_addr && same_host(*one->ifa_addr, *address->get())))
+      name = one->ifa_name;
+  freeifaddrs(all);
+  return name;
+}
 
 void check_network(const std::string& network) {
   const auto address = own_address(network);

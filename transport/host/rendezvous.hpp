@@ -14,6 +14,8 @@ namespace troupe::transport {
 
 // Throws an Error if this host has no such address or interface (TcpOptions::network).
 void check_network(const std::string& network);
+// The name of the interface that it is, or that has this address; empty if none has.
+std::string interface_of(const std::string& network);
 
 // One connected, non-blocking stream to each other rank, in order of ranks; none at this rank's own place.
 // Throws an Error that names who is missing at the deadline. Nothing listens any more when it returns.

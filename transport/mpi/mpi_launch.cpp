@@ -24,6 +24,12 @@ void run_anywhere() {
 
 }  // namespace
 
+// A text on its way.
+struct MpiLaunch::Sent {
+  std::string text;
+  std::vector<MPI_Request> requests;
+};
+
 bool MpiLaunch::present() {
   return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
 }
@@ -41,7 +47,30 @@ MpiLaunch::MpiLaunch() {
 }
 
 MpiLaunch::~MpiLaunch() {
+  for (const auto& each : sent_)
+    MPI_Waitall(int(each->requests.size()), each->requests.data(), MPI_STATUSES_IGNORE);
   MPI_Finalize();
+}
+
+void MpiLaunch::tell_others(const std::string& text) {
+  Sent& sent = *sent_.emplace_back(std::make_unique<Sent>(Sent{text, {}}));
+  for (int other = 0; other < size_; ++other)
+    if (other != rank_)
+      check(MPI_Isend(sent.text.data(), int(sent.text.size()), MPI_CHAR, other, 0, MPI_COMM_WORLD,
+                      &sent.requests.emplace_back()),
+            "MPI_Isend");
+}
+
+std::optional<std::string> MpiLaunch::heard() {
+  int has_come = 0, length = 0;
+  MPI_Status status;
+  check(MPI_Iprobe(MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &has_come, &status), "MPI_Iprobe");
+  if (!has_come) return std::nullopt;
+  check(MPI_Get_count(&status, MPI_CHAR, &length), "MPI_Get_count");
+  std::string text(std::size_t(length), '\0');
+  check(MPI_Recv(text.data(), length, MPI_CHAR, status.MPI_SOURCE, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+        "MPI_Recv");
+  return text;
 }
 
 std::string MpiLaunch::broadcast(std::string text) const {

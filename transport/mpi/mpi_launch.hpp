@@ -3,7 +3,10 @@
 // the others in it. Main thread only, once a process.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace troupe::transport {
 
@@ -24,9 +27,16 @@ class MpiLaunch {
   bool one_host() const { return on_host_ == size_; }
   // What rank 0 says; every rank calls it. Waits for rank 0.
   std::string broadcast(std::string text) const;
+  // To all other processes, without waiting for any of them.
+  void tell_others(const std::string& text);
+  // What another one has told, if something has come.
+  std::optional<std::string> heard();
 
  private:
+  struct Sent;
+
   int rank_ = 0, size_ = 1, on_host_ = 1;
+  std::vector<std::unique_ptr<Sent>> sent_;
 };
 
 }  // namespace troupe::transport

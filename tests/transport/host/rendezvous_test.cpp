@@ -90,6 +90,12 @@ class CrowdedStore final : public AddressStore {
   std::vector<int> strangers_;
 };
 
+TEST(Rendezvous, FindsTheInterfaceOfANetwork) {
+  EXPECT_EQ(interface_of("lo"), "lo");
+  EXPECT_EQ(interface_of("127.0.0.1"), "lo");
+  for (const char* unknown : {"", "nowhere0", "192.0.2.1"}) EXPECT_EQ(interface_of(unknown), "") << unknown;
+}
+
 TEST(Rendezvous, StrangersCostNothing) {
   MemoryStore store;
   CrowdedStore crowded(store);

@@ -3,38 +3,16 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "tests/transport/memory_store.hpp"
 #include "transport/host/communicator.hpp"
 #include "transport/host/tcp_mesh.hpp"
 
 namespace troupe::transport {
-
-// Thread-safe.
-class MemoryStore final : public AddressStore {
- public:
-  void set(const std::string& key, const std::string& value) override {
-    const std::lock_guard lock(mutex_);
-    values_[key] = value;
-    changed_.notify_all();
-  }
-  std::optional<std::string> get(const std::string& key, TimePoint deadline) override {
-    std::unique_lock lock(mutex_);
-    if (!changed_.wait_until(lock, deadline, [&] { return values_.contains(key); })) return std::nullopt;
-    return values_[key];
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<std::string, std::string> values_;
-};
 
 inline TcpOptions tcp_options(int rank, int ranks, Duration timeout = std::chrono::seconds(60)) {
   return {.rank = rank,

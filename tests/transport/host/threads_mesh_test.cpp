@@ -1,16 +1,9 @@
 #include "transport/host/threads_mesh.hpp"
 
-#include "tests/transport/conformance.hpp"
+#include "tests/transport/host/thread_ranks.hpp"
 
 namespace troupe::transport {
 namespace {
-
-Ranks thread_ranks(int ranks, Duration timeout) {
-  const ThreadsMesh mesh(ranks, timeout);
-  Ranks communicators;
-  for (int rank = 0; rank < ranks; ++rank) communicators.push_back(mesh.communicator(rank));
-  return communicators;
-}
 
 INSTANTIATE_TEST_SUITE_P(Threads, CommunicatorConformance,
                          testing::Combine(testing::Values(Backend{"Threads", thread_ranks}),

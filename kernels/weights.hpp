@@ -1,10 +1,12 @@
-// Single weights as F32, by the format of the checkpoint. Thread-safe.
+// Single weights as F32, by the format of the checkpoint, and what kernels require of a matrix. Thread-safe.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
 #include "kernels/number_formats.hpp"
+#include "kernels/ops.hpp"
 #include "kernels/panels.hpp"
 
 namespace troupe::kernels {
@@ -43,6 +45,17 @@ inline void check_weight(const Weight& w) {
         "weight of a strange type");
   CHECK(!fp8 || (w.block_rows > 0 && w.block_cols > 0), "FP8 weight without blocks");
   CHECK(!fp8 || w.scales != nullptr || w.rows * w.cols == 0, "FP8 weight without scales");
+}
+
+// Likewise a product with shards that are not those of its columns.
+inline void check_product(const Weight& w, const VirtualShards& shards) {
+  check_weight(w);
+  CHECK(w.layout == Layout::panels, "a product of weights that are not in panels");
+  CHECK(shards.count > 0 && shards.first >= 0 && shards.first + shards.count <= shards.total,
+        "shards out of range");
+  CHECK(std::has_single_bit(unsigned(shards.count)), "shards that are no subtree");
+  CHECK(shards.begin(shards.first + shards.count) - shards.begin(shards.first) == w.cols,
+        "a weight whose columns are not those of its shards");
 }
 
 }  // namespace troupe::kernels
