@@ -1,11 +1,14 @@
 # xgrammar's C++ core, which holds answers to a grammar. Its source is a package of PyPI: pip brings what xgrammar.txt
-# names and checks its hash, once for all presets.
+# names and checks its hash, once for all presets; xgrammar.patch says what is changed in it.
 file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/xgrammar.txt pinned)
 string(REGEX MATCH "==([0-9.]+) " matched "${pinned}")
 set(version ${CMAKE_MATCH_1})
-set(XGRAMMAR_SOURCE ${PROJECT_SOURCE_DIR}/build/xgrammar-${version})
+file(MD5 ${CMAKE_CURRENT_LIST_DIR}/xgrammar.patch changes)
+string(SUBSTRING ${changes} 0 8 changes)
+set(XGRAMMAR_SOURCE ${PROJECT_SOURCE_DIR}/build/xgrammar-${version}-${changes})
 if(NOT EXISTS ${XGRAMMAR_SOURCE})
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  find_program(PATCH patch REQUIRED)
   message(STATUS "Fetching xgrammar ${version}")
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/xgrammar)
   execute_process(COMMAND ${Python3_EXECUTABLE} -m pip download -q --no-deps --no-binary xgrammar -d ${folder}
@@ -15,6 +18,8 @@ if(NOT EXISTS ${XGRAMMAR_SOURCE})
     message(FATAL_ERROR "pip could not fetch xgrammar's source (Debian's python3-pip has pip):\n${complaints}")
   endif()
   file(ARCHIVE_EXTRACT INPUT ${folder}/xgrammar-${version}.tar.gz DESTINATION ${folder})
+  execute_process(COMMAND ${PATCH} -p1 -i ${CMAKE_CURRENT_LIST_DIR}/xgrammar.patch WORKING_DIRECTORY ${folder}/xgrammar-${version}
+                  COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
   file(RENAME ${folder}/xgrammar-${version} ${XGRAMMAR_SOURCE})  # at once: it is there whole or not at all
 endif()
 

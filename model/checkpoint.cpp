@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 
 struct Checkpoint::Contents {
   fs::path folder;
+  std::string identity;
   ModelConfig config;
   std::vector<SafetensorsFile> files;  // keep the mappings that tensors point into
   LocatedTensors tensors;
@@ -100,6 +101,13 @@ std::vector<SafetensorsFile> open_files(const fs::path& folder) {
   return files;
 }
 
+// Of a file.
+std::string identity_of(const fs::path& file) {
+  const auto written = fs::last_write_time(file).time_since_epoch().count();
+  return fs::canonical(file).string() + " " + std::to_string(fs::file_size(file)) + " " +
+         std::to_string(written) + "\n";
+}
+
 std::vector<std::string> notes_on(const std::vector<std::string>& unknown_fields,
                                   const std::vector<std::string>& passed_over,
                                   const std::string& prediction) {
@@ -136,6 +144,8 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
         contents->tensors.emplace(name, LocatedTensor{tensor, file.path().string()});
     }
   }
+  contents->identity = identity_of(folder / "config.json");
+  for (const SafetensorsFile& file : contents->files) contents->identity += identity_of(file.path());
   const CheckedTensors checked = check_tensors(contents->config, contents->tensors, folder.string());
   contents->bytes = checked.bytes;
   contents->config.num_nextn_predict_layers = checked.prediction_layers;
@@ -150,6 +160,9 @@ Checkpoint::~Checkpoint() = default;
 
 const fs::path& Checkpoint::folder() const {
   return contents_->folder;
+}
+const std::string& Checkpoint::identity() const {
+  return contents_->identity;
 }
 const ModelConfig& Checkpoint::config() const {
   return contents_->config;

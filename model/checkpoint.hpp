@@ -29,6 +29,8 @@ class Checkpoint {
   ~Checkpoint();
 
   const std::filesystem::path& folder() const;
+  // Tells it from others, and from what was in the folder before: its files, their sizes and when they were written.
+  const std::string& identity() const;
   // As config.json has it, but for num_nextn_predict_layers: those prediction layers that are whole.
   const ModelConfig& config() const;
   // A tensor that the config calls for (CHECKed: open() has verified them all), such as "model.norm.weight".

@@ -245,6 +245,21 @@ void read_quantization(JsonFields& fields, ModelConfig& config) {
   refuse_others(quantization);
 }
 
+// Qwen's classes write a window's size beside the word that there is none, and which layers have it: those from
+// max_window_layers on. It changes nothing where no layer has it, or where no sequence outgrows it.
+void read_window(JsonFields& fields, const ModelConfig& config) {
+  const JsonValue switched = fields["use_sliding_window"];
+  const bool on = switched.optional_boolean().value_or(false);
+  const auto first_layer = fields["max_window_layers"].optional_integer(0, limits::layers);
+  if (!switched.is_null() && !on) return fields.ignore({"sliding_window"});
+  if (!on) return;  // sliding_window alone is refused with the others
+  const auto window = fields["sliding_window"].optional_integer(1, INT64_MAX);
+  if (window.value_or(0) >= config.max_position_embeddings) return;
+  if (first_layer && *first_layer >= config.num_hidden_layers) return;
+  switched.fail("is true, and attention to a window is not supported",
+                "set it to false if the weights were trained without");
+}
+
 // What is said once more, in words of transformers or of the classes that it shares code with.
 void read_repetitions(JsonFields& fields, const ModelConfig& config) {
   require_number(fields["partial_rotary_factor"], 1);
@@ -253,8 +268,7 @@ void read_repetitions(JsonFields& fields, const ModelConfig& config) {
   require_layers(fields["layer_types"], [](std::int64_t) { return "full_attention"; });
   require_layers(fields["mlp_layer_types"],
                  [&](std::int64_t layer) { return config.is_moe(layer) ? "sparse" : "dense"; });
-  // Qwen's classes write a window's size beside the word that there is none.
-  if (!fields["use_sliding_window"].optional_boolean().value_or(true)) fields.ignore({"sliding_window"});
+  read_window(fields, config);
 }
 
 }  // namespace
@@ -285,7 +299,6 @@ ModelConfig parse_config(const nlohmann::json& json, std::string_view where) {
                  "is_decoder",
                  "label2id",
                  "max_length",
-                 "max_window_layers",
                  "output_attentions",
                  "output_hidden_states",
                  "output_router_logits",

@@ -62,13 +62,19 @@ Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan) {
     return refuse(std::to_string(plan.tensor_parallel) + " tensor-parallel ranks: must be a power of two");
   if (!power_of_two(plan.data_parallel))
     return refuse(std::to_string(plan.data_parallel) + " data-parallel groups: must be a power of two");
-  if (!power_of_two(plan.virtual_shards) || plan.virtual_shards > max_virtual_shards)
-    return refuse(std::to_string(plan.virtual_shards) + " virtual shards: must be a power of two, at most " +
-                  std::to_string(max_virtual_shards));
+  const char* const of_experts = plan.expert_shards == 0 ? " virtual shards" : " shards of an expert";
+  for (const auto& [shards, what] :
+       {std::pair(plan.virtual_shards, " virtual shards"), {plan.shards_of_expert(), of_experts}})
+    if (!power_of_two(shards) || shards > max_virtual_shards)
+      return refuse(std::to_string(shards) + what + ": must be a power of two, at most " +
+                    std::to_string(max_virtual_shards));
   const std::int64_t all = std::int64_t{plan.tensor_parallel} * plan.data_parallel;
-  if (all > plan.virtual_shards)
-    return refuse(ranks_of(all) + " are more than the " + std::to_string(plan.virtual_shards) +
-                  " virtual shards");
+  if (config.n_routed_experts > 0 && !plan.expert_parallel && all > plan.shards_of_expert())
+    return refuse(ranks_of(all) + " are more than the " + std::to_string(plan.shards_of_expert()) +
+                  of_experts);
+  if (plan.tensor_parallel > plan.virtual_shards)
+    return refuse(ranks_of(plan.tensor_parallel) + " are more than the " +
+                  std::to_string(plan.virtual_shards) + " virtual shards");
   if (plan.rank < 0 || plan.rank >= all)
     return refuse("rank " + std::to_string(plan.rank) + " is not among " + ranks_of(all));
   if (config.num_attention_heads % plan.tensor_parallel != 0)
@@ -87,13 +93,16 @@ std::size_t cache_bytes_per_token(const ModelConfig& config, bool prediction) {
 }
 
 void KvCache::poison() {
+  const auto queue = ops->make_queue();
   for (const kernels::LatentCache& layer : layers)
-    std::fill_n(layer.data.as<float>(), layer.data.elements(), std::numeric_limits<float>::quiet_NaN());
+    ops->fill(*queue, layer.data, std::numeric_limits<float>::quiet_NaN());
+  queue->wait(TimePoint::max());
 }
 
 std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops& ops,
                                       const ShardingPlan& plan, const DecoderLimits& limits,
-                                      Progress* progress, TickBoard* ticks) {
+                                      const LoadObservers& observers,
+                                      const transport::ExpertPlacement& placement) {
   const std::string& architecture = checkpoint.config().architecture;
   if (architecture != "DeepseekV3ForCausalLM")
     throw Error("no decoder for the architecture " + architecture, checkpoint.folder().string(),
@@ -101,12 +110,17 @@ std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops
   if (Expected<void> possible = check_plan(checkpoint.config(), plan); !possible)
     throw Error(possible.error().message, checkpoint.folder().string(),
                 "choose another number of ranks or virtual shards");
+  if (!placement.holders.empty())
+    if (Expected<void> possible =
+            check_placement(placement, checkpoint.config().n_routed_experts, plan.ranks());
+        !possible)
+      throw Error(possible.error().message, "placement of experts");
   if (limits.max_positions > max_rope_positions)
     throw Error("sequences of " + std::to_string(limits.max_positions) + " tokens are over the limit, " +
                     std::to_string(max_rope_positions),
                 checkpoint.folder().string(), "set a shorter --max-model-len");
   if (limits.prediction && checkpoint.config().num_nextn_predict_layers == 0) throw no_prediction(checkpoint);
-  return load_deepseek_v3(checkpoint, ops, plan, limits, {progress, ticks});
+  return load_deepseek_v3(checkpoint, ops, plan, limits, observers, placement);
 }
 
 }  // namespace troupe::model

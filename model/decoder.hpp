@@ -11,6 +11,7 @@
 #include "model/checkpoint.hpp"
 #include "model/decoder_limits.hpp"
 #include "model/sharding.hpp"
+#include "runtime/base/held_memory.hpp"
 #include "runtime/base/ticks.hpp"
 #include "transport/communicator.hpp"
 
@@ -22,10 +23,11 @@ struct Progress {
   std::atomic<bool> stop{false};
 };
 
-// Who hears of the reading of weights; each may be null, and outlives it.
+// Who hears of the reading of weights; each may be null, and outlives the decoder.
 struct LoadObservers {
   Progress* progress = nullptr;
-  TickBoard* ticks = nullptr;  // activity, bytes, and a tick for each piece
+  TickBoard* ticks = nullptr;  // activity, bytes, and a tick for each piece; steps write their layers to it
+  MemoryKeeper* keeper = nullptr;  // has them held for a later life, and those of an earlier one
 };
 
 // Bytes of KV storage that a token takes on a rank, all layers, with prediction also the prediction layer's:
@@ -38,8 +40,9 @@ struct KvCache {
   std::int64_t blocks = 0, block_size = 0;
   std::vector<kernels::LatentCache> layers;
   std::shared_ptr<void> memory;
+  kernels::Ops* ops = nullptr;  // whose memory it is; outlives it
 
-  // Overwrites all entries with NaN: whoever reads a stale block afterwards is found out. CPU memory only.
+  // Overwrites all entries with NaN, between steps: whoever reads a stale block afterwards is found out.
   void poison();
 };
 
@@ -66,6 +69,8 @@ class Decoder {
  public:
   virtual ~Decoder() = default;
 
+  // Whose memory its weights, caches and results are in.
+  virtual kernels::Ops& ops() const = 0;
   virtual KvCache make_cache(std::int64_t blocks, std::int64_t block_size) = 0;
   // Runs one step and stores the cache entries of its tokens. T may be 0: the collectives still run.
   // Returns logits [logit_rows, vocab_size], f32, the same on every rank of the group; valid until the next
@@ -93,18 +98,18 @@ class Decoder {
   // experts of other ranks. Valid while the decoder lives; read after Queue::wait.
   virtual std::span<const std::int64_t> expert_load() const = 0;
 
-  // From the next step on, experts are where the placement says; until the first call, where
-  // ExpertPlacement::spread puts them. Reads those that are new on this rank, all layers, from the
+  // From the next step on, experts are where the placement says. Reads those that are new on this rank, all layers, from the
   // checkpoint, then frees those that left; results stay the same bytes. Between steps only, and with the
   // same placement on all ranks. Refuses a placement that does not fit, or a plan without expert_parallel.
   // Throws Error when the checkpoint cannot be read; nothing has changed then.
   virtual Expected<void> place(const transport::ExpertPlacement& placement) = 0;
 };
 
-// Reads this rank's part of the weights into memory of ops. The checkpoint, ops and ticks (which steps write
-// their layers to) outlive the decoder. Throws Error.
+// Reads this rank's part of the weights into memory of ops; with expert parallelism the experts that the placement gives
+// it, or, if that is empty, ExpertPlacement::spread. The checkpoint and ops outlive the decoder. Throws Error.
 std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops& ops,
                                       const ShardingPlan& plan, const DecoderLimits& limits,
-                                      Progress* progress = nullptr, TickBoard* ticks = nullptr);
+                                      const LoadObservers& observers = {},
+                                      const transport::ExpertPlacement& placement = {});
 
 }  // namespace troupe::model

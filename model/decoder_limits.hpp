@@ -16,14 +16,4 @@ typename Inspector::result_type inspect(Inspector& f, DecoderLimits& x) {
   return f(x.max_tokens, x.max_logit_rows, x.max_positions, x.prediction);
 }
 
-// KV storage of a rank, in blocks that the block pool of its attention group counts.
-struct CacheSize {
-  std::int64_t blocks = 0;
-  std::int64_t block_size = 0;  // tokens
-};
-template <class Inspector>
-typename Inspector::result_type inspect(Inspector& f, CacheSize& x) {
-  return f(x.blocks, x.block_size);
-}
-
 }  // namespace troupe::model

@@ -27,24 +27,28 @@ constexpr float inner_norm_epsilon = 1e-6f;
 class DeepseekV3 final : public Decoder {
  public:
   DeepseekV3(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
-             const DecoderLimits& limits, const LoadObservers& observers)
+             const DecoderLimits& limits, const LoadObservers& observers, const ExpertPlacement& placement)
       : checkpoint_(checkpoint),
         config_(checkpoint.config()),
         plan_(plan),
         limits_(limits),
         ops_(ops),
         storage_(ops),
-        placement_(ExpertPlacement::spread(config_.n_routed_experts, plan.ranks())),
-        weights_(read_deepseek_v3(checkpoint, plan, placement_, storage_, observers, limits.prediction)),
+        placement_(placement.holders.empty() ? ExpertPlacement::spread(config_.n_routed_experts, plan.ranks())
+                                             : placement),
+        weights_(read_deepseek_v3(checkpoint, ops, plan, placement_, observers, limits.prediction)),
         heads_(config_.num_attention_heads / plan.tensor_parallel),
         scale_(softmax_scale(config_)),
         work_(allocate_workspace(config_, plan, limits, weights_, storage_)),
         expert_load_(storage_.tensor(DType::i64, {config_.n_routed_experts})),
-        ticks_(observers.ticks) {
+        known_load_(std::size_t(config_.n_routed_experts)),
+        ticks_(observers.ticks),
+        keeper_(observers.keeper) {
     if (weights_.prediction)
       prediction_.emplace(ops, weights_, float(config_.rms_norm_eps), plan, limits, storage_);
   }
 
+  kernels::Ops& ops() const override { return ops_; }
   KvCache make_cache(std::int64_t blocks, std::int64_t block_size) override;
   Tensor forward(Queue& queue, const Communicators& ranks, const StepInput& input, KvCache& cache) override;
   std::int64_t vocab_size() const override { return config_.vocab_size; }
@@ -53,17 +57,17 @@ class DeepseekV3 final : public Decoder {
   Tensor predict(Queue& queue, const Communicators& ranks, const PredictInput& input,
                  KvCache& cache) override;
   Tensor hidden() const override { return hidden_; }
-  std::span<const std::int64_t> expert_load() const override {
-    return {expert_load_.as<std::int64_t>(), std::size_t(expert_load_.elements())};
-  }
+  std::span<const std::int64_t> expert_load() const override { return known_load_; }
   Expected<void> place(const ExpertPlacement& placement) override;
 
  private:
-  // What the parts of a step share.
+  // What the parts of a step share. What the host brings was staged.
   struct Step {
     Queue& queue;
     const Communicators& ranks;
-    const kernels::StepLayout& layout;
+    kernels::StepLayout layout;
+    kernels::IndexList tokens, logit_rows;
+    kernels::IndexList rows;                     // of the last call, that a prediction goes on from
     std::span<const std::int64_t> group_tokens;  // [groups]
     Tensor hidden;                               // [T, hidden]: the residual stream
   };
@@ -78,8 +82,10 @@ class DeepseekV3 final : public Decoder {
 
   std::int64_t cache_width() const { return config_.kv_lora_rank + config_.qk_rope_head_dim; }
   void check_step(const Communicators& ranks, const StepInput& input, const KvCache& cache) const;
-  Step begin(Queue& queue, const Communicators& ranks, const StepInput& input) const;
+  Step begin(Queue& queue, const Communicators& ranks, const StepInput& input,
+             std::span<const std::int32_t> rows = {}) const;
   void layer(const Step& step, std::size_t index, const KvCache& cache);
+  void end_layers(Queue& queue);
   void attention(const Step& step, const LayerWeights& layer, const kernels::LatentCache& cache);
   void project_hidden(const Step& step, const AttentionWeights& w, const Tensor& x);
   void store_keys(const Step& step, const AttentionWeights& w, const kernels::LatentCache& cache);
@@ -100,16 +106,18 @@ class DeepseekV3 final : public Decoder {
                                                        const kernels::Routing& routing);
   void spread_experts(const Step& step, const MoeWeights& w, const Chunk& chunk,
                       const kernels::Routing& routing);
-  kernels::ExpertBatch batch_of(std::int64_t rows) const {
-    return {work_.waiting.rows.slice(0, rows), work_.waiting.experts.slice(0, rows), work_.waiting.count};
+  // With room for all visits of so many tokens.
+  kernels::ExpertBatch batch_of(const Tensor& tokens) const {
+    const std::int64_t visits = tokens.rows() * config_.num_experts_per_tok;
+    return {tokens, work_.waiting.visit_rows.slice(0, visits), work_.waiting.visit_experts.slice(0, visits),
+            work_.waiting.counts};
   }
   // Of a group's rows, those that one of its ranks sees to: rank r has [r * share, (r + 1) * share), if any.
   std::int64_t share_of(std::int64_t rows) const {
     return (rows + plan_.tensor_parallel - 1) / plan_.tensor_parallel;
   }
   // norm and matrix: of a head. What predict goes on from is the step's hidden states under this norm.
-  Tensor logits(const Step& step, const Tensor& norm, const kernels::Weight& matrix,
-                std::span<const std::int32_t> rows);
+  Tensor logits(const Step& step, const Tensor& norm, const kernels::Weight& matrix);
 
   const Checkpoint& checkpoint_;
   ModelConfig config_;
@@ -123,10 +131,11 @@ class DeepseekV3 final : public Decoder {
   float scale_;
   DeepseekV3Workspace work_;
   std::optional<PredictionEntry> prediction_;
-  Tensor hidden_, hidden_norm_;     // what the last call left in work_.hidden, and its head's norm
-  Tensor expert_load_;              // [experts] i64
-  std::vector<std::int32_t> rows_;  // of gather_rows
-  TickBoard* ticks_;                // may be null
+  Tensor hidden_, hidden_norm_;           // what the last call left in work_.hidden, and its head's norm
+  Tensor expert_load_;                    // [experts] i64
+  std::vector<std::int64_t> known_load_;  // the same, brought to the host
+  TickBoard* ticks_;                      // may be null, as may:
+  MemoryKeeper* keeper_;
 };
 
 KvCache DeepseekV3::make_cache(std::int64_t blocks, std::int64_t block_size) {
@@ -137,6 +146,7 @@ KvCache DeepseekV3::make_cache(std::int64_t blocks, std::int64_t block_size) {
   const std::int64_t layer_elements = blocks * block_size * cache_width();
   const std::int64_t layers = std::int64_t(weights_.layers.size());
   cache.memory = ops_.allocate(std::size_t(layers * layer_elements) * sizeof(float));
+  cache.ops = &ops_;
   for (std::int64_t i = 0; i < layers; ++i)
     cache.layers.push_back({Tensor(static_cast<float*>(cache.memory.get()) + i * layer_elements, DType::f32,
                                    {blocks, block_size, cache_width()})});
@@ -179,11 +189,16 @@ void DeepseekV3::check_step(const Communicators& ranks, const StepInput& input, 
 Tensor DeepseekV3::forward(Queue& queue, const Communicators& ranks, const StepInput& input, KvCache& cache) {
   check_step(ranks, input, cache);
   const Step step = begin(queue, ranks, input);
-  ops_.embed(queue, input.tokens, weights_.embedding, weights_.first_token, step.hidden);
+  ops_.embed(queue, step.tokens, weights_.embedding, weights_.first_token, step.hidden);
   ranks.group.all_reduce(queue, step.hidden);  // the other ranks' rows are zero
   for (std::size_t i = 0; i < std::size_t(config_.num_hidden_layers); ++i) layer(step, i, cache);
-  if (ticks_) ticks_->begin_layer(-1);
-  return logits(step, weights_.norm, weights_.lm_head, input.logit_rows);
+  end_layers(queue);
+  return logits(step, weights_.norm, weights_.lm_head);
+}
+
+void DeepseekV3::end_layers(Queue& queue) {
+  if (ticks_) queue.set(ticks_->place, ticks_->at_layer(-1));
+  ops_.read(queue, expert_load_, std::as_writable_bytes(std::span(known_load_)));
 }
 
 Tensor DeepseekV3::predict(Queue& queue, const Communicators& ranks, const PredictInput& input,
@@ -192,24 +207,34 @@ Tensor DeepseekV3::predict(Queue& queue, const Communicators& ranks, const Predi
   check_step(ranks, input.next, cache);
   CHECK(input.rows.size() == input.next.tokens.size(), "a row for each token");
   for (std::int32_t row : input.rows) CHECK(row >= 0 && row < hidden_.rows(), "row outside the last call's");
-  const Step step = begin(queue, ranks, input.next);
+  const Step step = begin(queue, ranks, input.next, input.rows);
   const Tensor states = work_.sum.slice(0, input.next.layout.tokens);  // hidden is where the layer's go
-  ops_.gather_rows(queue, hidden_, input.rows, states);
+  ops_.gather_rows(queue, hidden_, step.rows, states);
   ops_.rms_norm(queue, states, hidden_norm_, float(config_.rms_norm_eps), states);
-  prediction_->run(queue, ranks, input.next.tokens, states, step.hidden);
+  prediction_->run(queue, ranks, step.tokens, states, step.hidden);
   layer(step, std::size_t(config_.num_hidden_layers), cache);
-  if (ticks_) ticks_->begin_layer(-1);
-  return logits(step, weights_.prediction->norm, weights_.prediction->head, input.next.logit_rows);
+  end_layers(queue);
+  return logits(step, weights_.prediction->norm, weights_.prediction->head);
 }
 
-DeepseekV3::Step DeepseekV3::begin(Queue& queue, const Communicators& ranks, const StepInput& input) const {
+DeepseekV3::Step DeepseekV3::begin(Queue& queue, const Communicators& ranks, const StepInput& input,
+                                   std::span<const std::int32_t> rows) const {
   const std::span alone(&input.layout.tokens, 1);
-  return {queue, ranks, input.layout, input.group_tokens.empty() ? alone : input.group_tokens,
-          work_.hidden.slice(0, input.layout.tokens)};
+  Step step{queue,
+            ranks,
+            input.layout,
+            input.tokens,
+            input.logit_rows,
+            rows,
+            input.group_tokens.empty() ? alone : input.group_tokens,
+            work_.hidden.slice(0, input.layout.tokens)};
+  kernels::IndexList* const lists[] = {&step.tokens, &step.logit_rows, &step.rows};
+  ops_.stage(queue, step.layout, lists);
+  return step;
 }
 
 void DeepseekV3::layer(const Step& step, std::size_t index, const KvCache& cache) {
-  if (ticks_) ticks_->begin_layer(std::int32_t(index));
+  if (ticks_) step.queue.set(ticks_->place, ticks_->at_layer(std::int32_t(index)));
   attention(step, weights_.layers[index], cache.layers[index]);
   feed_forward(step, weights_.layers[index]);
 }
@@ -341,11 +366,11 @@ void DeepseekV3::split_experts(const Step& step, const MoeWeights& w, const Chun
                                const kernels::Routing& routing) {
   const auto [tokens, choices] =
       plan_.data_parallel > 1 ? learn_all_tokens(step, chunk, routing) : std::pair(chunk.x, routing);
-  const std::int64_t k = config_.num_experts_per_tok, rows = tokens.rows() * k;
-  kernels::ExpertBatch batch = batch_of(rows);
-  const Tensor results = work_.results.slice(0, rows);
-  ops_.expand(step.queue, tokens, choices, batch);
-  ops_.experts(step.queue, batch, {w.experts.place_of, w.experts.matrices, w.shards}, results);
+  const std::int64_t k = config_.num_experts_per_tok;
+  kernels::ExpertBatch batch = batch_of(tokens);
+  const Tensor results = work_.results.slice(0, tokens.rows() * k);
+  ops_.list_visits(step.queue, choices, batch);
+  ops_.experts(step.queue, batch, w.experts.view(), results);
   step.ranks.world.all_reduce(step.queue, results);
   const auto own = chunk.group_rows.begin() + plan_.group();
   const std::int64_t first = std::reduce(chunk.group_rows.begin(), own);
@@ -360,23 +385,23 @@ std::pair<Tensor, kernels::Routing> DeepseekV3::learn_all_tokens(const Step& ste
   const std::int64_t share = share_of(std::ranges::max(chunk.group_rows));  // the same on all, so padded
   const std::int64_t first = std::min(plan_.group_rank() * share, chunk.rows());
   const std::int64_t count = std::min(share, chunk.rows() - first);
-  rows_.resize(std::size_t(count));
-  std::iota(rows_.begin(), rows_.end(), std::int32_t(first));
-  ops_.gather_rows(step.queue, chunk.x, rows_, work_.mine.slice(0, count));
-  ops_.gather_rows(step.queue, routing.experts, rows_, work_.my_choices.slice(0, count));
+  ops_.copy(step.queue, chunk.x.slice(first, count), work_.mine.slice(0, count));
+  ops_.copy(step.queue, routing.experts.slice(first, count), work_.my_choices.slice(0, count));
   const Tensor everyones = work_.everyones.reshape({ranks * share, hidden}),
                everyones_choices = work_.everyones_choices.reshape({ranks * share, k});
   step.ranks.world.all_gather(step.queue, work_.mine.slice(0, share), everyones);
   step.ranks.world.all_gather(step.queue, work_.my_choices.slice(0, share), everyones_choices);
 
-  rows_.clear();
-  for (std::int64_t group = 0; group < plan_.data_parallel; ++group)
-    for (std::int64_t i = 0; i < chunk.group_rows[std::size_t(group)]; ++i)
-      rows_.push_back(std::int32_t(group * plan_.tensor_parallel * share + i));
   const Tensor all = work_.all_tokens.slice(0, chunk.all_rows()),
                all_choices = work_.all_choices.slice(0, chunk.all_rows());
-  ops_.gather_rows(step.queue, everyones, rows_, all);
-  ops_.gather_rows(step.queue, everyones_choices, rows_, all_choices);
+  std::int64_t to = 0;
+  for (std::int64_t group = 0; group < plan_.data_parallel; ++group) {  // without the padding at its end
+    const std::int64_t from = group * plan_.tensor_parallel * share;
+    const std::int64_t rows = chunk.group_rows[std::size_t(group)];
+    ops_.copy(step.queue, everyones.slice(from, rows), all.slice(to, rows));
+    ops_.copy(step.queue, everyones_choices.slice(from, rows), all_choices.slice(to, rows));
+    to += rows;
+  }
   return {all, {all_choices, {}}};
 }
 
@@ -388,30 +413,28 @@ void DeepseekV3::spread_experts(const Step& step, const MoeWeights& w, const Chu
   const std::int64_t first = std::min(plan_.group_rank() * share, chunk.rows());
   const std::int64_t count = std::min(share, chunk.rows() - first);
   const kernels::Routing routed{routing.experts.slice(first, count), routing.weights.slice(first, count)};
-  kernels::ExpertBatch batch = batch_of(chunk.all_rows() * k);
-  const Tensor results = work_.results.slice(0, chunk.all_rows() * k),
-               returned = work_.returned.slice(0, count * k);
+  // Of every rank as many as of the one that has most: how many come is known to the device alone.
+  const std::int64_t most = plan_.ranks() * share_of(std::ranges::max(chunk.group_rows));
+  kernels::ExpertBatch batch = batch_of(work_.waiting.rows.slice(0, most));
+  const Tensor results = work_.results.slice(0, most * k), returned = work_.returned.slice(0, count * k);
   step.ranks.world.dispatch(step.queue, chunk.x.slice(first, count), routed, placement_, batch);
-  ops_.experts(step.queue, batch, {w.experts.place_of, w.experts.matrices, w.shards}, results);
+  ops_.experts(step.queue, batch, w.experts.view(), results);
   step.ranks.world.combine(step.queue, results, returned);
   ops_.weighted_sum(step.queue, returned, routed, work_.mine.slice(0, count));
 
   const Tensor everyones = work_.everyones.reshape({plan_.tensor_parallel * share, hidden});
   step.ranks.group.all_gather(step.queue, work_.mine.slice(0, share), everyones);
-  rows_.resize(std::size_t(chunk.rows()));
-  std::iota(rows_.begin(), rows_.end(), 0);  // without the padding at the end
-  ops_.gather_rows(step.queue, everyones, rows_, chunk.out);
+  ops_.copy(step.queue, everyones.slice(0, chunk.rows()), chunk.out);  // without the padding at the end
 }
 
-Tensor DeepseekV3::logits(const Step& step, const Tensor& norm, const kernels::Weight& matrix,
-                          std::span<const std::int32_t> rows) {
+Tensor DeepseekV3::logits(const Step& step, const Tensor& norm, const kernels::Weight& matrix) {
   hidden_ = step.hidden;
   hidden_norm_ = norm;
-  const std::int64_t count = std::int64_t(rows.size()), part = weights_.vocab_part;
+  const std::int64_t count = step.logit_rows.size(), part = weights_.vocab_part;
   const Tensor x = work_.selected.slice(0, count), mine = work_.logits_part.slice(0, count),
                all = work_.logits.slice(0, count);
   const Tensor parts = work_.logits_parts.reshape({plan_.tensor_parallel, count, part});
-  ops_.gather_rows(step.queue, step.hidden, rows, x);
+  ops_.gather_rows(step.queue, step.hidden, step.logit_rows, x);
   ops_.rms_norm(step.queue, x, norm, float(config_.rms_norm_eps), x);
   ops_.linear(step.queue, x, matrix, mine);
   step.ranks.group.all_gather(step.queue, mine, parts);
@@ -425,7 +448,7 @@ Expected<void> DeepseekV3::place(const ExpertPlacement& placement) {
   if (auto possible = check_placement(placement, config_.n_routed_experts, plan_.ranks()); !possible)
     return possible;
   const Doing loading(ticks_, Activity::loading);
-  place_experts(checkpoint_, plan_, placement, storage_, {.progress = nullptr, .ticks = ticks_}, weights_);
+  place_experts(checkpoint_, ops_, plan_, placement, {.ticks = ticks_, .keeper = keeper_}, weights_);
   placement_ = placement;
   return {};
 }
@@ -434,9 +457,9 @@ Expected<void> DeepseekV3::place(const ExpertPlacement& placement) {
 
 std::unique_ptr<Decoder> load_deepseek_v3(const Checkpoint& checkpoint, kernels::Ops& ops,
                                           const ShardingPlan& plan, const DecoderLimits& limits,
-                                          const LoadObservers& observers) {
+                                          const LoadObservers& observers, const ExpertPlacement& placement) {
   const Doing loading(observers.ticks, Activity::loading);
-  return std::make_unique<DeepseekV3>(checkpoint, ops, plan, limits, observers);
+  return std::make_unique<DeepseekV3>(checkpoint, ops, plan, limits, observers, placement);
 }
 
 }  // namespace troupe::model

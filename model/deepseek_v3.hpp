@@ -10,6 +10,7 @@ namespace troupe::model {
 // As load_decoder, for a plan that check_plan has passed.
 std::unique_ptr<Decoder> load_deepseek_v3(const Checkpoint& checkpoint, kernels::Ops& ops,
                                           const ShardingPlan& plan, const DecoderLimits& limits,
-                                          const LoadObservers& observers);
+                                          const LoadObservers& observers,
+                                          const transport::ExpertPlacement& placement);
 
 }  // namespace troupe::model

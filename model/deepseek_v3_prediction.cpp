@@ -24,7 +24,7 @@ PredictionEntry::PredictionEntry(kernels::Ops& ops, const DeepseekV3Weights& wei
 }
 
 void PredictionEntry::run(kernels::Queue& queue, const transport::Communicators& ranks,
-                          std::span<const TokenId> tokens, const Tensor& states, const Tensor& out) {
+                          const kernels::IndexList& tokens, const Tensor& states, const Tensor& out) {
   const std::int64_t rows = states.rows(), hidden = states.row_elements();
   // The ranks of a group, which meet here, have the same rows.
   for (std::int64_t first = 0; first < rows; first += chunk_) {
@@ -32,8 +32,7 @@ void PredictionEntry::run(kernels::Queue& queue, const transport::Communicators&
     const Tensor halves = halves_.reshape({2, count, hidden});
     const Tensor embedded = halves.slice(0, 1).reshape({count, hidden}),
                  state = halves.slice(1, 1).reshape({count, hidden});
-    ops_.embed(queue, tokens.subspan(std::size_t(first), std::size_t(count)), weights_.embedding,
-               first_token_, embedded);
+    ops_.embed(queue, tokens.part(first, count), weights_.embedding, first_token_, embedded);
     ranks.group.all_reduce(queue, embedded);  // the other ranks' rows are zero
     ops_.rms_norm(queue, embedded, weights_.embedding_norm, norm_epsilon_, embedded);
     ops_.rms_norm(queue, states.slice(first, count), weights_.hidden_norm, norm_epsilon_, state);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "model/deepseek_v3_weights.hpp"
+#include "model/storage.hpp"
 
 namespace troupe::model {
 
@@ -15,7 +16,7 @@ class PredictionEntry {
 
   // states, out: [T, hidden], not the same memory. A state is normed as for the head that its tokens come from:
   // the main model's, or the layer's own when it goes on from itself. tokens: [T], those that follow.
-  void run(kernels::Queue& queue, const transport::Communicators& ranks, std::span<const TokenId> tokens,
+  void run(kernels::Queue& queue, const transport::Communicators& ranks, const kernels::IndexList& tokens,
            const kernels::Tensor& states, const kernels::Tensor& out);
 
  private:

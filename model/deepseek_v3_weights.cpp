@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <string>
 
+#include "model/weight_pieces.hpp"
 #include "model/weights.hpp"
+#include "runtime/base/digest.hpp"
 
 namespace troupe::model {
 
@@ -13,22 +16,82 @@ using kernels::VirtualShards;
 namespace {
 
 constexpr std::int64_t rows_between_ticks = 256;  // few MB
+constexpr const char* shared_piece = "shared";    // all but experts that can leave
+
+std::string expert_piece(std::int64_t id) {
+  return "expert " + std::to_string(id);
+}
+
+// What decides the bytes of a rank's pieces of memory, but for the program, which is the same in all its lives.
+std::string contents_of(const Checkpoint& checkpoint, const kernels::Ops& ops, const ShardingPlan& plan,
+                        bool prediction) {
+  std::string text = checkpoint.identity() + "\n" + std::string(ops.arithmetic());
+  for (const int number : {plan.rank, plan.tensor_parallel, plan.data_parallel, int(plan.expert_parallel),
+                           plan.virtual_shards, plan.expert_shards, int(prediction)})
+    text += " " + std::to_string(number);
+  return digest(text);
+}
 
 // Names tensors and cuts them to the plan.
 class Reader {
  public:
-  Reader(const Checkpoint& checkpoint, const ShardingPlan& plan, const transport::ExpertPlacement& placement,
-         Storage& storage, const LoadObservers& observers)
+  Reader(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
+         const transport::ExpertPlacement& placement, const LoadObservers& observers, bool prediction)
       : checkpoint_(checkpoint),
         config_(checkpoint.config()),
         plan_(plan),
         placement_(placement),
-        ops_(storage.ops()),
+        ops_(ops),
         ticks_(observers.ticks),
-        weights_(checkpoint, storage, observers) {}
+        pieces_(ops, observers.keeper, contents_of(checkpoint, ops, plan, prediction)),
+        weights_(checkpoint, ops, observers) {}
 
   DeepseekV3Weights read(bool with_prediction) {
+    if (const auto note = pieces_.note(shared_piece)) note_own(*note);
+    lay_out(with_prediction);
+    if (!own_) own_ = found_own_;
+    take();
+    DeepseekV3Weights model = lay_out(with_prediction);
+    model.memory = pieces_.memory(shared_piece);
+    for (LayerWeights& layer : model.layers)
+      if (auto* moe = std::get_if<MoeWeights>(&layer.feed_forward)) moe->experts = with_table(moe->experts);
+    weights_.run();
+    pieces_.keep(shared_piece, note_of_own());
+    return model;
+  }
+
+  void place(DeepseekV3Weights& model) {
+    std::vector<std::int64_t> left;
+    for (std::int64_t id = 0; id < config_.n_routed_experts; ++id)
+      if (is_here(model, id) && !belongs_here(id)) left.push_back(id);
+    arrivals(model);
+    take();
+    std::vector<RoutedExperts> placed = arrivals(model);
+    for (std::size_t i = 0; i < placed.size(); ++i)
+      if (const auto* moe = std::get_if<MoeWeights>(&model.layers[i].feed_forward))
+        placed[i] = with_table(joined(moe->experts, placed[i]));
+    weights_.run();
+    pieces_.keep({}, {});
+    for (std::size_t i = 0; i < placed.size(); ++i)
+      if (auto* moe = std::get_if<MoeWeights>(&model.layers[i].feed_forward))
+        moe->experts = std::move(placed[i]);
+    for (const std::int64_t id : left) pieces_.drop(expert_piece(id));
+  }
+
+ private:
+  void take() {
+    pieces_.take();
+    counting_ = false;
+  }
+
+  // What is planned next goes there.
+  void store_in(const std::string& piece) {
+    weights_.store_in(pieces_.storage(piece), !counting_ && !pieces_.filled(piece));
+  }
+
+  DeepseekV3Weights lay_out(bool with_prediction) {
     DeepseekV3Weights model;
+    store_in(shared_piece);
     const std::int64_t part = part_of(config_.vocab_size);
     const Slice rows = rows_of(config_.vocab_size);
     model.first_token = TokenId(rows.first);
@@ -46,33 +109,41 @@ class Reader {
     if (with_prediction) model.prediction = prediction(model);
     for (std::int64_t i = 0; i < layers; ++i)
       if (auto* moe = std::get_if<MoeWeights>(&model.layers[std::size_t(i)].feed_forward))
-        moe->experts = experts(i, moe->shards, [](std::int64_t) { return true; });
-    weights_.run();
+        moe->experts = experts(i, [](std::int64_t) { return true; });
     return model;
   }
 
-  void place(DeepseekV3Weights& model) {
+  // The same in all layers.
+  static bool is_here(const DeepseekV3Weights& model, std::int64_t expert) {
+    for (const LayerWeights& layer : model.layers)
+      if (const auto* moe = std::get_if<MoeWeights>(&layer.feed_forward)) return moe->experts.holds(expert);
+    return false;
+  }
+
+  // Of each layer, the experts that belong here and have not been here.
+  std::vector<RoutedExperts> arrivals(const DeepseekV3Weights& model) {
     std::vector<RoutedExperts> arrived(model.layers.size());
     for (std::size_t i = 0; i < arrived.size(); ++i)
       if (const auto* moe = std::get_if<MoeWeights>(&model.layers[i].feed_forward))
-        arrived[i] =
-            experts(std::int64_t(i), moe->shards, [&](std::int64_t id) { return !moe->experts.holds(id); });
-    weights_.run();
-    for (std::size_t i = 0; i < arrived.size(); ++i)
-      if (auto* moe = std::get_if<MoeWeights>(&model.layers[i].feed_forward))
-        moe->experts = joined(std::move(moe->experts), std::move(arrived[i]));
+        arrived[i] = experts(std::int64_t(i), [&](std::int64_t id) { return !moe->experts.holds(id); });
+    return arrived;
   }
 
- private:
   static Slice all(std::int64_t count) { return {0, count}; }
 
-  // The rank's part of a sum that so many ranks share.
-  VirtualShards shards_of(int rank, int ranks, std::int64_t columns) const {
-    const int count = plan_.virtual_shards / ranks;
-    return {rank * count, count, plan_.virtual_shards, columns};
+  // The rank's part of a sum of so many shards that so many ranks share.
+  static VirtualShards shards_of(int rank, int ranks, int shards, std::int64_t columns) {
+    const int count = shards / ranks;
+    return {rank * count, count, shards, columns};
   }
   VirtualShards group_shards(std::int64_t columns) const {
-    return shards_of(plan_.group_rank(), plan_.tensor_parallel, columns);
+    return shards_of(plan_.group_rank(), plan_.tensor_parallel, plan_.virtual_shards, columns);
+  }
+  // A routed expert's, which is whole or split over all ranks.
+  VirtualShards expert_shards() const {
+    const bool whole = plan_.expert_parallel;
+    return shards_of(whole ? 0 : plan_.rank, whole ? 1 : plan_.ranks(), plan_.shards_of_expert(),
+                     config_.moe_intermediate_size);
   }
   static Slice columns_of(const VirtualShards& shards) {
     const std::int64_t first = shards.begin(shards.first);
@@ -127,9 +198,25 @@ class Reader {
   }
 
   // Whether the checkpoint has the tensor and this rank's rows of it are not those of the main model's, which
-  // published checkpoints repeat.
-  bool own(const std::string& name, const std::string& main, Slice rows) const {
-    if (!checkpoint_.has(name)) return false;
+  // published checkpoints repeat. Compared once; a later life is told.
+  bool own(const std::string& name, const std::string& main, Slice rows) {
+    if (own_) return own_->contains(name);
+    const bool differs = checkpoint_.has(name) && rows_differ(name, main, rows);
+    if (differs) found_own_.insert(name);
+    return differs;
+  }
+  std::string note_of_own() const {
+    std::string note;
+    for (const std::string& name : *own_) note += name + " ";
+    return note;
+  }
+  void note_own(const std::string& note) {
+    own_.emplace();
+    for (std::size_t begin = 0, end; (end = note.find(' ', begin)) != note.npos; begin = end + 1)
+      own_->insert(note.substr(begin, end - begin));
+  }
+
+  bool rows_differ(const std::string& name, const std::string& main, Slice rows) const {
     const StoredTensor &mine = checkpoint_.tensor(name), &shared = checkpoint_.tensor(main);
     if (mine.dtype != shared.dtype) return true;
     const std::size_t row_bytes = std::size_t(config_.hidden_size) * kernels::size_of(mine.dtype);
@@ -160,11 +247,14 @@ class Reader {
     w.latent = weights_.matrix(prefix + "kv_a_proj_with_mqa.weight", all(latent), all(hidden));
     w.rope_key = weights_.matrix(prefix + "kv_a_proj_with_mqa.weight", {latent, rope}, all(hidden));
     w.latent_norm = weights_.vector(prefix + "kv_a_layernorm.weight");
+    std::vector<MatrixPart> keys, values;
     for (std::int64_t head = first_head; head < first_head + heads; ++head) {
       const std::int64_t row = head * (nope + value);  // a head's keys, then its values
-      w.key_up.push_back(weights_.transposed(prefix + "kv_b_proj.weight", {row, nope}, all(latent)));
-      w.value_up.push_back(weights_.matrix(prefix + "kv_b_proj.weight", {row + nope, value}, all(latent)));
+      keys.push_back({prefix + "kv_b_proj.weight", {row, nope}, all(latent)});
+      values.push_back({prefix + "kv_b_proj.weight", {row + nope, value}, all(latent)});
     }
+    w.key_up = weights_.turned_stack(keys);
+    w.value_up = weights_.stack(values);
     w.out_shards = group_shards(config_.num_attention_heads * value);
     w.out = weights_.matrix(prefix + "o_proj.weight", all(hidden), columns_of(w.out_shards));
     return w;
@@ -173,9 +263,9 @@ class Reader {
   // The part of it that the shards cover.
   kernels::Expert expert(const std::string& prefix, const VirtualShards& shards) {
     const Slice inner = columns_of(shards), hidden = all(config_.hidden_size);
-    return {weights_.matrix(prefix + "gate_proj.weight", inner, hidden),
-            weights_.matrix(prefix + "up_proj.weight", inner, hidden),
-            weights_.matrix(prefix + "down_proj.weight", hidden, inner)};
+    const auto gate_over_up = weights_.stack(
+        {{prefix + "gate_proj.weight", inner, hidden}, {prefix + "up_proj.weight", inner, hidden}});
+    return {gate_over_up[0], gate_over_up[1], weights_.matrix(prefix + "down_proj.weight", hidden, inner)};
   }
 
   SwiGlu swiglu(const std::string& prefix, std::int64_t intermediate) {
@@ -188,8 +278,6 @@ class Reader {
     MoeWeights w;
     w.router = weights_.matrix(prefix + "gate.weight", all(experts), all(config_.hidden_size));
     if (config_.routing_bias) w.bias = weights_.vector(prefix + "gate.e_score_correction_bias");
-    w.shards = plan_.expert_parallel ? VirtualShards{0, plan_.virtual_shards, plan_.virtual_shards, inner}
-                                     : shards_of(plan_.rank, plan_.ranks(), inner);
     if (config_.n_shared_experts > 0)
       w.shared = swiglu(prefix + "shared_experts.", inner * config_.n_shared_experts);
     return w;
@@ -202,34 +290,41 @@ class Reader {
 
   // Of the experts that belong here, those that are wanted.
   template <class Wanted>
-  RoutedExperts experts(std::int64_t layer, const VirtualShards& shards, Wanted wanted) {
+  RoutedExperts experts(std::int64_t layer, Wanted wanted) {
     RoutedExperts result;
+    result.shards = expert_shards();
     result.place_of.assign(std::size_t(config_.n_routed_experts), -1);
     for (std::int64_t id = 0; id < config_.n_routed_experts; ++id) {
       if (!belongs_here(id) || !wanted(id)) continue;
       result.place_of[std::size_t(id)] = std::int32_t(result.matrices.size());
-      Storage memory(ops_);
-      weights_.store_in(memory);
+      const std::string piece = plan_.expert_parallel ? expert_piece(id) : shared_piece;
+      store_in(piece);
       result.matrices.push_back(
-          expert(layer_prefix(layer) + "mlp.experts." + std::to_string(id) + ".", shards));
-      result.memory.push_back(std::move(memory));
+          expert(layer_prefix(layer) + "mlp.experts." + std::to_string(id) + ".", result.shards));
+      result.memory.push_back(pieces_.memory(piece));
     }
     return result;
   }
 
-  // The experts of both that belong here.
-  RoutedExperts joined(RoutedExperts present, RoutedExperts arrived) const {
+  // The experts of both that belong here, whose memory they share.
+  RoutedExperts joined(const RoutedExperts& present, const RoutedExperts& arrived) const {
     RoutedExperts result;
+    result.shards = present.shards;
     result.place_of.assign(present.place_of.size(), -1);
     for (std::int64_t id = 0; id < config_.n_routed_experts; ++id) {
       if (!belongs_here(id)) continue;
-      RoutedExperts& from = present.holds(id) ? present : arrived;
+      const RoutedExperts& from = present.holds(id) ? present : arrived;
       const auto place = std::size_t(from.place_of[std::size_t(id)]);
       result.place_of[std::size_t(id)] = std::int32_t(result.matrices.size());
       result.matrices.push_back(from.matrices[place]);
-      result.memory.push_back(std::move(from.memory[place]));
+      result.memory.push_back(from.memory[place]);
     }
     return result;
+  }
+
+  RoutedExperts with_table(RoutedExperts experts) const {
+    experts.table = ops_.expert_table(experts.view());
+    return experts;
   }
 
   const Checkpoint& checkpoint_;
@@ -238,21 +333,26 @@ class Reader {
   const transport::ExpertPlacement& placement_;
   kernels::Ops& ops_;
   TickBoard* ticks_;  // may be null
+  WeightPieces pieces_;
   WeightReader weights_;
+  bool counting_ = true;  // until there is memory
+  // Of the prediction layer, the tensors that are its own; unset: not known yet.
+  std::optional<std::set<std::string>> own_;
+  std::set<std::string> found_own_;
 };
 
 }  // namespace
 
-DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, const ShardingPlan& plan,
-                                   const transport::ExpertPlacement& placement, Storage& storage,
+DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
+                                   const transport::ExpertPlacement& placement,
                                    const LoadObservers& observers, bool prediction) {
-  return Reader(checkpoint, plan, placement, storage, observers).read(prediction);
+  return Reader(checkpoint, ops, plan, placement, observers, prediction).read(prediction);
 }
 
-void place_experts(const Checkpoint& checkpoint, const ShardingPlan& plan,
-                   const transport::ExpertPlacement& placement, Storage& storage,
-                   const LoadObservers& observers, DeepseekV3Weights& weights) {
-  Reader(checkpoint, plan, placement, storage, observers).place(weights);
+void place_experts(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
+                   const transport::ExpertPlacement& placement, const LoadObservers& observers,
+                   DeepseekV3Weights& weights) {
+  Reader(checkpoint, ops, plan, placement, observers, weights.prediction.has_value()).place(weights);
 }
 
 }  // namespace troupe::model

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "model/decoder.hpp"
-#include "model/storage.hpp"
 
 namespace troupe::model {
 
@@ -19,8 +18,9 @@ struct AttentionWeights {
   kernels::Weight latent;                 // [latent, hidden]
   kernels::Weight rope_key;               // [rope, hidden]
   kernels::Tensor latent_norm;            // [latent]
-  std::vector<kernels::Weight> key_up;    // a head: [latent, nope], W_UK turned around, absorbs a query
-  std::vector<kernels::Weight> value_up;  // a head: [v, latent], W_UV
+  // Stacks of a matrix a head (see WeightReader::stack):
+  std::vector<kernels::Weight> key_up;    // [latent, nope], W_UK turned around, absorbs a query
+  std::vector<kernels::Weight> value_up;  // [v, latent], W_UV
   kernels::Weight out;                    // [hidden, H * v]
   kernels::VirtualShards out_shards;
 };
@@ -31,20 +31,23 @@ struct SwiGlu {
   kernels::VirtualShards shards;
 };
 
-// The routed experts of a layer that are on this rank. Each has memory of its own, so that it can leave.
+// The routed experts of a layer that are on this rank. Where they can leave, each has memory of its own, in all layers
+// the same.
 struct RoutedExperts {
-  std::vector<std::int32_t> place_of;     // [experts of the model]: index in matrices; -1: not here
-  std::vector<kernels::Expert> matrices;  // by ascending id
-  std::vector<Storage> memory;            // of each
+  std::vector<std::int32_t> place_of;         // [experts of the model]: index in matrices; -1: not here
+  std::vector<kernels::Expert> matrices;      // by ascending id
+  std::vector<std::shared_ptr<void>> memory;  // of each
+  kernels::VirtualShards shards;              // of each expert's intermediate columns
+  std::shared_ptr<const void> table;          // see kernels::Ops::expert_table
 
   bool holds(std::int64_t id) const { return place_of[std::size_t(id)] >= 0; }
+  kernels::ExpertWeights view() const { return {place_of, matrices, shards, table.get()}; }
 };
 
 struct MoeWeights {
   kernels::Weight router;               // [experts, hidden]
   std::optional<kernels::Tensor> bias;  // e_score_correction_bias [experts]
   RoutedExperts experts;
-  kernels::VirtualShards shards;  // of each expert's intermediate columns
   std::optional<SwiGlu> shared;
 };
 
@@ -66,6 +69,7 @@ struct PredictionWeights {
 };
 
 struct DeepseekV3Weights {
+  std::shared_ptr<void> memory;      // of all but the experts that can leave
   TokenId first_token = 0;           // of this rank's part of the vocabulary
   std::int64_t vocab_part = 0;       // rows of it; the last ranks' may be padded with zeros
   kernels::Weight embedding;         // [vocab_part, hidden]
@@ -75,17 +79,17 @@ struct DeepseekV3Weights {
   std::optional<PredictionWeights> prediction;
 };
 
-// Reads this rank's part, with expert parallelism the experts that a placement gives it; on request the first
-// prediction layer, too, which the checkpoint must have. All but the experts goes into storage. Throws Error
-// that names a tensor.
-DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, const ShardingPlan& plan,
-                                   const transport::ExpertPlacement& placement, Storage& storage,
+// Reads this rank's part into memory of ops, with expert parallelism the experts that a placement gives it; on request
+// the first prediction layer, too, which the checkpoint must have. Pieces that the keeper has of an earlier life are not
+// read. Throws Error that names a tensor.
+DeepseekV3Weights read_deepseek_v3(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
+                                   const transport::ExpertPlacement& placement,
                                    const LoadObservers& observers = {}, bool prediction = false);
 
-// Reads the experts that the placement brings to this rank of an expert-parallel plan, into memory of
-// storage's Ops, then frees those that it takes away. An Error leaves everything as it was.
-void place_experts(const Checkpoint& checkpoint, const ShardingPlan& plan,
-                   const transport::ExpertPlacement& placement, Storage& storage,
-                   const LoadObservers& observers, DeepseekV3Weights& weights);
+// Reads the experts that the placement brings to this rank of an expert-parallel plan, into memory of ops, then frees
+// those that it takes away. An Error leaves everything as it was.
+void place_experts(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
+                   const transport::ExpertPlacement& placement, const LoadObservers& observers,
+                   DeepseekV3Weights& weights);
 
 }  // namespace troupe::model

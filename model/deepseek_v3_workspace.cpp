@@ -10,11 +10,13 @@ using kernels::DType;
 
 namespace {
 
-kernels::RopeTable make_rope_table(const ModelConfig& config, std::int64_t positions, Storage& storage) {
-  const std::int64_t half = config.qk_rope_head_dim / 2;
-  kernels::RopeTable table{storage.floats({positions, half}), storage.floats({positions, half})};
-  fill_rope_table(config, table);
-  return table;
+void bring_rope_table(const ModelConfig& config, const kernels::RopeTable& table, kernels::Ops& ops) {
+  const std::int64_t positions = table.cos.rows(), half = table.cos.row_elements();
+  std::vector<float> cosines(std::size_t(positions * half)), sines(cosines.size());
+  fill_rope_table(config, {{cosines.data(), DType::f32, {positions, half}},
+                           {sines.data(), DType::f32, {positions, half}}});
+  ops.upload(table.cos.raw(), std::as_bytes(std::span(cosines)));
+  ops.upload(table.sin.raw(), std::as_bytes(std::span(sines)));
 }
 
 void allocate_attention(DeepseekV3Workspace& work, const ModelConfig& c, std::int64_t tokens,
@@ -47,17 +49,19 @@ void allocate_experts(DeepseekV3Workspace& work, const ModelConfig& c, const Sha
   work.shared = storage.floats({chunk, hidden});
   work.scores = storage.floats({chunk, c.n_routed_experts});
   work.routing = {storage.tensor(DType::i32, {chunk, k}), storage.floats({chunk, k})};
-  const std::int64_t rows = plan.data_parallel * chunk * k;
-  work.waiting = {storage.floats({rows, hidden}), storage.tensor(DType::i32, {rows}),
-                  storage.tensor(DType::i32, {1})};
-  work.results = storage.floats({rows, hidden});
   const std::int64_t share = (chunk + plan.tensor_parallel - 1) / plan.tensor_parallel;
+  const std::int64_t tokens = plan.expert_parallel ? plan.ranks() * share : plan.data_parallel * chunk;
+  const std::int64_t visits = tokens * k;
+  work.waiting = {plan.expert_parallel ? storage.floats({tokens, hidden}) : kernels::Tensor(),
+                  storage.tensor(DType::i32, {visits}), storage.tensor(DType::i32, {visits}),
+                  storage.tensor(DType::i32, {2})};
+  work.results = storage.floats({visits, hidden});
   if (plan.expert_parallel) {
     work.returned = storage.floats({share * k, hidden});
     work.mine = storage.floats({share, hidden});
     work.everyones = storage.floats({plan.tensor_parallel * share, hidden});
   } else if (plan.data_parallel > 1) {
-    const std::int64_t padded = plan.ranks() * share, tokens = plan.data_parallel * chunk;
+    const std::int64_t padded = plan.ranks() * share;
     work.mine = storage.floats({share, hidden});
     work.my_choices = storage.tensor(DType::i32, {share, k});
     work.everyones = storage.floats({padded, hidden});
@@ -67,16 +71,13 @@ void allocate_experts(DeepseekV3Workspace& work, const ModelConfig& c, const Sha
   }
 }
 
-}  // namespace
-
-DeepseekV3Workspace allocate_workspace(const ModelConfig& config, const ShardingPlan& plan,
-                                       const DecoderLimits& limits, const DeepseekV3Weights& weights,
-                                       Storage& storage) {
+DeepseekV3Workspace lay_out(const ModelConfig& config, const ShardingPlan& plan, const DecoderLimits& limits,
+                            const DeepseekV3Weights& weights, Storage& storage) {
   const std::int64_t tokens = limits.max_tokens, rows = limits.max_logit_rows, hidden = config.hidden_size;
-  const std::int64_t heads = config.num_attention_heads / plan.tensor_parallel;
-  CHECK(tokens > 0 && rows > 0 && limits.max_positions > 0, "empty decoder limits");
+  const std::int64_t heads = config.num_attention_heads / plan.tensor_parallel,
+                     half = config.qk_rope_head_dim / 2;
   DeepseekV3Workspace work;
-  work.rope = make_rope_table(config, limits.max_positions, storage);
+  work.rope = {storage.floats({limits.max_positions, half}), storage.floats({limits.max_positions, half})};
   work.hidden = storage.floats({tokens, hidden});
   work.normed = storage.floats({tokens, hidden});
   work.sum = storage.floats({tokens, hidden});
@@ -90,6 +91,22 @@ DeepseekV3Workspace allocate_workspace(const ModelConfig& config, const Sharding
   work.logits_part = storage.floats({rows, weights.vocab_part});
   work.logits_parts = storage.floats({plan.tensor_parallel * rows * weights.vocab_part});
   work.logits = storage.floats({rows, config.vocab_size});
+  return work;
+}
+
+}  // namespace
+
+DeepseekV3Workspace allocate_workspace(const ModelConfig& config, const ShardingPlan& plan,
+                                       const DecoderLimits& limits, const DeepseekV3Weights& weights,
+                                       Storage& storage) {
+  CHECK(limits.max_tokens > 0 && limits.max_logit_rows > 0 && limits.max_positions > 0,
+        "empty decoder limits");
+  kernels::Ops& ops = storage.ops();
+  Storage counted = Storage::counting(ops);
+  lay_out(config, plan, limits, weights, counted);
+  storage.reserve(ops.allocate(counted.taken()), counted.taken());
+  DeepseekV3Workspace work = lay_out(config, plan, limits, weights, storage);
+  bring_rope_table(config, work.rope, ops);
   return work;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/deepseek_v3_weights.hpp"
+#include "model/storage.hpp"
 
 namespace troupe::model {
 
@@ -22,12 +23,14 @@ struct DeepseekV3Workspace {
   kernels::Tensor absorbed;             // flat [T, H, latent + rope]
   kernels::Tensor context, values;      // flat [T, H, latent], [T, H, v]
 
-  kernels::Tensor gate, up;      // flat [C, widest intermediate part]
-  kernels::Tensor shared;        // [C, hidden]
-  kernels::Tensor scores;        // [C, experts]
-  kernels::Routing routing;      // [C, k]
-  kernels::ExpertBatch waiting;  // capacity D * C * k
-  kernels::Tensor results;       // [D * C * k, hidden]
+  kernels::Tensor gate, up;  // flat [C, widest intermediate part]
+  kernels::Tensor shared;    // [C, hidden]
+  kernels::Tensor scores;    // [C, experts]
+  kernels::Routing routing;  // [C, k]
+  // All tokens of a chunk and their visits: N * P, N * P * k. Split experts, which have D * C, take the tokens from
+  // where they are, and have no rows here.
+  kernels::ExpertBatch waiting;
+  kernels::Tensor results;  // [N * P * k, hidden], or [D * C * k, hidden], of visits
   // Whole experts: the shares of the ranks of a group.
   kernels::Tensor returned;         // [P * k, hidden]
   kernels::Tensor mine, everyones;  // [P, hidden], flat [G or N, P, hidden]

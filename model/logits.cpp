@@ -1,7 +1,6 @@
 #include "model/logits.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <string>
 
@@ -55,8 +54,8 @@ std::vector<float> logits_of(Decoder& decoder, const ModelConfig& config, const 
       std::ranges::fill(group_tokens, count);
       const kernels::Tensor part = decoder.forward(
           queue, communicators, {{ids, std::size_t(count)}, layout, wanted, group_tokens}, cache);
+      decoder.ops().read(queue, part, std::as_writable_bytes(std::span(out, std::size_t(part.elements()))));
       queue.wait(TimePoint::max());
-      std::memcpy(out, part.raw(), part.bytes());
       out += part.elements();
       ids += count;
     }

@@ -56,47 +56,66 @@ std::size_t WeightReader::Job::source_bytes() const {
 
 kernels::Weight WeightReader::matrix(const std::string& name, Slice rows, Slice cols,
                                      std::int64_t padded_rows) {
-  return plan(name, rows, cols, std::max(rows.count, padded_rows), {.layout = Layout::panels});
+  return plan({{name, rows, cols, padded_rows}}, {.layout = Layout::panels}).front();
 }
 
 kernels::Weight WeightReader::table(const std::string& name, Slice rows, Slice cols,
                                     std::int64_t padded_rows) {
-  return plan(name, rows, cols, std::max(rows.count, padded_rows), {.layout = Layout::rows});
+  return plan({{name, rows, cols, padded_rows}}, {.layout = Layout::rows}).front();
 }
 
-kernels::Weight WeightReader::transposed(const std::string& name, Slice rows, Slice cols) {
-  return plan(name, rows, cols, rows.count, {.turned = true, .layout = Layout::panels});
+std::vector<kernels::Weight> WeightReader::stack(const std::vector<MatrixPart>& parts) {
+  return plan(parts, {.layout = Layout::panels});
+}
+
+std::vector<kernels::Weight> WeightReader::turned_stack(const std::vector<MatrixPart>& parts) {
+  return plan(parts, {.turned = true, .layout = Layout::panels});
 }
 
 kernels::Tensor WeightReader::vector(const std::string& name) {
   const std::int64_t length = checkpoint_.tensor(name).shape.at(0);
-  void* data = plan_copy(name, {0, 1}, {0, length}, 1, {.widen = true});
-  return kernels::Tensor(data, DType::f32, {length});
+  const Copy copy{{name, {0, 1}, {0, length}, 1}, {.widen = true}};
+  return kernels::Tensor(plan_copies({copy}).front(), DType::f32, {length});
 }
 
-kernels::Weight WeightReader::plan(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows,
-                                   const Placing& placing) {
+std::vector<kernels::Weight> WeightReader::plan(std::vector<MatrixPart> parts, const Placing& placing) {
+  std::vector<kernels::Weight> weights;
+  std::vector<Copy> copies, scales;
+  for (MatrixPart& part : parts) {
+    part.padded_rows = std::max(part.rows.count, part.padded_rows);
+    copies.push_back({std::move(part), placing});
+    weights.push_back(shape_of(copies.back()));
+    if (weights.back().dtype == DType::f8_e4m3) scales.push_back(scales_of(copies.back()));
+  }
+  const std::vector<void*> data_at = plan_copies(copies), scales_at = plan_copies(scales);
+  auto next_scales = scales_at.begin();
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weights[i].data = data_at[i];
+    if (weights[i].dtype == DType::f8_e4m3) weights[i].scales = static_cast<const float*>(*next_scales++);
+  }
+  return weights;
+}
+
+// All but where it is.
+kernels::Weight WeightReader::shape_of(const Copy& copy) const {
+  const auto& [name, rows, cols, padded_rows] = copy.part;
   kernels::Weight weight;
   weight.dtype = checkpoint_.tensor(name).dtype;
-  weight.layout = placing.layout;
+  weight.layout = copy.placing.layout;
   weight.rows = padded_rows;
   weight.cols = cols.count;
-  weight.data = plan_copy(name, rows, cols, padded_rows, placing);
   if (weight.dtype == DType::f8_e4m3) {
     CHECK(checkpoint_.config().fp8.has_value(), "FP8 weights without their block size");
     const Fp8Blocks blocks = *checkpoint_.config().fp8;
-    const Slice scale_rows = blocks_of(rows, blocks.rows), scale_cols = blocks_of(cols, blocks.cols);
-    const std::int64_t padded = blocks_of({rows.first, padded_rows}, blocks.rows).count;
-    weight.scales = static_cast<const float*>(plan_copy(name + "_scale_inv", scale_rows, scale_cols, padded,
-                                                        {.turned = placing.turned, .widen = true}));
+    const MatrixPart scales = scales_of(copy).part;
     // The scales begin with the first block that the part touches, and so do the coordinates.
     weight.row0 = rows.first % blocks.rows;
     weight.col0 = cols.first % blocks.cols;
     weight.block_rows = blocks.rows;
     weight.block_cols = blocks.cols;
-    weight.scale_stride = placing.turned ? padded : scale_cols.count;
+    weight.scale_stride = copy.placing.turned ? scales.padded_rows : scales.cols.count;
   }
-  if (placing.turned) {
+  if (copy.placing.turned) {
     std::swap(weight.rows, weight.cols);
     std::swap(weight.row0, weight.col0);
     std::swap(weight.block_rows, weight.block_cols);
@@ -104,57 +123,91 @@ kernels::Weight WeightReader::plan(const std::string& name, Slice rows, Slice co
   return weight;
 }
 
-void* WeightReader::plan_copy(const std::string& name, Slice rows, Slice cols, std::int64_t padded_rows,
-                              const Placing& placing) {
+WeightReader::Copy WeightReader::scales_of(const Copy& copy) const {
+  const auto& [name, rows, cols, padded_rows] = copy.part;
+  const Fp8Blocks blocks = *checkpoint_.config().fp8;
+  return {{name + "_scale_inv", blocks_of(rows, blocks.rows), blocks_of(cols, blocks.cols),
+           blocks_of({rows.first, padded_rows}, blocks.rows).count},
+          {.turned = copy.placing.turned, .widen = true}};
+}
+
+// One after another in one piece of memory. Returns where each is.
+std::vector<void*> WeightReader::plan_copies(const std::vector<Copy>& copies) {
+  if (copies.empty()) return {};
+  const auto all_bytes = [&](const Copy& copy) {
+    return bytes_of(copy, copy.placing.turned ? copy.part.cols.count : copy.part.padded_rows);
+  };
+  std::size_t total = 0;
+  for (const Copy& copy : copies) total += all_bytes(copy);
+  auto* target = static_cast<std::byte*>(storage_->allocate(total));
+  if (observers_.ticks) observers_.ticks->piece_done();  // large memory takes its time
+  std::vector<void*> places;
+  for (const Copy& copy : copies) {
+    places.push_back(target);
+    if (reads_) plan_jobs(copy, target);
+    target += all_bytes(copy);
+  }
+  return places;
+}
+
+// So many rows of the copy, from the first of a panel on.
+std::size_t WeightReader::bytes_of(const Copy& copy, std::int64_t rows) const {
+  const DType dtype = checkpoint_.tensor(copy.part.name).dtype;
+  const std::int64_t width = copy.placing.turned ? copy.part.padded_rows : copy.part.cols.count;
+  const std::int64_t elements =
+      copy.placing.layout == Layout::panels ? kernels::Panels{dtype, width}.size(rows) : rows * width;
+  return std::size_t(elements) * (copy.placing.widen ? sizeof(float) : kernels::size_of(dtype));
+}
+
+void WeightReader::plan_jobs(const Copy& copy, std::byte* target) {
+  const auto& [name, rows, cols, padded_rows] = copy.part;
+  const bool turned = copy.placing.turned;
   const StoredTensor& source = checkpoint_.tensor(name);
   const std::int64_t width = source.shape.back(),
                      height = source.shape.size() == 1 ? 1 : source.shape.front();
   CHECK(rows.first >= 0 && rows.count >= 0 && rows.first + rows.count <= height, "rows outside the tensor");
   CHECK(cols.first >= 0 && cols.count >= 0 && cols.first + cols.count <= width, "columns outside the tensor");
-  const std::int64_t target_rows = placing.turned ? cols.count : padded_rows,
-                     target_cols = placing.turned ? padded_rows : cols.count;
-  const std::int64_t elements = placing.layout == Layout::panels
-                                    ? kernels::Panels{source.dtype, target_cols}.size(target_rows)
-                                    : target_rows * target_cols;
-  const std::size_t element = placing.widen ? sizeof(float) : kernels::size_of(source.dtype);
-  void* target = storage_->allocate(std::size_t(elements) * element);
-  if (observers_.ticks) observers_.ticks->piece_done();  // large memory takes its time
-  const std::size_t row_bytes = std::size_t(cols.count) * kernels::size_of(source.dtype);
-  const auto rows_at_once =
-      std::int64_t(std::max<std::size_t>(1, job_bytes / std::max<std::size_t>(1, row_bytes)));
-  for (std::int64_t done = 0; done < rows.count; done += rows_at_once)
+  // A row of a turned copy is a column of the source.
+  const Slice read = turned ? cols : rows;
+  const std::size_t row_bytes =
+      std::size_t(turned ? rows.count : cols.count) * kernels::size_of(source.dtype);
+  const std::int64_t unit = copy.placing.layout == Layout::panels ? kernels::panel_rows : 1;
+  const std::int64_t at_once =
+      std::max(unit, std::int64_t(job_bytes / std::max<std::size_t>(1, row_bytes)) / unit * unit);
+  for (std::int64_t done = 0; done < read.count; done += at_once) {
+    const Slice part{read.first + done, std::min(at_once, read.count - done)};
     jobs_.push_back({.name = name,
                      .source = &source,
-                     .rows = {rows.first + done, std::min(rows_at_once, rows.count - done)},
-                     .cols = cols,
-                     .placing = placing,
-                     .target = static_cast<std::byte*>(target),
-                     .row = done,
-                     .all_rows = padded_rows});
-  return target;
+                     .rows = turned ? rows : part,
+                     .cols = turned ? part : cols,
+                     .placing = copy.placing,
+                     .width = turned ? padded_rows : cols.count,
+                     .target = target + bytes_of(copy, done),
+                     .target_bytes = bytes_of(copy, part.count)});
+  }
 }
 
-// Elements of one row of the source go to target as the job says.
-void WeightReader::place(const Job& job, const std::byte* source, std::int64_t row) {
+// Elements of one row of a job's source go to target, where the job's part of the copy is, as the job says.
+void WeightReader::place(const Job& job, const std::byte* source, std::int64_t row, std::byte* target) {
   const DType dtype = job.source->dtype;
   const std::size_t size = kernels::size_of(dtype);
   const std::int64_t count = job.cols.count;
   const auto [turned, widen, layout] = job.placing;
   if (widen) {
-    float* const target = reinterpret_cast<float*>(job.target);
+    float* const floats = reinterpret_cast<float*>(target);
     for (std::int64_t c = 0; c < count; ++c)
-      target[turned ? c * job.all_rows + row : row * count + c] =
+      floats[turned ? c * job.width + row : row * count + c] =
           to_float(dtype, source + std::size_t(c) * size);
   } else if (layout == Layout::rows) {
-    std::memcpy(job.target + std::size_t(row * count) * size, source, std::size_t(count) * size);
+    std::memcpy(target + std::size_t(row * count) * size, source, std::size_t(count) * size);
   } else if (turned) {
-    kernels::pack_column({dtype, job.all_rows}, count, row, source, job.target);
+    kernels::pack_column({dtype, job.width}, count, row, source, target);
   } else {
-    kernels::pack_row({dtype, count}, row, source, job.target);
+    kernels::pack_row({dtype, count}, row, source, target);
   }
 }
 
-void WeightReader::copy(const Job& job) const {
+void WeightReader::read(const Job& job, std::byte* target) const {
   const DType dtype = job.source->dtype;
   const std::size_t size = kernels::size_of(dtype);
   const std::int64_t width = job.source->shape.back();
@@ -166,12 +219,21 @@ void WeightReader::copy(const Job& job) const {
           "the tensor holds a NaN or an infinity",
           checkpoint_.folder().string() + ": " + job.name + ", row " + std::to_string(job.rows.first + r),
           "download or convert the checkpoint again");
-    place(job, source, job.row + r);
+    place(job, source, r, target);
   }
 }
 
+// Straight to where the host reaches the device's memory; else by way of its own.
+void WeightReader::copy(const Job& job) const {
+  if (std::byte* const target = ops_.host_address(job.target)) return read(job, target);
+  std::vector<std::byte> piece(job.target_bytes);
+  read(job, piece.data());
+  ops_.upload(job.target, piece);
+}
+
 void WeightReader::run() {
-  const auto [progress, ticks] = observers_;
+  TickBoard* const ticks = observers_.ticks;
+  Progress* const progress = observers_.progress;
   if (progress) {
     std::size_t total = 0;
     for (const Job& job : jobs_) total += job.source_bytes();

@@ -6,7 +6,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
+#include "model/grammar/call_watch.hpp"
+#include "model/tokenizer/tokenizer.hpp"
 #include "runtime/base/ids.hpp"
 
 namespace xgrammar {
@@ -17,9 +20,11 @@ namespace troupe::model {
 
 class CompiledGrammar {
  public:
-  // after: see GrammarSpec; nothing: the grammar holds from the beginning. vocab_size: logits of a row.
-  CompiledGrammar(const xgrammar::CompiledGrammar& masks, std::optional<TokenId> after,
-                  std::int64_t vocab_size);
+  // tokenizer: of the vocabulary; outlives this. after: see GrammarSpec; nothing: the grammar holds from the beginning.
+  // opening: of calls that may stand in any text, and that alone the grammar is of; `after` ends its thoughts then.
+  // vocab_size: logits of a row.
+  CompiledGrammar(const xgrammar::CompiledGrammar& masks, const Tokenizer& tokenizer,
+                  std::optional<TokenId> after, std::optional<CallOpening> opening, std::int64_t vocab_size);
   ~CompiledGrammar();
   CompiledGrammar(const CompiledGrammar&) = delete;
   CompiledGrammar& operator=(const CompiledGrammar&) = delete;
@@ -27,11 +32,17 @@ class CompiledGrammar {
   std::size_t bytes() const { return bytes_; }  // of memory, about
   std::int64_t vocab_size() const { return vocab_size_; }
   std::optional<TokenId> after() const { return after_; }
+  const std::optional<CallOpening>& opening() const { return opening_; }
+  // What an answer may begin with so that the grammar holds from there on.
+  std::vector<TokenId> lead_in() const;
   const xgrammar::CompiledGrammar& masks() const { return *masks_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
 
  private:
   const std::unique_ptr<const xgrammar::CompiledGrammar> masks_;
+  const Tokenizer& tokenizer_;
   const std::optional<TokenId> after_;
+  const std::optional<CallOpening> opening_;
   const std::int64_t vocab_size_;
   const std::size_t bytes_;
 };

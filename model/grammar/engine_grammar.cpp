@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "model/grammar/bounded_strings.hpp"
 #include "model/grammar/compile_deadline.hpp"
 #include "model/grammar/engine_messages.hpp"
 #include "model/grammar/schema_fault.hpp"
@@ -15,6 +16,16 @@ namespace troupe::model {
 namespace {
 
 using xgrammar::Grammar;
+
+// What the engine would do all the same, had it been let; a refusal does not.
+std::string without_consequence(std::string complaint) {
+  for (const std::string_view ending :
+       {"; falling back to anyOf semantics", "; ignoring multipleOf", " It is ignored."})
+    if (const auto at = complaint.find(ending); at != complaint.npos) complaint.erase(at, ending.size());
+  if (const auto at = complaint.find(" is ignored"); at != complaint.npos)
+    complaint.replace(at, std::string_view(" is ignored").size(), " cannot be kept");
+  return complaint;
+}
 
 constexpr std::size_t max_complaint_bytes = 200;  // the engine's may quote a whole schema
 
@@ -27,7 +38,7 @@ tl::unexpected<Refusal> unusable(std::string why) {
 std::string complaint(const std::function<void()>& work) try {
   const EngineWarnings warnings;
   work();
-  return warnings.messages().empty() ? std::string() : warnings.messages().front();
+  return warnings.messages().empty() ? std::string() : without_consequence(warnings.messages().front());
 } catch (const EngineTimeout&) {
   throw;
 } catch (const std::exception& e) {
@@ -58,7 +69,7 @@ Expected<Schema> usable_schema(const Schema& schema, const GrammarSpec& spec) {
 Expected<Grammar> schema_grammar(const Schema& schema, const GrammarSpec& spec) {
   const auto usable = usable_schema(schema, spec);
   if (!usable) return tl::unexpected(usable.error());
-  return from_schema(*usable, spec);
+  return with_bounded_strings(from_schema(*usable, spec));
 }
 
 Expected<Grammar> regex_grammar(const std::string& regex) {
@@ -93,7 +104,7 @@ Expected<Grammar> tool_calls_grammar(const GrammarSpec& spec, const Tokenizer& t
     }
     tool["parameters"] = std::move(*parameters);
   }
-  return from_tag(tool_calls_format(calls, tokenizer));
+  return with_bounded_strings(from_tag(tool_calls_format(calls, tokenizer)));
 }
 
 Expected<Grammar> convert(const GrammarSpec& spec, const Tokenizer& tokenizer) {

@@ -11,6 +11,8 @@
 #include "model/grammar/engine_grammar.hpp"
 #include "model/grammar/grammar_limits.hpp"
 #include "model/grammar/grammar_matcher.hpp"
+#include "model/grammar/mask_cost.hpp"
+#include "model/grammar/tool_calls.hpp"
 
 namespace troupe::model {
 namespace {
@@ -30,6 +32,11 @@ std::vector<std::string> token_texts(const Tokenizer& tokenizer, std::int64_t vo
     texts[id] += bytes;
   }
   return texts;
+}
+
+auto refuse_late() {
+  return refuse("the grammar takes longer to compile than --grammar-compile-timeout allows; make it smaller",
+                {}, "grammar_compile_timeout");
 }
 
 bool allows_anything(const std::shared_ptr<const CompiledGrammar>& grammar) {
@@ -53,27 +60,42 @@ GrammarCompiler::~GrammarCompiler() = default;
 
 Expected<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::compile(const GrammarSpec& spec,
                                                                           TimePoint deadline) const {
-  if (const auto within = check_limits(spec); !within) return tl::unexpected(within.error());
-  std::optional<TokenId> after;
-  if (!spec.after.empty() && !(after = tokenizer_.id_of_added(spec.after)))
-    return refuse("the model has no token that ends its reasoning, behind which the grammar would hold");
   try {
+    if (const auto within = check_limits(spec); !within) return tl::unexpected(within.error());
+    std::optional<TokenId> after;
+    if (!spec.after.empty() && !(after = tokenizer_.id_of_added(spec.after)))
+      return refuse("the model has no token that ends its reasoning, behind which the grammar would hold");
+    const auto opening = opening_of_calls(spec, tokenizer_);
+    if (!opening) return tl::unexpected(opening.error());
     const CompileDeadline bound(deadline);
     const auto grammar = engine_grammar(spec, tokenizer_);
     if (!grammar) return tl::unexpected(grammar.error());
     // Its own cache and threads are off: GrammarCache is the cache, and compiles several at a time.
     xgrammar::GrammarCompiler engine(*vocabulary_, /*max_threads=*/1, /*cache_enabled=*/false);
-    auto compiled =
-        std::make_shared<const CompiledGrammar>(engine.CompileGrammar(**grammar), after, vocab_size_);
+    auto compiled = std::make_shared<const CompiledGrammar>(engine.CompileGrammar(**grammar), tokenizer_,
+                                                            after, *opening, vocab_size_);
     if (!allows_anything(compiled)) return refuse("the grammar matches no text");
     return compiled;
   } catch (const EngineTimeout&) {
-    return refuse(
-        "the grammar takes longer to compile than --grammar-compile-timeout allows; make it smaller", {},
-        "grammar_compile_timeout");
+    return refuse_late();
   } catch (const std::exception& e) {
     return refuse(std::string("the grammar cannot be compiled: ") + e.what());
   }
+}
+
+Expected<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::admit(const GrammarSpec& spec,
+                                                                        TimePoint deadline) const {
+  const auto compiled = compile(spec, deadline);
+  if (!compiled) return compiled;
+  try {
+    const CompileDeadline bound(deadline);
+    if (dearest_mask(*compiled) <= most_mask_time) return compiled;
+  } catch (const EngineTimeout&) {
+    return refuse_late();
+  }
+  return refuse("the grammar takes more than " + std::to_string(most_mask_time.count()) +
+                " ms to say which tokens may come next; make it less ambiguous: fewer repetitions within "
+                "repetitions");
 }
 
 }  // namespace troupe::model

@@ -19,7 +19,7 @@ namespace troupe::model {
 
 class GrammarCompiler {
  public:
-  // tokenizer outlives this. vocab_size: logits of a row; ids that the tokenizer does not have are never allowed.
+  // tokenizer outlives this and what it compiles. vocab_size: logits of a row; ids that the tokenizer does not have are never allowed.
   // eos_ids: see TextModel; at least one, each ends an answer where the grammar may end.
   GrammarCompiler(const Tokenizer& tokenizer, std::int64_t vocab_size, std::span<const TokenId> eos_ids);
   ~GrammarCompiler();
@@ -27,6 +27,9 @@ class GrammarCompiler {
   // Refuses what is no grammar, what the engine cannot hold an answer to, and what is too large, and says where: a
   // JSON pointer into the schema, or the position in a regex or grammar. Behind the deadline it is refused, too.
   Expected<std::shared_ptr<const CompiledGrammar>> compile(const GrammarSpec& spec, TimePoint deadline) const;
+  // The same of a grammar that a client brings: refused, too, if its masks would halt the steps of others. Ranks, whose
+  // clocks may differ, compile what was admitted.
+  Expected<std::shared_ptr<const CompiledGrammar>> admit(const GrammarSpec& spec, TimePoint deadline) const;
 
  private:
   const Tokenizer& tokenizer_;

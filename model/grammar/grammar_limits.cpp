@@ -33,18 +33,30 @@ struct Reading {
 Expected<Json> parse(const std::string& text) {
   Reading reading;
   Json value;
-  std::size_t fault = 0;
+  std::string fault;
   try {
     value = Json::parse(text, std::ref(reading));
   } catch (const Json::parse_error& error) {
-    fault = error.byte;
+    fault = "byte " + std::to_string(error.byte);
+  } catch (const Json::out_of_range&) {
+    fault = "a number in it is too large";
   }
   if (reading.nodes > max_grammar_nodes)
     return too_large("it has over " + std::to_string(max_grammar_nodes) + " values");
   if (!reading.within())
     return too_large("it nests deeper than " + std::to_string(max_schema_depth) + " levels");
-  if (fault > 0) return refuse("the grammar is not JSON: byte " + std::to_string(fault));
+  if (!fault.empty()) return refuse("the grammar is not JSON: " + fault);
   return value;
+}
+
+// Of parentheses, those of regexes in the grammar among them: the engine reads them by recursion.
+bool nests_too_deeply(std::string_view grammar) {
+  int depth = 0, deepest = 0;
+  for (const char c : grammar) {
+    depth += c == '(' ? 1 : c == ')' && depth > 0 ? -1 : 0;
+    deepest = std::max(deepest, depth);
+  }
+  return deepest > max_parentheses;
 }
 
 bool is_choices(const Json& value) {
@@ -59,8 +71,10 @@ Expected<void> check_limits(const GrammarSpec& spec) {
     return too_large("it has over " + std::to_string(max_grammar_bytes) + " bytes");
   switch (spec.kind) {
     case GrammarSpec::Kind::json_object:
-    case GrammarSpec::Kind::ebnf:
       return {};
+    case GrammarSpec::Kind::ebnf:
+      if (!nests_too_deeply(spec.text)) return {};
+      return too_large("it nests deeper than " + std::to_string(max_parentheses) + " parentheses");
     case GrammarSpec::Kind::regex:
       return check_regex(spec.text);
     case GrammarSpec::Kind::choice:

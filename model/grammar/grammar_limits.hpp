@@ -11,6 +11,7 @@ namespace troupe::model {
 
 constexpr std::size_t max_grammar_bytes = std::size_t{1} << 20;
 constexpr int max_schema_depth = 64;              // schemas, objects and arrays within each other
+constexpr int max_parentheses = 500;              // within each other, of a grammar or a regex
 constexpr std::size_t max_grammar_nodes = 20000;  // values of a schema, or choices
 
 // Refuses a text that is over a limit, or is no JSON where it should be.

@@ -4,21 +4,19 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
-#include <string>
+#include <vector>
 
+#include "model/grammar/call_watch.hpp"
 #include "model/grammar/compiled_grammar.hpp"
+#include "model/grammar/token_mask.hpp"
 
 namespace xgrammar {
 class GrammarMatcher;
 }
 
 namespace troupe::model {
-
-// Words of a mask over a row's logits: token t is bit t % 32 of word t / 32, set if t may come.
-constexpr std::size_t mask_words(std::int64_t vocab_size) {
-  return std::size_t(vocab_size + 31) / 32;
-}
 
 class GrammarMatcher {
  public:
@@ -41,11 +39,13 @@ class GrammarMatcher {
 
   bool complete() const;    // the answer may end here
   bool terminated() const;  // it has ended: the last token was one that ends answers
-  // The text that must come next, whatever is sampled; empty where there is a choice.
-  std::string forced_text();
+  // What must come next, as the tokenizer writes it: at most so many tokens, up to where those that may come are not all
+  // beginnings of one. A guess, since the same text may come in other tokens.
+  std::vector<TokenId> forced(std::size_t most);
 
  private:
-  bool holds() const { return free_ >= 0; }  // the grammar, by now
+  bool holds() const { return watch_ ? watch_->in_calls() : free_ >= 0; }  // the grammar, now
+  bool accept_free(TokenId token);
   bool ends_answers(TokenId token) const;
   void fill_free(std::span<std::uint32_t> mask) const;
 
@@ -53,6 +53,11 @@ class GrammarMatcher {
   std::unique_ptr<xgrammar::GrammarMatcher> matcher_;
   std::int64_t accepted_ = 0;
   std::int64_t free_ = -1;  // how many came before the grammar began to hold; -1: it does not yet
+  std::optional<CallWatch>
+      watch_;  // of an answer that may call tools, which says instead when the grammar holds
+  // What may come behind the first kept_at_ tokens, which is asked for again when a row is sampled there. -1: unknown.
+  std::int64_t kept_at_ = -1;
+  std::vector<std::uint32_t> kept_;
 };
 
 }  // namespace troupe::model

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "model/grammar/grammar_limits.hpp"
+
 namespace troupe::model {
 namespace {
 
@@ -31,6 +33,8 @@ class Scan {
     switch (regex_[at_]) {
       case '(':
         groups_.push_back({});
+        if (groups_.size() > std::size_t(max_parentheses))
+          fault_ = "more than " + std::to_string(max_parentheses) + " parentheses within each other";
         break;
       case ')':
         close();

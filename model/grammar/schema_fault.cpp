@@ -1,5 +1,7 @@
 #include "model/grammar/schema_fault.hpp"
 
+#include "model/grammar/compile_deadline.hpp"
+
 namespace troupe::model {
 namespace {
 
@@ -15,16 +17,18 @@ Schema part_of(const Schema& root, const SchemaPointer& at) {
 
 SchemaFault schema_fault(const Schema& root, const std::function<std::string(const Schema&)>& complain) {
   SchemaFault fault{.at = SchemaPointer(), .complaint = complain(root)};
-  for (bool deeper = true; deeper;) {
-    deeper = false;
-    for (const SchemaPointer& inner : subschemas(root[fault.at], fault.at)) {
-      std::string complaint = complain(part_of(root, inner));
-      if (complaint.empty()) continue;
-      fault = {.at = inner, .complaint = std::move(complaint)};
-      deeper = true;
-      break;
+  for (bool deeper = true; deeper;) try {
+      deeper = false;
+      for (const SchemaPointer& inner : subschemas(root[fault.at], fault.at)) {
+        std::string complaint = complain(part_of(root, inner));
+        if (complaint.empty()) continue;
+        fault = {.at = inner, .complaint = std::move(complaint)};
+        deeper = true;
+        break;
+      }
+    } catch (const EngineTimeout&) {
+      break;  // what is known so far says more than that the search took too long
     }
-  }
   return fault;
 }
 

@@ -68,33 +68,6 @@ bool same_properties(const Schema& a, const Schema& b) {
          std::ranges::all_of(left.items(), [&](const auto& entry) { return right.contains(entry.key()); });
 }
 
-std::optional<Schema> merge_keyword(const Schema& root, const std::string& keyword, const Schema& a,
-                                    const Schema& b) {
-  if (a == b) return a;
-  if (keyword == "type") return merge_types(a, b);
-  if (keyword == "required" && a.is_array() && b.is_array()) {
-    Schema all = a;
-    for (const Schema& name : b)
-      if (std::ranges::count(all, name) == 0) all.push_back(name);
-    return all;
-  }
-  const bool lower = keyword.starts_with("min") || keyword == "exclusiveMinimum";
-  const bool upper = keyword.starts_with("max") || keyword == "exclusiveMaximum";
-  if ((lower || upper) && a.is_number() && b.is_number()) return (a < b) == lower ? b : a;
-  if (keyword != "properties" || !a.is_object() || !b.is_object()) return std::nullopt;
-  Schema all = a;
-  for (const auto& [name, schema] : b.items()) {
-    if (!all.contains(name)) {
-      all[name] = schema;
-      continue;
-    }
-    auto merged = merge_schemas(root, all[name], schema);
-    if (!merged) return std::nullopt;
-    all[name] = std::move(*merged);
-  }
-  return all;
-}
-
 // These stand alone in a schema, as far as the engine sees.
 bool is_combination(const Schema& schema) {
   return std::ranges::any_of(std::array{"$ref", "const", "enum", "anyOf", "oneOf", "allOf"},
@@ -110,9 +83,49 @@ bool is_annotation(const std::string& keyword) {
   return std::ranges::count(names, keyword) > 0;
 }
 
-std::optional<Schema> merge_schemas(const Schema& root, const Schema& a, const Schema& b) {
-  const auto left = assertions_of(root, a), right = assertions_of(root, b);
+std::optional<Schema> SchemaMerge::merge_properties(const Schema& a, const Schema& b) {
+  Schema all = a;
+  for (const auto& [name, schema] : b.items()) {
+    if (!all.contains(name)) {
+      all[name] = schema;
+      continue;
+    }
+    auto merged = merge(all[name], schema);
+    if (!merged) return std::nullopt;
+    all[name] = std::move(*merged);
+  }
+  return all;
+}
+
+std::optional<Schema> SchemaMerge::merge_keyword(const std::string& keyword, const Schema& a,
+                                                 const Schema& b) {
+  if (a == b) return a;
+  if (keyword == "type") return merge_types(a, b);
+  if (keyword == "required" && a.is_array() && b.is_array()) {
+    Schema all = a;
+    for (const Schema& name : b)
+      if (std::ranges::count(all, name) == 0) all.push_back(name);
+    return all;
+  }
+  const bool lower = keyword.starts_with("min") || keyword == "exclusiveMinimum";
+  const bool upper = keyword.starts_with("max") || keyword == "exclusiveMaximum";
+  if ((lower || upper) && a.is_number() && b.is_number()) return (a < b) == lower ? b : a;
+  if (keyword != "properties" || !a.is_object() || !b.is_object()) return std::nullopt;
+  return merge_properties(a, b);
+}
+
+std::optional<Schema> SchemaMerge::merge(const Schema& a, const Schema& b) {
+  ++depth_;
+  if (too_large()) return std::nullopt;
+  auto merged = merge_whole(a, b);
+  if (!too_large()) --depth_;
+  return merged;
+}
+
+std::optional<Schema> SchemaMerge::merge_whole(const Schema& a, const Schema& b) {
+  const auto left = assertions_of(root_, a), right = assertions_of(root_, b);
   if (!left || !right) return std::nullopt;
+  values_ += values_in(*left) + values_in(*right);
   if (left->empty()) return right;
   if (right->empty()) return left;
   if ((is_closed(*left) || is_closed(*right)) && !same_properties(*left, *right)) return std::nullopt;
@@ -122,7 +135,7 @@ std::optional<Schema> merge_schemas(const Schema& root, const Schema& a, const S
       merged[keyword] = value;
       continue;
     }
-    auto both = merge_keyword(root, keyword, merged[keyword], value);
+    auto both = merge_keyword(keyword, merged[keyword], value);
     if (!both) return std::nullopt;
     merged[keyword] = std::move(*both);
   }

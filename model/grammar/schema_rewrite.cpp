@@ -7,14 +7,16 @@
 #include <string_view>
 #include <vector>
 
+#include "model/grammar/bounded_strings.hpp"
 #include "model/grammar/grammar_limits.hpp"
 #include "model/grammar/regex_check.hpp"
 #include "model/grammar/schema_merge.hpp"
+#include "model/grammar/schema_recursion.hpp"
 
 namespace troupe::model {
 namespace {
 
-constexpr std::size_t max_merged_values = 10 * max_grammar_nodes;  // written while schemas are combined
+constexpr std::size_t max_merged_values = 20 * max_grammar_nodes;  // looked at while schemas are combined
 
 // What a schema that leaves out its type must mean to say something by these.
 struct TypeWords {
@@ -31,11 +33,11 @@ const std::array<TypeWords, 4> words_of_types{{
     {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}},
 }};
 
-// The engine obeys the first of these that a schema has.
 // The engine passes over these without a word.
 constexpr std::array unsupported{"not",          "if",       "dependentRequired", "dependentSchemas",
                                  "dependencies", "contains", "uniqueItems"};
 
+// The engine obeys the first of these that a schema has.
 constexpr std::array combinations{"$ref", "const", "enum", "anyOf", "oneOf", "allOf"};
 
 const char* combination_of(const Schema& schema) {
@@ -73,7 +75,7 @@ void fill_in_type(Schema& schema) {
 
 class Rewrite {
  public:
-  explicit Rewrite(const Schema& root) : root_(root) {}
+  explicit Rewrite(const Schema& root) : merge_(root, max_merged_values) {}
 
   Expected<void> run(Schema& schema, const SchemaPointer& at, int depth) {
     if (!schema.is_object()) return {};
@@ -93,12 +95,16 @@ class Rewrite {
     if (schema.contains("uniqueItems") && schema["uniqueItems"] == Schema(false)) schema.erase("uniqueItems");
     for (const char* keyword : unsupported)
       if (schema.contains(keyword)) fault_ = std::string("has ") + keyword + ", which is not supported";
+    for (const char* keyword : {"anyOf", "oneOf", "enum", "type"})
+      if (schema.contains(keyword) && schema[keyword] == Schema::array())
+        fault_ = std::string("has an empty ") + keyword + ", which no value fits";
     combine(schema);
     fill_in_type(schema);
-    bound_strings(schema);
+    name_required(schema);
     if (schema.contains("pattern") && schema["pattern"].is_string())
       if (const auto regex = check_regex(schema["pattern"].get<std::string>()); !regex)
         fault_ = "has a pattern that cannot be used: " + regex.error().message;
+    bound_strings(schema);
   }
 
   // Nothing that the engine would forget stands beside a combination any more.
@@ -146,8 +152,8 @@ class Rewrite {
   void merge_all(Schema& schema, Schema merged) {
     if (!schema["allOf"].is_array()) return;  // the engine names it
     for (const Schema& part : schema["allOf"]) {
-      auto both = merge_schemas(root_, merged, part);
-      if (!spend(both)) return;
+      auto both = merge_.merge(merged, part);
+      if (!can_be(both)) return;
       merged = std::move(*both);
     }
     schema = std::move(merged);
@@ -156,24 +162,38 @@ class Rewrite {
   void distribute(Schema& options, const Schema& beside) {
     if (!options.is_array()) return;  // the engine names it
     for (Schema& option : options) {
-      auto both = merge_schemas(root_, option, beside);
-      if (!spend(both)) return;
+      auto both = merge_.merge(option, beside);
+      if (!can_be(both)) return;
       option = std::move(*both);
     }
   }
 
   void refer(Schema& schema, const Schema& beside) {
-    auto both = merge_schemas(root_, Schema{{"$ref", schema["$ref"]}}, beside);
-    if (spend(both)) schema = std::move(*both);
+    auto both = merge_.merge(Schema{{"$ref", schema["$ref"]}}, beside);
+    if (can_be(both)) schema = std::move(*both);
   }
 
-  // A merged schema is a copy, and a small schema can ask for many.
-  bool spend(const std::optional<Schema>& merged) {
-    if (!merged)
-      fault_ = "combines schemas in a way that is not supported; write them as one";
-    else if ((merged_ += values_in(*merged)) > max_merged_values)
+  bool can_be(const std::optional<Schema>& merged) {
+    if (merge_.too_large())
       fault_ = "is too large, with what it combines written out";
+    else if (!merged)
+      fault_ = "combines schemas in a way that is not supported; write them as one";
     return fault_.empty();
+  }
+
+  // The engine asks for a required property only if it is among the properties that have names.
+  void name_required(Schema& schema) {
+    const auto required = schema.find("required");
+    if (required == schema.end() || !required->is_array() || schema.contains("patternProperties")) return;
+    Schema properties = schema.value("properties", Schema::object());
+    if (!properties.is_object()) return;  // the engine names it
+    const Schema others = schema.value("additionalProperties", Schema(true));
+    for (const Schema& name : *required) {
+      if (!name.is_string() || properties.contains(name.get<std::string>())) continue;
+      if (others == Schema(false)) fault_ = "requires " + name.dump() + ", which is not among its properties";
+      properties[name.get<std::string>()] = others.is_object() ? others : Schema::object();
+    }
+    if (!properties.empty()) schema["properties"] = std::move(properties);
   }
 
   void bound_strings(Schema& schema) {
@@ -182,24 +202,23 @@ class Rewrite {
       fault_ = "has a length beside pattern or format, which is not supported";
       return;
     }
-    const auto bound = [&](const char* key) -> std::int64_t {
+    const auto bound = [&](const char* key, std::int64_t most) -> std::int64_t {
       if (!schema.contains(key)) return 0;
       const Schema& value = schema[key];
-      if (value.is_number_unsigned() && value <= max_schema_string) return value.get<std::int64_t>();
-      fault_ = std::string(key) + " must be a whole number from 0 to " + std::to_string(max_schema_string);
+      if (value.is_number_unsigned() && value <= most) return value.get<std::int64_t>();
+      fault_ = std::string(key) + " must be a whole number from 0 to " + std::to_string(most);
       return 0;
     };
-    const std::int64_t low = bound("minLength"), high = bound("maxLength");
+    const std::int64_t low = bound("minLength", max_min_length), high = bound("maxLength", max_max_length);
     const bool open = !schema.contains("maxLength");
     if (!open && low > high) fault_ = "has a minLength above its maxLength";
     schema.erase("minLength");
     schema.erase("maxLength");
-    if (!open || low > 0)
-      schema["pattern"] = "^.{" + std::to_string(low) + "," + (open ? "" : std::to_string(high)) + "}$";
+    if (!open || low > 0) schema["pattern"] = length_pattern(low, open ? std::nullopt : std::optional(high));
   }
 
-  const Schema& root_;
-  std::size_t nodes_ = 0, merged_ = 0;
+  SchemaMerge merge_;
+  std::size_t nodes_ = 0;
   std::string fault_;  // of the schema at hand; empty: none
 };
 
@@ -209,6 +228,8 @@ Expected<Schema> rewrite_schema(const Schema& schema) {
   Schema rewritten = schema;
   if (const auto done = Rewrite(schema).run(rewritten, SchemaPointer(), 0); !done)
     return tl::unexpected(done.error());
+  if (const auto endless = endless_schema(rewritten))
+    return refuse(place_of(*endless) + " requires itself without end, so that no answer could be whole");
   return rewritten;
 }
 

@@ -6,8 +6,8 @@
 
 namespace troupe::model {
 
-constexpr std::int64_t max_schema_string =
-    128;  // minLength, maxLength: each character is a state of the grammar
+constexpr std::int64_t max_min_length = 128;  // each character is a state of the grammar
+constexpr std::int64_t max_max_length = 1'000'000'000;
 
 // The engine looks at one keyword of a schema and forgets others beside it, and unrolls bounded strings badly. So
 // types that are left out are filled in, conditions beside anyOf and oneOf are put into each alternative, allOf becomes one

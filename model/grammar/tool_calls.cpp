@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "model/grammar/call_watch.hpp"
+
 namespace troupe::model {
 namespace {
 
@@ -76,17 +78,49 @@ Json call_format(const Words& words, const Json& tool, bool as_parameters, const
   return sequence(std::move(elements));
 }
 
-}  // namespace
-
-GrammarSpec tool_call_grammar(ToolCallSyntax form, std::span<const CallableTool> tools, bool several) {
+Json calls_text(ToolCallSyntax form, std::span<const CallableTool> tools, bool several) {
   Json list = Json::array();
   for (const CallableTool& tool : tools) {
     Json parameters = tool.parameters;
     if (parameters.is_null()) parameters = {{"type", "object"}, {"additionalProperties", true}};
     list.push_back({{"name", tool.name}, {"parameters", std::move(parameters)}});
   }
-  const Json text{{"form", form}, {"several", several}, {"tools", std::move(list)}};
+  return {{"form", form}, {"several", several}, {"tools", std::move(list)}};
+}
+
+bool is_free(const Json& calls) {
+  return calls.contains("may_think");
+}
+
+// Of an opening's words, those that the grammar of free calls begins with: from the first that is a token on.
+std::span<const std::string_view> from_token(std::span<const std::string_view> words,
+                                             const Tokenizer& tokenizer) {
+  while (!words.empty() && !tokenizer.id_of_added(words.front())) words = words.subspan(1);
+  return words;
+}
+
+}  // namespace
+
+GrammarSpec tool_call_grammar(ToolCallSyntax form, std::span<const CallableTool> tools, bool several) {
+  return {.kind = GrammarSpec::Kind::tool_calls, .text = calls_text(form, tools, several).dump()};
+}
+
+GrammarSpec free_call_grammar(ToolCallSyntax form, std::span<const CallableTool> tools, bool several,
+                              bool may_think) {
+  Json text = calls_text(form, tools, several);
+  text["may_think"] = may_think;
   return {.kind = GrammarSpec::Kind::tool_calls, .text = text.dump()};
+}
+
+Expected<std::optional<CallOpening>> opening_of_calls(const GrammarSpec& spec, const Tokenizer& tokenizer) {
+  if (spec.kind != GrammarSpec::Kind::tool_calls) return std::nullopt;
+  const Json calls = Json::parse(spec.text);
+  if (!is_free(calls)) return std::nullopt;
+  const auto form = calls["form"].get<ToolCallSyntax>();
+  const auto words = from_token(words_of(form).opening, tokenizer);
+  if (words.empty()) return refuse("the model has no token that begins calls of its chat template's form");
+  return CallOpening(form == ToolCallSyntax::dsml ? 1 : 0, *tokenizer.id_of_added(words.front()),
+                     calls["may_think"].get<bool>(), tokenizer);
 }
 
 Json tool_calls_format(const Json& calls, const Tokenizer& tokenizer) {
@@ -98,7 +132,8 @@ Json tool_calls_format(const Json& calls, const Tokenizer& tokenizer) {
   const Json call{{"type", "or"}, {"elements", std::move(any)}};
 
   Json elements = Json::array();
-  append(elements, words.opening, tokenizer);
+  const std::span<const std::string_view> opening = words.opening;
+  append(elements, is_free(calls) ? from_token(opening, tokenizer) : opening, tokenizer);
   elements.push_back(call);
   if (calls["several"].get<bool>()) {
     Json more = Json::array();
@@ -107,7 +142,9 @@ Json tool_calls_format(const Json& calls, const Tokenizer& tokenizer) {
     elements.push_back({{"type", "star"}, {"content", sequence(std::move(more))}});
   }
   append(elements, words.closing, tokenizer);
-  return sequence(std::move(elements));
+  Json block = sequence(std::move(elements));
+  if (!is_free(calls)) return block;
+  return {{"type", "star"}, {"content", std::move(block)}};
 }
 
 }  // namespace troupe::model

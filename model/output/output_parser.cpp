@@ -9,14 +9,23 @@
 namespace troupe::model {
 namespace {
 
-constexpr std::string_view think = "<think>", end_think = "</think>";
+constexpr std::string_view think = OutputParser::begin_thoughts, end_think = OutputParser::end_thoughts;
 // DeepSeek's own decoder takes the empty line before a block for a part of it.
 constexpr std::string_view dsml_paragraph = "\n\n<｜DSML｜function_calls>";
 static_assert(dsml_paragraph.ends_with(DsmlCalls::opening));
+// Stands in the tokens of control and, unlike their "<", in hardly any text.
+constexpr std::string_view bar = "｜";
+
+bool may_become(std::string_view text, std::string_view tag) {
+  return text.size() < tag.size() && tag.starts_with(text);
+}
 
 }  // namespace
 
-const std::array<std::string_view, 2> OutputParser::tokens_of_tools{MarkedCalls::opening, DsmlCalls::token};
+const std::array<std::string_view, OutputParser::forms_of_calls> OutputParser::tokens_of_tools{
+    MarkedCalls::opening, DsmlCalls::token};
+const std::array<std::string_view, OutputParser::forms_of_calls> OutputParser::openings_of_calls{
+    MarkedCalls::opening, DsmlCalls::opening};
 
 OutputParser::OutputParser(OutputFormat format)
     : format_(format), state_(format.reasoning ? State::opening : State::content) {}
@@ -41,11 +50,13 @@ bool OutputParser::open(std::string_view& rest) {
   const auto blank = std::min(rest.find_first_not_of(blanks), rest.size());
   const std::string_view behind = rest.substr(blank);
   const bool waits = blank <= max_leading_blanks;
-  if (waits && behind.size() < think.size() && think.starts_with(behind)) return false;
-  state_ = format_.starts_in_reasoning ? State::reasoning : State::content;
+  if (waits && (may_become(behind, think) || may_become(behind, end_think))) return false;
+  state_ = begun();
   if (waits && behind.starts_with(think)) {  // also where the prompt has opened the thoughts already
     state_ = State::reasoning;
     rest = behind.substr(think.size());
+  } else if (waits && state_ == State::content && behind.starts_with(end_think)) {
+    rest = behind.substr(end_think.size());  // of thoughts that the prompt has closed
   }
   return true;
 }
@@ -89,9 +100,11 @@ void OutputParser::push(std::string_view text) {
   held_ = over() ? "" : std::string(rest);
 }
 
-void OutputParser::finish() {
-  if (state_ == State::opening) state_ = format_.starts_in_reasoning ? State::reasoning : State::content;
-  tell(std::exchange(held_, {}));
+void OutputParser::finish(bool cut_off) {
+  if (state_ == State::opening) state_ = begun();
+  const std::string rest = std::exchange(held_, {});
+  const bool within_tag = state_ == State::calls || rest.find(bar) != rest.npos;
+  if (!cut_off || !within_tag) tell(rest);
 }
 
 ParsedOutput OutputParser::take() {

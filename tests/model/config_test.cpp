@@ -119,6 +119,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{"/qk_head_dim", "128", "qk_head_dim must be 192"},
                     Wrong{"/sliding_window", "4096", "sliding_window is not supported"},
                     Wrong{"/use_sliding_window", "1", "use_sliding_window must be true or"},
+                    Wrong{"/use_sliding_window", "true", "use_sliding_window is true"},
                     Wrong{"/index_topk", "2048", "index_topk is not supported"},
                     Wrong{"/mlp_bias", "true", "mlp_bias is not supported"},
                     Wrong{"/clip_qkv", "8.0", "clip_qkv is not supported"},
@@ -281,6 +282,21 @@ TEST(Config, TakesFieldsThatChangeNothing) {
       {{"truncate", true}, {"partial_rotary_factor", 1}, {"attention_factor", nullptr}});
   config["quantization_config"].update({{"dequantize", false}, {"modules_to_not_convert", {"lm_head"}}});
   EXPECT_THAT(parse_config(config, "c").unknown_fields, testing::IsEmpty());
+}
+
+TEST(Config, AWindowThatNoSequenceOutgrowsOrNoLayerHasChangesNothing) {
+  const auto fault = [](const json& more) {
+    json config = small_config();  // of 3 layers and 512 positions
+    config["use_sliding_window"] = true;
+    config.update(more);
+    return error_of([&] { parse_config(config, "c"); });
+  };
+  EXPECT_EQ(fault({{"sliding_window", 512}}), "no error");
+  EXPECT_EQ(fault({{"sliding_window", 64}, {"max_window_layers", 3}}), "no error");
+  EXPECT_THAT(fault({{"sliding_window", 511}}), HasSubstr("use_sliding_window is true"));
+  EXPECT_THAT(fault({{"sliding_window", 64}, {"max_window_layers", 2}}),
+              HasSubstr("use_sliding_window is true"));
+  EXPECT_THAT(fault({{"sliding_window", nullptr}}), HasSubstr("use_sliding_window is true"));
 }
 
 TEST(Config, TellsWhichFieldsItDoesNotKnow) {

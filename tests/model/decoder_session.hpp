@@ -15,7 +15,9 @@
 #include "kernels/cpu/cpu_ops.hpp"
 #include "model/decoder.hpp"
 #include "model/safetensors.hpp"
+#include "tests/kernels/cuda/gpu_under_test.hpp"
 #include "tests/transport/host/tcp_ranks.hpp"
+#include "transport/host/device_communicator.hpp"
 #include "transport/host/threads_mesh.hpp"
 
 namespace troupe::model {
@@ -27,8 +29,9 @@ struct SessionOptions {
   int tensor_parallel = 1, data_parallel = 1;
   bool over_tcp = false;  // otherwise among threads
   bool expert_parallel = false;
-  int virtual_shards = 16;
+  int virtual_shards = 16, expert_shards = 0;
   int threads = 1;
+  bool gpu = false;  // on emulated GPUs, one a rank
   std::int64_t block_size = 16;
   bool shuffle_blocks = false;
   DecoderLimits limits{.max_tokens = 1024, .max_logit_rows = 1024, .max_positions = 512};
@@ -49,7 +52,7 @@ class Session {
   };
 
   Session(Decoder& decoder, const transport::Communicators& communicators, const SessionOptions& options)
-      : decoder_(decoder), communicators_(communicators) {
+      : decoder_(decoder), communicators_(communicators), queue_(decoder.ops().make_queue()) {
     cache_ = decoder.make_cache(blocks_in_cache(options), options.block_size);
     cache_.poison();
     free_.resize(std::size_t(cache_.blocks));
@@ -76,7 +79,7 @@ class Session {
       layout.sequences[i].blocks = sequences_[parts[i].sequence].blocks;
     layout.tokens = std::int64_t(tokens.size());
     const std::vector<std::int32_t> rows = all_of(tokens);
-    return values_of(decoder_.forward(queue_, communicators_, {tokens, layout, rows, group_tokens}, cache_));
+    return values_of(decoder_.forward(*queue_, communicators_, {tokens, layout, rows, group_tokens}, cache_));
   }
 
   // Runs the prediction layer for the sequences' rows, from what the last call left. Logits as in step.
@@ -95,14 +98,14 @@ class Session {
     layout.tokens = std::int64_t(tokens.size());
     const std::vector<std::int32_t> rows = all_of(tokens);
     return values_of(
-        decoder_.predict(queue_, communicators_, {{tokens, layout, rows, group_tokens}, from}, cache_));
+        decoder_.predict(*queue_, communicators_, {{tokens, layout, rows, group_tokens}, from}, cache_));
   }
 
   // The sequence's next step begins at this position, which it has passed.
   void rewind(std::size_t sequence, std::int64_t length) { sequences_[sequence].length = length; }
 
   // The hidden states that the last call left.
-  Logits hidden() const { return values_of(decoder_.hidden()); }
+  Logits hidden() { return values_of(decoder_.hidden()); }
 
   // A text from its beginning, `chunk` tokens at a time.
   Logits text(std::size_t sequence, std::span<const TokenId> ids, std::size_t chunk) {
@@ -134,8 +137,11 @@ class Session {
     std::iota(rows.begin(), rows.end(), 0);
     return rows;
   }
-  static Logits values_of(const kernels::Tensor& rows) {
-    return Logits(rows.as<float>(), rows.as<float>() + rows.elements());
+  Logits values_of(const kernels::Tensor& rows) {
+    Logits values(std::size_t(rows.elements()));
+    decoder_.ops().read(*queue_, rows, std::as_writable_bytes(std::span(values)));
+    queue_->wait(TimePoint::max());
+    return values;
   }
   static std::int64_t blocks_in_cache(const SessionOptions& options) {
     return 4096 / options.block_size + 32;
@@ -143,7 +149,7 @@ class Session {
 
   Decoder& decoder_;
   transport::Communicators communicators_;
-  kernels::ImmediateQueue queue_;
+  std::unique_ptr<kernels::Queue> queue_;
   KvCache cache_;
   std::vector<BlockId> free_;
   std::vector<Sequence> sequences_;
@@ -191,8 +197,10 @@ std::vector<Logits> on_groups(const Checkpoint& checkpoint, const SessionOptions
                          .tensor_parallel = options.tensor_parallel,
                          .data_parallel = options.data_parallel,
                          .expert_parallel = options.expert_parallel,
-                         .virtual_shards = options.virtual_shards};
+                         .virtual_shards = options.virtual_shards,
+                         .expert_shards = options.expert_shards};
   MeetingPlaces places(options);
+  const kernels::cuda::GpuUnderTest machine({.devices = all.ranks()});
   std::vector<Logits> results(std::size_t(all.ranks()));
   {
     std::vector<std::jthread> threads;
@@ -200,8 +208,11 @@ std::vector<Logits> on_groups(const Checkpoint& checkpoint, const SessionOptions
       threads.emplace_back([&, rank] {
         ShardingPlan plan = all;
         plan.rank = rank;
-        auto ops = kernels::make_cpu_ops(options.threads);
-        const auto world = places.world(rank), group = places.group(plan.group(), plan.group_rank());
+        const auto ops = options.gpu ? kernels::cuda::GpuUnderTest::make_ops(rank)
+                                     : kernels::make_cpu_ops(options.threads);
+        const auto world = transport::device_communicator(places.world(rank), *ops),
+                   group =
+                       transport::device_communicator(places.group(plan.group(), plan.group_rank()), *ops);
         auto decoder = load_decoder(checkpoint, *ops, plan, options.limits);
         Session session(*decoder, {*group, *world}, options);
         results[std::size_t(rank)] = drive(session);

@@ -29,6 +29,12 @@ TEST(CheckPlan, AcceptsWhatTheModelCanBeCutBy) {
                                         .expert_parallel = expert_parallel}),
                 "");
   EXPECT_EQ(refusal(small_model(), {.virtual_shards = 256}), "");
+  EXPECT_EQ(refusal(small_model(), {.tensor_parallel = 4,
+                                    .data_parallel = 2,
+                                    .expert_parallel = true,
+                                    .virtual_shards = 4,
+                                    .expert_shards = 1}),
+            "");
 }
 
 TEST(CheckPlan, RefusesWithTheNumbers) {
@@ -49,6 +55,12 @@ TEST(CheckPlan, RefusesWithTheNumbers) {
             "8 ranks are more than the 4 virtual shards");
   EXPECT_EQ(refusal(config, {.tensor_parallel = 1 << 30, .data_parallel = 1 << 30}),
             "1152921504606846976 ranks are more than the 16 virtual shards");
+  EXPECT_EQ(refusal(config, {.tensor_parallel = 4, .virtual_shards = 2, .expert_shards = 4}),
+            "4 ranks are more than the 2 virtual shards");
+  EXPECT_EQ(refusal(config, {.data_parallel = 4, .expert_shards = 2}),
+            "4 ranks are more than the 2 shards of an expert");
+  EXPECT_EQ(refusal(config, {.expert_shards = 3}),
+            "3 shards of an expert: must be a power of two, at most 256");
   EXPECT_EQ(refusal(config, {.tensor_parallel = 8}), "4 attention heads cannot be split evenly over 8 ranks");
 }
 
@@ -188,7 +200,7 @@ TEST_F(SmallDecoder, RefusesPlacementsThatDoNotFit) {
 
 TEST_F(SmallDecoder, WritesItsLayersAndLoadingToTheBoard) {
   TickBoard board;
-  const auto decoder = load_decoder(checkpoint_, *ops_, {}, limits, nullptr, &board);
+  const auto decoder = load_decoder(checkpoint_, *ops_, {}, limits, {.ticks = &board});
   EXPECT_GT(board.loaded_bytes, 0u);
   EXPECT_EQ(board.activity, Activity::idle);
   // A communicator that looks at the board when it is called.
@@ -197,16 +209,17 @@ TEST_F(SmallDecoder, WritesItsLayersAndLoadingToTheBoard) {
     int rank() const override { return inner.rank(); }
     int size() const override { return inner.size(); }
     void all_reduce(kernels::Queue& queue, kernels::Tensor x) override {
-      layers.push_back(board.layer);
+      layers.push_back(board.read().layer);
       inner.all_reduce(queue, x);
     }
     void all_gather(kernels::Queue& queue, const kernels::Tensor& mine, kernels::Tensor all) override {
-      layers.push_back(board.layer);
+      layers.push_back(board.read().layer);
       inner.all_gather(queue, mine, all);
     }
     void dispatch(kernels::Queue&, const kernels::Tensor&, const kernels::Routing&,
                   const transport::ExpertPlacement&, kernels::ExpertBatch&) override {}
     void combine(kernels::Queue&, const kernels::Tensor&, kernels::Tensor) override {}
+    void check() override {}
     void abort() noexcept override {}
     transport::Communicator& inner;
     TickBoard& board;

@@ -39,24 +39,37 @@ std::vector<Logits> run_schedule(const Checkpoint& checkpoint, const SessionOpti
   return run_schedule(checkpoint, options, schedule, text_of, [](Session&, std::size_t) {});
 }
 
-class EqualBytes : public ::testing::TestWithParam<const char*> {
+struct Computed {
+  const char* checkpoint;
+  bool gpu;  // what is compared; the bytes that it is compared with are a CPU's
+};
+
+class EqualBytes : public ::testing::TestWithParam<Computed> {
  protected:
-  static constexpr std::size_t length = 150;
+  static constexpr std::size_t longest = 150;
 
-  EqualBytes() : folder_(std::filesystem::path(TEST_DATA) / "checkpoints" / GetParam()) {}
+  EqualBytes() : folder_(std::filesystem::path(TEST_DATA) / "checkpoints" / GetParam().checkpoint) {}
 
-  Logits run(const SessionOptions& options, std::size_t chunk = length) const {
+  static SessionOptions there(SessionOptions options) {
+    options.gpu = GetParam().gpu;
+    return options;
+  }
+  Logits whole(const SessionOptions& options) const { return text(options, longest); }
+  Logits run(const SessionOptions& options, std::size_t chunk = longest) const {
+    return text(there(options), chunk);
+  }
+  Logits text(const SessionOptions& options, std::size_t chunk) const {
     return on_ranks(checkpoint_, options, [&](Session& session) { return session.text(0, text_, chunk); });
   }
 
   // Each group has a text of its own, of which it computes so many tokens in each step:
   // schedule[step][group].
   void expect_equal_groups(const SessionOptions& options, const Schedule& schedule) const {
-    const std::vector<Logits> results =
-        run_schedule(checkpoint_, options, schedule, [&](std::size_t group) { return text_of(group); });
+    const std::vector<Logits> results = run_schedule(checkpoint_, there(options), schedule,
+                                                     [&](std::size_t group) { return text_of(group); });
     for (std::size_t group = 0; group < results.size(); ++group) {
       const Logits alone = on_ranks(checkpoint_, {}, [&](Session& session) {
-        return session.text(0, text_of(group).first(tokens_of(schedule, group)), length);
+        return session.text(0, text_of(group).first(tokens_of(schedule, group)), longest);
       });
       EXPECT_TRUE(same_bytes(alone, results[group]))
           << "group " << group << ", " << options.tensor_parallel << " x " << options.data_parallel
@@ -70,8 +83,8 @@ class EqualBytes : public ::testing::TestWithParam<const char*> {
   std::filesystem::path folder_;
   Checkpoint checkpoint_ = Checkpoint::open(folder_);
   Golden golden_ = load_golden(folder_);
-  std::span<const TokenId> text_ = golden_.text(0);
-  Logits whole_ = run({});
+  std::span<const TokenId> text_ = golden_.text(0).first(GetParam().gpu ? 60 : longest);
+  Logits whole_ = whole({});
 };
 
 TEST_P(EqualBytes, OnAnyNumberOfRanks) {
@@ -107,7 +120,7 @@ TEST_P(EqualBytes, OverTcp) {
 
 TEST_P(EqualBytes, ForEachNumberOfVirtualShards) {
   for (int shards : {4, 64}) {
-    const Logits one_rank = run({.virtual_shards = shards});
+    const Logits one_rank = whole({.virtual_shards = shards});
     EXPECT_FALSE(same_bytes(whole_, one_rank)) << shards;  // the shards are part of the arithmetic
     // At position 52 of the bf16 text two experts tie to within 3e-7, and rounding decides.
     const auto before_tie = [](const Logits& all) { return std::span(all).first(52 * 320); };
@@ -119,6 +132,23 @@ TEST_P(EqualBytes, ForEachNumberOfVirtualShards) {
   }
 }
 
+// Whole experts need no shards, and then groups are as many as there are experts for.
+TEST_P(EqualBytes, ForEachNumberOfExpertShards) {
+  const Logits one_rank = whole({.virtual_shards = 2, .expert_shards = 1});
+  EXPECT_FALSE(same_bytes(one_rank, whole({.virtual_shards = 2})));
+  const auto in_groups = [&](SessionOptions options) {
+    options.tensor_parallel = options.data_parallel = options.virtual_shards = 2;
+    const auto rows = std::int64_t(text_.size());
+    return run_schedule(checkpoint_, there(options), {{rows, rows}}, [&](std::size_t) { return text_; })
+        .front();
+  };
+  EXPECT_TRUE(same_bytes(one_rank, in_groups({.expert_parallel = true, .expert_shards = 1})));
+  const Logits more_for_experts = whole({.virtual_shards = 2, .expert_shards = 4});
+  for (bool expert_parallel : {false, true})
+    EXPECT_TRUE(
+        same_bytes(more_for_experts, in_groups({.expert_parallel = expert_parallel, .expert_shards = 4})));
+}
+
 TEST_P(EqualBytes, ChunkedOrWhole) {
   for (std::size_t chunk : {1, 3, 7, 16}) EXPECT_TRUE(same_bytes(whole_, run({}, chunk))) << chunk;
   // Fewer tokens than ranks leave some of them without any.
@@ -126,6 +156,7 @@ TEST_P(EqualBytes, ChunkedOrWhole) {
 }
 
 TEST_P(EqualBytes, OnAnyNumberOfThreads) {
+  if (GetParam().gpu) GTEST_SKIP() << "a GPU has as many as it has";
   for (int threads : {2, 3, 8}) EXPECT_TRUE(same_bytes(whole_, run({.threads = threads}))) << threads;
 }
 
@@ -147,7 +178,7 @@ TEST_P(EqualBytes, AloneOrAmongSixteen) {
   const std::size_t vocabulary = std::size_t(checkpoint_.config().vocab_size);
   std::size_t most_parts = 0;
   std::vector<Logits> together(16);
-  on_ranks(checkpoint_, {.shuffle_blocks = true}, [&](Session& session) {
+  on_ranks(checkpoint_, there({.shuffle_blocks = true}), [&](Session& session) {
     std::vector<std::size_t> done(16, 0);
     for (std::vector<Session::Part> parts;; parts.clear()) {
       for (std::size_t i = 0; i < 16; ++i) {
@@ -177,10 +208,10 @@ TEST_P(EqualBytes, AloneOrAmongSixteen) {
 
 TEST_P(EqualBytes, AfterAStepWithoutTokens) {
   for (bool expert_parallel : {false, true}) {
-    const SessionOptions options{.tensor_parallel = 2, .expert_parallel = expert_parallel};
+    const SessionOptions options = there({.tensor_parallel = 2, .expert_parallel = expert_parallel});
     EXPECT_TRUE(same_bytes(whole_, on_ranks(checkpoint_, options, [&](Session& session) {
                              EXPECT_TRUE(session.step({}).empty());
-                             return session.text(0, text_, length);
+                             return session.text(0, text_, longest);
                            })));
   }
 }
@@ -196,7 +227,8 @@ TEST_P(EqualBytes, WhereverTheExpertsAre) {
     mixed.holders.back() = {0, 1, 2, 3};
     for (std::size_t id = 0; id < idle.holders.size(); ++id) idle.holders[id] = {id % 2 == 0 ? 0 : 2};
     const std::vector<ExpertPlacement> placements{mixed, idle, ExpertPlacement::spread(experts, 4)};
-    const SessionOptions options{.tensor_parallel = tensor, .data_parallel = data, .expert_parallel = true};
+    const SessionOptions options =
+        there({.tensor_parallel = tensor, .data_parallel = data, .expert_parallel = true});
     const auto groups = run_schedule(
         checkpoint_, options, {{30, 2}, {40, 17}, {3, 0}, {2, 20}},
         [&](std::size_t group) { return text_of(group); },
@@ -207,18 +239,21 @@ TEST_P(EqualBytes, WhereverTheExpertsAre) {
         });
     for (std::size_t group = 0; group < groups.size(); ++group) {
       const Logits alone = on_ranks(checkpoint_, {}, [&](Session& session) {
-        return session.text(0, text_of(group).first(group == 0 ? 75 : 39), length);
+        return session.text(0, text_of(group).first(group == 0 ? 75 : 39), longest);
       });
       EXPECT_TRUE(same_bytes(alone, groups[group])) << tensor << " x " << data << ", group " << group;
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EqualBytes, ::testing::Values("deepseek-v3-bf16", "deepseek-v3-fp8"),
+INSTANTIATE_TEST_SUITE_P(All, EqualBytes,
+                         ::testing::Values(Computed{"deepseek-v3-bf16", false},
+                                           Computed{"deepseek-v3-fp8", false},
+                                           Computed{"deepseek-v3-fp8", true}),
                          [](const auto& info) {
-                           std::string name = info.param;
+                           std::string name = info.param.checkpoint;
                            std::ranges::replace(name, '-', '_');
-                           return name;
+                           return name + (info.param.gpu ? "_on_gpus" : "");
                          });
 
 // More tokens than the feed-forward layers take at once, and eight ranks.

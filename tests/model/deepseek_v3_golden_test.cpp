@@ -11,46 +11,50 @@ struct Reference {
   double tolerance;
 };
 
-class Goldens : public ::testing::TestWithParam<Reference> {};
+// By a CPU and by a GPU.
+class Goldens : public ::testing::TestWithParam<std::tuple<Reference, bool>> {};
 
 TEST_P(Goldens, LogitsAgreeAtEveryPosition) {
-  const std::filesystem::path folder = std::filesystem::path(TEST_DATA) / "checkpoints" / GetParam().name;
+  const auto [reference, gpu] = GetParam();
+  const std::filesystem::path folder = std::filesystem::path(TEST_DATA) / "checkpoints" / reference.name;
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const Golden golden = load_golden(folder);
-  auto ops = kernels::make_cpu_ops(2);
-  auto communicator = transport::ThreadsMesh(1).communicator(0);
+  const kernels::cuda::GpuUnderTest machine;
+  const auto ops = gpu ? kernels::cuda::GpuUnderTest::make_ops() : kernels::make_cpu_ops(2);
+  const auto communicator = transport::device_communicator(transport::ThreadsMesh(1).communicator(0), *ops);
   const DecoderLimits limits{.max_tokens = 64, .max_logit_rows = 64, .max_positions = 512};
-  auto decoder = load_decoder(checkpoint, *ops, {}, limits);
-  kernels::ImmediateQueue queue;
-  const Logits logits = logits_of(*decoder, checkpoint.config(), limits, queue,
+  const auto decoder = load_decoder(checkpoint, *ops, {}, limits);
+  const auto queue = ops->make_queue();
+  const Logits logits = logits_of(*decoder, checkpoint.config(), limits, *queue,
                                   {*communicator, *communicator}, {golden.batch, golden.length, golden.ids});
   ASSERT_EQ(golden.logits.size(), 2u * 150 * 320);
-  EXPECT_LE(worst_difference(logits, logits_without_ties(checkpoint, golden)), GetParam().tolerance);
+  EXPECT_LE(worst_difference(logits, logits_without_ties(checkpoint, golden)), reference.tolerance);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Goldens,
-                         ::testing::Values(Reference{"deepseek-v3-bf16", 2e-4},
-                                           Reference{"deepseek-v3-yarn-f32", 2e-4},
-                                           Reference{"deepseek-v3-fp8", 5e-4}),
+                         ::testing::Combine(::testing::Values(Reference{"deepseek-v3-bf16", 2e-4},
+                                                              Reference{"deepseek-v3-yarn-f32", 2e-4},
+                                                              Reference{"deepseek-v3-fp8", 5e-4}),
+                                            ::testing::Bool()),
                          [](const auto& info) {
-                           std::string name = info.param.name;
+                           std::string name = std::get<Reference>(info.param).name;
                            std::ranges::replace(name, '-', '_');
-                           return name;
+                           return name + (std::get<bool>(info.param) ? "_on_a_gpu" : "");
                          });
 
-// All prompts side by side: prefilled in one step, then a token of each a step.
-TEST(DemoModel, ContinuesEveryPromptAsTheReferenceDoes) {
+// The first prompts side by side: prefilled in one step, then a token of each a step.
+void expect_continuations(std::size_t prompts, std::size_t longest, const SessionOptions& options) {
   const Checkpoint checkpoint = Checkpoint::open(DEMO_MODEL);
   const auto goldens = nlohmann::json::parse(std::ifstream(std::string(TEST_DATA) + "/demo-goldens.json"));
   ASSERT_EQ(goldens.size(), 30u);
   std::vector<Tokens> expected;
   std::vector<Session::Part> parts;
-  for (const auto& golden : goldens) {
-    parts.push_back({parts.size(), golden.at("prompt_ids").get<Tokens>()});
-    expected.push_back(golden.at("output_ids").get<Tokens>());
+  for (std::size_t i = 0; i < prompts; ++i) {
+    parts.push_back({i, goldens[i].at("prompt_ids").get<Tokens>()});
+    Tokens& output = expected.emplace_back(goldens[i].at("output_ids").get<Tokens>());
+    output.resize(std::min(output.size(), longest));
   }
   std::vector<Tokens> produced(expected.size());
-  const SessionOptions options{.threads = 2, .block_size = 32};
   on_ranks(checkpoint, options, [&](Session& session) {
     const std::size_t vocabulary = std::size_t(checkpoint.config().vocab_size);
     while (!parts.empty()) {
@@ -69,6 +73,14 @@ TEST(DemoModel, ContinuesEveryPromptAsTheReferenceDoes) {
     return Logits();
   });
   EXPECT_EQ(produced, expected);
+}
+
+TEST(DemoModel, ContinuesEveryPromptAsTheReferenceDoes) {
+  expect_continuations(30, 1000, {.threads = 2, .block_size = 32});
+}
+
+TEST(DemoModel, ContinuesPromptsOnAGpuAsTheReferenceDoes) {
+  expect_continuations(3, 8, {.gpu = true, .block_size = 32});
 }
 
 }  // namespace troupe::model

@@ -13,8 +13,17 @@ std::filesystem::path written(const TemporaryFolder& folder, kernels::DType weig
   return folder.path() / "model";
 }
 
-class PredictionBytes : public ::testing::TestWithParam<kernels::DType> {
+struct Computed {
+  kernels::DType weights;
+  bool gpu;  // what is compared; the bytes that it is compared with are a CPU's
+};
+
+class PredictionBytes : public ::testing::TestWithParam<Computed> {
  protected:
+  static SessionOptions there(SessionOptions options = {}) {
+    options.gpu = GetParam().gpu;
+    return predicting(options);
+  }
   static Tokens text_of(std::size_t sequence, std::size_t length) {
     Tokens text;
     for (std::size_t i = 0; i < length; ++i)
@@ -22,8 +31,12 @@ class PredictionBytes : public ::testing::TestWithParam<kernels::DType> {
     return text;
   }
   Logits run(const SessionOptions& options, std::size_t chunk = 100) const {
-    return on_ranks(checkpoint_, predicting(options),
+    return on_ranks(checkpoint_, there(options),
                     [&](Session& session) { return predictions(session, 0, text_, chunk, vocabulary); });
+  }
+  Logits whole() const {
+    return on_ranks(checkpoint_, predicting(),
+                    [&](Session& session) { return predictions(session, 0, text_, 100, vocabulary); });
   }
   // Of a text's tokens but the last.
   Logits alone(const Tokens& text) const {
@@ -35,9 +48,9 @@ class PredictionBytes : public ::testing::TestWithParam<kernels::DType> {
   }
 
   TemporaryFolder folder_;
-  Checkpoint checkpoint_ = Checkpoint::open(written(folder_, GetParam()));
+  Checkpoint checkpoint_ = Checkpoint::open(written(folder_, GetParam().weights));
   Tokens text_ = text_of(0, 101);
-  Logits whole_ = run({});
+  Logits whole_ = whole();
 };
 
 TEST_P(PredictionBytes, AreEqualOnAnyNumberOfRanksAndThreads) {
@@ -47,6 +60,7 @@ TEST_P(PredictionBytes, AreEqualOnAnyNumberOfRanksAndThreads) {
       EXPECT_TRUE(same_bytes(whole_, run({.tensor_parallel = ranks, .expert_parallel = expert_parallel}, 30)))
           << ranks << " ranks, expert_parallel " << expert_parallel;
   EXPECT_TRUE(same_bytes(whole_, run({.tensor_parallel = 2, .over_tcp = true, .expert_parallel = true}, 30)));
+  if (GetParam().gpu) return;
   for (int threads : {2, 3}) EXPECT_TRUE(same_bytes(whole_, run({.threads = threads}))) << threads;
 }
 
@@ -61,7 +75,7 @@ TEST_P(PredictionBytes, AreEqualAmongOthers) {
   std::vector<Tokens> texts;
   std::vector<Logits> together(8);
   for (std::size_t i = 0; i < together.size(); ++i) texts.push_back(text_of(i, 20 + 7 * i));
-  on_ranks(checkpoint_, predicting({.shuffle_blocks = true}), [&](Session& session) {
+  on_ranks(checkpoint_, there({.shuffle_blocks = true}), [&](Session& session) {
     std::vector<std::size_t> done(texts.size(), 0);
     while (true) {
       std::vector<Session::Part> parts;
@@ -100,7 +114,7 @@ TEST_P(PredictionBytes, AreEqualInEverySplit) {
       const auto groups = std::size_t(data);
       const std::vector<Logits> results = on_groups(
           checkpoint_,
-          predicting({.tensor_parallel = tensor, .data_parallel = data, .expert_parallel = expert_parallel}),
+          there({.tensor_parallel = tensor, .data_parallel = data, .expert_parallel = expert_parallel}),
           [&](Session& session) {
             const auto group = std::size_t(session.group());
             const Tokens text = text_of(group, 70);
@@ -138,7 +152,7 @@ TEST_P(PredictionBytes, AreEqualInEverySplit) {
 
 // As speculation does: every step computes three tokens, of which the last two are wrong.
 TEST_P(PredictionBytes, AreEqualAfterRejectedDrafts) {
-  const Logits drafted = on_ranks(checkpoint_, predicting(), [&](Session& session) {
+  const Logits drafted = on_ranks(checkpoint_, there(), [&](Session& session) {
     Logits all;
     for (std::size_t i = 0; i + 1 < text_.size(); ++i) {
       session.step({{0, {text_[i], 90, 91}}});
@@ -153,7 +167,7 @@ TEST_P(PredictionBytes, AreEqualAfterRejectedDrafts) {
 
 TEST_P(PredictionBytes, OfTheModelItselfStay) {
   const auto logits = [&](bool prediction) {
-    SessionOptions options;
+    SessionOptions options = there();
     options.limits.prediction = prediction;
     return on_ranks(checkpoint_, options, [&](Session& session) {
       Logits first = session.step({{0, Tokens(text_.begin(), text_.begin() + 50)}});
@@ -169,20 +183,24 @@ TEST_P(PredictionBytes, OfTheModelItselfStay) {
 
 TEST_P(PredictionBytes, AreEqualWhereverTheExpertsAre) {
   const std::int64_t experts = checkpoint_.config().n_routed_experts;
-  const auto moved = on_ranks(checkpoint_, predicting({.tensor_parallel = 2, .expert_parallel = true}),
-                              [&](Session& session) {
-                                auto placement = transport::ExpertPlacement::spread(experts, 2);
-                                for (auto& holders : placement.holders) holders = {1 - holders.front()};
-                                EXPECT_TRUE(session.decoder().place(placement));
-                                return predictions(session, 0, text_, 30, vocabulary);
-                              });
+  const auto moved =
+      on_ranks(checkpoint_, there({.tensor_parallel = 2, .expert_parallel = true}), [&](Session& session) {
+        auto placement = transport::ExpertPlacement::spread(experts, 2);
+        for (auto& holders : placement.holders) holders = {1 - holders.front()};
+        EXPECT_TRUE(session.decoder().place(placement));
+        return predictions(session, 0, text_, 30, vocabulary);
+      });
   EXPECT_TRUE(same_bytes(whole_, moved));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PredictionBytes,
-                         ::testing::Values(kernels::DType::bf16, kernels::DType::f8_e4m3),
+                         ::testing::Values(Computed{kernels::DType::bf16, false},
+                                           Computed{kernels::DType::f8_e4m3, false},
+                                           Computed{kernels::DType::f8_e4m3, true}),
                          [](const auto& info) {
-                           return info.param == kernels::DType::bf16 ? "bf16" : "fp8";
+                           const std::string weights =
+                               info.param.weights == kernels::DType::bf16 ? "bf16" : "fp8";
+                           return weights + (info.param.gpu ? "_on_gpus" : "");
                          });
 
 // More rows than go through the layer at once.

@@ -87,6 +87,7 @@ TEST_P(PredictionVariants, AgreeWithTheReferenceAndAreEqualOnAllRanks) {
     });
   };
   const Logits alone = run({});
+  EXPECT_TRUE(same_bytes(alone, run({.gpu = true})));
   for (int ranks : {2, 4}) {
     EXPECT_TRUE(same_bytes(alone, run({.tensor_parallel = ranks}))) << ranks;
     if (checkpoint.config().n_routed_experts > 0) {
@@ -163,7 +164,7 @@ TEST(Prediction, SharesEmbeddingAndHeadWithTheMainModel) {
   const auto bytes_read = [](const Checkpoint& checkpoint) {
     auto ops = kernels::make_cpu_ops(1);
     Progress progress;
-    load_decoder(checkpoint, *ops, {}, {.prediction = true}, &progress);
+    load_decoder(checkpoint, *ops, {}, {.prediction = true}, {.progress = &progress});
     return progress.total.load();
   };
   EXPECT_EQ(bytes_read(repeated), bytes_read(missing));

@@ -43,6 +43,33 @@ TEST(GenerationConfig, WithoutSamplingIsGreedy) {
   EXPECT_EQ(parse(R"({"do_sample": false, "temperature": 0.6})").temperature, 0);
 }
 
+TEST(GenerationConfig, TokensAndWordsMayBeForbidden) {
+  const GenerationDefaults defaults =
+      parse(R"({"suppress_tokens": [3, 4], "bad_words_ids": [[5, 6], [7]], "min_new_tokens": 2})");
+  EXPECT_EQ(defaults.bad_words, (std::vector<std::vector<TokenId>>{{3}, {4}, {5, 6}, {7}}));
+  EXPECT_EQ(defaults.min_new_tokens, 2);
+  EXPECT_EQ(note_on(defaults), "");
+  const std::string many =
+      nlohmann::json{{"suppress_tokens", std::vector<int>(max_suppressed_tokens + 1, 1)}}.dump();
+  EXPECT_THAT(error_of([&] { parse(many.c_str()); }), HasSubstr("suppress_tokens lists more than 1024"));
+  const std::string words =
+      nlohmann::json{{"bad_words_ids", std::vector(max_bad_words + 1, std::vector{1})}}.dump();
+  EXPECT_THAT(error_of([&] { parse(words.c_str()); }), HasSubstr("bad_words_ids lists more than 1024"));
+}
+
+TEST(GenerationConfig, WhatHasNoEffectIsTold) {
+  EXPECT_EQ(
+      note_on(
+          parse(R"({"max_length": 4096, "min_length": 3, "begin_suppress_tokens": [1], "penalty_alpha": 0.6,
+                              "forced_eos_token_id": 1})")),
+      "generation_config.json has fields without effect here: begin_suppress_tokens, forced_eos_token_id, "
+      "max_length, min_length, penalty_alpha");
+  EXPECT_EQ(
+      note_on(parse(R"({"max_length": 20, "min_length": 0, "begin_suppress_tokens": [], "penalty_alpha": null,
+                              "guidance_scale": 1.0})")),
+      "");
+}
+
 TEST(GenerationConfig, NamesTheFieldThatIsWrong) {
   for (const auto& [text, message] : {
            std::pair(R"({"temperature": "hot"})", "generation_config.json: temperature must be a number"),
@@ -54,6 +81,10 @@ TEST(GenerationConfig, NamesTheFieldThatIsWrong) {
            std::pair(R"({"top_k": -1})", "top_k is -1"),
            std::pair(R"({"max_new_tokens": 0})", "max_new_tokens is 0"),
            std::pair(R"({"eos_token_id": 100})", "eos_token_id is 100"),
+           std::pair(R"({"suppress_tokens": 3})", "suppress_tokens must be"),
+           std::pair(R"({"suppress_tokens": [100]})", "suppress_tokens[0] is 100"),
+           std::pair(R"({"bad_words_ids": [[]]})", "bad_words_ids[0] has no token"),
+           std::pair(R"({"min_new_tokens": -1})", "min_new_tokens is -1"),
            std::pair(R"({"do_sample": 1})", "do_sample must be true or false"),
            std::pair(R"({"repetition_penalty": -1})", "repetition_penalty is -1"),
            std::pair(R"({"num_beams": 4})", "num_beams is set"),

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/weights.hpp"
+#include "kernels/weights.hpp"
 #include "model/checkpoint.hpp"
 
 namespace troupe::model {

@@ -39,6 +39,7 @@ TEST_P(Variants, AgreeAndAreEqualOnAllRanks) {
   };
   const Logits logits = run({});
   EXPECT_LE(worst_difference(logits, ReferenceModel(checkpoint).logits(text)), 2e-4);
+  EXPECT_TRUE(same_bytes(logits, run({.gpu = true})));
   for (int ranks : {2, 4}) {
     EXPECT_TRUE(same_bytes(logits, run({.tensor_parallel = ranks}))) << ranks;
     if (checkpoint.config().n_routed_experts > 0) {

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "kernels/cpu/cpu_ops.hpp"
-#include "kernels/cpu/weights.hpp"
+#include "kernels/weights.hpp"
 #include "model/deepseek_v3_weights.hpp"
 #include "model/safetensors.hpp"
 #include "model/synth.hpp"
@@ -54,13 +54,18 @@ class Weights : public ::testing::Test {
   }
 
   std::string loading(const Checkpoint& checkpoint, const ShardingPlan& plan = {}) {
-    Storage storage(*ops_);
-    return error_of([&] { read(checkpoint, plan, storage); });
+    return error_of([&] { read(checkpoint, plan); });
   }
-  static DeepseekV3Weights read(const Checkpoint& checkpoint, const ShardingPlan& plan, Storage& storage,
-                                const LoadObservers& observers = {}) {
+  DeepseekV3Weights read(const Checkpoint& checkpoint, const ShardingPlan& plan,
+                         const LoadObservers& observers = {}) {
     const auto placement = ExpertPlacement::spread(checkpoint.config().n_routed_experts, plan.ranks());
-    return read_deepseek_v3(checkpoint, plan, placement, storage, observers);
+    return read_deepseek_v3(checkpoint, *ops_, plan, placement, observers);
+  }
+  // Into storage_.
+  WeightReader reader_of(const Checkpoint& checkpoint, const LoadObservers& observers = {}) {
+    WeightReader reader(checkpoint, *ops_, observers);
+    reader.store_in(storage_);
+    return reader;
   }
 
   TemporaryFolder folder_;
@@ -71,11 +76,11 @@ class Weights : public ::testing::Test {
 TEST_F(Weights, SlicesOfFp8KeepTheirScales) {
   const Checkpoint checkpoint = Checkpoint::open(reference("deepseek-v3-fp8"));
   const std::string name = "model.layers.0.mlp.down_proj.weight";  // [192, 160] in 2 x 2 blocks
-  WeightReader reader(checkpoint, storage_);
+  WeightReader reader = reader_of(checkpoint);
   const kernels::Weight whole = reader.matrix(name, {0, 192}, {0, 160});
   const Slice rows{100, 60}, cols{120, 37};  // across all four blocks
   const kernels::Weight part = reader.matrix(name, rows, cols);
-  const kernels::Weight turned = reader.transposed(name, rows, cols);
+  const kernels::Weight turned = reader.turned_stack({{name, rows, cols}}).front();
   const kernels::Weight corner = reader.matrix(name, {130, 62}, {128, 32});  // inside the last block
   reader.run();
   ASSERT_EQ(part.rows, 60);
@@ -95,9 +100,9 @@ TEST_F(Weights, SlicesOfFp8KeepTheirScales) {
 TEST_F(Weights, SlicesOfPlainTypes) {
   for (const char* name : {"deepseek-v3-bf16", "deepseek-v3-yarn-f32"}) {
     const Checkpoint checkpoint = Checkpoint::open(reference(name));
-    WeightReader reader(checkpoint, storage_);
+    WeightReader reader = reader_of(checkpoint);
     const kernels::Weight whole = reader.matrix("lm_head.weight", {0, 320}, {0, 64});
-    const kernels::Weight turned = reader.transposed("lm_head.weight", {7, 9}, {3, 50});
+    const kernels::Weight turned = reader.turned_stack({{"lm_head.weight", {7, 9}, {3, 50}}}).front();
     reader.run();
     EXPECT_EQ(whole.scales, nullptr);
     for (std::int64_t r = 0; r < 9; ++r)
@@ -108,7 +113,7 @@ TEST_F(Weights, SlicesOfPlainTypes) {
 
 TEST_F(Weights, PaddedRowsAreZero) {
   const Checkpoint checkpoint = Checkpoint::open(reference("deepseek-v3-fp8"));
-  WeightReader reader(checkpoint, storage_);
+  WeightReader reader = reader_of(checkpoint);
   const kernels::Weight head = reader.matrix("lm_head.weight", {300, 20}, {0, 192}, 25);
   const kernels::Weight fp8 = reader.matrix("model.layers.0.mlp.down_proj.weight", {126, 66}, {0, 160}, 200);
   reader.run();
@@ -123,6 +128,36 @@ TEST_F(Weights, PaddedRowsAreZero) {
   }
 }
 
+// Parts of heights that are no multiple of a panel's or of a scale's.
+TEST_F(Weights, AStackLiesInOnePieceOfMemory) {
+  const Checkpoint checkpoint = Checkpoint::open(reference("deepseek-v3-fp8"));
+  const std::string name = "model.layers.0.mlp.down_proj.weight";  // [192, 160] in 2 x 2 blocks
+  const std::vector<MatrixPart> parts{
+      {name, {100, 21}, {0, 160}}, {name, {121, 37}, {0, 160}}, {name, {0, 5}, {3, 50}}};
+  WeightReader reader = reader_of(checkpoint);
+  const kernels::Weight whole = reader.matrix(name, {0, 192}, {0, 160});
+  const auto stack = reader.stack(parts), turned = reader.turned_stack(parts);
+  reader.run();
+  const auto end_of = [](const kernels::Weight& w) {
+    return static_cast<const std::byte*>(w.data) + kernels::Panels{w.dtype, w.cols}.size(w.rows);
+  };
+  const std::int64_t scale_rows[]{1, 2};  // of the blocks that the first parts touch
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto& [name_of, rows, cols, padded] = parts[i];
+    if (i > 0) {
+      EXPECT_EQ(stack[i].data, end_of(stack[i - 1]));
+      EXPECT_EQ(turned[i].data, end_of(turned[i - 1]));
+      EXPECT_EQ(stack[i].scales, stack[i - 1].scales + scale_rows[i - 1] * stack[i - 1].scale_stride);
+    }
+    for (std::int64_t r = 0; r < rows.count; ++r)
+      for (std::int64_t c = 0; c < cols.count; ++c) {
+        const float value = kernels::dequantise(whole, rows.first + r, cols.first + c);
+        ASSERT_EQ(kernels::dequantise(stack[i], r, c), value) << i << " " << r << " " << c;
+        ASSERT_EQ(kernels::dequantise(turned[i], c, r), value) << i << " " << r << " " << c;
+      }
+  }
+}
+
 TEST_F(Weights, VectorsBecomeF32Exactly) {
   // Binary16: one, the smallest subnormal, the largest number, minus a third.
   const std::vector<std::uint16_t> halves{0x3c00, 0x0001, 0x7bff, 0xb555};
@@ -130,7 +165,7 @@ TEST_F(Weights, VectorsBecomeF32Exactly) {
   std::memcpy(bytes.data(), halves.data(), halves.size() * 2);
   const Checkpoint checkpoint = altered(reference("deepseek-v3-bf16"),
                                         "model.layers.0.self_attn.q_a_layernorm.weight", DType::f16, bytes);
-  WeightReader reader(checkpoint, storage_);
+  WeightReader reader = reader_of(checkpoint);
   const kernels::Tensor vector = reader.vector("model.layers.0.self_attn.q_a_layernorm.weight");
   reader.run();
   ASSERT_EQ(vector.elements(), 48);
@@ -150,9 +185,8 @@ TEST_F(Weights, NanCodesOfFp8AreRefusedByName) {
       EXPECT_NE(error.find(name), std::string::npos) << error;
       EXPECT_NE(error.find("NaN"), std::string::npos) << error;
     }
-  Storage storage(*ops_);
   const Checkpoint largest = spoilt("deepseek-v3-fp8", name, 3, std::uint8_t{0xfe});
-  EXPECT_EQ(read(largest, {}, storage).layers.size(), 3u);  // -448
+  EXPECT_EQ(read(largest, {}).layers.size(), 3u);  // -448
 }
 
 TEST_F(Weights, NanAndInfinityAreRefusedInEveryOtherType) {
@@ -178,9 +212,8 @@ TEST_F(Weights, NanAndInfinityAreRefusedInEveryOtherType) {
 TEST_F(Weights, OnlyThisRanksPartIsRead) {
   const Checkpoint checkpoint =
       spoilt("deepseek-v3-fp8", "model.layers.1.mlp.experts.5.down_proj.weight", 0, std::uint8_t{0x7f});
-  Storage storage(*ops_);
   Progress first;
-  read(checkpoint, {.rank = 0, .tensor_parallel = 2, .expert_parallel = true}, storage, {.progress = &first});
+  read(checkpoint, {.rank = 0, .tensor_parallel = 2, .expert_parallel = true}, {.progress = &first});
   EXPECT_FALSE(loading(checkpoint, {.rank = 1, .tensor_parallel = 2, .expert_parallel = true}).empty());
   EXPECT_GT(first.total, 0u);
   EXPECT_EQ(first.done, first.total);
@@ -190,7 +223,7 @@ TEST_F(Weights, OnlyThisRanksPartIsRead) {
 TEST_F(Weights, ProgressReachesTheBytesOfTheCheckpoint) {
   const Checkpoint checkpoint = Checkpoint::open(DEMO_MODEL);
   Progress progress;
-  const DeepseekV3Weights weights = read(checkpoint, {}, storage_, {.progress = &progress});
+  const DeepseekV3Weights weights = read(checkpoint, {}, {.progress = &progress});
   EXPECT_EQ(weights.layers.size(), 5u);  // the layer for multi-token prediction stays where it is
   EXPECT_EQ(progress.done, progress.total);
   // The scales of kv_b_proj are read once for each head's part.
@@ -209,9 +242,9 @@ TEST_F(Weights, LargeTensorsComeInPiecesThatTick) {
   ASSERT_GT(stored.bytes.size(), 4u << 20);
   TickBoard board;
   Progress progress;
-  WeightReader reader(checkpoint, storage_, {.progress = &progress, .ticks = &board});
+  WeightReader reader = reader_of(checkpoint, {.progress = &progress, .ticks = &board});
   const kernels::Weight whole = reader.matrix("lm_head.weight", {0, rows}, {0, cols});
-  const kernels::Weight turned = reader.transposed("lm_head.weight", {0, rows}, {0, cols});
+  const kernels::Weight turned = reader.turned_stack({{"lm_head.weight", {0, rows}, {0, cols}}}).front();
   const kernels::Weight table = reader.table("lm_head.weight", {0, rows}, {0, cols});
   const std::uint64_t planned = board.count;
   reader.run();
@@ -230,7 +263,7 @@ TEST_F(Weights, ExpertsComeAndLeave) {
   const Checkpoint checkpoint = Checkpoint::open(reference("deepseek-v3-fp8"));
   const ShardingPlan plan{.rank = 0, .tensor_parallel = 2, .expert_parallel = true};
   const std::int64_t count = checkpoint.config().n_routed_experts;
-  DeepseekV3Weights weights = read(checkpoint, plan, storage_);
+  DeepseekV3Weights weights = read(checkpoint, plan);
   const auto moe = [&](std::size_t layer) -> const MoeWeights& {
     return std::get<MoeWeights>(weights.layers[layer].feed_forward);
   };
@@ -246,7 +279,7 @@ TEST_F(Weights, ExpertsComeAndLeave) {
   ExpertPlacement moved = ExpertPlacement::spread(count, 2);
   moved.holders[0] = {1};
   moved.holders[5] = {0, 1};
-  place_experts(checkpoint, plan, moved, storage_, {}, weights);
+  place_experts(checkpoint, *ops_, plan, moved, {}, weights);
   for (std::size_t layer : {1, 2}) {
     const RoutedExperts& experts = moe(layer).experts;
     for (std::int64_t id = 0; id < count; ++id) EXPECT_EQ(experts.holds(id), moved.holds(0, id)) << id;
@@ -263,13 +296,12 @@ TEST_F(Weights, AnExpertThatCannotBeReadChangesNothing) {
   const Checkpoint checkpoint =
       spoilt("deepseek-v3-fp8", "model.layers.2.mlp.experts.5.up_proj.weight", 0, std::uint8_t{0x7f});
   const ShardingPlan plan{.rank = 0, .tensor_parallel = 2, .expert_parallel = true};
-  DeepseekV3Weights weights = read(checkpoint, plan, storage_);
+  DeepseekV3Weights weights = read(checkpoint, plan);
   ExpertPlacement moved = ExpertPlacement::spread(checkpoint.config().n_routed_experts, 2);
   moved.holders[0] = {1};
   moved.holders[5] = {0};
-  EXPECT_NE(
-      error_of([&] { place_experts(checkpoint, plan, moved, storage_, {}, weights); }).find("experts.5"),
-      std::string::npos);
+  EXPECT_NE(error_of([&] { place_experts(checkpoint, *ops_, plan, moved, {}, weights); }).find("experts.5"),
+            std::string::npos);
   for (std::size_t layer : {1, 2}) {
     const RoutedExperts& experts = std::get<MoeWeights>(weights.layers[layer].feed_forward).experts;
     EXPECT_TRUE(experts.holds(0));
@@ -287,7 +319,7 @@ TEST_F(Weights, VocabularyIsCutIntoEqualParts) {
     write_synth(config, folder, {});
     const Checkpoint checkpoint = Checkpoint::open(folder);
     for (int rank = 0; rank < 4; ++rank) {
-      const DeepseekV3Weights weights = read(checkpoint, {.rank = rank, .tensor_parallel = 4}, storage_);
+      const DeepseekV3Weights weights = read(checkpoint, {.rank = rank, .tensor_parallel = 4});
       EXPECT_EQ(weights.first_token, 25 * rank);
       EXPECT_EQ(weights.embedding.rows, 25);
       EXPECT_EQ(weights.lm_head.rows, 25);

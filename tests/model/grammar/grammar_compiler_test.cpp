@@ -15,6 +15,7 @@ namespace troupe::model {
 namespace {
 
 using Kind = GrammarSpec::Kind;
+using testing::AllOf;
 using testing::HasSubstr;
 
 Refusal refusal_of(const Vocabulary& vocabulary, const GrammarSpec& spec,
@@ -83,6 +84,21 @@ TEST(GrammarCompiler, RefusesWhatMatchesNothing) {
   EXPECT_THAT(fault_of(Kind::ebnf, "root ::= root \"a\""), HasSubstr("matches no text"));
 }
 
+TEST(GrammarCompiler, RefusesWhatRequiresItselfWithoutEnd) {
+  EXPECT_THAT(fault_of(Kind::json_schema, R"({"properties":{"next":{"$ref":"#"}},"required":["next"]})"),
+              HasSubstr("the root of the schema requires itself without end"));
+}
+
+// The engine's own words are of one that goes on.
+TEST(GrammarCompiler, ARefusalDoesNotSayWhatItWouldHaveDone) {
+  for (const char* schema : {R"({"oneOf":[{"type":"string"},{"pattern":"a+","type":"string"}]})",
+                             R"({"type":"number","multipleOf":0.3})"}) {
+    const std::string fault = fault_of(Kind::json_schema, schema);
+    EXPECT_THAT(fault, HasSubstr("cannot be used"));
+    for (const char* word : {"falling back", "ignor"}) EXPECT_EQ(fault.find(word), fault.npos) << fault;
+  }
+}
+
 TEST(GrammarCompiler, RefusesAMarkerThatTheTokenizerDoesNotHave) {
   const Refusal refusal = refusal_of(demo_vocabulary(), {.kind = Kind::json_object, .after = "</reasoning>"});
   EXPECT_THAT(refusal.message, HasSubstr("no token"));
@@ -139,6 +155,52 @@ TEST(GrammarCompiler, BoundsWhatCombinationsGrowTo) {
   EXPECT_THAT(fault_of(Kind::json_schema, schema.dump()), HasSubstr("too large"));
 }
 
+std::string in_parentheses(int n, const std::string& text) {
+  return std::string(std::size_t(n), '(') + text + std::string(std::size_t(n), ')');
+}
+
+// The engine reads them by recursion.
+TEST(GrammarCompiler, BoundsParentheses) {
+  EXPECT_TRUE(compile(demo_vocabulary(), {.kind = Kind::regex, .text = in_parentheses(200, "a")}));
+  for (const int n : {max_parentheses + 1, 200'000}) {
+    const std::string deep = in_parentheses(n, "a");
+    EXPECT_THAT(fault_of(Kind::regex, deep), HasSubstr("parentheses"));
+    EXPECT_THAT(fault_of(Kind::json_schema, nlohmann::json{{"pattern", deep}}.dump()),
+                HasSubstr("parentheses"));
+    EXPECT_THAT(fault_of(Kind::ebnf, "root ::= Regex(\"" + deep + "\")"), HasSubstr("parentheses"));
+    EXPECT_THAT(fault_of(Kind::ebnf, "root ::= " + in_parentheses(n, "\"a\"")), HasSubstr("parentheses"));
+  }
+}
+
+// Schemas that are small as long as nobody combines what they refer to.
+TEST(GrammarCompiler, BoundsWhatCombinedReferencesGrowTo) {
+  const auto node = [](const std::string& to) {
+    const nlohmann::json next{{"$ref", "#/$defs/" + to}};
+    return nlohmann::json{{"type", "object"}, {"properties", {{"p", next}, {"q", next}}}};
+  };
+  const auto both_of = [](const nlohmann::json& definitions) {
+    return nlohmann::json{{"$defs", definitions},
+                          {"allOf", {{{"$ref", "#/$defs/a0"}}, {{"$ref", "#/$defs/b0"}}}}}
+        .dump();
+  };
+  EXPECT_THAT(fault_of(Kind::json_schema, both_of({{"a0", node("a0")}, {"b0", node("b0")}})),
+              HasSubstr("too large"));
+  nlohmann::json chains;
+  for (const std::string chain : {"a", "b"}) {
+    for (int i = 0; i < 40; ++i) chains[chain + std::to_string(i)] = node(chain + std::to_string(i + 1));
+    chains[chain + "40"] = {{"type", "object"}, {"properties", {{chain, {{"type", "string"}}}}}};
+  }
+  EXPECT_THAT(fault_of(Kind::json_schema, both_of(chains)), HasSubstr("too large"));
+}
+
+TEST(GrammarCompiler, SaysWhatIsNoNumberAndWhatNothingFits) {
+  EXPECT_THAT(fault_of(Kind::json_schema, R"({"minimum":1e400})"), HasSubstr("a number in it is too large"));
+  for (const char* empty : {"anyOf", "oneOf", "enum", "type"})
+    EXPECT_THAT(fault_of(Kind::json_schema,
+                         nlohmann::json{{"properties", {{"a", {{empty, nlohmann::json::array()}}}}}}.dump()),
+                AllOf(HasSubstr("/properties/a of"), HasSubstr(empty)));
+}
+
 TEST(GrammarCompiler, BoundsRepetitions) {
   const std::string most = std::to_string(max_regex_repetition),
                     more = std::to_string(max_regex_repetition + 1);
@@ -147,8 +209,13 @@ TEST(GrammarCompiler, BoundsRepetitions) {
   EXPECT_THAT(fault_of(Kind::regex, "a{99999999999999999999}"), HasSubstr("repetitions"));
   EXPECT_THAT(fault_of(Kind::regex, "((a{1,100}){1,100}){1,100}"), HasSubstr("written out"));
   EXPECT_THAT(fault_of(Kind::json_schema, R"({"pattern":"^(.{0,100}){0,100}$"})"), HasSubstr("written out"));
-  EXPECT_THAT(fault_of(Kind::json_schema, R"({"maxLength":)" + std::to_string(max_schema_string + 1) + "}"),
-              HasSubstr("maxLength"));
+  const auto fault_of_bound = [](const char* key, std::int64_t bound) {
+    return fault_of(Kind::json_schema, "{\"" + std::string(key) + "\":" + std::to_string(bound) + "}");
+  };
+  EXPECT_THAT(fault_of_bound("minLength", max_min_length + 1), HasSubstr("minLength"));
+  EXPECT_THAT(fault_of_bound("maxLength", max_max_length + 1), HasSubstr("maxLength"));
+  EXPECT_TRUE(compile(demo_vocabulary(), {.kind = Kind::json_schema,
+                                          .text = "{\"maxLength\":" + std::to_string(max_max_length) + "}"}));
 }
 
 constexpr Duration slack = std::chrono::seconds(20);  // for a busy machine

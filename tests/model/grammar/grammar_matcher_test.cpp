@@ -74,6 +74,17 @@ TEST(GrammarMatcher, WhiteSpaceIsFreeOrOneWay) {
   EXPECT_TRUE(accepts(demo_vocabulary(), spec, "{\"a\": 1}"));
 }
 
+TEST(GrammarMatcher, WhatIsRequiredComesThoughNoPropertyIsOfThatName) {
+  GrammarSpec spec{.kind = Kind::json_schema,
+                   .text = R"({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["q"],
+                               "additionalProperties": {"type": "boolean"}})"};
+  EXPECT_FALSE(accepts(demo_vocabulary(), spec, R"({"a": 1})"));
+  EXPECT_FALSE(accepts(demo_vocabulary(), spec, R"({"a": 1, "q": 2})"));
+  EXPECT_TRUE(accepts(demo_vocabulary(), spec, R"({"a": 1, "q": true})"));
+  spec.text = R"({"type": "object", "properties": {}, "required": ["q"], "additionalProperties": false})";
+  EXPECT_FALSE(compile(demo_vocabulary(), spec));
+}
+
 TEST(GrammarMatcher, OtherPropertiesComeOnlyWhereTheSchemaIsNotStrict) {
   GrammarSpec spec{.kind = Kind::json_schema,
                    .text = R"({"type":"object","properties":{"a":{"type":"integer"}}})"};
@@ -134,8 +145,13 @@ TEST(GrammarMatcher, RollbackIsNotHavingAccepted) {
     for (std::int64_t i = 0; i < rolled.accepted(); ++i) ASSERT_TRUE(fresh.accept(tokens[std::size_t(i)]));
     EXPECT_EQ(allowed_tokens(rolled, vocabulary.size), allowed_tokens(fresh, vocabulary.size));
     EXPECT_EQ(rolled.complete(), fresh.complete());
-    EXPECT_EQ(rolled.forced_text(), fresh.forced_text());
+    EXPECT_EQ(rolled.forced(16), fresh.forced(16));
+    EXPECT_EQ(allowed_tokens(rolled, vocabulary.size), allowed_tokens(fresh, vocabulary.size));
   }
+}
+
+std::string forced_text(const Vocabulary& vocabulary, GrammarMatcher& matcher) {
+  return vocabulary.tokenizer.decode(matcher.forced(16));
 }
 
 TEST(GrammarMatcher, TellsTextThatMustCome) {
@@ -145,10 +161,55 @@ TEST(GrammarMatcher, TellsTextThatMustCome) {
           R"({"type":"object","properties":{"temperature":{"type":"boolean"}},"required":["temperature"]})",
       .any_whitespace = false};
   GrammarMatcher matcher(compiled(demo_vocabulary(), spec));
-  EXPECT_EQ(matcher.forced_text(), R"({"temperature": )");
+  // Behind the colon a space comes for certain, but as a token of its own or as the beginning of the next one.
+  EXPECT_EQ(forced_text(demo_vocabulary(), matcher), R"({"temperature":)");
   for (const TokenId token : demo_vocabulary().tokens_of(R"({"temperature": t)"))
     ASSERT_TRUE(matcher.accept(token));
-  EXPECT_EQ(matcher.forced_text(), "rue}");
+  EXPECT_EQ(forced_text(demo_vocabulary(), matcher), "rue}<｜end▁of▁sentence｜>");
+}
+
+TEST(GrammarMatcher, ForcedTokensAreThoseThatTheTokenizerWrites) {
+  const std::string text = "unhappily, the Größe of 微 is unknown";
+  for (const Vocabulary* vocabulary : {&demo_vocabulary(), &deepseek_vocabulary()}) {
+    const auto grammar =
+        compiled(*vocabulary, {.kind = Kind::choice, .text = nlohmann::json::array({text}).dump()});
+    GrammarMatcher matcher(grammar);
+    std::vector<TokenId> tokens = vocabulary->tokens_of(text);
+    tokens.push_back(Vocabulary::eos);
+    EXPECT_EQ(matcher.forced(64), tokens);
+    tokens.resize(4);
+    EXPECT_EQ(matcher.forced(4), tokens);
+    EXPECT_EQ(matcher.accepted(), 0);
+  }
+}
+
+TEST(GrammarMatcher, NothingIsForcedWhereThereIsAChoice) {
+  const Vocabulary& vocabulary = demo_vocabulary();
+  for (const GrammarSpec& spec :
+       {GrammarSpec{.kind = Kind::regex, .text = "[ab]c"}, GrammarSpec{.kind = Kind::json_object},
+        GrammarSpec{.kind = Kind::choice, .text = R"(["yes", "no"])"},
+        GrammarSpec{.kind = Kind::regex, .text = "(yes)?"}}) {
+    GrammarMatcher matcher(compiled(vocabulary, spec));
+    if (spec.kind == Kind::json_object) {
+      ASSERT_TRUE(matcher.accept(vocabulary.tokens_of("{").at(0)));
+    }
+    EXPECT_TRUE(matcher.forced(16).empty()) << spec.text;
+  }
+}
+
+TEST(GrammarMatcher, AGrammarThatNeverEndsForcesNoMoreThanWasAskedFor) {
+  GrammarMatcher matcher(compiled(demo_vocabulary(), {.kind = Kind::ebnf, .text = "root ::= \"ab\" root"}));
+  EXPECT_EQ(matcher.forced(16).size(), 16u);
+  EXPECT_EQ(matcher.accepted(), 0);
+}
+
+TEST(GrammarMatcher, WhatBeginsWithinACharacterIsForcedAsItComes) {
+  const Vocabulary& vocabulary = demo_vocabulary();
+  GrammarMatcher matcher(compiled(vocabulary, {.kind = Kind::choice, .text = R"(["微a"])"}));
+  const std::vector<TokenId> tokens = vocabulary.tokens_of("微a");
+  ASSERT_GT(tokens.size(), 2u);
+  ASSERT_TRUE(matcher.accept(tokens[0]));
+  EXPECT_EQ(matcher.forced(1), std::vector<TokenId>{tokens[1]});
 }
 
 class AfterReasoning : public testing::Test {
@@ -156,6 +217,7 @@ class AfterReasoning : public testing::Test {
   const Vocabulary& vocabulary = demo_vocabulary();
   const TokenId end = vocabulary.tokenizer.id_of_added("</think>").value();
   const std::vector<TokenId> thoughts = vocabulary.tokens_of("hm, let me see");
+  const std::vector<TokenId> yes = vocabulary.tokens_of("yes<｜end▁of▁sentence｜>");
   GrammarMatcher matcher{
       compiled(vocabulary, {.kind = Kind::choice, .text = R"(["yes"])", .after = "</think>"})};
 };
@@ -166,9 +228,9 @@ TEST_F(AfterReasoning, TheGrammarHoldsFromBehindTheMarker) {
   EXPECT_EQ(std::ranges::count(allowed, Vocabulary::eos), 0);
   EXPECT_FALSE(matcher.accept(Vocabulary::eos));
   for (const TokenId token : thoughts) ASSERT_TRUE(matcher.accept(token));
-  EXPECT_EQ(matcher.forced_text(), "");
+  EXPECT_TRUE(matcher.forced(16).empty());
   ASSERT_TRUE(matcher.accept(end));
-  EXPECT_EQ(matcher.forced_text(), "yes");
+  EXPECT_EQ(matcher.forced(16), yes);
   EXPECT_FALSE(matcher.accept(thoughts[0]));
 }
 
@@ -177,11 +239,11 @@ TEST_F(AfterReasoning, RollbackGoesBackIntoIt) {
   ASSERT_TRUE(matcher.accept(end));
   for (const TokenId token : vocabulary.tokens_of("yes")) ASSERT_TRUE(matcher.accept(token));
   matcher.rollback(matcher.accepted() - std::int64_t(thoughts.size()) - 1);
-  EXPECT_EQ(matcher.forced_text(), "yes");
+  EXPECT_EQ(matcher.forced(16), yes);
   matcher.rollback(2);
   EXPECT_TRUE(matcher.accept(thoughts[0]));
   EXPECT_TRUE(matcher.accept(end));
-  EXPECT_EQ(matcher.forced_text(), "yes");
+  EXPECT_EQ(matcher.forced(16), yes);
 }
 
 }  // namespace

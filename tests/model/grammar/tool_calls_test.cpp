@@ -70,6 +70,21 @@ TEST(ToolCallGrammar, BeginsWithTheMarkersToken) {
   }
 }
 
+TEST(ToolCallGrammar, ForcesMarkersAndTheNameOfTheOnlyTool) {
+  for (const Vocabulary* vocabulary : {&demo_vocabulary(), &deepseek_vocabulary()}) {
+    const auto forced = [&](ToolCallSyntax form) {
+      GrammarMatcher matcher(
+          compile(*vocabulary, tool_call_grammar(form, std::vector{tools[1]}, false)).value());
+      return matcher.forced(64);
+    };
+    EXPECT_EQ(forced(ToolCallSyntax::bare),
+              vocabulary->tokens_of("<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>stop<｜tool▁sep｜>"));
+    EXPECT_EQ(forced(ToolCallSyntax::fenced),
+              vocabulary->tokens_of(
+                  "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>stop\n```json\n"));
+  }
+}
+
 TEST(ToolCallGrammar, ArgumentsOfRandomCallsAreAsTheSchemaSays) {
   const auto grammar =
       compile(demo_vocabulary(), tool_call_grammar(ToolCallSyntax::bare, std::vector{tools[0]}, true))

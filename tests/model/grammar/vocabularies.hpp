@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "model/grammar/grammar_compiler.hpp"
+#include "model/json/parse.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace troupe::model {
 
@@ -29,6 +31,24 @@ inline const Vocabulary& demo_vocabulary() {
 
 inline const Vocabulary& deepseek_vocabulary() {
   static const Vocabulary vocabulary(DEEPSEEK_TOKENIZER, 129280);
+  return vocabulary;
+}
+
+// The demo model's, with the token that stands in calls of DeepSeek V3.2 in place of another.
+inline const Vocabulary& dsml_vocabulary() {
+  static const TemporaryFolder folder;
+  static const Vocabulary vocabulary(
+      [] {
+        auto file = load_json(std::filesystem::path(DEMO_MODEL) / "tokenizer.json", 1 << 20);
+        constexpr const char *left_out = "<｜tool▁output▁begin｜>", *marker = "｜DSML｜";
+        for (auto& token : file["added_tokens"])
+          if (token["content"] == left_out) token["content"] = marker;
+        auto& entries = file["model"]["vocab"];
+        entries[marker] = entries.at(left_out);
+        entries.erase(left_out);
+        return folder.write("tokenizer.json", file.dump());
+      }(),
+      1536);
   return vocabulary;
 }
 

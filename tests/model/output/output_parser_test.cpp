@@ -15,6 +15,9 @@ const std::string dsml_call =
     "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"get_time\">\n"
     "<｜DSML｜parameter name=\"city\" string=\"true\">Lima</｜DSML｜parameter>\n"
     "</｜DSML｜invoke>\n</｜DSML｜function_calls>";
+const std::string fenced_call =
+    "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>get_time\n```json\n{\"city\": \"Lima\"}\n```"
+    "<｜tool▁call▁end｜><｜tool▁calls▁end｜>";
 constexpr OutputFormat everything{true, true, true};
 
 TEST(OutputParser, SplitsReasoningAnswerAndCalls) {
@@ -63,6 +66,38 @@ TEST(OutputParser, AnOpeningTagThatRepeatsThePromptsIsNoThought) {
   EXPECT_EQ(parse(everything, {"\n<thi"}).reasoning, "\n<thi");
 }
 
+// As vLLM's deepseek_r1 has it: the first closing tag ends the thoughts, and what follows is the answer as it is.
+TEST(OutputParser, TheFirstClosingTagEndsTheThoughts) {
+  const auto whole = parse(everything, {"why</think>so</think>", " then"});
+  EXPECT_EQ(whole.reasoning, "why");
+  EXPECT_EQ(whole.content, "so</think> then");
+}
+
+TEST(OutputParser, AClosingTagThatRepeatsThePromptsIsNoAnswer) {
+  const OutputFormat format{true, false, true};
+  EXPECT_EQ(parse(format, {"</thi", "nk>so"}).content, "so");
+  EXPECT_EQ(parse(format, {"\n</think>\nso"}).content, "\nso");
+  EXPECT_EQ(parse(format, {"so</think>then"}).content, "so</think>then");
+  EXPECT_EQ(parse(format, {"</thi"}).content, "</thi");
+  EXPECT_EQ(parse({}, {"</think>so"}).content, "</think>so");
+}
+
+TEST(OutputParser, SaysWhatIsWrittenByNow) {
+  OutputParser thinking(everything);
+  EXPECT_TRUE(thinking.thinks());
+  thinking.push("\n");  // it may be before a tag
+  EXPECT_TRUE(thinking.thinks() && !thinking.answers());
+  thinking.push("why</think>");
+  EXPECT_TRUE(!thinking.thinks() && thinking.answers());
+  thinking.push("<｜tool▁calls▁begin｜>");
+  EXPECT_FALSE(thinking.thinks() || thinking.answers());
+  OutputParser plain({true, false, true});
+  plain.push("\n");
+  EXPECT_TRUE(!plain.thinks() && plain.answers());
+  plain.push("<think>");
+  EXPECT_TRUE(plain.thinks() && !plain.answers());
+}
+
 TEST(OutputParser, WhiteSpaceIsWaitedThroughUpToALimit) {
   const std::string most(OutputParser::max_leading_blanks, ' ');
   OutputParser parser({.reasoning = true});
@@ -83,6 +118,37 @@ TEST(OutputParser, ACutOffCallIsNotFinished) {
   const auto whole = parse_calls(two_calls.substr(0, 90));
   EXPECT_EQ(whole.calls.size(), 1u);
   EXPECT_EQ(whole.finished, 0);
+}
+
+// Wherever the limit cuts a call off: nothing of its tags is content or an argument.
+TEST(OutputParser, ATagThatWasCutOffIsNoText) {
+  const auto begins_a_character = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  for (const std::string& call : {two_calls, fenced_call, dsml_call, "\n\n" + dsml_call}) {
+    const std::string text = "One moment." + call;
+    for (std::size_t end = 0; end <= text.size(); ++end) {
+      if (end < text.size() && !begins_a_character(text[end])) continue;
+      const std::string cut = text.substr(0, end);
+      const auto whole = parse({.tool_calls = true}, {cut}, true);
+      const std::string said = "One moment.", seen = cut.substr(0, whole.content.size());
+      EXPECT_EQ(whole.content, seen);
+      // A lone "<" may be one that was meant.
+      EXPECT_TRUE(whole.content.size() <= said.size() || said + "<" == seen || said + "\n" == seen ||
+                  said + "\n\n" == seen || said + "\n\n<" == seen)
+          << cut;
+      static const std::vector<std::string> arguments{"{\"city\": \"Lima\"}", "{\"query\": \"a < b\"}"};
+      for (std::size_t i = 0; i < whole.calls.size(); ++i)
+        EXPECT_TRUE(arguments[i].starts_with(whole.calls[i].second)) << cut;
+    }
+  }
+}
+
+TEST(OutputParser, WhatMayBeTextStaysWhereItWasCutOff) {
+  for (const std::string text : {"<", "a <", "a\n\n", "<thi", "</thin"}) {
+    EXPECT_EQ(parse({true, false, true}, {text}, true).content, text);
+    EXPECT_EQ(parse(everything, {text}, true).reasoning, text);
+  }
+  EXPECT_EQ(parse({false, false, true}, {"a <｜tool"}).content,
+            "a <｜tool");  // a model that ended there meant it
 }
 
 TEST(OutputParser, OneCallIsTheLastThatIsTold) {
@@ -124,6 +190,7 @@ RC_GTEST_PROP(OutputParser, AnySplitGivesTheSame, ()) {
                                               "<｜DSML｜",
                                               two_calls,
                                               dsml_call,
+                                              fenced_call,
                                               "\n\n",
                                               two_calls.substr(0, 70),
                                               "<｜tool▁sep｜>",
@@ -131,7 +198,9 @@ RC_GTEST_PROP(OutputParser, AnySplitGivesTheSame, ()) {
   const std::string text = random_text(parts, 8);
   const OutputFormat format{*rc::gen::arbitrary<bool>(), *rc::gen::arbitrary<bool>(),
                             *rc::gen::arbitrary<bool>(), *rc::gen::arbitrary<bool>()};
-  RC_ASSERT(parse(format, random_pieces(text)) == parse(format, {text}));
+  const bool cut_off = *rc::gen::arbitrary<bool>();
+  const std::string read = text.substr(0, *rc::gen::inRange<std::size_t>(0, text.size() + 1));
+  RC_ASSERT(parse(format, random_pieces(read), cut_off) == parse(format, {read}, cut_off));
 }
 
 }  // namespace

@@ -38,14 +38,14 @@ inline void add(const ParsedOutput& delta, Whole& whole) {
   }
 }
 
-inline Whole parse(OutputFormat format, const std::vector<std::string>& pieces) {
+inline Whole parse(OutputFormat format, const std::vector<std::string>& pieces, bool cut_off = false) {
   OutputParser parser(format);
   Whole whole;
   for (const std::string& piece : pieces) {
     parser.push(piece);
     add(parser.take(), whole);
   }
-  parser.finish();
+  parser.finish(cut_off);
   add(parser.take(), whole);
   whole.finished = parser.finished_calls();
   return whole;
