@@ -27,7 +27,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 
 // In the child between fork and exec: only calls that are safe there.
 [[noreturn]] void become(pid_t parent, char* const* arguments, char* const* environment,
-                         std::span<const int> files) {
+                         std::span<int> files) {
   const int end = first_inherited_fd + int(files.size());
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // it died before it could have been noticed
@@ -37,10 +37,9 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   // Ctrl-C, and what else ends a service, are for the parent, which ends its children itself when it is done.
   for (const int stop : {SIGINT, SIGTERM, SIGUSR1}) signal(stop, SIG_IGN);
   // Out of the way of the final places first.
-  int moved[16];
-  for (std::size_t i = 0; i < files.size(); ++i) moved[i] = fcntl(files[i], F_DUPFD, end + 1);
+  for (int& file : files) file = fcntl(file, F_DUPFD, end + 1);
   for (std::size_t i = 0; i < files.size(); ++i)
-    if (dup2(moved[i], first_inherited_fd + int(i)) < 0) _exit(127);
+    if (dup2(files[i], first_inherited_fd + int(i)) < 0) _exit(127);
   syscall(SYS_close_range, unsigned(end), ~0u, 0u);
   execve("/proc/self/exe", arguments, environment);
   _exit(127);
@@ -50,12 +49,12 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 
 ChildProcess::ChildProcess(const std::vector<std::string>& arguments,
                            const std::vector<std::string>& environment, std::span<const int> files) {
-  CHECK(files.size() <= 16, "too many files for a child");
+  std::vector<int> inherited(files.begin(), files.end());
   const std::vector<char*> words = pointers(arguments), variables = pointers(environment);
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ < 0) throw Error(std::strerror(errno), "starting a process", "raise the limit of processes");
-  if (pid_ == 0) become(parent, words.data(), variables.data(), files);
+  if (pid_ == 0) become(parent, words.data(), variables.data(), inherited);
   pidfd_ = FileDescriptor(int(syscall(SYS_pidfd_open, pid_, 0)));
   if (!pidfd_) {
     const std::string why = std::strerror(errno);
@@ -88,6 +87,10 @@ void ChildProcess::wait() {
   while (waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
   }
   reaped_ = true;
+}
+
+bool ChildProcess::faulted() const {
+  return WIFSIGNALED(status_) && WTERMSIG(status_) != SIGKILL;
 }
 
 std::string ChildProcess::how() const {

@@ -31,6 +31,7 @@ class ChildProcess {
   // True once it has ended; how() says with what.
   bool ended();
   std::string how() const;  // "exit code 1", "signal 9 (Killed)"
+  bool faulted() const;     // by a signal that its own work raised
 
  private:
   void wait();

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "runtime/base/error.hpp"
 
@@ -32,9 +33,15 @@ FileDescriptor memory_file(const std::string& name, std::string_view text) {
   return file;
 }
 
-FileDescriptor shared_memory_file(const std::string& name, std::size_t bytes) {
+FileDescriptor lasting_memory_file(const std::string& name, std::size_t bytes) {
   FileDescriptor file = create(name);
-  if (ftruncate(file.get(), off_t(bytes)) != 0) throw Error(std::strerror(errno), "memory file " + name);
+  if (bytes > std::numeric_limits<off_t>::max() || ftruncate(file.get(), off_t(bytes)) != 0)
+    throw Error(std::strerror(errno), "memory file " + name);
+  return file;
+}
+
+FileDescriptor shared_memory_file(const std::string& name, std::size_t bytes) {
+  FileDescriptor file = lasting_memory_file(name, bytes);
   fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
   return file;
 }

@@ -13,6 +13,8 @@ namespace troupe {
 FileDescriptor memory_file(const std::string& name, std::string_view text);
 // The same, zeroed and to be mapped.
 FileDescriptor shared_memory_file(const std::string& name, std::size_t bytes);
+// Zeroed, and to be sealed by whoever has filled it.
+FileDescriptor lasting_memory_file(const std::string& name, std::size_t bytes);
 // What a memory_file that was inherited as fd holds; closes it. Throws Error.
 std::string take_memory_file(int fd);
 

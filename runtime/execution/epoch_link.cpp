@@ -1,25 +1,53 @@
 #include "runtime/execution/epoch_link.hpp"
 
+#include <cstdlib>
+#include <string_view>
+
+#include "runtime/base/log.hpp"
 #include "transport/host/communicator.hpp"
+#include "transport/host/device_communicator.hpp"
 #include "transport/host/shared_memory_mesh.hpp"
 #include "transport/host/tcp_mesh.hpp"
-#include "transport/host/threads_mesh.hpp"
+#include "transport/lone_communicator.hpp"
+#include "transport/nccl/communicator.hpp"
+#include "transport/nccl/rendezvous.hpp"
 #include "transport/ticking_communicator.hpp"
 
 namespace troupe::runtime {
+namespace {
+
+// Null: there is none that can be used.
+const transport::NcclCalls* nccl_of_this_machine() {
+  try {
+    return &transport::nccl_calls();
+  } catch (const Error& missing) {
+    log_event(LogLevel::info, "no_nccl", {{"reason", missing.what()}});
+    return nullptr;
+  }
+}
+
+// As NCCL itself reads it.
+bool ranks_may_share_gpus() {
+  const char* const value = std::getenv("NCCL_MULTI_RANK_GPU_ENABLE");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+}  // namespace
 
 EpochLink::EpochLink(EpochLinkOptions options, Publish publish)
     : options_(std::move(options)), publish_(std::move(publish)) {}
 
 EpochLink::~EpochLink() = default;
 
-void EpochLink::connect() {
+void EpochLink::connect(kernels::Ops* device) {
   const auto& plan = options_.sharding;
-  auto world = connect({"world", transport::HostMemory::world, 0, plan.rank, plan.ranks()});
+  if (auto gpu = transport::gpu_of(device)) meet_gpus(std::move(gpu));
+  auto world = connect({"world", transport::HostMemory::world, 0, plan.rank, plan.ranks()}, device);
   std::unique_ptr<transport::Communicator> group;
   if (plan.data_parallel > 1)
     group = connect({"group" + std::to_string(plan.group()), transport::HostMemory::group,
-                     plan.rank - plan.group_rank(), plan.group_rank(), plan.tensor_parallel});
+                     plan.rank - plan.group_rank(), plan.group_rank(), plan.tensor_parallel},
+                    device);
 
   const std::lock_guard lock(abort_mutex_);
   world_ = std::move(world);
@@ -27,12 +55,40 @@ void EpochLink::connect() {
   if (stop_.stop_requested()) throw Error("the epoch was aborted", "epoch " + std::to_string(epoch()));
 }
 
-std::unique_ptr<transport::Communicator> EpochLink::connect(const Members& members) {
+std::unique_ptr<transport::Communicator> EpochLink::connect(const Members& members, kernels::Ops* device) {
   TickBoard& board = options_.ticks ? *options_.ticks : unread_;
-  return std::make_unique<transport::TickingCommunicator>(
-      members.size == 1 ? transport::ThreadsMesh(1).communicator(0)
-                        : transport::host_communicator(make_mesh(members)),
-      board);
+  std::unique_ptr<transport::Communicator> place;
+  if (gpus_) {
+    place = transport::nccl_communicator(gpus_, members.first_rank, members.size);
+  } else if (members.size == 1) {
+    place = transport::lone_communicator(device);
+  } else {
+    place = transport::host_communicator(make_mesh(members));
+    if (device) place = transport::device_communicator(std::move(place), *device);
+  }
+  return std::make_unique<transport::TickingCommunicator>(std::move(place), board);
+}
+
+// What its ranks find out of each other is the same for all, and so is what they choose.
+void EpochLink::meet_gpus(std::shared_ptr<kernels::cuda::Gpu> gpu) {
+  const auto& plan = options_.sharding;
+  const GpuExchange& how = options_.gpus;
+  if (how.by == GpuExchange::By::host || plan.ranks() == 1) return;
+  const transport::NcclOptions options{
+      .epoch = {.rank = plan.rank, .size = plan.ranks(), .ticks = options_.ticks, .stuck = how.stuck},
+      .secret = options_.secret,
+      .calls = how.nccl ? how.nccl : nccl_of_this_machine(),
+      .shares_gpu = ranks_may_share_gpus(),
+      .connect_timeout = options_.connect_timeout};
+  auto met = transport::connect_nccl(options, std::move(gpu), *this, stop_.get_token());
+  if (!met.epoch && how.by == GpuExchange::By::nccl)
+    throw CannotMeet(met.why_not, "--gpu-communicator nccl",
+                     "give auto or host where ranks cannot have it, and no --require-rdma");
+  if (plan.rank == 0)
+    log_event(met.epoch ? LogLevel::info : LogLevel::warning, "gpu_communicator",
+              {{"epoch", epoch()}, {"kind", met.epoch ? "nccl" : "host"}, {"reason", met.why_not}});
+  gpus_ = std::move(met.epoch);
+  why_not_nccl_ = std::move(met.why_not);
 }
 
 // All ranks of a communicator come to the same choice, as the memory of a host has all of its ranks.

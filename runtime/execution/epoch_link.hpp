@@ -17,6 +17,14 @@
 #include "transport/communicator.hpp"
 #include "transport/host/host_memory.hpp"
 
+namespace troupe::kernels::cuda {
+class Gpu;
+}
+namespace troupe::transport {
+struct NcclCalls;
+class NcclEpoch;
+}  // namespace troupe::transport
+
 namespace troupe::runtime {
 
 // The ranks of one host that share memory.
@@ -26,12 +34,27 @@ struct RanksOfHost {
   bool spin = false;                        // see transport::SharedMemoryOptions
 };
 
+// What carries tensors between ranks that compute on GPUs; the same on all of them.
+struct GpuExchange {
+  enum class By { host, nccl_if_all_have_it, nccl } by = By::host;
+  const transport::NcclCalls* nccl = nullptr;  // outlives the link; unset: this machine's, if it has any
+  // NCCL has not ended an epoch in time, and this process is to be replaced; called by a thread of its own.
+  std::function<void(const std::string& why)> stuck = {};
+};
+
+// The ranks are all there, and their GPUs cannot exchange tensors as was ordered.
+class CannotMeet : public Error {
+ public:
+  using Error::Error;
+};
+
 struct EpochLinkOptions {
   Epoch epoch = 0;
   model::ShardingPlan sharding;
   std::string network;    // IP address or interface, see transport::TcpOptions
   std::string secret;     // the epoch's
   RanksOfHost host = {};  // those on this rank's host, if its node gave them memory
+  GpuExchange gpus = {};
   Duration connect_timeout = std::chrono::seconds(3);
   Duration collective_timeout =
       std::chrono::hours(1);   // a last resort: who waits in vain is found by the ticks
@@ -47,10 +70,15 @@ class EpochLink final : private transport::AddressStore {
   ~EpochLink() override;
 
   Epoch epoch() const { return options_.epoch; }
-  // Compute thread: meets the other ranks. Throws Error when one is missing or after abort().
-  void connect();
+  // Compute thread: meets the other ranks. device: whose tensors they exchange, and not those of the host; outlives the
+  // link. Throws Error when one is missing or after abort(), CannotMeet.
+  void connect(kernels::Ops* device = nullptr);
   // Compute thread, after connect(); valid while the link lives. What fails in them is a PeerError.
   transport::Communicators communicators() const { return {group_ ? *group_ : *world_, *world_}; }
+
+  // Compute thread, after connect(): whether NCCL carries the tensors, and why it does not.
+  bool by_nccl() const { return gpus_ != nullptr; }
+  const std::string& why_not_nccl() const { return why_not_nccl_; }
 
   void address_arrived(const std::string& key, const std::string& address);  // any thread
   void abort() noexcept;                                                     // any thread
@@ -65,13 +93,16 @@ class EpochLink final : private transport::AddressStore {
     int boxes;  // in the host's memory
     int first_rank, rank, size;
   };
-  std::unique_ptr<transport::Communicator> connect(const Members& members);
+  std::unique_ptr<transport::Communicator> connect(const Members& members, kernels::Ops* device);
+  void meet_gpus(std::shared_ptr<kernels::cuda::Gpu> gpu);
   std::unique_ptr<transport::Mesh> make_mesh(const Members& members);
 
   const EpochLinkOptions options_;
   const Publish publish_;
   TickBoard unread_;  // when there is no other
   std::stop_source stop_;
+  std::shared_ptr<transport::NcclEpoch> gpus_;  // null: tensors go by way of the host
+  std::string why_not_nccl_;
 
   std::mutex mutex_;
   std::condition_variable_any arrived_;

@@ -14,12 +14,12 @@ struct Vocabulary {
   model::GrammarCompiler compiler;
   model::GrammarCache cache;
 
-  explicit Vocabulary(const std::filesystem::path& folder)
+  Vocabulary(const std::filesystem::path& folder, const model::GrammarCacheOptions& options)
       : text(model::TextModel::load(folder)),
         compiler(text.tokenizer, model::load_config(folder / "config.json").vocab_size, text.eos_ids),
         cache(
             [this](const GrammarSpec& spec, TimePoint deadline) { return compiler.compile(spec, deadline); },
-            {}) {}
+            options) {}
 };
 
 struct Lazy {
@@ -29,10 +29,15 @@ struct Lazy {
 
 }  // namespace
 
-GrammarShelf::GrammarShelf(Compile compile) : compile_(std::move(compile)), making_(1, most_waiting) {}
+GrammarShelf::GrammarShelf(Compile compile) : compile_(std::move(compile)), making_(threads, most_waiting) {}
 
 void GrammarShelf::learn(const GrammarSpec& spec, std::function<void(const Expected<void>&)> done) {
-  if (find(grammar_id(spec))) return done({});
+  const GrammarId id = grammar_id(spec);
+  {
+    const std::lock_guard lock(mutex_);
+    wanted_.insert(id);
+    if (ready_.contains(id)) return done({});
+  }
   if (!making_.post([this, spec, done] { done(make(spec)); }))
     done(refuse(RefusalKind::unavailable, "too many grammars wait to be made ready"));
 }
@@ -41,12 +46,13 @@ Expected<void> GrammarShelf::make(const GrammarSpec& spec) {
   auto compiled = compile_(spec);
   if (!compiled) return tl::unexpected(compiled.error());
   const std::lock_guard lock(mutex_);
-  ready_[grammar_id(spec)] = std::move(*compiled);
+  if (const GrammarId id = grammar_id(spec); wanted_.contains(id)) ready_[id] = std::move(*compiled);
   return {};
 }
 
 void GrammarShelf::forget(GrammarId id) {
   const std::lock_guard lock(mutex_);
+  wanted_.erase(id);
   ready_.erase(id);
 }
 
@@ -56,9 +62,10 @@ std::shared_ptr<const model::CompiledGrammar> GrammarShelf::find(GrammarId id) c
   return found == ready_.end() ? nullptr : found->second;
 }
 
-GrammarShelf::Compile compile_for(const std::filesystem::path& folder) {
-  return [folder, lazy = std::make_shared<Lazy>()](const GrammarSpec& spec) {
-    std::call_once(lazy->once, [&] { lazy->vocabulary = std::make_unique<Vocabulary>(folder); });
+GrammarShelf::Compile compile_for(const std::filesystem::path& folder,
+                                  const model::GrammarCacheOptions& options) {
+  return [folder, options, lazy = std::make_shared<Lazy>()](const GrammarSpec& spec) {
+    std::call_once(lazy->once, [&] { lazy->vocabulary = std::make_unique<Vocabulary>(folder, options); });
     return lazy->vocabulary->cache.get(spec);
   };
 }

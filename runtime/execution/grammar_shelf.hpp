@@ -1,4 +1,4 @@
-// The grammars that a rank has made ready, for its compute thread to take; they are made on a thread of their own, so
+// The grammars that a rank has made ready, for its compute thread to take; they are made on threads of their own, so
 // that no step waits. Thread-safe.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 
 #include "model/grammar/grammar_cache.hpp"
 #include "runtime/base/job_queue.hpp"
@@ -17,11 +18,12 @@ class GrammarShelf {
  public:
   using Compile = std::function<model::GrammarCache::Result(const GrammarSpec&)>;
   static constexpr std::size_t most_waiting = 4096;  // grammars to be made
+  static constexpr int threads = 4;  // so that one that takes long does not hold up the others
 
-  // compile: called from the shelf's thread.
+  // compile: called from the shelf's threads.
   explicit GrammarShelf(Compile compile);
 
-  // Makes it ready, then calls done from the shelf's thread, with the refusal if it is no grammar.
+  // Makes it ready, then calls done from one of the shelf's threads, with the refusal if it is no grammar.
   void learn(const GrammarSpec& spec, std::function<void(const Expected<void>&)> done);
   void forget(GrammarId id);
   std::shared_ptr<const model::CompiledGrammar> find(GrammarId id) const;  // null: it was not learned
@@ -31,12 +33,14 @@ class GrammarShelf {
 
   const Compile compile_;
   mutable std::mutex mutex_;
+  std::set<GrammarId> wanted_;  // learned and not forgotten
   std::map<GrammarId, std::shared_ptr<const model::CompiledGrammar>> ready_;
-  JobQueue making_;  // last: its thread ends before what it uses
+  JobQueue making_;  // last: its threads end before what they use
 };
 
 // For the vocabulary of a checkpoint's folder, which is read when the first grammar comes; what was made is kept for a
 // while.
-GrammarShelf::Compile compile_for(const std::filesystem::path& folder);
+GrammarShelf::Compile compile_for(const std::filesystem::path& folder,
+                                  const model::GrammarCacheOptions& options);
 
 }  // namespace troupe::runtime

@@ -74,6 +74,10 @@ void LogitState::fill_drafts(std::span<const TokenId> drafts, std::span<RowChang
   for (std::size_t i = drafts.size(); i-- > 0;) take_back(drafts[i], before[i]);
 }
 
+std::vector<TokenId> LogitState::forced(std::size_t most) {
+  return matcher_ ? matcher_->forced(most) : std::vector<TokenId>{};
+}
+
 // Where the grammar is complete an answer may end, whatever its length.
 bool LogitState::may_not_end() const {
   return progress_.outputs < rules_.min_tokens && !(matcher_ && matcher_->complete());

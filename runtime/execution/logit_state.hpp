@@ -33,6 +33,8 @@ class LogitState {
   // The same if the next tokens were these drafts, one row more for each; rows behind a draft that may not come are of
   // no use and mean nothing.
   void fill_drafts(std::span<const TokenId> drafts, std::span<RowChanges> out);
+  // What the grammar forces behind those tokens; see GrammarMatcher.
+  std::vector<TokenId> forced(std::size_t most);
 
  private:
   struct Progress {
@@ -55,7 +57,7 @@ class LogitState {
   bool penalises_;
   std::optional<model::GrammarMatcher> matcher_;
   std::vector<std::uint32_t> allowed_;  // what the rules allow of themselves; empty: all
-  std::vector<TokenId> output_;         // the end of it, as long as the longest bad word needs
+  std::vector<TokenId> output_;  // all of it, where there are bad words that it may end with the beginning of
   std::size_t longest_bad_word_ = 0;
   std::vector<kernels::LogitEdit> edits_;
   std::unordered_map<TokenId, std::size_t> slots_;  // of tokens in edits_

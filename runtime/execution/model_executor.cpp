@@ -95,10 +95,13 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
       communicators_(communicators),
       group_(group),
       ticks_(ticks),
+      queue_(ops.make_queue()),
       drafter_(ops, decoder, communicators, speculation),
       cache_(std::move(cache)),
       table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks), decoder.vocab_size(),
-             std::move(grammars)) {}
+             std::move(grammars)) {
+  queue_->watch([&world = communicators_.world] { world.check(); });
+}
 
 void ModelExecutor::check_group(const StepPlan& plan) const {
   const auto groups = communicators_.world.size() / communicators_.group.size();
@@ -126,16 +129,16 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
 
   // Without parts too: other groups' ranks wait in the collectives.
   const kernels::Tensor logits = decoder_.forward(
-      queue_, communicators_, {batch.tokens, batch.layout, batch.logit_rows, group_tokens}, cache_);
+      *queue_, communicators_, {batch.tokens, batch.layout, batch.logit_rows, group_tokens}, cache_);
   std::vector<SampledToken> sampled;
-  if (!batch.sampling.empty()) ops_.sample(queue_, logits, batch.sampling, sampled);
-  queue_.wait(TimePoint::max());
+  if (!batch.sampling.empty()) ops_.sample(*queue_, logits, batch.sampling, sampled);
+  queue_->wait(TimePoint::max());
 
   StepResult computed{plan.epoch, plan.step, group_, {}, {}};
   take_sampled(parts, std::move(sampled), computed);
   StepResult& result = table_.advance(parts, std::move(computed));
   const TimePoint sampled_at = now();
-  drafter_.draft(queue_, plan, parts, batch.layout, cache_);
+  drafter_.draft(*queue_, plan, parts, batch.layout, cache_);
   result.times = {std::chrono::duration<double>(sampled_at - start).count(),
                   std::chrono::duration<double>(now() - sampled_at).count()};
   return result;

@@ -27,7 +27,7 @@ class ModelExecutor final : public Executor {
   transport::Communicators communicators_;
   GroupId group_;
   TickBoard* ticks_;
-  kernels::ImmediateQueue queue_;
+  std::unique_ptr<kernels::Queue> queue_;
   Drafter drafter_;
   model::KvCache cache_;
   SequenceTable table_;

@@ -47,7 +47,8 @@ std::vector<SequenceTable::Part> SequenceTable::take(const StepPlan& plan) {
 }
 
 SequenceTable::Entry SequenceTable::entry_of(const Begin& begin) const {
-  Entry entry{begin.tokens, begin.prompt_tokens, begin.computed, begin.sampling, begin.blocks, {}, nullptr};
+  Entry entry{begin.tokens, begin.prompt_tokens, begin.computed, begin.sampling, begin.blocks, {}, {},
+              nullptr};
   if (begin.rules.none()) return entry;
   std::shared_ptr<const model::CompiledGrammar> grammar;
   if (begin.rules.grammar) {
@@ -81,6 +82,7 @@ SequenceTable::Part SequenceTable::part_of(const Extend& extend) {
   // Other groups count on so many rows: where there is no guess, any token will do.
   std::vector<TokenId> drafts = std::exchange(entry.drafts, {});
   drafts.resize(std::size_t(extend.drafts), part.inputs.back());
+  std::copy_n(entry.forced.begin(), std::min(entry.forced.size(), drafts.size()), drafts.begin());
   part.inputs.insert(part.inputs.end(), drafts.begin(), drafts.end());
   return part;
 }
@@ -101,6 +103,11 @@ StepResult& SequenceTable::advance(std::span<const Part> parts, StepResult resul
     entry.computed += std::int32_t(right);
     // Where there is no token, the sequence ends; the step that may be planned already needs any as its input.
     for (const SampledToken& each : output->sampled) entry.tokens.push_back(std::max(each.token, TokenId(0)));
+    if (entry.logits) {
+      entry.logits->catch_up(entry.tokens, entry.prompt_tokens);
+      entry.forced = entry.logits->forced(most_forced_tokens);
+      output->forced = std::int32_t(entry.forced.size());
+    }
     ++output;
   }
   if (kept_.size() == kept_results) kept_.pop_front();

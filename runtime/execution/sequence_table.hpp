@@ -33,6 +33,7 @@ class SequenceTable {
     SamplingParams sampling;
     std::vector<BlockId> blocks;
     std::vector<TokenId> drafts;  // guesses at the tokens that follow, made when the last one was sampled
+    std::vector<TokenId> forced;  // what its grammar forces there, which is better than a guess
     std::unique_ptr<LogitState> logits;  // null: nothing changes its logits
   };
   // What a step computes of a sequence: rows from entry->computed on. Refers to the table, until the next take.
@@ -59,7 +60,8 @@ class SequenceTable {
   // Takes in what the plan tells. Throws PlanError, and is of no use any more in this epoch then.
   std::vector<Part> take(const StepPlan& plan);
   // The parts are computed; result: with an output for each that samples, in their order: what the logits of the last row
-  // before its drafts and of each draft yield. Only that counts which follows from right drafts: the rest is taken away. Valid until the next advance.
+  // before its drafts and of each draft yield. Only that counts which follows from right drafts: the rest is taken away.
+  // Each output says how much is forced behind it. Valid until the next advance.
   StepResult& advance(std::span<const Part> parts, StepResult result);
 
   std::size_t size() const { return entries_.size(); }

@@ -16,16 +16,17 @@ bool ChoiceOutput::shown(TokenId token) const {
 }
 
 bool ChoiceOutput::push(TokenId token) {
+  const bool may_stop = ++tokens_ > options_.min_tokens;
   if (!shown(token)) return false;
-  parser_.push(stop_.push(decoder_.push(token)));
+  parser_.push(stop_.push(decoder_.push(token), may_stop));
   if (stop_.matched()) parser_.finish();
   return stop_.matched() || parser_.over();
 }
 
-void ChoiceOutput::finish() {
+void ChoiceOutput::finish(bool cut_off) {
   parser_.push(stop_.push(decoder_.finish()));
   parser_.push(stop_.finish());
-  parser_.finish();
+  parser_.finish(cut_off);
 }
 
 }  // namespace troupe::runtime

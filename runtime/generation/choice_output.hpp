@@ -10,7 +10,8 @@ namespace troupe::runtime {
 
 struct ChoiceOutputOptions {
   std::vector<std::string> stop{};
-  bool include_stop = false;  // the stop string stays in the text
+  bool include_stop = false;    // the stop string stays in the text
+  std::int32_t min_tokens = 0;  // a stop string that ends within so many is none
   bool skip_special_tokens = true;
   model::OutputFormat format{};
 };
@@ -21,11 +22,12 @@ class ChoiceOutput {
 
   // True if nothing may follow this token: a stop string came to its end, or the only call that is wanted.
   bool push(TokenId token);
-  void finish();  // the sequence ended for another reason: what waited is text
+  void finish(bool cut_off);  // the sequence ended for another reason; see OutputParser
 
   model::ParsedOutput take() { return parser_.take(); }  // what became certain since the last call
   const std::string& matched_stop() const { return stop_.match(); }  // empty: none
-  bool thinks() const { return parser_.thinks(); }  // what was pushed last, or the text that goes on
+  bool thinks() const { return parser_.thinks(); }    // what was pushed last, or the text that goes on
+  bool answers() const { return parser_.answers(); }  // likewise
   bool called_tools() const { return parser_.finished_calls() > 0; }
 
  private:
@@ -36,6 +38,7 @@ class ChoiceOutput {
   model::StreamDecoder decoder_;
   StopStrings stop_;
   model::OutputParser parser_;
+  std::int32_t tokens_ = 0;  // pushed
 };
 
 }  // namespace troupe::runtime

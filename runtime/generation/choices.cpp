@@ -34,21 +34,32 @@ Expected<void> check_bytes(std::size_t bytes, const Context& context, const char
                 field, "context_length_exceeded");
 }
 
-// The variables that say how much the model is to think, by the names that templates have for them.
+// The tools that the template shows: those that may not be called, where it can. Its null is what templates take for
+// none.
+const nlohmann::ordered_json& shown_tools(const ChatPrompt& prompt, const Context& context) {
+  static const nlohmann::ordered_json none;
+  const bool may_show = context.rules.show_unused_tools && context.text.takes_tools;
+  return prompt.parse_tool_calls || may_show ? prompt.tools : none;
+}
+
+// The variables that say how much the model is to think and to write, by the names that templates have for them.
 Expected<nlohmann::ordered_json> template_variables(const ChatPrompt& prompt, const Context& context) {
   nlohmann::ordered_json variables = prompt.template_kwargs;
-  const bool has_tools = prompt.tools.is_array() && !prompt.tools.empty();
+  const auto& tools = shown_tools(prompt, context);
+  const bool has_tools = tools.is_array() && !tools.empty();
   const model::LoadedTemplate* chosen = context.text.template_for(has_tools);
-  if (!chosen || (!prompt.thinking && prompt.reasoning_effort.empty())) return variables;
+  if (!chosen) return variables;
   const auto set = [&](const char* name, const auto& value) {
     const bool known = chosen->source.mentions(name);
     if (known && !variables.contains(name)) variables[name] = value;
     return known;
   };
   if (!prompt.reasoning_effort.empty()) set("reasoning_effort", prompt.reasoning_effort);
+  if (!prompt.verbosity.empty()) set("verbosity", prompt.verbosity);
   if (!prompt.thinking) return variables;
   const bool switches = set("enable_thinking", *prompt.thinking) | set("thinking", *prompt.thinking);
-  if (!switches && !*prompt.thinking)
+  const bool thinks = context.text.tokenizer.id_of_added("</think>").has_value();
+  if (thinks && !switches && !*prompt.thinking)
     return refuse("This model's chat template has no switch that keeps it from thinking.", "thinking",
                   "unsupported_parameter");
   return variables;
@@ -59,8 +70,9 @@ Expected<model::RenderedPrompt> render(const ChatPrompt& prompt, const Context& 
   if (!messages) return tl::unexpected(messages.error());
   const auto variables = template_variables(prompt, context);
   if (!variables) return tl::unexpected(variables.error());
-  if (prompt.continue_final_message) return context.text.render_open(*messages, prompt.tools, *variables);
-  return context.text.render(*messages, prompt.tools, *variables, prompt.add_generation_prompt);
+  const auto& tools = shown_tools(prompt, context);
+  if (prompt.continue_final_message) return context.text.render_open(*messages, tools, *variables);
+  return context.text.render(*messages, tools, *variables, prompt.add_generation_prompt);
 }
 
 Expected<std::vector<TokenId>> tokenize(const ChatPrompt& prompt, const Context& context) {
@@ -126,8 +138,8 @@ Expected<std::int32_t> output_limit(const Context& context, std::size_t prompt_t
       request.max_tokens
           ? std::max(1, *request.max_tokens)
           : context.text.defaults.max_new_tokens.value_or(request.default_max_tokens.value_or(most));
-  if (request.min_tokens > wanted)
-    return refuse("min_tokens is " + std::to_string(request.min_tokens) + ", and at most " +
+  if (request.min_tokens.value_or(0) > wanted)
+    return refuse("min_tokens is " + std::to_string(*request.min_tokens) + ", and at most " +
                       std::to_string(wanted) + " are generated.",
                   "min_tokens");
   return std::int32_t(std::min(wanted, room));
@@ -164,10 +176,12 @@ model::OutputFormat output_format(const Prompt& prompt, std::span<const TokenId>
   const bool has_calls = std::ranges::any_of(model::OutputParser::tokens_of_tools, [&](auto token) {
     return tokenizer.id_of_added(token).has_value();
   });
+  // A call that must come is written in a form that is known, whatever the operator says of others.
+  const bool parses_calls =
+      chat->must_call() || (context.rules.parse_tool_calls && chat->parse_tool_calls && has_calls);
   return {.reasoning = context.rules.parse_reasoning && tokenizer.id_of_added("</think>").has_value(),
           .starts_in_reasoning = ends_in_think(ids, tokenizer),
-          .tool_calls = context.rules.parse_tool_calls && chat->parse_tool_calls && has_calls &&
-                        chat->tools.is_array() && !chat->tools.empty(),
+          .tool_calls = parses_calls && chat->tools.is_array() && !chat->tools.empty(),
           .one_call = !chat->parallel_tool_calls};
 }
 
@@ -184,6 +198,8 @@ Submission submission_of(const Context& context, std::vector<TokenId> prompt, st
     submission.stop_ids.insert(submission.stop_ids.end(), eos_ids.begin(), eos_ids.end());
   submission.priority = request.priority;
   submission.cache_salt = request.cache_salt;
+  submission.caller = std::hash<std::string>{}(request.cache_salt);  // who shares no cache is somebody else
+  submission.slo = request.slo;
   return submission;
 }
 
@@ -219,18 +235,45 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
     const auto limit = output_limit(context, ids->size());
     if (!limit) return tl::unexpected(limit.error());
     const auto format = output_format(prompt, *ids, context);
-    Submission submission = submission_of(context, std::move(*ids), *limit);
-    if (auto ruled = set_logit_rules(request, prompt, format, text, rules, submission); !ruled)
+    NewChoice choice{submission_of(context, std::move(*ids), *limit),
+                     {.stop = request.stop,
+                      .include_stop = request.include_stop_str_in_output,
+                      .skip_special_tokens = request.skip_special_tokens,
+                      .format = format}};
+    if (auto ruled = set_logit_rules(request, prompt, format, text, rules, choice); !ruled)
       return tl::unexpected(ruled.error());
+    choice.output.min_tokens = choice.submission.rules.min_tokens;
     for (std::int32_t i = 0; i < request.n; ++i) {
+      Submission& submission = choice.submission;
       submission.sequence = submission.arrival = first + choices.size();
       submission.sampling = sampling(context, request.seed.value_or(seed), std::uint32_t(choices.size()));
-      choices.push_back(
-          {submission,
-           {request.stop, request.include_stop_str_in_output, request.skip_special_tokens, format}});
+      choices.push_back(choice);
     }
   }
   return choices;
+}
+
+bool grammars_at_hand(const std::vector<NewChoice>& choices, model::GrammarCache& grammars) {
+  return std::ranges::all_of(choices, [&](const NewChoice& choice) {
+    const GrammarId id = choice.submission.rules.grammar;
+    return !id || grammars.find(id);
+  });
+}
+
+Expected<void> compile_grammars(const std::vector<NewChoice>& choices, model::GrammarCache& grammars) {
+  GrammarId last{};  // the choices of a prompt have one
+  for (const NewChoice& choice : choices) {
+    const Submission& submission = choice.submission;
+    if (!submission.rules.grammar ||
+        std::exchange(last, submission.rules.grammar) == submission.rules.grammar)
+      continue;
+    const auto compiled = grammars.get(submission.grammar);
+    if (compiled) continue;
+    Refusal why = compiled.error();
+    if (why.param.empty()) why.param = choice.grammar_field;
+    return tl::unexpected(why);
+  }
+  return {};
 }
 
 }  // namespace troupe::runtime

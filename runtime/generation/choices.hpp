@@ -15,6 +15,7 @@ struct GenerationRules {
   std::int32_t max_model_len = 0;
   std::size_t max_choices = 1024;                        // of a request: more could never wait together
   bool parse_reasoning = true, parse_tool_calls = true;  // where the tokenizer has the markers
+  bool show_unused_tools = true;  // to the model, too, if the client wants none called (tool_choice: none)
   SystemPrompt system_prompt = SystemPrompt::keep;
   model::GrammarCache* grammars = nullptr;  // outlives all requests; null: none are served
 };
@@ -23,6 +24,7 @@ struct GenerationRules {
 struct NewChoice {
   Submission submission;
   ChoiceOutputOptions output;
+  std::string grammar_field{};  // which asked for the submission's grammar, if it has one
 };
 
 // The tokens of a request's first prompt, as the model would read it. Takes long for long prompts, as does make_choices.
@@ -34,9 +36,15 @@ Expected<std::string> detokenize(const std::vector<TokenId>& tokens, const model
 std::uint64_t draw_seed();  // of the system's entropy
 
 // The choices of a request, in order of their index; choice i is sequence `first` + i. seed: for a request
-// that brings none. Refuses what the model cannot take, with the numbers. Takes long for long prompts.
+// that brings none. Refuses what the model cannot take, with the numbers. Takes long for long prompts. What their grammars
+// are, compile_grammars() finds out.
 Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, const model::TextModel& text,
                                               const GenerationRules& rules, SequenceId first,
                                               std::uint64_t seed);
+
+// Whether none of their grammars is yet to be compiled. Never waits.
+bool grammars_at_hand(const std::vector<NewChoice>& choices, model::GrammarCache& grammars);
+// Compiles them, which may take long. Refuses what is no grammar, with the field that asked for it and the place in it.
+Expected<void> compile_grammars(const std::vector<NewChoice>& choices, model::GrammarCache& grammars);
 
 }  // namespace troupe::runtime

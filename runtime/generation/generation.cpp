@@ -15,19 +15,22 @@ LogprobToken named(const model::Tokenizer& tokenizer, TokenId token, float logpr
   return {token, std::string(tokenizer.token_bytes(token)), logprob, tokenizer.is_special(token)};
 }
 
-// The prompt as the client sent it.
+// The prompt as the client sent it, or what was taken of it.
 std::string echo_of(const GenerationRequest& request, const model::Tokenizer& tokenizer,
                     const Submission& submission, std::int32_t choice) {
   const Prompt& prompt = request.prompts[std::size_t(choice / request.n)];
-  if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
+  if (const auto* text = std::get_if<std::string>(&prompt); text && !request.truncate_prompt_tokens)
+    return *text;
   const std::span tokens = submission.tokens;
   return tokenizer.decode(tokens.first(std::size_t(submission.prompt_tokens)), request.skip_special_tokens);
 }
 
-// Short, since other services refuse a history with ids of more than 40 characters; of the request's id, which makes
-// it unique among all that a client may put into one conversation, and the same after a replay.
-std::string call_id(const std::string& request, std::int32_t choice, std::int32_t index) {
-  const std::string name = request + "_" + std::to_string(choice) + "_" + std::to_string(index);
+// Short, since other services refuse a history with ids of more than 40 characters. Of the request's id and, since a
+// client may choose that and choose it twice, of the request's first sequence: so it is unique among all that a client may
+// put into one conversation, and the same after a replay.
+std::string call_id(const std::string& request, SequenceId first, std::int32_t choice, std::int32_t index) {
+  const std::string name =
+      request + "_" + std::to_string(first) + "_" + std::to_string(choice) + "_" + std::to_string(index);
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
   SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data());
   return "call_" + hex(std::as_bytes(std::span(digest).first<12>()));
@@ -52,6 +55,7 @@ Generation::Generation(GenerationRequest request, std::vector<NewChoice> choices
                         .pending = {},
                         .last_token = {}});
     choices_.back().pending.choice = std::int32_t(index);
+    choices_.back().submission.arrived = arrival;
   }
 }
 
@@ -90,12 +94,20 @@ void Generation::refused(SequenceId sequence, const Refusal& why) {
   if (running(sequence)) fail(why);
 }
 
+Refusal Generation::without_a_token(const LogitRules& rules) {
+  if (rules.none())
+    return {RefusalKind::internal, "The model's output for this request is not a number.", "",
+            "not_a_number"};
+  return {RefusalKind::invalid,
+          "No token may come next: what the request asks for (a grammar, allowed_token_ids, bad_words, "
+          "logit_bias, min_tokens) contradicts itself, or the model's output is not a number.",
+          "", "no_token_allowed"};
+}
+
 void Generation::take(const CommittedToken& committed, TimePoint now) {
   Choice* choice = running(committed.sequence);
   if (!choice) return;  // computed past a stop: dropped, not counted
-  if (committed.finish == FinishReason::error)
-    return fail(
-        {RefusalKind::internal, "The model's output for this request is not a number.", "", "not_a_number"});
+  if (committed.finish == FinishReason::error) return fail(without_a_token(choice->submission.rules));
   auto& tokens = choice->submission.tokens;
   CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
         "tokens of a sequence come in order, each once");
@@ -151,17 +163,29 @@ void Generation::count(Choice& choice, TimePoint now) {
 }
 
 void Generation::append(Choice& choice, const CommittedToken& committed) {
-  // A token that ends the sequence is not text, unless the client asked to go on past it.
+  // A token that ends the sequence is not text, unless the client asked to go on past it or to see it.
+  const TokenId token = committed.sampled.token;
   const bool ends = committed.finish == FinishReason::stop;
-  const bool stopped = !ends && choice.output.push(committed.sampled.token);
+  const bool answered = choice.output.answers();
+  const bool stopped = (!ends || request_.include_stop_str_in_output) && choice.output.push(token);
   usage_.reasoning_tokens += choice.output.thinks();
+  if (request_.logprobs >= 0) {
+    choice.pending.logprobs.push_back(entry_of(committed.sampled));
+    choice.pending.logprobs.back().of_answer = answered && choice.output.answers();
+  }
+  if (ends && !stopped && is_stop_of_client(token)) choice.pending.stop_token = token;
   if (stopped || committed.finish != FinishReason::none) {
-    if (!stopped) choice.output.finish();
+    if (!stopped) choice.output.finish(committed.finish == FinishReason::length);
     if (committed.finish == FinishReason::none) outlet_.cancel(committed.sequence);
     finish(choice, stopped ? FinishReason::stop : committed.finish);
   }
   append_text(choice);
-  if (request_.logprobs >= 0) choice.pending.logprobs.push_back(entry_of(committed.sampled));
+}
+
+// The model's own end is nothing that the client has to be told of.
+bool Generation::is_stop_of_client(TokenId token) const {
+  const bool own = !request_.ignore_eos && std::ranges::binary_search(text_.eos_ids, token);
+  return !own && std::ranges::find(request_.stop_token_ids, token) != request_.stop_token_ids.end();
 }
 
 void Generation::finish(Choice& choice, FinishReason why) {
@@ -180,7 +204,7 @@ void Generation::append_text(Choice& choice) {
   choice.pending.reasoning += parsed.reasoning;
   for (model::ToolCallPiece& piece : parsed.tool_calls) {
     std::string id;
-    if (piece.begins) id = call_id(request_.id, choice.pending.choice, piece.index);
+    if (piece.begins) id = call_id(request_.id, first_, choice.pending.choice, piece.index);
     choice.pending.tool_calls.push_back(
         {piece.index, std::move(id), std::move(piece.name), std::move(piece.arguments)});
   }

@@ -48,7 +48,9 @@ class Generation {
   void refused(SequenceId sequence, const Refusal& why);
   // The reader can take so many deltas more. Without credit a sequence is paused, and no other than it.
   void grant(std::int64_t deltas);
-  void cancel();                  // the reader left: nobody is told
+  void cancel();  // the reader left: nobody is told
+  // Why nothing came of logits that these rules changed.
+  static Refusal without_a_token(const LogitRules& rules);
   void fail(const Refusal& why);  // nothing will come any more
   bool over() const { return over_; }
 
@@ -77,6 +79,7 @@ class Generation {
   void begin_text(Choice& choice, const CommittedToken& first);
   void count(Choice& choice, TimePoint now);
   void append(Choice& choice, const CommittedToken& committed);
+  bool is_stop_of_client(TokenId token) const;
   void finish(Choice& choice, FinishReason why);
   void append_text(Choice& choice);
   LogprobEntry entry_of(const SampledToken& sampled) const;

@@ -1,11 +1,14 @@
 #include "runtime/generation/logit_rules.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "model/grammar/tool_calls.hpp"
 
 namespace troupe::runtime {
 namespace {
+
+using Json = nlohmann::ordered_json;
 
 Expected<void> check_id(TokenId id, const model::Tokenizer& tokenizer, const char* field) {
   if (id >= 0 && id < tokenizer.vocab_size()) return {};
@@ -38,15 +41,26 @@ void set_thinking(const GenerationRequest& request, const model::Tokenizer& toke
 
 bool must_call(const Prompt& prompt) {
   const auto* chat = std::get_if<ChatPrompt>(&prompt);
-  return chat && chat->tool_choice != ChatPrompt::ToolChoice::any_or_none;
+  return chat && chat->must_call();
+}
+
+bool is_strict(const Json& tool) {
+  const auto& function = tool.at("function");
+  return function.contains("strict") && function["strict"] == true;
+}
+
+// Whether calls that the model makes of its own accord are held to schemas.
+bool may_call_strictly(const Prompt& prompt) {
+  const auto* chat = std::get_if<ChatPrompt>(&prompt);
+  return chat && chat->parse_tool_calls && !must_call(prompt) && std::ranges::any_of(chat->tools, is_strict);
 }
 
 // The grammar of an answer that must call a tool.
-GrammarSpec grammar_of_calls(const ChatPrompt& prompt, const model::TextModel& text) {
+GrammarSpec forced_calls(const ChatPrompt& prompt, const model::TextModel& text) {
   std::vector<model::CallableTool> tools;
   for (const auto& tool : prompt.tools) {
     const auto& function = tool.at("function");
-    model::CallableTool callable{function.at("name"), function.value("parameters", nlohmann::ordered_json())};
+    model::CallableTool callable{function.at("name"), function.value("parameters", Json())};
     if (prompt.tool_choice == ChatPrompt::ToolChoice::named && callable.name != prompt.tool_name) continue;
     tools.push_back(std::move(callable));
   }
@@ -54,36 +68,66 @@ GrammarSpec grammar_of_calls(const ChatPrompt& prompt, const model::TextModel& t
   return model::tool_call_grammar(text.call_syntax(), tools, several);
 }
 
+// The grammar of calls that an answer may have; a tool that is not strict takes any object.
+GrammarSpec free_calls(const ChatPrompt& prompt, const model::OutputFormat& format,
+                       const model::TextModel& text) {
+  std::vector<model::CallableTool> tools;
+  for (const auto& tool : prompt.tools) {
+    const auto& function = tool.at("function");
+    tools.push_back({function.at("name"), is_strict(tool) ? function.value("parameters", Json()) : Json()});
+  }
+  return model::free_call_grammar(text.call_syntax(), tools, prompt.parallel_tool_calls, format.reasoning);
+}
+
+// What an answer must look like, and the field that says so.
+struct WantedGrammar {
+  GrammarSpec spec;
+  const char* field;
+  bool of_all = true;  // of the answer, and not only of calls that it may have
+};
+
+std::optional<WantedGrammar> wanted_grammar(const GenerationRequest& request, const Prompt& prompt,
+                                            const model::OutputFormat& format, const model::TextModel& text) {
+  const auto* chat = std::get_if<ChatPrompt>(&prompt);
+  if (must_call(prompt)) return WantedGrammar{forced_calls(*chat, text), "tool_choice"};
+  if (request.grammar) return WantedGrammar{*request.grammar, "response_format"};
+  if (format.tool_calls && may_call_strictly(prompt))
+    return WantedGrammar{free_calls(*chat, format, text), "tools", false};
+  return std::nullopt;
+}
+
+// An answer whose calls are held begins them in the form that its grammar is of.
+void ban_calls_of_other_forms(const model::TextModel& text, LogitRules& rules) {
+  const bool dsml = text.call_syntax() == model::ToolCallSyntax::dsml;
+  if (const auto other = text.tokenizer.id_of_added(model::OutputParser::openings_of_calls[0]); other && dsml)
+    rules.bad_words.push_back({*other});
+}
+
 Expected<void> set_grammar(const GenerationRequest& request, const Prompt& prompt,
                            const model::OutputFormat& format, const model::TextModel& text,
-                           const GenerationRules& rules, Submission& submission) {
-  const bool calls = must_call(prompt);
-  if (!calls && !request.grammar) return {};
-  const char* field = calls ? "tool_choice" : "response_format";
+                           const GenerationRules& rules, NewChoice& choice) {
+  auto wanted = wanted_grammar(request, prompt, format, text);
+  if (!wanted) return {};
+  auto& [spec, field, of_all] = *wanted;
   if (!rules.grammars) return refuse("This server holds no answer to a grammar.", field);
-  if (request.ignore_eos)
+  if (request.ignore_eos && of_all)
     return refuse("An answer that keeps a grammar ends where the grammar does.", "ignore_eos");
-  GrammarSpec spec = calls ? grammar_of_calls(std::get<ChatPrompt>(prompt), text) : *request.grammar;
-  if (format.starts_in_reasoning && text.tokenizer.id_of_added("</think>")) spec.after = "</think>";
-  if (const auto compiled = rules.grammars->get(spec); !compiled) {
-    Refusal why = compiled.error();
-    if (why.param.empty()) why.param = field;
-    return tl::unexpected(why);
-  }
-  submission.rules.grammar = grammar_id(spec);
-  submission.grammar = std::move(spec);
+  // Where thoughts are not told apart, calls may stand in them.
+  const bool behind_thoughts = format.starts_in_reasoning && (of_all || format.reasoning);
+  if (behind_thoughts && text.tokenizer.id_of_added("</think>")) spec.after = "</think>";
+  if (!of_all) ban_calls_of_other_forms(text, choice.submission.rules);
+  choice.submission.rules.grammar = grammar_id(spec);
+  choice.submission.grammar = std::move(spec);
+  choice.grammar_field = must_call(prompt) ? "tools" : field;
   return {};
 }
 
 }  // namespace
 
-bool wants_grammar(const GenerationRequest& request) {
-  return request.grammar || std::ranges::any_of(request.prompts, must_call);
-}
-
 Expected<void> set_logit_rules(const GenerationRequest& request, const Prompt& prompt,
                                const model::OutputFormat& format, const model::TextModel& text,
-                               const GenerationRules& rules, Submission& submission) {
+                               const GenerationRules& rules, NewChoice& choice) {
+  Submission& submission = choice.submission;
   LogitRules& out = submission.rules;
   out.repetition_penalty =
       request.repetition_penalty.value_or(float(text.defaults.repetition_penalty.value_or(1)));
@@ -97,9 +141,11 @@ Expected<void> set_logit_rules(const GenerationRequest& request, const Prompt& p
   out.allowed = request.allowed_token_ids;
   for (const std::string& word : request.bad_words)
     if (auto added = add_bad_word(word, text.tokenizer, out); !added) return added;
-  out.min_tokens = request.min_tokens;
+  out.bad_words.insert(out.bad_words.end(), text.defaults.bad_words.begin(), text.defaults.bad_words.end());
+  out.min_tokens = request.min_tokens.value_or(std::int32_t(
+      std::min<std::int64_t>(text.defaults.min_new_tokens.value_or(0), submission.max_output_tokens)));
   set_thinking(request, text.tokenizer, out);
-  if (auto set = set_grammar(request, prompt, format, text, rules, submission); !set) return set;
+  if (auto set = set_grammar(request, prompt, format, text, rules, choice); !set) return set;
   if (out.min_tokens > 0 || out.grammar) {
     out.ends = submission.stop_ids;
     if (out.ends.empty()) out.ends = text.eos_ids;

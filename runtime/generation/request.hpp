@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/base/sampling.hpp"
+#include "runtime/base/service_levels.hpp"
 
 namespace troupe::runtime {
 
@@ -23,19 +24,22 @@ struct ChatPrompt {
   // Whether the model thinks before it answers, where the template lets a caller choose; unset: as the template has it.
   std::optional<bool> thinking{};
   std::string reasoning_effort{};  // for templates that tell efforts apart; may be empty
+  std::string verbosity{};         // likewise
   // "tool_choice": what the answer must be, of the tools. named: of that function.
   enum class ToolChoice : std::uint8_t { any_or_none, required, named };
   ToolChoice tool_choice = ToolChoice::any_or_none;
   std::string tool_name{};
   bool parse_tool_calls = true;     // false: what the model writes is text, though it sees the tools
   bool parallel_tool_calls = true;  // false: the answer ends with its first call
+
+  bool must_call() const { return tool_choice != ToolChoice::any_or_none; }
 };
 using Prompt = std::variant<ChatPrompt, std::string, std::vector<TokenId>>;
 
 // A checked request. Fields that the client left out are empty where the model's generation_config.json has a
 // say.
 struct GenerationRequest {
-  std::string id;               // in every chunk and log line; tool calls' ids are made of it
+  std::string id;               // in every chunk and log line; ids of tool calls are made of it, too
   std::vector<Prompt> prompts;  // choice = prompt index * n + i
   std::int32_t n = 1;
   // Of output, a choice; what does not fit into the context is not generated. 0: nothing, the prompt is looked at. Unset:
@@ -48,7 +52,7 @@ struct GenerationRequest {
   std::vector<TokenBias> logit_bias;       // a token once
   std::vector<std::string> bad_words;      // texts that may not come
   std::vector<TokenId> allowed_token_ids;  // empty: all
-  std::int32_t min_tokens = 0;             // of output, before it may end
+  std::optional<std::int32_t> min_tokens;  // of output, before it may end
   std::optional<std::int32_t> thinking_token_budget;
   std::optional<GrammarSpec>
       grammar;  // what the answer must look like; behind the thoughts, if the model thinks
@@ -66,6 +70,7 @@ struct GenerationRequest {
   bool skip_special_tokens = true;
   bool echo = false;  // completions: the prompt comes first in the text
   std::int32_t priority = 0;
+  ServiceLevels slo{};
   std::string cache_salt;
 };
 
@@ -80,6 +85,7 @@ struct LogprobEntry {
   std::vector<LogprobToken> top;
   std::int32_t rank = 0;         // of a prompt's token: 1 is the most likely
   bool first_of_prompt = false;  // nothing stands before it: it has no probability
+  bool of_answer = true;         // false: of thoughts or of a call, or a marker of theirs
 };
 
 struct ToolCallDelta {
@@ -103,7 +109,8 @@ struct Delta {
   std::vector<TokenId> prompt_token_ids;      // in a choice's first delta, if they were asked for
   std::vector<LogprobEntry> prompt_logprobs;  // likewise
   ChoiceEnd finish = ChoiceEnd::none;
-  std::string stop_reason;  // the stop string that matched, if one did
+  std::string stop_reason;              // the stop string that matched, if one did
+  std::optional<TokenId> stop_token{};  // or that of the request's stop_token_ids
 
   bool ends() const { return finish != ChoiceEnd::none; }  // the choice
   bool says_something() const {

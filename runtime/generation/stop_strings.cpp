@@ -24,13 +24,15 @@ void StopStrings::advance(Stop& stop, char next) {
   if (stop.text[stop.matching] == next) ++stop.matching;
 }
 
-std::string StopStrings::push(std::string_view text) {
+std::string StopStrings::push(std::string_view text, bool counts) {
   if (matched()) return {};
   for (char next : text) {
     held_ += next;
     for (Stop& stop : stops_) {
       advance(stop, next);
-      if (stop.matching == stop.text.size() && stop.matching > match_.size()) match_ = stop.text;
+      if (stop.matching < stop.text.size()) continue;
+      if (counts && stop.matching > match_.size()) match_ = stop.text;
+      stop.matching = stop.fallback[stop.matching];  // its end may begin another
     }
     if (!matched()) continue;
     if (!include_stop_) held_.resize(held_.size() - match_.size());

@@ -14,8 +14,9 @@ class StopStrings {
   explicit StopStrings(const std::vector<std::string>& stops, bool include_stop = false);
 
   // Returns what is now certain to be output: all but an end that may begin a stop string. The match is the
-  // stop string that ends first, the longest if several end there; after it nothing comes out any more.
-  std::string push(std::string_view text);
+  // stop string that ends first, the longest if several end there; after it nothing comes out any more. counts: false:
+  // one that ends in this text is none.
+  std::string push(std::string_view text, bool counts = true);
   bool matched() const { return !match_.empty(); }
   const std::string& match() const { return match_; }  // empty: none so far
   // The text has ended: what was held back.

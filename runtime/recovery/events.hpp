@@ -57,7 +57,7 @@ typename Inspector::result_type inspect(Inspector& f, WorkerArrived& x) {
   return f(x.life, x.pid);
 }
 
-// A worker has its weights, also when it is asked again, or cannot have them.
+// A worker has its weights and its KV storage, also when it is asked again, or cannot have them.
 struct ModelLoaded {
   WorkerLife life;
   std::string arithmetic;  // all ranks of a replica agree on it
@@ -86,8 +86,9 @@ typename Inspector::result_type inspect(Inspector& f, Joined& x) {
 }
 struct JoinFailed {
   enum class Why : std::uint8_t {
-    no_experts,  // it cannot have the experts that the epoch asks of it
-    not_met,     // another rank did not come, or the epoch was aborted
+    no_experts,   // it cannot have the experts that the epoch asks of it
+    not_met,      // another rank did not come, or the epoch was aborted
+    cannot_meet,  // the ranks were all there, and have no way between them of the kind that was ordered
   };
   WorkerLife life;
   Epoch epoch = 0;

@@ -68,16 +68,16 @@ std::optional<Hang> HangWatch::look(TimePoint now, const Tick& tick,
   const Duration used = sampled_ ? seen->cpu - sampled_->cpu : since;
   sampled_ = seen;
   looked_ = now;
-  const bool owes = tick.activity == Activity::loading || tick.activity == Activity::computing;
-  if (seen->state == State::stopped)
-    held_against_ += since;
-  else if (owes && seen->state == State::runnable)
-    held_against_ += std::min(since, used);
-  else if (owes && seen->state == State::sleeping)
-    held_against_ += since;
-  else if (seen->state == State::sleeping)
-    waited_ += since;
-  if (held_against_ < limit_) return std::nullopt;
+  const bool owes = tick.activity == Activity::starting || tick.activity == Activity::loading ||
+                    tick.activity == Activity::computing;
+  // Who waits for a device that waits for other ranks asks it again and again.
+  const bool may_spin = owes || tick.activity == Activity::collective;
+  Duration& passed = owes || seen->state == State::stopped ? held_against_ : waited_;
+  if (seen->state == State::stopped || seen->state == State::sleeping)
+    passed += since;
+  else if (may_spin && seen->state == State::runnable)
+    passed += std::min(since, used);
+  if (held_against_ < (tick.activity == Activity::starting ? longest_start : limit_)) return std::nullopt;
   held_against_ = {};
   if (seen->state == State::stopped) return Hang::stopped;
   return seen->state == State::runnable ? Hang::busy : Hang::asleep;

@@ -3,7 +3,7 @@
 // A worker hangs when nothing has moved for the limit although it could have: it was stopped (SIGSTOP), it
 // used the CPU without finishing a piece of work (a stuck kernel), or it slept outside of any wait for other
 // ranks (a deadlock). Time in which it wanted a CPU and got none, or waited for a disk, is not held against
-// it. A wait for other ranks is none of this watch's business: see find_culprit.
+// it. A wait for other ranks is only measured here: see find_culprit. A device may take its time to start.
 #pragma once
 
 #include <sys/types.h>
@@ -31,6 +31,9 @@ constexpr const char* to_string(Hang hang) {
   return names[std::size_t(hang)];
 }
 
+// What a process may take for its device without a tick: a driver that starts, kernels that are loaded.
+constexpr Duration longest_start = std::chrono::seconds(60);
+
 // Of one process; owned by the thread that looks, several times within the limit.
 class HangWatch {
  public:
@@ -40,7 +43,7 @@ class HangWatch {
   // limit, for who did not hear of it.
   std::optional<Hang> look(TimePoint now, const Tick& tick,
                            const std::function<std::optional<ProcessSample>()>& sample);
-  // How much of the silence it slept through in a wait for others, or without orders.
+  // How much of the silence it spent in a wait for others, asleep or asking its device, or asleep without orders.
   Duration waited() const { return waited_; }
   // As of the last look; none before the first one.
   Duration silence(TimePoint now) const { return last_ ? now - moved_ : Duration{}; }

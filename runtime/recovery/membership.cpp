@@ -45,6 +45,7 @@ std::vector<GroupId> Membership::all_groups() const {
 }
 
 Orders Membership::finish(TimePoint now) {
+  begin_epoch_if_complete(now);  // a pause may be over that due() has not been told of yet
   last_event_ = now;
   check();
   return std::exchange(orders_, {});
@@ -119,6 +120,10 @@ Orders Membership::on(const JoinFailed& failed, TimePoint now) {
   if (!rank || phase_ != Phase::joining || failed.epoch != epoch_) return finish(now);
   log_event(LogLevel::warning, "join_failed",
             {{"rank", failed.life.rank}, {"epoch", epoch_}, {"error", failed.error}});
+  if (failed.why == JoinFailed::Why::cannot_meet && !has_served_) {  // nor will they the next time
+    give_up("the ranks cannot meet: " + failed.error);
+    return finish(now);
+  }
   if (failed.why == JoinFailed::Why::no_experts && experts_ != served_experts_) {
     log_event(LogLevel::error, "placement_taken_back", {{"rank", failed.life.rank}});
     experts_ = served_experts_;
@@ -143,6 +148,8 @@ void Membership::serve(TimePoint now) {
             {{"epoch", epoch_}, {"ranks", ranks_.size()}, {"arithmetic", arithmetic_}});
   if (std::exchange(recovered_, true)) return;
   fault_->recovered = now - fault_at_;
+  for (Rank& rank : ranks_)
+    if (rank.fault && !rank.fault->recovered) rank.fault->recovered = fault_->recovered;
   orders_.push_back(TellRecovery{*fault_->recovered});
   log_event(LogLevel::info, "recovered",
             {{"epoch", epoch_}, {"recovered_ms", milliseconds(*fault_->recovered)}});
@@ -157,10 +164,13 @@ void Membership::note_fault(std::optional<std::int32_t> rank, FaultKind kind, co
              {"step", last.step},
              {"layer", last.layer},
              {"collective", to_string(last.collective)},
+             {"device_error", to_string(last.device.kind)},
+             {"kernels", last.device.kernels},
              {"detected_ms", milliseconds(detected)}});
   // Until everything is back, it is one recovery, counted from its first fault.
   if (std::exchange(recovered_, false)) fault_at_ = now;
   fault_ = FaultView{rank, kind, last, detected, std::nullopt};
+  if (rank) ranks_[std::size_t(*rank)].fault = fault_;
   orders_.push_back(TellFault{*fault_});
 }
 
@@ -310,12 +320,12 @@ ReplicaState Membership::state() const {
 }
 
 ReplicaView Membership::view() const {
-  ReplicaView view{epoch_, state(), {}, fault_};
+  ReplicaView view{epoch_, state(), {}, fault_, arithmetic_};
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     const Rank& rank = ranks_[std::size_t(i)];
     const Tick& tick = rank.heard.seen.tick;
     view.ranks.push_back({i, settings_.node_of(i), rank.pid, rank.state, tick.epoch == epoch_ ? tick.step : 0,
-                          rank.restarts, tick.loaded_bytes});
+                          rank.restarts, tick.loaded_bytes, rank.fault});
   }
   return view;
 }

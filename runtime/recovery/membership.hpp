@@ -24,6 +24,7 @@ struct MembershipSettings {
   std::vector<std::vector<std::int32_t>> spread_experts;
   RestartPolicy::Limits restarts;
   Duration hang_limit = std::chrono::milliseconds(400);
+  bool on_gpus = false;  // compute the ranks
 
   std::int32_t ranks() const { return tensor_parallel * data_parallel; }
   std::int32_t ranks_of_node() const { return ranks() / nodes; }
@@ -102,6 +103,7 @@ class Membership {
     std::uint64_t restarts = 0;
     RestartPolicy policy;
     Heard heard;
+    std::optional<FaultView> fault;  // the last one of which it was the culprit
 
     explicit Rank(const RestartPolicy::Limits& limits) : policy(limits) {}
     bool linked() const;

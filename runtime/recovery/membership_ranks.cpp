@@ -133,7 +133,8 @@ void Membership::start(std::int32_t index) {
   rank.heard = {};
   rank.answered = rank.asked;
   rank.ready_since = {};
-  orders_.push_back(StartWorker{life_of(index), settings_.ranks_of_node(), settings_.hang_limit});
+  orders_.push_back(
+      StartWorker{life_of(index), settings_.ranks_of_node(), settings_.hang_limit, settings_.on_gpus});
 }
 
 void Membership::start_after_pause(TimePoint now) {
@@ -148,7 +149,7 @@ Orders Membership::on(const WorkerArrived& arrived, bool& accepted, TimePoint no
     if (rank->linked()) cut_off(arrived.life.rank, now);  // it is here again before that was noticed
     rank->pid = arrived.pid;
     set(*rank, loading);
-    orders_.push_back(Load{arrived.life});  // one that has its weights says so at once
+    orders_.push_back(Load{arrived.life, served_experts_});  // one that has its weights says so at once
   } else {
     log_event(LogLevel::warning, "stale_worker_refused",
               {{"rank", arrived.life.rank}, {"incarnation", arrived.life.incarnation}});
@@ -195,13 +196,19 @@ void Membership::exited(std::int32_t index, const std::string& how, const Worker
             {{"rank", index}, {"incarnation", rank.incarnation}, {"how", how}});
   // Its last sign of life was a tick, unless it had nothing to do.
   const bool idle = seen.tick.activity == Activity::idle;
-  died(index, FaultKind::exited, seen.tick, idle ? Duration{} : seen.silence, now);
+  const bool failed = seen.tick.device.kind != DeviceFaultKind::none;
+  died(index, failed ? FaultKind::device_error : FaultKind::exited, seen.tick,
+       idle ? Duration{} : seen.silence, now);
   if (phase_ != Phase::stopping) restart_dead(now);
 }
 
+// Who hangs while its device is at something hangs of that.
 Orders Membership::on(const WorkerHangs& event, TimePoint now) {
   const Rank* rank = find(event.seen.life);
-  if (rank && !rank->exited) hangs(event.seen.life.rank, kind_of(event.hang), {event.seen, now}, now);
+  Heard heard{event.seen, now};
+  if (event.hang != Hang::stopped && !heard.seen.tick.device.kernels.empty())
+    heard.seen.tick.device.kind = DeviceFaultKind::hang;
+  if (rank && !rank->exited) hangs(event.seen.life.rank, kind_of(event.hang), heard, now);
   return finish(now);
 }
 

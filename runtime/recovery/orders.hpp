@@ -16,10 +16,11 @@ struct StartWorker {
   WorkerLife life;
   std::int32_t ranks_of_node = 1;  // how many share its CPUs
   Duration hang_limit{};           // that its node watches for
+  bool on_gpu = false;             // it computes on one, which its node watches, too
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StartWorker& x) {
-  return f(x.life, x.ranks_of_node, x.hang_limit);
+  return f(x.life, x.ranks_of_node, x.hang_limit, x.on_gpu);
 }
 struct KillWorker {
   WorkerLife life;
@@ -32,6 +33,7 @@ typename Inspector::result_type inspect(Inspector& f, KillWorker& x) {
 // To the worker, whose link is there: read your weights, if they are not there yet, and say so.
 struct Load {
   WorkerLife life;
+  std::vector<std::vector<std::int32_t>> experts{};  // as in Join
 };
 // To all workers: meet the others and serve this epoch; what the KV storage holds stays.
 struct Join {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "runtime/base/clock.hpp"
@@ -35,8 +36,9 @@ constexpr const char* to_string(ReplicaState state) {
 }
 
 enum class FaultKind : std::uint8_t {
-  exited,   // the process ended
-  stopped,  // a hang, as the three of Hang
+  exited,        // the process ended
+  device_error,  // likewise, since its device had failed
+  stopped,       // a hang, as the three of Hang
   stuck,
   asleep,
   load_failed,  // a worker could not read what others could
@@ -50,6 +52,7 @@ enum class FaultKind : std::uint8_t {
 };
 constexpr const char* to_string(FaultKind kind) {
   constexpr std::array names{"exited",
+                             "device_error",
                              "stopped",
                              "stuck",
                              "asleep",
@@ -64,15 +67,6 @@ constexpr const char* to_string(FaultKind kind) {
   return names[std::size_t(kind)];
 }
 
-struct RankView {
-  std::int32_t rank = 0, node = 0;
-  pid_t pid = 0;  // of its process, on its node
-  RankState state = RankState::absent;
-  StepId step = 0;                 // the last one begun in this epoch; 0: none
-  std::uint64_t restarts = 0;      // since the replica began
-  std::uint64_t loaded_bytes = 0;  // of weights, by its process
-};
-
 struct FaultView {
   std::optional<std::int32_t> rank;  // the culprit's, if it is known
   FaultKind kind = FaultKind::exited;
@@ -81,11 +75,23 @@ struct FaultView {
   std::optional<Duration> recovered;  // from the detection until serving again; unset: not yet
 };
 
+struct RankView {
+  std::int32_t rank = 0, node = 0;
+  pid_t pid = 0;  // of its process, on its node
+  RankState state = RankState::absent;
+  StepId step = 0;                 // the last one begun in this epoch; 0: none
+  std::uint64_t restarts = 0;      // since the replica began
+  std::uint64_t loaded_bytes = 0;  // of weights, by its process
+  std::optional<FaultView> last_fault{};
+};
+
 struct ReplicaView {
   Epoch epoch = 0;
   ReplicaState state = ReplicaState::loading;
   std::vector<RankView> ranks;
   std::optional<FaultView> last_fault;
+  std::string arithmetic{};                             // of all ranks; empty: not known yet
+  std::optional<std::uint64_t> gpu_memory_available{};  // bytes, on the GPU that has least; unset: not known
 };
 
 }  // namespace troupe::runtime

@@ -33,7 +33,7 @@ class StallWatch {
 
   // What a node said long ago is no evidence: it may be cut off.
   bool heard_lately(TimePoint now, const Heard& rank) const { return now - rank.at <= limit_ / 2; }
-  // How long a rank has been asleep in a wait for others, or without orders, for all that is known.
+  // How long a rank has been in a wait for others, or without orders, for all that is known.
   Duration waited(TimePoint now, const Heard& rank) const {
     return heard_lately(now, rank) ? rank.seen.waited : Duration{};
   }

@@ -6,7 +6,6 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -18,8 +17,6 @@ namespace troupe::runtime {
 namespace {
 
 constexpr std::chrono::milliseconds look_interval{20}, ticks_interval{40};
-// What mpirun sets for the node's process is none of a worker's business.
-constexpr std::array launcher_variables{"OMPI_", "PMIX_", "PRTE_", "TROUPE_"};
 
 std::pair<FileDescriptor, FileDescriptor> make_pipe() {
   int ends[2];
@@ -30,13 +27,14 @@ std::pair<FileDescriptor, FileDescriptor> make_pipe() {
 }  // namespace
 
 struct WorkerProcesses::Process {
-  Process(WorkerLife whose, const std::vector<std::string>& program, std::span<const int> files,
-          const FileDescriptor& tick_file, FileDescriptor alive, Duration hang_limit)
-      : life(whose),
+  Process(const WorkerOrder& order, const std::vector<std::string>& program, std::span<const int> files,
+          const FileDescriptor& tick_file, FileDescriptor alive, FileDescriptor memory)
+      : life(order.start.life),
         ticks(tick_file),
         alive_end(std::move(alive)),
-        watch(hang_limit),
-        child(program, environment_without(launcher_variables), files) {}
+        memory_end(std::move(memory)),
+        watch(order.start.hang_limit),
+        child(program, environment_of_worker(order.environment), files) {}
 
   WorkerSeen seen(TimePoint now, const Tick& tick) const {
     return {life, child.pid(), watch.silence(now), watch.waited(), tick};
@@ -44,7 +42,8 @@ struct WorkerProcesses::Process {
 
   const WorkerLife life;
   const Shared<TickBoard> ticks;
-  const FileDescriptor alive_end;  // closed when this process ends, however it ends
+  const FileDescriptor alive_end;   // closed when this process ends, however it ends
+  const FileDescriptor memory_end;  // where it says what is to be held of it
   HangWatch watch;
   ChildProcess child;
 };
@@ -130,15 +129,28 @@ void WorkerProcesses::begin(const WorkerOrder& order) {
   before = std::exchange(by_rank_[order.start.life.rank], std::move(process));
 }
 
-std::unique_ptr<WorkerProcesses::Process> WorkerProcesses::spawn(const WorkerOrder& order) const {
+std::unique_ptr<WorkerProcesses::Process> WorkerProcesses::spawn(const WorkerOrder& order) {
   const FileDescriptor ticks = shared_memory_file("troupe-ticks", sizeof(TickBoard));
   new (&*Shared<TickBoard>(ticks)) TickBoard;
-  const FileDescriptor text = memory_file("troupe-order", to_text(order));
+  const std::vector<HeldFile>& held = held_[order.start.life.rank].files();
+  WorkerOrder told = order;
+  for (const HeldFile& file : held) told.held.push_back(file.piece);
+  const FileDescriptor text = memory_file("troupe-order", to_text(told));
   auto [alive_read, alive_write] = make_pipe();
-  std::vector<int> files{text.get(), ticks.get(), alive_read.get()};  // as InheritedFiles has them
+  auto [memory_end, its_memory_end] = held_memory_sockets();
+  // As InheritedFiles has them.
+  std::vector<int> files{text.get(), ticks.get(), alive_read.get(), its_memory_end.get()};
   for (const FileDescriptor& file : shared_) files.push_back(file.get());
-  return std::make_unique<Process>(order.start.life, program_, files, ticks, std::move(alive_write),
-                                   order.start.hang_limit);
+  for (const HeldFile& file : held) files.push_back(file.file.get());
+  return std::make_unique<Process>(order, program_, files, ticks, std::move(alive_write),
+                                   std::move(memory_end));
+}
+
+// Of one that faulted nothing is trusted. Who was killed, or ended by itself, has written there before and not since.
+void WorkerProcesses::hold_what_is_left(const Process& process) {
+  HeldMemory& held = held_[process.life.rank];
+  held.receive(process.memory_end);
+  if (process.child.faulted()) held.clear();
 }
 
 void WorkerProcesses::wait_for_news() {
@@ -158,6 +170,7 @@ void WorkerProcesses::look() {
     if (process.child.ended()) {
       const auto last = process.seen(at, tick);
       const std::string how = process.child.how();
+      hold_what_is_left(process);
       {
         const std::lock_guard lock(mutex_);
         each = by_rank_.erase(each);
@@ -165,6 +178,7 @@ void WorkerProcesses::look() {
       events_.exited(last, how);  // who asks now who lives does not find it
       continue;
     }
+    held_[process.life.rank].receive(process.memory_end);
     std::unique_lock lock(mutex_);  // living() asks the watch too
     const auto hang = process.watch.look(at, tick, [&] { return sample_process(process.child.pid()); });
     lock.unlock();

@@ -1,6 +1,6 @@
 // The worker processes of one node: starts, watches and ends them. A thread of its own is their parent,
-// notices an exit at once (pidfd) and looks at their ticks several times within the limit for hangs.
-// Thread-safe.
+// notices an exit at once (pidfd) and looks at their ticks several times within the limit for hangs. Memory that a
+// worker asks it to hold is there for the rank's next life. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -44,7 +44,8 @@ class WorkerProcesses {
   void run();
   bool obey();
   void begin(const WorkerOrder& order);
-  std::unique_ptr<Process> spawn(const WorkerOrder& order) const;
+  std::unique_ptr<Process> spawn(const WorkerOrder& order);
+  void hold_what_is_left(const Process& process);
   void wait_for_news();
   void look();
 
@@ -59,6 +60,7 @@ class WorkerProcesses {
   std::map<std::int32_t, std::unique_ptr<Process>> by_rank_;  // changed by the watching thread alone
   bool stopping_ = false;
   TimePoint last_ticks_{};
+  std::map<std::int32_t, HeldMemory> held_;  // by rank; of the watching thread alone
   std::thread thread_;
 };
 

@@ -71,6 +71,7 @@ BlockReply BlockPool::reserve(const BlockRequest& request) {
   for (const FilledBlock& filled : request.filled) fill(filled);
   for (SequenceId sequence : request.released) release(sequence);
   Victims victims(*this, request);
+  reply.grants.reserve(request.wants.size());
   for (const BlockWant& want : request.wants)
     if (auto granted = grant(want, victims)) reply.grants.push_back(std::move(*granted));
   reply.preempted = std::move(victims.preempted());
@@ -112,7 +113,7 @@ std::optional<BlockGrant> BlockPool::grant(const BlockWant& want, Victims& victi
     let_go(prefix);
     return std::nullopt;
   }
-  Holding& own = held_[want.sequence];
+  Holding& own = holds ? holding->second : held_[want.sequence];
   if (!holds) own.blocks = prefix;
   for (std::int32_t i = 0; i < more; ++i) own.blocks.push_back(take());
   own.granted_in = requests_;

@@ -5,12 +5,26 @@ namespace troupe::runtime {
 GroupScheduler::GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> policy,
                                GroupId group, std::uint64_t generation, bool remembers_prefixes)
     : limits_(limits),
-      policy_(std::move(policy)),
       group_(group),
       generation_(generation),
-      remembers_prefixes_(remembers_prefixes) {
+      remembers_prefixes_(remembers_prefixes),
+      acceptance_(Acceptance::of(limits.speculation.method)) {
   CHECK(limits.max_num_batched_tokens > 0 && limits.max_num_seqs > 0 && limits.block_size > 0);
-  CHECK(policy_ != nullptr);
+  use_policy(std::move(policy));
+}
+
+void GroupScheduler::use_policy(std::unique_ptr<BatchPolicy> policy) {
+  CHECK(policy != nullptr);
+  policy_ = std::move(policy);
+  policy_wants_prefixes_ = limits_.prefix_caching && policy_->wants_prefixes();
+  remembers_prefixes_ |= policy_wants_prefixes_;
+}
+
+void GroupScheduler::shadow_with(std::unique_ptr<BatchPolicy> policy) {
+  CHECK(policy != nullptr);
+  shadow_.emplace(std::move(policy));
+  shadow_wants_prefixes_ = limits_.prefix_caching && shadow_->wants_prefixes();
+  remembers_prefixes_ |= shadow_wants_prefixes_;
 }
 
 void GroupScheduler::add(Sequence sequence) {
@@ -34,7 +48,7 @@ Sequence* GroupScheduler::find(SequenceId id) const {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
-void GroupScheduler::forget(Sequence& sequence) {
+void GroupScheduler::forget(Sequence& sequence, bool finished) {
   const Place place(sequence.submission.arrival, sequence.submission.sequence);
   // While a request is unanswered, the sequence may hold blocks that the scheduler has not heard of.
   if (sequence.running || asked_) released_.push_back(place.second);
@@ -42,8 +56,19 @@ void GroupScheduler::forget(Sequence& sequence) {
   running_ -= sequence.running;
   resting_ -= !sequence.may_run();
   tokens_ -= sequence.length();
+  tell_left(sequence, finished);
   by_id_.erase(place.second);
   by_arrival_.erase(place);
+}
+
+void GroupScheduler::tell_left(const Sequence& sequence, bool finished) {
+  const SequenceView view = sequence.view();
+  try {
+    policy_->left(view, finished);
+  } catch (...) {  // a plugin's
+    ++stats_.policy_failures;
+  }
+  if (shadow_) shadow_->left(view, finished);
 }
 
 void GroupScheduler::preempt(Sequence& sequence) {
@@ -71,7 +96,10 @@ std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t gene
   void_steps();
   asked_ = void_ = false;  // an answer of the old generation is nobody's
   std::vector<Place> lost;
-  for (const auto& [place, sequence] : by_arrival_) lost.push_back(place);
+  for (const auto& [place, sequence] : by_arrival_) {
+    tell_left(sequence, false);
+    lost.push_back(place);
+  }
   by_arrival_.clear();
   by_id_.clear();
   running_ = resting_ = 0;
@@ -86,6 +114,10 @@ GroupStats GroupScheduler::stats() const {
   GroupStats stats = stats_;
   stats.running = running_;
   stats.waiting = waiting();
+  stats.resting = resting_;
+  stats.total_blocks = total_blocks_;
+  stats.free_blocks = free_blocks_;
+  if (shadow_) stats.shadow = shadow_->stats();
   return stats;
 }
 

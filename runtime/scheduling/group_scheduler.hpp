@@ -13,21 +13,30 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/scheduler_limits.hpp"
 #include "runtime/scheduling/known_prefixes.hpp"
+#include "runtime/scheduling/policy_shadow.hpp"
 #include "runtime/scheduling/sequence.hpp"
 #include "runtime/scheduling/step_cost.hpp"
 
 namespace troupe::runtime {
 
 struct GroupStats {
-  std::int32_t running = 0, waiting = 0;  // now
+  std::int32_t running = 0, waiting = 0;           // now
+  std::int32_t resting = 0;                        // of those: paused by their readers, or held
+  std::int32_t total_blocks = 0, free_blocks = 0;  // when the pool answered last
   std::uint64_t preemptions = 0;
   std::uint64_t prompt_tokens_computed = 0,
                 replayed_tokens = 0;  // replayed: output tokens computed again as input
   std::int32_t last_step_sequences = 0, last_step_tokens = 0;
+  std::int32_t last_step_budget = 0;  // tokens that it could have, drafts left out
+  // Proposals in whose place sequences went in order of arrival: the policy threw, or let nobody run though nothing ran.
+  std::uint64_t policy_failures = 0;
+  ShadowStats shadow;
   // Verified, in committed steps: how often a sequence had drafts, how many, how many of them were right, and how many at
   // each place among them.
   std::uint64_t drafts = 0, draft_tokens = 0, accepted_tokens = 0;
   std::vector<std::uint64_t> accepted_at;
+  // Likewise of what grammars forced, which is not among those.
+  std::uint64_t forced_tokens = 0, accepted_forced_tokens = 0;
 };
 
 class GroupScheduler {
@@ -38,10 +47,14 @@ class GroupScheduler {
   GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> policy, GroupId group,
                  std::uint64_t generation, bool remembers_prefixes);
 
+  void time_is(TimePoint now) { now_ = now; }
+  // From the next proposal on. What the one before had learned is lost.
+  void use_policy(std::unique_ptr<BatchPolicy> policy);
+  void shadow_with(std::unique_ptr<BatchPolicy> policy);
   void add(Sequence sequence);
   bool has(SequenceId id) const { return by_id_.contains(id); }
   // Of a sequence that it has; as in Scheduler.
-  void cancel(SequenceId id) { forget(*by_id_.at(id)); }
+  void cancel(SequenceId id) { forget(*by_id_.at(id), false); }
   void pause(SequenceId id) { set(id, &Sequence::paused, true); }
   void resume(SequenceId id) { set(id, &Sequence::paused, false); }
   void hold(SequenceId id) { set(id, &Sequence::held, true); }
@@ -89,49 +102,64 @@ class GroupScheduler {
   struct Part {
     SequenceId sequence = 0;
     std::uint64_t seating = 0;
-    std::int32_t rows = 0, drafts = 0;
+    std::int32_t rows = 0, drafts = 0, forced = 0;  // forced: of the drafts, which begin with them
     bool samples = false;
   };
 
   struct Step {
     std::vector<Part> parts;
     StepWork work;
+    std::int32_t budget = 0;
   };
 
   Sequence* find(SequenceId id) const;
-  void forget(Sequence& sequence);  // its blocks go back with the next request
+  void forget(Sequence& sequence, bool finished);  // its blocks go back with the next request
   void preempt(Sequence& sequence);
   void unknow(Sequence& sequence);  // the ranks hear of it with the next plan
 
+  void look(std::vector<SequenceView>& views, bool prefixes);
+  void look_on(SchedulerView view, std::int32_t budget);
   std::int32_t token_budget(const StepCost& cost) const;
-  void rank(std::int32_t budget);
+  std::int32_t rank(std::int32_t budget, const StepCost& cost);
+  void ask_policy(const SchedulerView& view, std::int32_t budget);
+  void go_by_arrival();
+  void rank_proposed();
+  bool somebody_runs();
+  void tell_left(const Sequence& sequence, bool finished);
+  SequenceView view_of(Sequence& sequence, std::int32_t& lookups) const;
   bool plannable(const Sequence& sequence) const;
   std::vector<BlockWant> wants(std::int32_t budget);
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
-  void add_room_for_predictions(std::vector<BlockWant>& wants) const;
   void add_drafts(std::vector<BlockWant>& wants, const StepCosts& costs);
   void choose_drafts(const std::vector<BlockWant>& wants, const StepCosts& costs);
+  bool guesses_will_pay(const StepCosts& costs) const;
+  std::int32_t spare_rows(const std::vector<BlockWant>& wants) const;
+  static bool may_draft(const Sequence& sequence) {
+    return sequence.running && sequence.begun && sequence.decoding();
+  }
   bool predicts() const { return limits_.speculation.method == DraftMethod::mtp; }
   void seat(Sequence& sequence, const BlockGrant& grant);
   void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);
   void keep_logprobs(std::span<const Part> parts, PromptLogprobs logprobs);
-  void commit_part(const Part& part, std::vector<SampledToken> sampled,
-                   std::vector<CommittedToken>& committed);
+  void commit_part(const Part& part, SequenceOutput output, std::vector<CommittedToken>& committed);
   void advance(Sequence& sequence, std::int32_t rows);
   CommittedToken append(Sequence& sequence, SampledToken sampled);
-  void count_drafts(const Part& part, std::int32_t accepted);
+  void count_drafts(Sequence& sequence, const Part& part, std::int32_t accepted);
 
   SchedulerLimits limits_;
   std::unique_ptr<BatchPolicy> policy_;
+  std::optional<PolicyShadow> shadow_;
   GroupId group_;
   std::uint64_t generation_;
-  bool remembers_prefixes_;
+  bool policy_wants_prefixes_ = false, shadow_wants_prefixes_ = false, remembers_prefixes_;
+  TimePoint now_{};
   KnownPrefixes known_;
 
   std::map<Place, Sequence> by_arrival_;
   std::unordered_map<SequenceId, Sequence*> by_id_;
   std::int32_t running_ = 0, resting_ = 0;                 // sequences
-  std::int32_t free_blocks_ = 0;                           // when the pool answered last
+  std::int32_t free_blocks_ = 0, total_blocks_ = 0;        // when the pool answered last
+  std::int32_t budget_ = 0;                                // of the last proposal, in tokens
   std::int32_t predictions_ = 0, wanted_predictions_ = 0;  // in the last plan, in the next
   Acceptance acceptance_;  // of all drafts: what is expected of a new sequence
   std::int64_t tokens_ = 0;
@@ -147,8 +175,9 @@ class GroupScheduler {
   GroupStats stats_;
 
   // Kept between steps for their memory.
-  std::vector<SequenceView> views_;
+  std::vector<SequenceView> views_, shadow_views_;
   std::vector<Drafted> drafted_;
+  std::vector<std::int32_t> forced_;  // tokens, of each want
   Proposal proposal_;
   std::vector<std::pair<Sequence*, std::int32_t>> ranked_;  // most urgent first, with the tokens proposed
 };

@@ -9,16 +9,18 @@ namespace troupe::runtime {
 std::optional<BlockRequest> GroupScheduler::propose(const StepCosts& costs, bool stream_waits) {
   wanted_predictions_ = 0;
   if (asked_) return std::nullopt;
-  const std::int32_t budget = stream_waits ? token_budget(costs.step) : limits_.max_num_batched_tokens;
-  rank(budget);
+  look(views_, policy_wants_prefixes_);
+  const std::int32_t budget =
+      rank(stream_waits ? token_budget(costs.step) : limits_.max_num_batched_tokens, costs.step);
   BlockRequest request;
   request.group = group_;
   request.generation = generation_;
   request.wants = wants(budget);
-  if (limits_.speculation.tokens > 0 && !request.wants.empty()) add_drafts(request.wants, costs);
+  if (!request.wants.empty()) add_drafts(request.wants, costs);
   request.filled = std::exchange(filled_, {});
   request.released = std::exchange(released_, {});
   if (request.wants.empty() && request.filled.empty() && request.released.empty()) return std::nullopt;
+  request.preemption_order.reserve(ranked_.size());
   for (auto each = ranked_.rbegin(); each != ranked_.rend(); ++each)
     request.preemption_order.push_back(each->first->submission.sequence);
   asked_ = true;
@@ -37,39 +39,109 @@ std::int32_t GroupScheduler::token_budget(const StepCost& cost) const {
   if (limits_.max_step_time.count() == 0) return limits_.max_num_batched_tokens;
   StepWork decoding;
   std::int32_t computed = 0;  // of the prompt that is furthest
-  for (const auto& [place, sequence] : by_arrival_) {
-    if (!sequence.may_run() || !plannable(sequence)) continue;
-    if (sequence.decoding())
-      decoding = decoding + StepWork::of(1, sequence.coming_computed());
+  for (const SequenceView& each : views_)
+    if (each.decoding)
+      decoding = decoding + StepWork::of(1, each.computed);
     else
-      computed = std::max(computed, sequence.coming_computed());
-  }
+      computed = std::max(computed, each.computed);
   const double limit = std::chrono::duration<double>(limits_.max_step_time).count();
   const std::int32_t fits = cost.rows_within(limit, decoding, computed, limits_.max_num_batched_tokens);
   return std::min(limits_.max_num_batched_tokens, std::int32_t(decoding.rows) + std::max(fits, fewest));
 }
 
+// What the policy sees: all those that may run in the next step.
+void GroupScheduler::look(std::vector<SequenceView>& views, bool prefixes) {
+  constexpr std::int32_t most_lookups = 128;  // of waiting sequences' prefixes, in a step
+  std::int32_t lookups = prefixes ? most_lookups : 0;
+  views.clear();
+  for (auto& [place, sequence] : by_arrival_)
+    if (sequence.may_run() && plannable(sequence)) views.push_back(view_of(sequence, lookups));
+}
+
+// The shadow sees prefixes if it wants them, and only then: what the policy sees is the same with and without it.
+void GroupScheduler::look_on(SchedulerView view, std::int32_t budget) {
+  if (shadow_wants_prefixes_ != policy_wants_prefixes_) {
+    look(shadow_views_, shadow_wants_prefixes_);
+    view.sequences = shadow_views_;
+  }
+  shadow_->look(view, budget, proposal_);
+}
+
 // Everyone, most urgent first: those that the policy named in its order, then those that it forgot or was not asked
-// about, then the paused, each in order of arrival.
-void GroupScheduler::rank(std::int32_t budget) {
-  ++proposals_;
-  views_.clear();
+// about, then the paused, each in order of arrival. Returns how many tokens the step may have.
+std::int32_t GroupScheduler::rank(std::int32_t budget, const StepCost& cost) {
+  const SchedulerView view{.sequences = views_,
+                           .now = now_,
+                           .free_blocks = free_blocks_,
+                           .total_blocks = total_blocks_,
+                           .block_size = limits_.block_size,
+                           .ahead = predicts() ? std::max(0, limits_.speculation.tokens - 1) : 0,
+                           .most_tokens = limits_.max_num_batched_tokens,
+                           .most_running = limits_.max_num_seqs,
+                           .cost = &cost};
+  ask_policy(view, budget);
+  rank_proposed();
+  if (!somebody_runs()) {
+    go_by_arrival();
+    rank_proposed();
+  }
+  if (shadow_) look_on(view, budget);
+  budget_ = std::clamp(proposal_.token_budget.value_or(budget), 1, limits_.max_num_batched_tokens);
+  if (ranked_.size() == by_id_.size()) return budget_;
+  for (bool may_run : {true, false})
+    for (auto& [place, sequence] : by_arrival_)
+      if (sequence.may_run() == may_run && sequence.ranked_in != proposals_)
+        ranked_.emplace_back(&sequence, 0);
+  return budget_;
+}
+
+void GroupScheduler::ask_policy(const SchedulerView& view, std::int32_t budget) {
   proposal_.shares.clear();
+  proposal_.token_budget.reset();
+  try {
+    policy_->propose(view, budget, proposal_);
+  } catch (...) {  // a plugin's; what it had said by then counts for nothing
+    go_by_arrival();
+  }
+}
+
+void GroupScheduler::go_by_arrival() {
+  ++stats_.policy_failures;
+  proposal_ = {};
+  for (const SequenceView& each : views_) proposal_.shares.push_back({each.id, each.pending});
+}
+
+void GroupScheduler::rank_proposed() {
+  ++proposals_;
   ranked_.clear();
-  for (const auto& [place, sequence] : by_arrival_)
-    if (sequence.may_run() && plannable(sequence)) views_.push_back(sequence.view());
-  policy_->propose({views_}, budget, proposal_);
   for (const Share& share : proposal_.shares) {
     Sequence* sequence = find(share.sequence);
     if (!sequence || !sequence->may_run() || !plannable(*sequence)) continue;
     if (std::exchange(sequence->ranked_in, proposals_) == proposals_) continue;
     ranked_.emplace_back(sequence, share.tokens);
   }
-  if (ranked_.size() == by_id_.size()) return;
-  for (bool may_run : {true, false})
-    for (auto& [place, sequence] : by_arrival_)
-      if (sequence.may_run() == may_run && sequence.ranked_in != proposals_)
-        ranked_.emplace_back(&sequence, 0);
+}
+
+// Whoever is first surely gets blocks. So while nothing runs whose end would change matters, that is one with tokens; false:
+// the policy gave nobody any.
+bool GroupScheduler::somebody_runs() {
+  if (views_.empty() || !in_flight_.empty()) return true;
+  const auto first = std::ranges::find_if(ranked_, [](const auto& each) { return each.second > 0; });
+  if (first == ranked_.end()) return false;
+  std::rotate(ranked_.begin(), first, first + 1);
+  return true;
+}
+
+SequenceView GroupScheduler::view_of(Sequence& sequence, std::int32_t& lookups) const {
+  SequenceView view = sequence.view();
+  if (sequence.running) {
+    view.blocks = (view.computed + limits_.block_size - 1) / limits_.block_size;
+  } else if (lookups > 0) {
+    --lookups;
+    view.prefix = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
+    view.cached = std::int32_t(known_.length(view.prefix)) * limits_.block_size;
+  }
+  return view;
 }
 
 bool GroupScheduler::plannable(const Sequence& sequence) const {
@@ -79,6 +151,8 @@ bool GroupScheduler::plannable(const Sequence& sequence) const {
 // In the ranked order, trimmed to the token budget and to max_num_seqs.
 std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
   std::vector<BlockWant> wants;
+  wants.reserve(std::min(ranked_.size(), std::size_t(limits_.max_num_seqs)));
+  forced_.clear();
   std::size_t last = ranked_.size();  // whoever ranks from here on holds no seat
   std::int32_t seats = running_, logprob_rows = most_prompt_logprob_rows;
   for (std::size_t i = 0; i < last && budget > 0; ++i) {
@@ -100,20 +174,34 @@ std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
     budget -= tokens;
     if (sequence->wants_prompt_logprobs()) logprob_rows -= tokens;
     wants.push_back(want(*sequence, tokens));
+    forced_.push_back(may_draft(*sequence) ? sequence->forced_room(limits_.max_model_len) : 0);
+    sequence->forced_drafts = 0;
   }
   return wants;
 }
 
-// With what the greatest step leaves, once everybody has a token. Nobody shall lose blocks for a guess.
+// With what the greatest step leaves, once everybody has a token: what a grammar forces, and behind that guesses. Nobody
+// shall lose blocks for them.
 void GroupScheduler::add_drafts(std::vector<BlockWant>& wants, const StepCosts& costs) {
-  choose_drafts(wants, costs);
+  const bool forces = std::ranges::max(forced_) > 0;
+  if (limits_.speculation.tokens > 0)
+    choose_drafts(wants, costs);
+  else if (forces)
+    drafted_.assign(wants.size(), {});
+  else
+    return;
   if (free_blocks_ < 2 * std::int32_t(wants.size())) return;
   std::int32_t budget = limits_.max_num_batched_tokens;
   for (const BlockWant& want : wants) budget -= want.new_tokens;
   const std::int32_t made =
       predicts() ? predictions_ : limits_.speculation.tokens;  // at most, by the step before
+  std::int32_t spare = forces ? spare_rows(wants) : 0;
   for (std::size_t i = 0; i < wants.size(); ++i) {
-    const std::int32_t drafts = std::min({drafted_[i].drafts, made, budget});
+    const std::int32_t guesses = std::min({drafted_[i].drafts, made, budget});
+    const std::int32_t forced = std::min({forced_[i], guesses + spare, budget});
+    const std::int32_t drafts = std::max(guesses, forced);
+    if (forced > 0) by_id_.at(wants[i].sequence)->forced_drafts = forced;
+    spare -= drafts - guesses;
     wants[i].new_tokens += drafts;
     wants[i].length += drafts;
     budget -= drafts;
@@ -121,6 +209,17 @@ void GroupScheduler::add_drafts(std::vector<BlockWant>& wants, const StepCosts& 
     if (wanted_predictions_ > 1)
       wants[i].ahead = std::clamp(limits_.max_model_len - wants[i].length, 0, wanted_predictions_ - 1);
   }
+}
+
+// Beyond everybody's tokens and guesses, for which the step has logits and the pool has blocks.
+std::int32_t GroupScheduler::spare_rows(const std::vector<BlockWant>& wants) const {
+  std::int32_t logits = most_logit_rows(limits_);
+  for (std::size_t i = 0; i < wants.size(); ++i) {
+    const bool of_prompt = by_id_.at(wants[i].sequence)->wants_prompt_logprobs();
+    logits -= drafted_[i].drafts + (of_prompt ? wants[i].new_tokens : 1);
+  }
+  const std::int32_t blocks = free_blocks_ - 2 * std::int32_t(wants.size());
+  return std::max(0, std::min(logits, blocks * limits_.block_size));
 }
 
 // How many drafts would be right for each, and how many are to be made for the next step.
@@ -131,9 +230,8 @@ void GroupScheduler::choose_drafts(const std::vector<BlockWant>& wants, const St
   for (const BlockWant& want : wants) {
     const Sequence& sequence = *by_id_.at(want.sequence);
     work = work + StepWork::of(want.new_tokens, want.computed);
-    const std::int32_t room = sequence.running && sequence.begun && sequence.decoding()
-                                  ? std::min(speculation.tokens, sequence.draft_room(limits_.max_model_len))
-                                  : 0;
+    const std::int32_t room =
+        may_draft(sequence) ? std::min(speculation.tokens, sequence.draft_room(limits_.max_model_len)) : 0;
     drafted_.push_back(
         {sequence.acceptance.probability(), want.computed, room, speculation.adapts ? 0 : room});
   }
@@ -150,7 +248,20 @@ void GroupScheduler::choose_drafts(const std::vector<BlockWant>& wants, const St
     if (gap) drafted_[i].drafts = 0;
   }
   // In a step of prompts alone one run fills the cache for what will follow.
-  wanted_predictions_ = !whole ? 0 : decoding ? longest : 1;
+  wanted_predictions_ = !whole ? 0 : decoding ? longest : guesses_will_pay(costs);
+}
+
+// Whether the layer would be run once all those who may run decode.
+bool GroupScheduler::guesses_will_pay(const StepCosts& costs) const {
+  std::vector<Drafted> sequences;
+  StepWork work;
+  for (const auto& [place, sequence] : by_arrival_) {
+    if (!sequence.may_run() || std::int32_t(sequences.size()) == limits_.max_num_seqs) continue;
+    work = work + StepWork::of(1, sequence.length());
+    sequences.push_back(
+        {sequence.acceptance.probability(), sequence.length(), limits_.speculation.tokens, 0});
+  }
+  return choose_draft_lengths(sequences, work, true, costs) > 0;
 }
 
 BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
@@ -172,6 +283,7 @@ bool GroupScheduler::dispose(BlockReply reply) {
   if (reply.generation != generation_ || !asked_) return false;
   asked_ = false;
   known_.limit(std::size_t(reply.usage.total));
+  total_blocks_ = reply.usage.total;
   free_blocks_ = reply.usage.total - reply.usage.used;
   for (SequenceId victim : reply.preempted) {
     // What was filled since the request was made is gone again, too.
@@ -205,7 +317,10 @@ StepPlan GroupScheduler::plan(std::int32_t predictions) {
   plan.predictions = predictions_ = predictions;
   plan.group = group_;
   plan.forget = std::exchange(unknown_, {});
-  in_flight_.emplace_back();
+  plan.extend.reserve(grants_.size());
+  Step& step = in_flight_.emplace_back();
+  step.parts.reserve(grants_.size());
+  step.budget = budget_;
   for (BlockGrant& grant : grants_)
     if (Sequence* sequence = find(grant.sequence)) add_part(plan, *sequence, std::move(grant));
   grants_.clear();
@@ -244,22 +359,27 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant gra
   sequence.prediction_gap |= predictions_ == 0;
   Step& step = in_flight_.back();
   step.work = step.work + StepWork::of(rows, begin);
-  step.parts.push_back({part.sequence, sequence.seating, rows, drafts, part.samples});
+  step.parts.push_back({part.sequence, sequence.seating, rows, drafts,
+                        std::min(drafts, sequence.forced_drafts), part.samples});
   plan.extend.push_back(std::move(part));
 }
 
 void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& committed) {
   CHECK(!in_flight_.empty() && fits(result, 0), "a step's outputs do not fit");
   const std::vector<Part> parts = std::move(in_flight_.front().parts);
+  stats_.last_step_budget = in_flight_.front().budget;
   in_flight_.pop_front();
   stats_.last_step_sequences = std::int32_t(parts.size());
   stats_.last_step_tokens = 0;
   for (PromptLogprobs& each : result.prompts) keep_logprobs(parts, std::move(each));
   auto output = result.outputs.begin();
+  committed.reserve(committed.size() + result.outputs.size());
+  const std::uint64_t drafts = stats_.drafts;
   for (const Part& part : parts) {
     stats_.last_step_tokens += part.rows;
-    commit_part(part, part.samples ? std::move(output++->sampled) : std::vector<SampledToken>{}, committed);
+    commit_part(part, part.samples ? std::move(*output++) : SequenceOutput{}, committed);
   }
+  if (stats_.drafts == drafts) acceptance_.rested();
 }
 
 // Of a sequence that has kept its blocks; else they come again.
@@ -270,7 +390,7 @@ void GroupScheduler::keep_logprobs(std::span<const Part> parts, PromptLogprobs l
   std::ranges::move(logprobs.tokens, std::back_inserter(sequence->prompt_logprobs));
 }
 
-void GroupScheduler::commit_part(const Part& part, std::vector<SampledToken> sampled,
+void GroupScheduler::commit_part(const Part& part, SequenceOutput output,
                                  std::vector<CommittedToken>& committed) {
   Sequence* sequence = find(part.sequence);
   if (!sequence) return;
@@ -278,21 +398,15 @@ void GroupScheduler::commit_part(const Part& part, std::vector<SampledToken> sam
   std::int32_t rows = part.rows - part.drafts;
   FinishReason finish = FinishReason::none;
   if (part.samples) {
-    count_drafts(part, std::int32_t(sampled.size()) - 1);
+    count_drafts(*sequence, part, std::int32_t(output.sampled.size()) - 1);
     --sequence->sampling;
     sequence->drafts -= part.drafts;
-    if (part.drafts > 0) {
-      sequence->acceptance.tried(part.drafts, std::int32_t(sampled.size()) - 1);
-      acceptance_.tried(part.drafts, std::int32_t(sampled.size()) - 1);
-    } else {
-      sequence->acceptance.rested();
-      acceptance_.rested();
-    }
     std::int32_t taken = 0;  // what was computed past an end is nobody's
-    for (; taken < std::int32_t(sampled.size()) && finish == FinishReason::none; ++taken) {
-      committed.push_back(append(*sequence, std::move(sampled[std::size_t(taken)])));
+    for (; taken < std::int32_t(output.sampled.size()) && finish == FinishReason::none; ++taken) {
+      committed.push_back(append(*sequence, std::move(output.sampled[std::size_t(taken)])));
       finish = committed.back().finish;
     }
+    sequence->forced_length = sequence->length() + output.forced;
     rows += taken - 1;
   }
   if (seated) {
@@ -302,16 +416,26 @@ void GroupScheduler::commit_part(const Part& part, std::vector<SampledToken> sam
   }
   if (finish == FinishReason::error)  // nobody shall share what led to it
     std::erase_if(filled_, [&](const auto& block) { return block.sequence == part.sequence; });
-  if (finish != FinishReason::none) forget(*sequence);
+  if (finish != FinishReason::none) forget(*sequence, finish != FinishReason::error);
 }
 
-void GroupScheduler::count_drafts(const Part& part, std::int32_t accepted) {
-  if (part.drafts == 0) return;
+// What a grammar forces says nothing of how good guesses are; nor do guesses behind such a draft that was wrong.
+void GroupScheduler::count_drafts(Sequence& sequence, const Part& part, std::int32_t accepted) {
+  stats_.forced_tokens += std::uint64_t(part.forced);
+  stats_.accepted_forced_tokens += std::uint64_t(std::min(accepted, part.forced));
+  sequence.forced_acceptance.tried(part.forced, std::min(accepted, part.forced));
+  const std::int32_t right = accepted - part.forced, guesses = right < 0 ? 0 : part.drafts - part.forced;
+  if (guesses == 0) {
+    sequence.acceptance.rested();
+    return;
+  }
+  sequence.acceptance.tried(guesses, right);
+  acceptance_.tried(guesses, right);
   ++stats_.drafts;
-  stats_.draft_tokens += std::uint64_t(part.drafts);
-  stats_.accepted_tokens += std::uint64_t(accepted);
+  stats_.draft_tokens += std::uint64_t(guesses);
+  stats_.accepted_tokens += std::uint64_t(right);
   stats_.accepted_at.resize(std::size_t(limits_.speculation.tokens));
-  for (std::int32_t i = 0; i < accepted; ++i) ++stats_.accepted_at[std::size_t(i)];
+  for (std::int32_t i = 0; i < right; ++i) ++stats_.accepted_at[std::size_t(i)];
 }
 
 CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) {
@@ -333,6 +457,7 @@ bool GroupScheduler::fits(const StepResult& result, std::size_t at) const {
     if (!part.samples) continue;
     if (output == result.outputs.end() || output->sequence != part.sequence) return false;
     if (output->sampled.empty() || std::int32_t(output->sampled.size()) > part.drafts + 1) return false;
+    if (output->forced < 0 || output->forced > most_forced_tokens) return false;
     ++output;
   }
   return output == result.outputs.end();

@@ -20,6 +20,12 @@ Expected<void> check_submission(const Submission& submission, std::int32_t max_m
   return {};
 }
 
+std::vector<std::unique_ptr<BatchPolicy>> made(const PolicyFactory& make_policy, std::size_t groups) {
+  std::vector<std::unique_ptr<BatchPolicy>> policies;
+  while (policies.size() < groups) policies.push_back(make_policy());
+  return policies;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
@@ -36,6 +42,21 @@ GroupScheduler* Scheduler::group_of(SequenceId id) {
   return found == groups_.end() ? nullptr : &*found;
 }
 
+void Scheduler::time_is(TimePoint now) {
+  now_ = now;
+  for (GroupScheduler& group : groups_) group.time_is(now);
+}
+
+void Scheduler::use_policy(const PolicyFactory& make_policy) {
+  auto policies = made(make_policy, groups_.size());
+  for (std::size_t i = 0; i < groups_.size(); ++i) groups_[i].use_policy(std::move(policies[i]));
+}
+
+void Scheduler::shadow_with(const PolicyFactory& make_policy) {
+  auto policies = made(make_policy, groups_.size());
+  for (std::size_t i = 0; i < groups_.size(); ++i) groups_[i].shadow_with(std::move(policies[i]));
+}
+
 Expected<void> Scheduler::submit(Submission submission, bool held) {
   CHECK(!group_of(submission.sequence), "a sequence was submitted twice");
   if (auto checked = check_submission(submission, limits_.max_model_len); !checked) return checked;
@@ -50,6 +71,7 @@ Expected<void> Scheduler::submit(Submission submission, bool held) {
   sequence.submission = std::move(submission);
   sequence.replay_end = sequence.length();
   sequence.held = held;
+  if (sequence.submission.arrived == TimePoint{}) sequence.submission.arrived = now_;
   GroupScheduler& group = group_for(sequence);
   group.add(std::move(sequence));
   return {};
@@ -207,6 +229,11 @@ SchedulerStats Scheduler::stats() const {
     const GroupStats& each = sum.groups.emplace_back(group.stats());
     sum.running += each.running;
     sum.waiting += each.waiting;
+    sum.resting += each.resting;
+    sum.total_blocks += each.total_blocks;
+    sum.free_blocks += each.free_blocks;
+    sum.policy_failures += each.policy_failures;
+    sum.shadow += each.shadow;
     sum.preemptions += each.preemptions;
     sum.prompt_tokens_computed += each.prompt_tokens_computed;
     sum.replayed_tokens += each.replayed_tokens;
@@ -215,8 +242,11 @@ SchedulerStats Scheduler::stats() const {
     sum.accepted_tokens += each.accepted_tokens;
     sum.accepted_at.resize(std::max(sum.accepted_at.size(), each.accepted_at.size()));
     for (std::size_t i = 0; i < each.accepted_at.size(); ++i) sum.accepted_at[i] += each.accepted_at[i];
+    sum.forced_tokens += each.forced_tokens;
+    sum.accepted_forced_tokens += each.accepted_forced_tokens;
     sum.last_step_sequences += each.last_step_sequences;
     sum.last_step_tokens += each.last_step_tokens;
+    sum.last_step_budget += each.last_step_budget;
   }
   return sum;
 }

@@ -27,6 +27,15 @@ class Scheduler {
   Scheduler(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
             Epoch epoch);
 
+  // Of whatever follows, until it is told again. Policies go by it; nothing else does.
+  void time_is(TimePoint now);
+
+  // From the next proposal on, for all that it has and gets; the factory is called once a group. Throws what the factory
+  // throws; then the policy stays.
+  void use_policy(const PolicyFactory& make_policy);
+  // Besides, such a policy sees what the one that serves sees, and what it would choose is counted; see ShadowStats.
+  void shadow_with(const PolicyFactory& make_policy);
+
   // Assigns the sequence to a group for as long as that keeps its cache: the one with the longest known
   // prefix of it, then the one with the least tokens to compute and to hold. Refuses, with the numbers: queue
   // full (unavailable; never what is resubmitted), too long or empty (invalid). CHECKs that the id is new. held: see hold.
@@ -88,6 +97,7 @@ class Scheduler {
 
   SchedulerLimits limits_;
   Epoch epoch_;
+  TimePoint now_{};
   std::vector<GroupScheduler> groups_;  // by id
   StepCosts costs_;
   std::set<GroupId> asked_;      // whose reply is to come

@@ -34,6 +34,10 @@ struct Sequence {
   std::vector<BlockHash> hashes;  // of full blocks from the start, as far as they were needed
   std::uint64_t ranked_in = 0;    // the last proposal that named it
 
+  std::int32_t forced_length = 0;   // up to its grammar's next choice, as far as that is known
+  std::int32_t forced_drafts = 0;   // of what was wanted for it last
+  Acceptance forced_acceptance{1};  // of such drafts: a model may write the same text in other tokens
+
   std::int32_t length() const { return std::int32_t(submission.tokens.size()); }
   std::int32_t outputs() const { return length() - submission.prompt_tokens; }
   // When all that is in flight has committed, if that does not end it: at most, with all drafts right.
@@ -61,6 +65,12 @@ struct Sequence {
         0, std::min(submission.max_output_tokens - coming_outputs() - 1, max_model_len - coming_length()));
   }
 
+  // How many of those its grammar forces, as far as they are likely to come in those tokens.
+  std::int32_t forced_room(std::int32_t max_model_len) const {
+    const std::int32_t forced = std::min(forced_length - coming_length(), draft_room(max_model_len));
+    return forced <= 0 ? 0 : std::min(forced, forced_acceptance.worthy_length(most_forced_tokens));
+  }
+
   SequenceView view() const {
     return {submission.sequence,
             pending(),
@@ -68,7 +78,15 @@ struct Sequence {
             running,
             submission.priority,
             submission.arrival,
-            coming_outputs() > 0};
+            coming_outputs() > 0,
+            submission.caller,
+            submission.arrived,
+            submission.slo,
+            submission.prompt_tokens,
+            submission.max_output_tokens,
+            coming_computed(),
+            coming_outputs(),
+            submission.predicted_output};
   }
 
   // Its tokens stay, to be computed again.

@@ -6,7 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/clock.hpp"
 #include "runtime/base/sampling.hpp"
+#include "runtime/base/service_levels.hpp"
+#include "runtime/scheduling/step_wire.hpp"
 
 namespace troupe::runtime {
 
@@ -26,11 +29,16 @@ struct Submission {
   std::uint64_t arrival = 0;      // order of birth; kept in replay
   std::string cache_salt;         // separates prefix caches of callers; may be empty
   bool resubmitted = false;       // it was accepted before a fault, so that no full queue refuses it
+  std::uint64_t caller = 0;       // a number for who asks; policies are fair between these
+  TimePoint arrived{};            // at the server; kept in replay. Not set: when it is submitted
+  ServiceLevels slo{};
+  std::int32_t predicted_output = 0;  // tokens in all, by whoever knows better than a policy; 0: nobody does
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Submission& x) {
   return f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.sampling, x.rules, x.grammar,
-           x.stop_ids, x.priority, x.arrival, x.cache_salt, x.resubmitted);
+           x.stop_ids, x.priority, x.arrival, x.cache_salt, x.resubmitted, x.caller, x.arrived, x.slo,
+           x.predicted_output);
 }
 
 // A step speaks to the ranks of each group of what is new to them. They remember the rest (runtime/execution/
@@ -58,13 +66,27 @@ struct Extend {
   std::vector<TokenId> tokens;  // that the ranks do not know yet; what they sampled they know
   std::vector<BlockId> blocks;  // appended to its block table, which then covers the rows
   std::int32_t rows = 0;        // at least 1, drafts among them
-  std::int32_t drafts = 0;      // the last rows: guesses of the ranks at what comes, for the logits to verify
+  std::int32_t drafts = 0;      // the last rows: what the ranks expect to come, for the logits to verify
   bool samples =
       false;  // the logits of the last row before the drafts yield the next token, theirs those after it
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Extend& x) {
   return f(x.sequence, x.tokens, x.blocks, x.rows, x.drafts, x.samples);
+}
+
+// The fields of a message, and behind them a list in its packed form.
+template <class Inspector, class T>
+typename Inspector::result_type inspect_packed(Inspector& f, std::vector<T>& list, auto&... fields) {
+  if constexpr (Inspector::reads_state) {
+    std::string bytes = packed(list);
+    return f(fields..., bytes);
+  } else {
+    std::string bytes;
+    auto result = f(fields..., bytes);
+    unpack(bytes, list);
+    return result;
+  }
 }
 
 // What a step is for the ranks of one group. Each rank runs an epoch's steps in their order, and none is left out.
@@ -83,17 +105,19 @@ struct StepPlan {
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepPlan& x) {
-  return f(x.epoch, x.step, x.after, x.group, x.group_rows, x.group_samples, x.predictions, x.forget, x.begin,
-           x.extend);
+  return inspect_packed(f, x.extend, x.epoch, x.step, x.after, x.group, x.group_rows, x.group_samples,
+                        x.predictions, x.forget, x.begin);
 }
 
 struct SequenceOutput {
   SequenceId sequence = 0;
   std::vector<SampledToken> sampled;  // one, and one more for each draft that was right
+  std::int32_t forced = 0;  // tokens that its grammar forces behind those, as far as the ranks have looked
 };
+constexpr std::int32_t most_forced_tokens = 16;  // so far the ranks look
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, SequenceOutput& x) {
-  return f(x.sequence, x.sampled);
+  return f(x.sequence, x.sampled, x.forced);
 }
 
 // Tokens of a prompt and their log-probabilities, for who asked for them.
@@ -125,7 +149,7 @@ struct StepResult {
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StepResult& x) {
-  return f(x.epoch, x.step, x.group, x.outputs, x.times, x.prompts);
+  return inspect_packed(f, x.outputs, x.epoch, x.step, x.group, x.times, x.prompts);
 }
 
 enum class FinishReason : std::uint8_t { none, stop, length, error };  // error: there is no_token

@@ -19,6 +19,7 @@ StepCost::Terms StepCost::terms_of(const StepWork& work) {
 void StepCost::learn(const StepWork& work, double seconds) {
   if (!(seconds > 0) || work.rows <= 0) return;
   const Terms terms = terms_of(work);
+  known_ = true;
   const double weight = 1 / (seconds * seconds);
   for (std::size_t i = 0; i < products_.size(); ++i) {
     for (std::size_t j = 0; j < products_.size(); ++j)
@@ -28,14 +29,22 @@ void StepCost::learn(const StepWork& work, double seconds) {
   solve();
 }
 
-// By coordinate descent, which keeps each term from being negative: a longer step never takes less.
+// By coordinate descent, which keeps each term from being negative: a longer step never takes less. Each row is divided by its
+// own term once, and not in every round.
 void StepCost::solve() {
+  std::array<Terms, terms> shares = products_;
+  Terms alone = targets_;
+  for (std::size_t i = 0; i < terms; ++i) {
+    for (double& each : shares[i]) each /= products_[i][i];
+    alone[i] /= products_[i][i];
+  }
   for (int round = 0; round < 16; ++round)
-    for (std::size_t i = 0; i < cost_.size(); ++i) {
-      double rest = targets_[i];
-      for (std::size_t j = 0; j < cost_.size(); ++j)
-        if (j != i) rest -= products_[i][j] * cost_[j];
-      if (products_[i][i] > 0) cost_[i] = std::max(0.0, rest / products_[i][i]);
+    for (std::size_t i = 0; i < terms; ++i) {
+      if (!(products_[i][i] > 0)) continue;
+      double rest = alone[i];
+      for (std::size_t j = 0; j < terms; ++j)
+        if (j != i) rest -= shares[i][j] * cost_[j];
+      cost_[i] = std::max(0.0, rest);
     }
 }
 

@@ -24,6 +24,7 @@ class StepCost {
  public:
   void learn(const StepWork& work, double seconds);
   double seconds(const StepWork& work) const;
+  bool known() const { return known_; }  // something was learned: before, it is a guess
   // How many rows of one sequence, behind `computed` tokens, fit into what `work` leaves of the time; at most `most`.
   std::int32_t rows_within(double seconds, const StepWork& work, std::int32_t computed,
                            std::int32_t most) const;
@@ -38,6 +39,7 @@ class StepCost {
   std::array<Terms, terms> products_{{{1e-3, 0, 0}, {0, 1e-3, 0}, {0, 0, 1e-3}}};
   Terms targets_{0, 1e-3 * guess, 0};
   Terms cost_{0, guess, 0};
+  bool known_ = false;
 
   static constexpr double guess = 0.064;  // seconds for 64 rows, until something is known
 };

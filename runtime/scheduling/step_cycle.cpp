@@ -21,42 +21,81 @@ StepCycle::Work StepCycle::something_changed() {
   return propose();
 }
 
+void StepCycle::listen(CycleListener& listener, const PolicyChoice& policy) {
+  listener_ = &listener;
+  tell(CycleBegan{scheduler_.limits(), scheduler_.groups(), epoch_, policy});
+}
+
+void StepCycle::time_is(TimePoint now) {
+  now_ = now;
+  scheduler_.time_is(now);
+}
+
+StepCycle::Work StepCycle::use_policy(const PolicyChoice& policy) {
+  scheduler_.use_policy([&] { return make_policy(policy.name, policy.options); });
+  tell(PolicyChanged{policy});
+  return something_changed();
+}
+
 StepCycle::Work StepCycle::begin_epoch(Epoch epoch) {
   if (epoch != epoch_) return {};
+  tell(EpochBegan{epoch});
   serving_ = true;
   return something_changed();
 }
 
 StepCycle::Stopped StepCycle::stop_epoch(Epoch next, std::span<const GroupId> lost) {
+  tell(EpochEnded{next, {lost.begin(), lost.end()}});
   epoch_ = next;
   serving_ = false;
   return {std::exchange(steps_, 0), scheduler_.start_epoch(next, lost)};
 }
 
 Expected<StepCycle::Work> StepCycle::submit(Submission submission, bool held) {
-  if (auto accepted = scheduler_.submit(std::move(submission), held); !accepted)
-    return tl::unexpected(accepted.error());
+  std::optional<SequenceSubmitted> submitted;
+  if (listener_) submitted.emplace(SequenceSubmitted{submission, held});
+  const auto accepted = scheduler_.submit(std::move(submission), held);
+  if (submitted) {
+    submitted->accepted = accepted.has_value();
+    tell(std::move(*submitted));
+  }
+  if (!accepted) return tl::unexpected(accepted.error());
   return something_changed();
 }
 
+void StepCycle::hold(SequenceId sequence) {
+  tell(SequenceTold{sequence, SequenceNews::hold});
+  scheduler_.hold(sequence);
+}
+
+void StepCycle::pause(SequenceId sequence) {
+  tell(SequenceTold{sequence, SequenceNews::pause});
+  scheduler_.pause(sequence);
+}
+
 StepCycle::Work StepCycle::resume(SequenceId sequence) {
+  tell(SequenceTold{sequence, SequenceNews::resume});
   scheduler_.resume(sequence);
   return something_changed();
 }
 
 StepCycle::Work StepCycle::release(SequenceId sequence) {
+  tell(SequenceTold{sequence, SequenceNews::release});
   scheduler_.release(sequence);
   return something_changed();
 }
 
 StepCycle::Work StepCycle::cancel(SequenceId sequence) {
+  tell(SequenceTold{sequence, SequenceNews::cancel});
   scheduler_.cancel(sequence);
   return something_changed();  // its blocks go back even if nobody else runs
 }
 
 StepCycle::Work StepCycle::replied(BlockReply reply, Epoch asked_in) {
+  tell(BlocksReplied{reply.group, reply.generation, reply.usage.total, asked_in});
   changed_ |= asked_in != epoch_;
   if (auto plans = scheduler_.dispose(std::move(reply)); !plans.empty()) {
+    if (listener_) tell(StepPlanned{plans});
     Work work = propose();  // the step behind this one, whose inputs this one may sample
     work.plans = std::move(plans);
     return work;
@@ -68,8 +107,14 @@ StepCycle::Work StepCycle::replied(BlockReply reply, Epoch asked_in) {
 StepCycle::Commit StepCycle::finished(StepResult result) {
   if (result.epoch != epoch_) return {Result::stale, {}, {}};
   if (!scheduler_.fits(result)) return {Result::nonsense, {}, {}};
+  std::optional<ResultCame> came;
+  if (listener_) came.emplace(ResultCame{result, {}});
   const auto before = scheduler_.steps_committed();
   auto tokens = scheduler_.commit(std::move(result));
+  if (came) {
+    came->committed = tokens;
+    tell(std::move(*came));
+  }
   if (scheduler_.steps_committed() == before) return {};
   steps_ += scheduler_.steps_committed() - before;
   return {Result::committed, std::move(tokens), something_changed()};

@@ -3,6 +3,7 @@
 // holds its successor could get from the owners of the sequences again. Not thread-safe.
 #pragma once
 
+#include "runtime/scheduling/cycle_events.hpp"
 #include "runtime/scheduling/scheduler.hpp"
 
 namespace troupe::runtime {
@@ -34,16 +35,24 @@ class StepCycle {
   StepCycle(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
             Epoch epoch);
 
+  // From now on listener, which outlives this, hears of everything; policy: that it was made with.
+  void listen(CycleListener& listener, const PolicyChoice& policy);
+
+  // From the next step on that is proposed. Throws as make_policy; then the policy stays.
+  Work use_policy(const PolicyChoice& policy);
+  void shadow_with(const PolicyFactory& make_policy) { scheduler_.shadow_with(make_policy); }
+
   // All workers have met in the epoch. Nothing happens if it is over.
   Work begin_epoch(Epoch epoch);
   // Nothing of the epoch counts any more; the groups in `lost` have lost their caches.
   Stopped stop_epoch(Epoch next, std::span<const GroupId> lost);
 
   // As in Scheduler.
+  void time_is(TimePoint now);
   Expected<Work> submit(Submission submission, bool held = false);
-  void hold(SequenceId sequence) { scheduler_.hold(sequence); }
+  void hold(SequenceId sequence);
   Work release(SequenceId sequence);
-  void pause(SequenceId sequence) { scheduler_.pause(sequence); }
+  void pause(SequenceId sequence);
   Work resume(SequenceId sequence);
   Work cancel(SequenceId sequence);
 
@@ -57,8 +66,14 @@ class StepCycle {
  private:
   Work propose();
   Work something_changed();
+  template <class Event>
+  void tell(Event&& event) {
+    if (listener_) listener_->heard(std::forward<Event>(event), now_);
+  }
 
   Scheduler scheduler_;
+  CycleListener* listener_ = nullptr;
+  TimePoint now_{};
   Epoch epoch_;
   bool serving_ = false;  // the epoch's workers have met
   bool changed_ = false;  // something may let another sequence run since the last proposal

@@ -320,7 +320,7 @@ void Head::check_at_rest() {
     const std::string which = "request " + std::to_string(request.submission.sequence);
     expect(request.ends == 1, which + " ended " + std::to_string(request.ends) + " times");
     if (request.failed) continue;
-    runtime::ToyOutput whole = runtime::toy_output(request.original, world_.limits.max_model_len);
+    runtime::lab::ToyOutput whole = runtime::lab::toy_output(request.original, world_.limits.max_model_len);
     if (request.cancelled) {
       whole.tokens.resize(std::min(whole.tokens.size(), request.output.tokens.size()));
       whole.finish = request.output.finish;

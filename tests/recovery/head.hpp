@@ -16,7 +16,7 @@ struct Request {
   bool paused = false, over = false;
   int ends = 0;  // that its client saw
   bool failed = false, cancelled = false;
-  runtime::ToyOutput output;
+  runtime::lab::ToyOutput output;
   Mailbox mailbox;
 };
 

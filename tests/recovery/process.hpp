@@ -4,8 +4,8 @@
 #include <deque>
 #include <optional>
 
+#include "runtime/lab/soak/toy_executor.hpp"
 #include "tests/recovery/world.hpp"
-#include "tests/runtime/execution/toy_executor.hpp"
 
 namespace troupe::simulation {
 
@@ -28,7 +28,7 @@ struct Process {
         head(to),
         life(which),
         group(GroupId(which.rank / where.tensor_parallel)),
-        kv(where.blocks, where.limits.block_size, group, where.limits.speculation.tokens) {}
+        kv(where.blocks, where.limits.block_size, group, where.limits.speculation.tokens, /*forces=*/true) {}
 
   // From its node.
   void connect();  // until it succeeds
@@ -68,7 +68,7 @@ struct Process {
   std::shared_ptr<const runtime::StepPlan> plan;              // of the collective that it waits in
   std::deque<std::shared_ptr<const runtime::StepPlan>> next;  // that came before it was through with that
   std::uint64_t scheduler = 0;                                // whose plans they are
-  runtime::ToyExecutor kv;
+  runtime::lab::ToyExecutor kv;
 
  private:
   template <class News>

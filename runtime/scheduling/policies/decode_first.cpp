@@ -41,8 +41,9 @@ class DecodeFirst final : public BatchPolicy {
   std::vector<SequenceView> replays_, prompts_;  // kept between steps for their memory
 };
 
-const bool registered = register_policy(
-    "decode_first", []() -> std::unique_ptr<BatchPolicy> { return std::make_unique<DecodeFirst>(); });
+const bool registered = register_policy("decode_first", [](PolicyOptions&) -> std::unique_ptr<BatchPolicy> {
+  return std::make_unique<DecodeFirst>();
+});
 
 }  // namespace
 }  // namespace troupe::runtime

@@ -19,8 +19,8 @@ class Fcfs final : public BatchPolicy {
   }
 };
 
-const bool registered =
-    register_policy("fcfs", []() -> std::unique_ptr<BatchPolicy> { return std::make_unique<Fcfs>(); });
+const bool registered = register_policy(
+    "fcfs", [](PolicyOptions&) -> std::unique_ptr<BatchPolicy> { return std::make_unique<Fcfs>(); });
 
 }  // namespace
 }  // namespace troupe::runtime

@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "tests/error_of.hpp"
+#include "tests/kernels/cuda/gpu_under_test.hpp"
+#include "tests/transport/nccl/nccl_ranks.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -19,7 +21,7 @@ class Ranks {
  public:
   // ranks_of_host: so many share memory; 0: none do.
   explicit Ranks(model::ShardingPlan plan, Epoch epoch = 4, const std::string& secret = "a secret",
-                 Duration connect_timeout = patience, int ranks_of_host = 0) {
+                 Duration connect_timeout = patience, int ranks_of_host = 0, const GpuExchange& gpus = {}) {
     for (int rank = 0; ranks_of_host > 0 && rank < plan.ranks(); rank += ranks_of_host)
       hosts_.push_back(std::make_unique<Shared<transport::HostMemory>>(transport::host_memory_file()));
     boards_ = std::vector<TickBoard>(std::size_t(plan.ranks()));
@@ -29,6 +31,7 @@ class Ranks {
                                .network = "127.0.0.1",
                                .secret = secret,
                                .host = host_of(plan.rank, ranks_of_host),
+                               .gpus = gpus,
                                .connect_timeout = connect_timeout,
                                .collective_timeout = patience,
                                .ticks = &boards_[std::size_t(plan.rank)]};
@@ -87,7 +90,7 @@ float sum(transport::Communicator& ranks, float mine) {
 }
 
 void wait_until_in_collective(const TickBoard& board) {
-  while (board.activity != Activity::collective) std::this_thread::yield();
+  while (StepPlace::of(board.place).collective == Collective::none) std::this_thread::yield();
 }
 
 // Over the network, on hosts that hold a group each, and on one host.
@@ -113,7 +116,88 @@ TEST_P(EpochLinkOnHosts, JoinsAWorldAndItsGroups) {
               testing::Each("no error"));
   EXPECT_EQ(world, (std::vector<float>{15, 15, 15, 15}));
   EXPECT_EQ(group, (std::vector<float>{3, 3, 12, 12}));
-  for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(ranks.board(rank).collectives, 2u);
+  for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(ranks.board(rank).read().collectives, 2u);
+}
+
+TEST(EpochLink, CarriesWhatLiesInMemoryThatTheHostDoesNotReach) {
+  using kernels::cuda::GpuUnderTest;
+  const GpuUnderTest machine({.devices = 2});
+  const std::unique_ptr<kernels::Ops> devices[] = {GpuUnderTest::make_ops(0), GpuUnderTest::make_ops(1)};
+  Ranks ranks({.tensor_parallel = 2, .data_parallel = 1});
+  float sums[2] = {};
+  EXPECT_THAT(ranks.each([&](int rank) {
+    kernels::Ops& device = *devices[rank];
+    ranks[rank].connect(&device);
+    const auto memory = device.allocate(sizeof(float));
+    const kernels::Tensor x(memory.get(), kernels::DType::f32, {1});
+    const float value = float(1 << rank);
+    device.upload(x.raw(), std::as_bytes(std::span(&value, 1)));
+    const auto queue = device.make_queue();
+    ranks[rank].communicators().world.all_reduce(*queue, x);
+    device.read(*queue, x, std::as_writable_bytes(std::span(&sums[rank], 1)));
+    queue->wait(TimePoint::max());
+  }),
+              testing::Each("no error"));
+  EXPECT_THAT(sums, testing::Each(3.0f));
+}
+
+// The same of a number in the memory of a device, whose queue hears when the epoch is over.
+float sum_on(kernels::Ops& device, transport::Communicator& ranks, float mine) {
+  const auto memory = device.allocate(sizeof mine);
+  const auto queue = device.make_queue();
+  queue->watch([&] { ranks.check(); });
+  const kernels::Tensor x(memory.get(), kernels::DType::f32, {1, 1});
+  device.upload(x.raw(), std::as_bytes(std::span(&mine, 1)));
+  ranks.all_reduce(*queue, x);
+  device.read(*queue, x, std::as_writable_bytes(std::span(&mine, 1)));
+  queue->wait(TimePoint::max());
+  return mine;
+}
+
+// What ranks on these GPUs say when they meet and sum. A rank's GPU: [rank % gpus].
+std::vector<std::string> meet_on_gpus(int gpus, GpuExchange::By by) {
+  transport::GpuHost host(gpus);
+  Ranks ranks({.tensor_parallel = 2, .data_parallel = 2}, 4, "a secret", patience, 0, {by, &host.calls});
+  return ranks.each([&](int rank) {
+    auto& device = *host.ops[std::size_t(rank % gpus)];
+    ranks[rank].connect(&device);
+    const auto communicators = ranks[rank].communicators();
+    EXPECT_EQ(communicators.world.rank(), rank);
+    EXPECT_EQ(communicators.group.rank(), rank % 2);
+    EXPECT_EQ(sum_on(device, communicators.world, float(1 << rank)), 15);
+    EXPECT_EQ(sum_on(device, communicators.group, float(1 << rank)), rank < 2 ? 3 : 12);
+    EXPECT_EQ(host.nccl.living() > 0, by != GpuExchange::By::host && gpus == 4);
+  });
+}
+
+TEST(EpochLink, GpusExchangeByNcclWhereAllRanksCan) {
+  using By = GpuExchange::By;
+  for (const By by : {By::host, By::nccl_if_all_have_it, By::nccl})
+    EXPECT_THAT(meet_on_gpus(4, by), testing::Each("no error")) << int(by);
+  EXPECT_THAT(meet_on_gpus(2, By::nccl_if_all_have_it), testing::Each("no error"));
+  EXPECT_THAT(meet_on_gpus(2, By::nccl),
+              testing::Each(HasSubstr("--gpu-communicator nccl: rank 2 has the same GPU as rank 0")));
+}
+
+TEST(EpochLink, ARankAloneOnItsGpuNeedsNobody) {
+  transport::GpuHost host(1);
+  EpochLink alone({.epoch = 3, .sharding = {}, .network = "", .secret = "", .ticks = nullptr},
+                  [](const std::string&, const std::string&) { ADD_FAILURE() << "whom would it tell?"; });
+  alone.connect(host.ops[0].get());
+  EXPECT_EQ(sum_on(*host.ops[0], alone.communicators().world, 2), 2);
+  alone.abort();
+  EXPECT_THROW(sum_on(*host.ops[0], alone.communicators().world, 2), PeerError);
+}
+
+TEST(EpochLink, AbortWakesAGpuThatWaitsForAnother) {
+  transport::GpuHost host(2);
+  Ranks ranks({.tensor_parallel = 2, .data_parallel = 1}, 4, "a secret", patience, 0,
+              {GpuExchange::By::nccl, &host.calls});
+  ranks.each([&](int rank) { ranks[rank].connect(host.ops[std::size_t(rank)].get()); });
+  std::jthread waiting(
+      [&] { EXPECT_THROW(sum_on(*host.ops[0], ranks[0].communicators().world, 1), PeerError); });
+  wait_until_in_collective(ranks.board(0));
+  ranks[0].abort();
 }
 
 TEST(EpochLink, TheWorldIsTheOnlyGroupOrEachRankIsOne) {

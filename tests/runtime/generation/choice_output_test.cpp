@@ -21,7 +21,7 @@ struct Outcome {
 };
 
 Outcome generate(const std::string& text, ChoiceOutputOptions options,
-                 const model::Tokenizer& with = tokenizer()) {
+                 const model::Tokenizer& with = tokenizer(), bool cut_off = false) {
   ChoiceOutput choice(with, std::move(options));
   Outcome outcome;
   const auto take = [&] {
@@ -36,7 +36,7 @@ Outcome generate(const std::string& text, ChoiceOutputOptions options,
     stopped = choice.push(tokens[outcome.taken++]);
     take();
   }
-  if (!stopped) choice.finish();
+  if (!stopped) choice.finish(cut_off);
   take();
   outcome.stop = choice.matched_stop();
   return outcome;
@@ -69,6 +69,16 @@ TEST(ChoiceOutput, EndsBeforeAStopStringThatSpansTokens) {
 
 TEST(ChoiceOutput, KeepsTheStopStringIfAsked) {
   EXPECT_EQ(generate("one two three", {.stop = {"two"}, .include_stop = true}).output.content, "one two");
+}
+
+// As vLLM counts: one may end with the first token behind them, and may have begun before.
+TEST(ChoiceOutput, AStopStringThatEndsWithinTheFewestTokensIsText) {
+  const std::string text = "one two three two four";
+  const auto tokens = std::int32_t(tokenizer().encode("one two").value().size());
+  EXPECT_EQ(generate(text, {.stop = {" two"}, .min_tokens = tokens - 1}).output.content, "one");
+  EXPECT_EQ(generate(text, {.stop = {" two"}, .min_tokens = tokens}).output.content, "one two three");
+  EXPECT_EQ(generate(text, {.stop = {" two"}, .min_tokens = 1000}).output.content, text);
+  EXPECT_EQ(generate(text, {.stop = {"two three"}, .min_tokens = tokens}).output.content, "one ");
 }
 
 TEST(ChoiceOutput, AStopStringThatNeverCompletesIsText) {
@@ -106,6 +116,13 @@ TEST(ChoiceOutput, MarkersThatAreSpecialInAnotherTokenizerAreFound) {
   EXPECT_EQ(called.output.reasoning, "Hm");
   EXPECT_EQ(called.output.content, "So");
   EXPECT_EQ(calls_of(called), "f {\"a\": 1}");
+}
+
+TEST(ChoiceOutput, ATagThatTheLimitCutsOffIsNoText) {
+  const std::string text = "So<｜DSML｜function_ca";
+  const ChoiceOutputOptions options{.format = {.tool_calls = true}};
+  EXPECT_EQ(generate(text, options, tokenizer(), true).output.content, "So");
+  EXPECT_EQ(generate(text, options).output.content, text);
 }
 
 TEST(ChoiceOutput, NothingFollowsTheOnlyCallThatIsWanted) {

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "runtime/generation/logit_rules.hpp"
-
 namespace troupe::runtime {
 namespace {
 
@@ -15,7 +13,12 @@ const model::TextModel& text_model() {
 
 Expected<std::vector<NewChoice>> choices_of(const GenerationRequest& request,
                                             GenerationRules rules = {.max_model_len = 4096}) {
-  return make_choices(request, text_model(), rules, 7, 99);
+  auto choices = make_choices(request, text_model(), rules, 7, 99);
+  if (!choices || !rules.grammars) return choices;
+  const auto compiled = compile_grammars(*choices, *rules.grammars);
+  if (!compiled) return tl::unexpected(compiled.error());
+  EXPECT_TRUE(grammars_at_hand(*choices, *rules.grammars));
+  return choices;
 }
 
 GenerationRequest continuing(Prompt prompt) {
@@ -115,6 +118,24 @@ TEST(Choices, TheCheckpointsLengthAndPenaltyAreDefaults) {
   EXPECT_TRUE(made().rules.none());
 }
 
+TEST(Choices, TheCheckpointForbidsTokensAndAsksForALength) {
+  auto text = model::TextModel::load(DEMO_MODEL);
+  text.defaults.bad_words = {{40}, {41, 42}};
+  text.defaults.min_new_tokens = 9;
+  auto request = continuing(std::string("one"));
+  const auto rules = [&] {
+    return make_choices(request, text, {.max_model_len = 4096}, 7, 99).value().front().submission.rules;
+  };
+  EXPECT_EQ(rules().bad_words, text.defaults.bad_words);
+  EXPECT_EQ(rules().min_tokens, 9);
+  request.max_tokens = 3;  // a client's own limit is no mistake of its
+  EXPECT_EQ(rules().min_tokens, 3);
+  request.min_tokens = 0;
+  request.bad_words = {"fox"};
+  EXPECT_EQ(rules().min_tokens, 0);
+  EXPECT_GT(rules().bad_words.size(), text.defaults.bad_words.size());
+}
+
 TEST(Choices, OnlyTheEndOfAPromptIsTakenIfThatIsAsked) {
   auto request = continuing(std::vector<TokenId>{31, 32, 33, 34});
   request.truncate_prompt_tokens = 2;
@@ -158,9 +179,25 @@ model::OutputFormat format_of(ChatPrompt prompt, GenerationRules rules = {.max_m
   return choices_of(continuing(std::move(prompt)), rules).value().front().output.format;
 }
 
+struct Grammars {
+  model::GrammarCompiler compiler{text_model().tokenizer, text_model().tokenizer.vocab_size(),
+                                  text_model().eos_ids};
+  model::GrammarCache cache{
+      [this](const GrammarSpec& spec, TimePoint deadline) { return compiler.compile(spec, deadline); }, {}};
+};
+
 TEST(Choices, ToolsAreCalledWhereTheyAreThere) {
+  static Grammars grammars;
   EXPECT_TRUE(format_of(chat()).tool_calls);
   EXPECT_FALSE(format_of(chat(), {.max_model_len = 4096, .parse_tool_calls = false}).tool_calls);
+  for (const auto forced : {ChatPrompt::ToolChoice::required, ChatPrompt::ToolChoice::named}) {
+    ChatPrompt must = chat();
+    must.tool_choice = forced;
+    must.tool_name = must.tools[0]["function"]["name"];
+    EXPECT_TRUE(
+        format_of(must, {.max_model_len = 4096, .parse_tool_calls = false, .grammars = &grammars.cache})
+            .tool_calls);
+  }
   auto without = chat();
   without.tools = nullptr;
   EXPECT_FALSE(format_of(without).tool_calls);
@@ -178,12 +215,25 @@ TEST(Choices, ToolsThatMayNotBeCalledStayInThePrompt) {
             choices_of(continuing(chat())).value().front().submission.tokens);
 }
 
-struct Grammars {
-  model::GrammarCompiler compiler{text_model().tokenizer, text_model().tokenizer.vocab_size(),
-                                  text_model().eos_ids};
-  model::GrammarCache cache{
-      [this](const GrammarSpec& spec, TimePoint deadline) { return compiler.compile(spec, deadline); }, {}};
-};
+TEST(Choices, OrAreNotShownWhereTheOperatorSaysSo) {
+  const auto tokens = [](ChatPrompt prompt) {
+    const GenerationRules rules{.max_model_len = 4096, .show_unused_tools = false};
+    return choices_of(continuing(std::move(prompt)), rules).value().front().submission.tokens;
+  };
+  auto unused = chat(), none = chat();
+  unused.parse_tool_calls = false;
+  none.tools = nullptr;
+  EXPECT_EQ(tokens(unused), tokens(none));
+  EXPECT_NE(tokens(chat()), tokens(none));
+}
+
+TEST(Choices, ToolsThatMayNotBeCalledNeedNoTemplateThatPrintsThem) {
+  const auto text = model::TextModel::load(DEMO_MODEL, "{{ messages[0]['content'] }}");
+  auto prompt = chat();
+  EXPECT_EQ(make_choices(continuing(prompt), text, {.max_model_len = 4096}, 7, 99).error().param, "tools");
+  prompt.parse_tool_calls = false;
+  EXPECT_TRUE(make_choices(continuing(prompt), text, {.max_model_len = 4096}, 7, 99));
+}
 
 TEST(Choices, AGrammarBeginsBehindTheThoughts) {
   static Grammars grammars;
@@ -206,9 +256,37 @@ TEST(Choices, AForcedCallIsAGrammar) {
   auto prompt = chat();
   prompt.tool_choice = ChatPrompt::ToolChoice::named;
   prompt.tool_name = "f";
-  EXPECT_TRUE(wants_grammar(continuing(prompt)));
   const auto submission = choices_of(continuing(prompt), rules).value().front().submission;
   EXPECT_EQ(submission.grammar.kind, GrammarSpec::Kind::tool_calls);
+  prompt.tools[0]["function"]["parameters"] = {{"type", "nonsense"}};
+  EXPECT_EQ(choices_of(continuing(prompt), rules).error().param, "tools");
+}
+
+TEST(Choices, CallsOfStrictToolsAreHeldWhereTheyCome) {
+  static Grammars grammars;
+  const GenerationRules rules{.max_model_len = 4096, .grammars = &grammars.cache};
+  auto prompt = chat();
+  const auto made = [&] { return choices_of(continuing(prompt), rules); };
+  EXPECT_FALSE(made().value().front().submission.rules.grammar);
+  auto& function = prompt.tools[0]["function"];
+  function["strict"] = true;
+  const auto submission = made().value().front().submission;
+  EXPECT_EQ(submission.grammar.kind, GrammarSpec::Kind::tool_calls);
+  EXPECT_EQ(submission.grammar.after, "");
+  EXPECT_EQ(submission.rules.grammar, grammar_id(submission.grammar));
+  EXPECT_EQ(choices_of(continuing(prompt)).error().param, "tools");  // where none are served
+
+  auto request = continuing(prompt);
+  request.ignore_eos = true;  // its text is free
+  EXPECT_TRUE(choices_of(request, rules));
+  request.grammar = GrammarSpec{.kind = GrammarSpec::Kind::json_object};  // of all of the answer
+  EXPECT_EQ(choices_of(request, rules).error().param, "ignore_eos");
+  prompt.thinking = true;
+  EXPECT_EQ(made().value().front().submission.grammar.after, "</think>");
+  prompt.tools[0]["function"]["parameters"] = {{"type", "nonsense"}};
+  EXPECT_EQ(made().error().param, "tools");
+  prompt.parse_tool_calls = false;  // tool_choice: none
+  EXPECT_FALSE(made().value().front().submission.rules.grammar);
 }
 
 std::string text_of(ChatPrompt prompt, GenerationRules rules = {.max_model_len = 4096}) {
@@ -236,6 +314,20 @@ TEST(Choices, SystemMessagesAreTreatedAsTheServerIsTold) {
               testing::HasSubstr("<｜User｜>Be brief.\n\nWeather?"));
   EXPECT_THAT(text_of(prompt, {.max_model_len = 4096, .system_prompt = SystemPrompt::reject}),
               testing::HasSubstr("--system-prompt reject"));
+}
+
+TEST(Choices, TemplatesAreToldHowMuchToThinkAndToWriteWhereTheyAsk) {
+  const auto asking = model::TextModel::load(
+      DEMO_MODEL, "{{ reasoning_effort }}, {{ verbosity }}, {{ messages[0]['content'] }}");
+  auto prompt = chat();
+  prompt.tools = nullptr;
+  const std::string silent = text_of(prompt);
+  prompt.reasoning_effort = "high";
+  prompt.verbosity = "low";
+  EXPECT_EQ(text_of(prompt), silent);
+  const auto choices = make_choices(continuing(prompt), asking, {.max_model_len = 4096}, 7, 99).value();
+  EXPECT_THAT(asking.tokenizer.decode(choices.front().submission.tokens),
+              testing::StartsWith("high, low, Weather?"));
 }
 
 TEST(Choices, ThePromptSaysWhetherTheOutputStartsInReasoning) {

@@ -28,6 +28,8 @@ class Recorder final : public GenerationOutlet {
     std::vector<std::string> calls{};  // "id name arguments"
     std::string logprob_bytes{};       // of the chosen tokens
     std::vector<float> logprobs{};     // theirs, each followed by those of the alternatives
+    std::string answer_bytes{};        // of those that are of the answer
+    std::optional<TokenId> stop_token{};
     bool operator==(const Told&) const = default;
   };
 
@@ -58,6 +60,7 @@ class Recorder final : public GenerationOutlet {
     if (!delta.prompt_token_ids.empty()) prompt_token_ids = delta.prompt_token_ids;
     choice.finish = delta.finish;
     choice.stop_reason = delta.stop_reason;
+    choice.stop_token = delta.stop_token;
     choice.reasoning += delta.reasoning;
     for (const ToolCallDelta& call : delta.tool_calls) {
       if (std::size_t(call.index) == choice.calls.size())
@@ -66,6 +69,7 @@ class Recorder final : public GenerationOutlet {
     }
     for (const LogprobEntry& entry : delta.logprobs) {
       choice.logprob_bytes += entry.chosen.bytes;
+      if (entry.of_answer) choice.answer_bytes += entry.chosen.bytes;
       choice.logprobs.push_back(entry.chosen.logprob);
       for (const LogprobToken& each : entry.top) choice.logprobs.push_back(each.logprob);
     }
@@ -243,6 +247,22 @@ TEST(Generation, WithoutOutputThePromptAloneIsTold) {
   EXPECT_EQ(talk.outlet.ends, 1);
 }
 
+TEST(Generation, OfATruncatedPromptWhatWasTakenIsEchoed) {
+  auto request = asking(1);
+  request.prompts = {std::string("one two three four")};
+  request.echo = true;
+  request.max_tokens = 0;
+  request.truncate_prompt_tokens = 2;
+  Conversation talk(request, {"1, 2"});
+  talk.generation->meet_scheduler();
+  const auto& prompt = talk.outlet.known.at(first_sequence).tokens;
+  ASSERT_EQ(prompt.size(), 2u);
+  talk.grant(9);
+  talk.generation->take({first_sequence, 0, {talk.scripts[0][0], -1, {}}, FinishReason::length, 0},
+                        TimePoint{});
+  EXPECT_EQ(talk.outlet.told[0].content, text_model().tokenizer.decode(prompt));
+}
+
 TEST(Generation, AnyOrderCreditAndFaultsGiveTheSameTextsAndOneEnd) {
   const Recorder expected = undisturbed();
   for (unsigned seed = 0; seed < 500; ++seed) {
@@ -346,6 +366,58 @@ TEST(Generation, LogprobsComeWithTheirTokens) {
   }
 }
 
+// What comes of a text that a token of stop_ids ends, with all credit.
+Recorder::Told ended_by(GenerationRequest request, const std::string& text, TokenId end) {
+  Conversation talk(std::move(request), {text});
+  talk.ends_with = FinishReason::stop;
+  talk.scripts[0].push_back(end);
+  talk.generation->meet_scheduler();
+  talk.grant(1'000'000);
+  while (!talk.outlet.closed()) talk.token(0);
+  return talk.outlet.told.at(0);
+}
+
+TEST(Generation, AStopTokenOfTheClientsIsTold) {
+  const TokenId fox = text_model().tokenizer.encode("fox").value().front(), eos = text_model().eos_ids.at(0);
+  auto request = asking(1);
+  EXPECT_EQ(ended_by(request, "a", eos).stop_token, std::nullopt);
+  request.stop_token_ids = {fox, eos};
+  EXPECT_EQ(ended_by(request, "a", fox).stop_token, fox);
+  EXPECT_EQ(ended_by(request, "a", fox).content, "a");
+  EXPECT_EQ(ended_by(request, "a", eos).stop_token, std::nullopt) << "the model's own";
+  request.ignore_eos = true;
+  EXPECT_EQ(ended_by(request, "a", eos).stop_token, eos);
+}
+
+TEST(Generation, WhatItStoppedAtIsTextIfAskedFor) {
+  const TokenId fox = text_model().tokenizer.encode("fox").value().front(), eos = text_model().eos_ids.at(0);
+  const std::string end = text_model().tokenizer.decode({{fox}});
+  auto request = asking(1);
+  request.stop_token_ids = {fox};
+  request.include_stop_str_in_output = true;
+  EXPECT_EQ(ended_by(request, "a ", fox).content, "a " + end);
+  EXPECT_EQ(ended_by(request, "a ", eos).content, "a ") << "a token of control";
+  request.skip_special_tokens = false;
+  EXPECT_EQ(ended_by(request, "a ", eos).content, "a " + text_model().tokenizer.decode({{eos}}));
+  request.stop = {end};  // which goes before the token
+  EXPECT_EQ(ended_by(request, "a ", fox).stop_reason, end);
+  EXPECT_EQ(ended_by(request, "a ", fox).stop_token, std::nullopt);
+}
+
+TEST(Generation, AStopStringDoesNotEndItBeforeTheFewestTokens) {
+  auto request = asking(1, {"STOP"});
+  request.min_tokens = std::int32_t(text_model().tokenizer.encode(four_texts[3]).value().size()) - 1;
+  Conversation talk(request, {four_texts[3]});
+  talk.generation->meet_scheduler();
+  talk.grant(1'000'000);
+  while (!talk.outlet.closed()) {
+    talk.token(0);
+    talk.fault();
+  }
+  EXPECT_GT(talk.outlet.usage.completion_tokens, *request.min_tokens);
+  EXPECT_TRUE(talk.outlet.told.at(0).content.starts_with("ST OP STO"));
+}
+
 TEST(Generation, WithoutTheWishThereAreNoLogprobs) {
   EXPECT_TRUE(undisturbed().told.at(2).logprobs.empty());
 }
@@ -371,8 +443,8 @@ TEST(Generation, ThoughtsTextAndCallsAreToldApart) {
                                 "",
                                 ChoiceEnd::tool_calls,
                                 "Lima or Oslo?",
-                                {"call_c1b17e99d6937648915f5a7e get_weather {\"city\": \"Lima\"}",
-                                 "call_0efb70561279570168c33801 get_weather {\"city\": \"Oslo\"}"}};
+                                {"call_32f112c5345a43a14c955f43 get_weather {\"city\": \"Lima\"}",
+                                 "call_9b024946b9f22d9cad4e9a2e get_weather {\"city\": \"Oslo\"}"}};
   for (unsigned seed = 0; seed < 100; ++seed) {
     std::mt19937 random(seed);
     Conversation talk(asking_for_weather(), {two_calls});
@@ -386,6 +458,50 @@ TEST(Generation, ThoughtsTextAndCallsAreToldApart) {
     }
     ASSERT_EQ(talk.outlet.told.at(0), expected) << "seed " << seed;
   }
+}
+
+TEST(Generation, LogprobsSayWhetherTheyAreOfTheAnswer) {
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    std::mt19937 random(seed);
+    auto request = asking_for_weather();
+    request.logprobs = 0;
+    Conversation talk(request, {two_calls});
+    talk.generation->meet_scheduler();
+    while (!talk.outlet.closed()) {
+      talk.token(0);
+      if (random() % 3 == 0) talk.grant(std::int32_t(random() % 3));
+    }
+    EXPECT_EQ(talk.outlet.told.at(0).answer_bytes, "Let me see.") << "seed " << seed;
+  }
+}
+
+// The prompt has opened the thoughts; a blank before the model's own tag is one of them, if it turns out so or not.
+TEST(Generation, BlanksBeforeThoughtsAreCounted) {
+  const std::string thoughts = "\nLima or Oslo?";
+  Conversation talk(asking_for_weather(), {thoughts});
+  talk.generation->meet_scheduler();
+  talk.grant(1'000'000);
+  while (!talk.outlet.closed()) talk.token(0);
+  EXPECT_EQ(talk.outlet.usage.reasoning_tokens, talk.outlet.usage.completion_tokens);
+}
+
+// A client may choose the request's id, and choose it again.
+TEST(Generation, IdsOfCallsDifferThoughTheRequestsDoNot) {
+  std::set<std::string> ids;
+  for (const SequenceId first : {SequenceId(1), SequenceId(2)}) {
+    auto request = asking_for_weather();
+    auto choices = make_choices(request, text_model(), {.max_model_len = 4096}, first, 1).value();
+    Recorder outlet;
+    Generation generation(request, std::move(choices), text_model(), outlet, TimePoint{});
+    generation.meet_scheduler();
+    generation.grant(1'000'000);
+    std::uint64_t position = 0;
+    const auto tokens = text_model().tokenizer.encode(two_calls).value();  // outlives the loop
+    for (const TokenId token : tokens)
+      generation.take({first, position++, {token, 0, {}}, FinishReason::none, 0}, TimePoint{});
+    for (const std::string& call : outlet.told.at(0).calls) ids.insert(call.substr(0, call.find(' ')));
+  }
+  EXPECT_EQ(ids.size(), 4u);
 }
 
 TEST(Generation, IdsOfCallsAreShortAndNoTwoAreTheSame) {
@@ -418,7 +534,7 @@ TEST(Generation, WithoutParallelCallsAChoiceEndsWithItsFirst) {
                             "",
                             ChoiceEnd::tool_calls,
                             "Lima or Oslo?",
-                            {"call_c1b17e99d6937648915f5a7e get_weather {\"city\": \"Lima\"}"}}));
+                            {"call_32f112c5345a43a14c955f43 get_weather {\"city\": \"Lima\"}"}}));
   EXPECT_TRUE(talk.outlet.known.empty()) << "the scheduler was not told";
   EXPECT_LT(talk.tokens, int(talk.scripts[0].size()));
 }
@@ -463,6 +579,19 @@ TEST(Generation, AnOutputThatIsNoNumberEndsTheRequest) {
   ASSERT_EQ(talk.outlet.failures.size(), 1u);
   EXPECT_EQ(talk.outlet.failures[0].code, "not_a_number");
   EXPECT_EQ(talk.outlet.ended.at(ChoiceEnd::error), 2);
+}
+
+TEST(Generation, WishesThatLeaveNoTokenAreTheClients) {
+  GenerationRequest request = asking(1);
+  request.presence_penalty = 1;
+  Conversation talk(request, {four_texts[0]});
+  talk.generation->meet_scheduler();
+  talk.outlet.known.erase(first_sequence);
+  talk.outlet.known[first_sequence];
+  talk.generation->take({first_sequence, 0, {no_token, 0, {}}, FinishReason::error, 0}, {});
+  ASSERT_EQ(talk.outlet.failures.size(), 1u);
+  EXPECT_EQ(talk.outlet.failures[0].code, "no_token_allowed");
+  EXPECT_EQ(talk.outlet.failures[0].kind, RefusalKind::invalid);
 }
 
 TEST(Generation, EchoesAPromptOnceBeforeTheText) {

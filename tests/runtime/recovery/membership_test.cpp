@@ -238,6 +238,17 @@ TEST_F(MembershipTest, APauseEndsAlsoWhenAnotherEpochBeganMeanwhile) {
   EXPECT_EQ(membership->state(), State::serving);
 }
 
+TEST_F(MembershipTest, APauseEndsWithWhateverHappensNext) {
+  scripts[1].cannot_join = true;
+  cut_worker(0);
+  worker_arrives(0);
+  pass(milliseconds(25));
+  scripts[1].cannot_join = false;
+  now += milliseconds(60);  // nobody has asked what is due
+  tell_ticks(0, 0, 0);
+  EXPECT_EQ(membership->state(), State::serving);
+}
+
 TEST_F(MembershipTest, AWorkerThatWasCutOffKeepsItsLifeAndItsWeights) {
   const Epoch before = epoch();
   cut_worker(1);
@@ -457,6 +468,55 @@ TEST_F(MembershipTest, AMixtureOfArithmeticsIsRefused) {
   EXPECT_EQ(membership->state(), State::failed);
 }
 
+TEST_F(MembershipTest, ADeviceThatFailedIsNamedAndItsWorkerBroughtBack) {
+  WorkerSeen last = seen(1);
+  last.tick = waiting(epoch(), 2);
+  last.tick.device = {DeviceFaultKind::ecc, "linear, add"};
+  obey(membership->on(WorkerExited{last, "exit code 1"}, now));
+  pass(milliseconds(1));
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_EQ(faults[0].kind, FaultKind::device_error);
+  EXPECT_EQ(faults[0].last.device.kernels, "linear, add");
+  EXPECT_EQ(faults[0].last.layer, 3);
+  worker_arrives(1);
+  EXPECT_EQ(membership->state(), ReplicaState::serving);
+  const auto ranks = membership->view().ranks;
+  EXPECT_FALSE(ranks[0].last_fault);
+  ASSERT_TRUE(ranks[1].last_fault);
+  EXPECT_EQ(ranks[1].last_fault->last.device.kind, DeviceFaultKind::ecc);
+  EXPECT_TRUE(ranks[1].last_fault->recovered);
+  worker_exits(0);
+  EXPECT_EQ(membership->view().ranks[1].last_fault->kind, FaultKind::device_error)
+      << "the last one of that rank";
+}
+
+TEST_F(MembershipTest, AHangIsTheDevicesWhileThatIsAtSomething) {
+  WorkerSeen last = seen(1);
+  last.tick = waiting(epoch(), 2);
+  last.tick.device.kernels = "linear, add";
+  const auto told = [&](Hang hang) {
+    obey(membership->on(WorkerHangs{last, hang}, now));
+    worker_exits(1);
+    pass(std::chrono::seconds(1));
+    worker_arrives(1);
+    last.life = life(1);
+    return faults.back().last.device;
+  };
+  EXPECT_EQ(told(Hang::busy).kind, DeviceFaultKind::hang);
+  EXPECT_EQ(told(Hang::busy).kernels, "linear, add");
+  EXPECT_EQ(told(Hang::stopped).kind, DeviceFaultKind::none) << "somebody stopped the process";
+  last.tick.device.kernels.clear();
+  EXPECT_EQ(told(Hang::busy).kind, DeviceFaultKind::none);
+}
+
+TEST_F(MembershipTest, NodesWatchTheGpusOfRanksThatComputeThere) {
+  EXPECT_FALSE(starts[0].back().on_gpu);
+  MembershipSettings on_gpus = settings();
+  on_gpus.on_gpus = true;
+  membership_of(on_gpus);
+  EXPECT_TRUE(starts[0].back().on_gpu);
+}
+
 TEST_F(MembershipTest, RestartsWaitLongerFromDeathToDeath) {
   worker_exits(1);
   EXPECT_EQ(life_of(1), 2u) << "the first at once";
@@ -534,6 +594,17 @@ TEST_F(MembershipTest, ALoadThatFailsAtFirstIsTheEndAndLaterADeath) {
   EXPECT_EQ(membership->state(), State::recovering);
   EXPECT_EQ(faults.back().kind, FaultKind::load_failed);
   EXPECT_EQ(kills[1].back().life, life(1));
+}
+
+// By NCCL and nothing else, which one of them does not have.
+TEST_F(MembershipTest, RanksThatHaveNoWayBetweenThemAreTheEndAtFirst) {
+  membership_of(settings(), false);
+  scripts[0].is_silent = scripts[1].is_silent = true;
+  for (std::int32_t rank = 0; rank < ranks; ++rank) node_arrives(rank, {}, rank == 0 ? 0 : -1);
+  for (std::int32_t rank = 0; rank < ranks; ++rank) worker_arrives(rank);
+  obey(membership->on(JoinFailed{life(1), epoch(), JoinFailed::Why::cannot_meet, "rank 1 has no NCCL"}, now));
+  EXPECT_EQ(membership->state(), State::failed);
+  EXPECT_EQ(gave_up, "the ranks cannot meet: rank 1 has no NCCL");
 }
 
 // Late, twice, or of lives and epochs that are over.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/recovery/hang_watch.hpp"
+
 namespace troupe::runtime {
 namespace {
 
@@ -67,6 +69,30 @@ TEST_F(StallWatchTest, EquallyFarRanksHaveNoCulprit) {
   const auto stall = look();
   ASSERT_TRUE(stall);
   EXPECT_FALSE(stall->culprit);
+}
+
+// Two ranks whose GPUs are in one and the same collective for ever, as their nodes see them.
+TEST_F(StallWatchTest, RanksThatAskTheirDevicesAreFound) {
+  HangWatch watches[] = {HangWatch(milliseconds(400)), HangWatch(milliseconds(400))};
+  Duration cpu{};
+  const TimePoint begun = now;
+  std::optional<StallWatch::Stall> stall;
+  while (!stall && now - begun < std::chrono::seconds(2)) {
+    now += milliseconds(20);
+    cpu += milliseconds(20);
+    for (std::size_t rank = 0; rank < 2; ++rank) {
+      Heard& heard = ranks[rank];
+      EXPECT_FALSE(watches[rank].look(now, heard.seen.tick, [&] {
+        return ProcessSample{ProcessSample::State::runnable, cpu};
+      }));
+      heard.at = now;
+      heard.seen.silence = watches[rank].silence(now);
+      heard.seen.waited = watches[rank].waited();
+    }
+    stall = look();
+  }
+  ASSERT_TRUE(stall);
+  EXPECT_LT(now - begun, milliseconds(600));
 }
 
 TEST_F(StallWatchTest, WhatWasHeardLongAgoIsNoEvidence) {

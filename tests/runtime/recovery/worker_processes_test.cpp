@@ -42,15 +42,49 @@ bool has_what_it_needs(const WorkerOrder& order) {
   for (int signal = 0;; ticks.piece_done()) sigwait(&told, &signal);
 }
 
+const HeldPiece left_piece{"weights", "of a model", "", 5};
+
+// Leaves memory to the next life, and ends somehow.
+[[noreturn]] void leave(const std::string& how) {
+  MemoryKeeper keeper({}, FileDescriptor(InheritedFiles::held_memory));
+  keeper.keep(left_piece, memory_file("left", "bytes"));
+  if (how == "leave_and_fault") {
+    signal(SIGSEGV, SIG_DFL);  // a sanitizer would make an exit of it
+    raise(SIGSEGV);
+  }
+  if (how == "leave_and_exit") _exit(3);
+  for (;;) pause();
+}
+
+bool finds(const WorkerOrder& order) {
+  const int file = InheritedFiles::first_shared + int(shared_texts.size());
+  return order.held.size() == 1 && order.held[0].name == left_piece.name &&
+         order.held[0].contents == left_piece.contents && order.held[0].bytes == left_piece.bytes &&
+         take_memory_file(file) == "bytes";
+}
+
 int work() {
   const auto order = worker_order(take_memory_file(InheritedFiles::order));
   const FileDescriptor tick_file(InheritedFiles::ticks);
   const Shared<TickBoard> ticks(tick_file);
   const std::string& what = order.network;
   if (what == "needs") return has_what_it_needs(order) ? as_told : not_as_told;
+  if (what.starts_with("leave")) leave(what);
+  if (what == "find") return finds(order) ? as_told : not_as_told;
   if (what == "exit") {
     ticks->begin_step(2, 5);
     return 3;
+  }
+  if (what == "environment")
+    return std::getenv("GPU") == std::string("3") && std::getenv("OTHER_TEST") == std::string("mine") &&
+                   std::getenv("NCCL_DEBUG") == std::string("INFO")
+               ? as_told
+               : not_as_told;
+  if (what == "broken device") {
+    ticks->begin_step(2, 5);
+    ticks->place = ticks->at_layer(4);
+    ticks->device_fault.write({DeviceFaultKind::illegal_address, std::string(200, 'k')});
+    raise(SIGKILL);
   }
   if (what == "spin") {
     ticks->begin_step(2, 5);
@@ -84,8 +118,10 @@ class Watched {
   ~Watched() { processes_.reset(); }  // first, since it tells until it is gone
 
   WorkerProcesses& operator*() { return *processes_; }
-  void start(const std::string& what, std::int32_t rank = 0, std::uint64_t incarnation = 1) {
-    processes_->start({{{rank, incarnation}, 1, hang_limit_}, "host", 7, 3, what, "error"});
+  void start(const std::string& what, std::int32_t rank = 0, std::uint64_t incarnation = 1,
+             Variables environment = {}) {
+    processes_->start(
+        {{{rank, incarnation}, 1, hang_limit_}, "host", 7, 3, what, "error", false, false, {}, environment});
   }
   void end() { processes_.reset(); }
   template <class Condition>
@@ -159,6 +195,24 @@ TEST(WorkerProcesses, TellHowAWorkerEndedAndWhatItWasAt) {
   EXPECT_TRUE(watched.lives().empty());
 }
 
+TEST(WorkerProcesses, GiveAWorkerVariablesOfItsOwn) {
+  setenv("OTHER_TEST", "1", 1);
+  setenv("NCCL_DEBUG", "INFO", 1);
+  Watched watched;
+  watched.start("environment", 0, 1, {{"GPU", "3"}, {"OTHER_TEST", "mine"}});
+  EXPECT_EQ(watched.wait_for_exit().second, "exit code 0");
+}
+
+TEST(WorkerProcesses, TellWhatBecameOfADeviceHoweverItsWorkerEnds) {
+  Watched watched;
+  watched.start("broken device");
+  const auto [seen, how] = watched.wait_for_exit();
+  EXPECT_EQ(how, "signal 9 (Killed)");
+  EXPECT_EQ(seen.tick.device.kind, DeviceFaultKind::illegal_address);
+  EXPECT_EQ(seen.tick.device.kernels, std::string(160, 'k')) << "as much as there is room for";
+  EXPECT_EQ(seen.tick.layer, 4);
+}
+
 TEST(WorkerProcesses, TellHangsAgainUntilTheyAreKilled) {
   for (const auto& [what, hang] : {std::pair("stop", Hang::stopped), {"spin", Hang::busy}}) {
     Watched watched(milliseconds(100));
@@ -223,6 +277,32 @@ TEST(WorkerProcesses, NothingIsLeftOfThem) {
   for (const auto& seen : living) EXPECT_FALSE(exists(seen.pid));
 }
 
+TEST(WorkerProcesses, HoldWhatOneThatWasKilledOrEndedLeft) {
+  Watched watched;
+  watched.start("leave_and_exit");
+  EXPECT_EQ(watched.wait_for_exit().second, "exit code 3");
+  for (const int rank : {0, 1}) {
+    watched.start("find", rank, 2);
+    EXPECT_EQ(watched.wait_for_exit().second, rank == 0 ? "exit code 0" : "exit code 1")
+        << "of the rank alone";
+  }
+  watched.start("leave", 1, 3);
+  watched.wait_until_living(1);
+  watched.wait_for_ticks(3);
+  (*watched).kill({1, 3});
+  EXPECT_EQ(watched.wait_for_exit().second, "signal 9 (Killed)");
+  watched.start("find", 1, 4);
+  EXPECT_EQ(watched.wait_for_exit().second, "exit code 0");
+}
+
+TEST(WorkerProcesses, TrustNothingOfOneThatFaulted) {
+  Watched watched;
+  watched.start("leave_and_fault");
+  EXPECT_EQ(watched.wait_for_exit().second, "signal 11 (Segmentation fault)");
+  watched.start("find", 0, 2);
+  EXPECT_EQ(watched.wait_for_exit().second, "exit code 1");
+}
+
 TEST(WorkerProcesses, SilenceIsThatOfTheLastTick) {
   Watched watched;
   watched.start("tick");
@@ -244,7 +324,7 @@ TEST(WorkerProcesses, AWorkerThatCannotBeStartedIsToldAsAnExit) {
   rlimit before{};
   getrlimit(RLIMIT_NOFILE, &before);
   rlimit few = before;
-  {  // three more, of the five that a start takes
+  {  // three more, of the seven that a start takes
     const FileDescriptor first(dup(0)), second(dup(0)), third(dup(0));
     few.rlim_cur = rlim_t(third.get() + 1);
   }
@@ -260,13 +340,18 @@ TEST(WorkerProcesses, AWorkerThatCannotBeStartedIsToldAsAnExit) {
 
 TEST(WorkerOrder, ComesBackFromItsText) {
   const WorkerOrder order{
-      {{3, 77}, 4, std::chrono::milliseconds(400)}, "host", 65535, 8, "eth0", "debug", true};
+      {{3, 77}, 4, std::chrono::milliseconds(400)},  "host", 65535, 8, "eth0", "debug", true, true,
+      {{"expert 7", "abc", "a \"note\"", 1ul << 40}}};
   const WorkerOrder back = worker_order(to_text(order));
   EXPECT_EQ(to_text(back), to_text(order));
   EXPECT_EQ(back.start.life.incarnation, 77u);
   EXPECT_EQ(back.port, 65535);
   EXPECT_EQ(back.start.ranks_of_node, 4);
   EXPECT_TRUE(back.spin);
+  EXPECT_TRUE(back.keep_weights);
+  ASSERT_EQ(back.held.size(), 1u);
+  EXPECT_EQ(back.held[0].note, "a \"note\"");
+  EXPECT_EQ(back.held[0].bytes, 1ul << 40);
   for (const char* nonsense : {"", "[]", "{\"rank\": 1}", "{\"rank\": \"a\"}"})
     EXPECT_THROW(worker_order(nonsense), Error);
 }

@@ -48,6 +48,14 @@ TEST(DraftLength, IsNothingWhereARunOfThePredictionLayerTakesMoreThanItBrings) {
   EXPECT_GT(drafts(0.95, 1, cost, false), 1);
 }
 
+TEST(DraftLength, ARunOfThePredictionLayerIsTriedBeforeItsCostIsKnown) {
+  StepCosts costs;
+  for (int i = 0; i < 400; ++i) costs.step.learn(StepWork::of(1 + i % 64, 0), 1e-3);
+  EXPECT_GT(drafts(Acceptance::of(DraftMethod::mtp).probability(), 32, costs, true), 0);
+  costs.prediction.learn(StepWork::of(32, 0), 5e-3);
+  EXPECT_EQ(drafts(Acceptance::of(DraftMethod::mtp).probability(), 32, costs, true), 0);
+}
+
 TEST(Acceptance, FollowsWhatWasTriedAndHopesAgain) {
   Acceptance good, bad;
   for (int i = 0; i < 50; ++i) good.tried(2, 2), bad.tried(2, 0);

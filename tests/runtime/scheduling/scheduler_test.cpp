@@ -7,8 +7,8 @@
 #include <map>
 
 #include "runtime/execution/engine.hpp"
+#include "runtime/lab/soak/toy_executor.hpp"
 #include "runtime/scheduling/block_pool.hpp"
-#include "tests/runtime/execution/toy_executor.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -79,7 +79,7 @@ struct Steps {
   Epoch epoch = 0;
   Scheduler scheduler;
   BlockPool pool;
-  ToyExecutor executor;
+  lab::ToyExecutor executor;
   BlockRequest request;
   BlockReply reply;
 };
@@ -185,7 +185,7 @@ TEST(SchedulerDeathTest, ASequenceIsSubmittedOnce) {
 TEST(Scheduler, StopsAtStopIdsAndAtTheContextLength) {
   Steps steps;
   Submission stopping = submission_of(1, 4, 9);
-  stopping.stop_ids = {toy_output(stopping, 64).tokens.at(2)};
+  stopping.stop_ids = {lab::toy_output(stopping, 64).tokens.at(2)};
   ASSERT_TRUE(steps.scheduler.submit(stopping));
   ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 61, 9)));
   std::vector<CommittedToken> finished;
@@ -194,7 +194,7 @@ TEST(Scheduler, StopsAtStopIdsAndAtTheContextLength) {
       if (token.finish != FinishReason::none) finished.push_back(token);
   ASSERT_EQ(finished.size(), 2u);
   EXPECT_EQ(finished[0].finish, FinishReason::stop);
-  EXPECT_EQ(finished[0].output_position, toy_output(stopping, 64).tokens.size() - 1);
+  EXPECT_EQ(finished[0].output_position, lab::toy_output(stopping, 64).tokens.size() - 1);
   EXPECT_EQ(finished[1].finish, FinishReason::length);
   EXPECT_EQ(finished[1].output_position, 2u);  // 61 + 3 = 64
 }
@@ -226,6 +226,141 @@ TEST(Scheduler, RunsNoMoreThanMaxNumSeqsAndKeepsTheBudget) {
   EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{2, 1}, S{3, 1}, S{4, 1}));
   EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{2, 1}, S{3, 1}, S{4, 1}));
   EXPECT_THAT(steps.shares(), ElementsAre(S{5, 2}, S{6, 2}));
+}
+
+// As if all drafts but the last `wrong` were right, with so much forced behind them.
+StepResult answer(const StepPlan& plan, std::int32_t forced, std::int32_t wrong = 0) {
+  StepResult result{plan.epoch, plan.step, plan.group, {}, {}};
+  for (const Extend& part : plan.extend)
+    if (part.samples)
+      result.outputs.push_back({part.sequence,
+                                std::vector<SampledToken>(std::size_t(1 + part.drafts - wrong), {1, 0, {}}),
+                                forced});
+  return result;
+}
+
+TEST(Scheduler, ComputesWhatAGrammarForcesInOneStep) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 3, 30)));
+  const auto drafts_behind = [&](std::int32_t forced, std::int32_t wrong = 0) {
+    const auto planned = steps.plan();
+    EXPECT_TRUE(steps.scheduler.fits(answer(*planned, forced, wrong)));
+    steps.scheduler.commit(answer(*planned, forced, wrong));
+    const auto next = steps.plan();
+    EXPECT_EQ(next->extend[0].rows, 1 + next->extend[0].drafts);
+    steps.scheduler.commit(answer(*next, 0));
+    return next->extend[0].drafts;
+  };
+  EXPECT_EQ(drafts_behind(5), 5);
+  EXPECT_EQ(drafts_behind(0), 0);
+  EXPECT_EQ(drafts_behind(most_forced_tokens), 15) << "max_num_batched_tokens are 16";
+  EXPECT_EQ(steps.scheduler.stats().forced_tokens, 20u);
+  EXPECT_EQ(steps.scheduler.stats().accepted_forced_tokens, 20u);
+  EXPECT_EQ(steps.scheduler.stats().drafts, 0u) << "they are no guesses";
+  EXPECT_EQ(drafts_behind(5), 2) << "of 30 tokens 27 are there, and a step yields one itself";
+}
+
+TEST(Scheduler, StepsInFlightComputeTheirPartOfWhatIsForced) {
+  SchedulerLimits limits = small_limits();
+  limits.max_steps_in_flight = 2;
+  Steps steps(limits);
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 3, 30)));
+  const auto first = steps.plan(), second = steps.plan();
+  EXPECT_EQ(second->extend[0].drafts, 0);
+  steps.scheduler.commit(answer(*first, 5));
+  const auto third = steps.plan();
+  EXPECT_EQ(third->extend[0].drafts, 4);
+  steps.scheduler.commit(answer(*second, 4));
+  const auto fourth = steps.plan();
+  EXPECT_EQ(fourth->extend[0].drafts, 0);
+  steps.scheduler.commit(
+      answer(*third, 7, /*wrong=*/2));  // it went on in other words, and has come to more of them
+  EXPECT_EQ(steps.plan()->extend[0].drafts, 6);
+  EXPECT_EQ(steps.scheduler.stats().accepted_forced_tokens, 2u);
+}
+
+// A model that has learnt other words for the same text costs few rows.
+TEST(Scheduler, WhatIsForcedIsTriedLessWhereItIsWrong) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 3, 60)));
+  steps.scheduler.commit(answer(*steps.plan(), 8));
+  std::vector<int> drafts;
+  for (int step = 0; step < 6; ++step) {
+    const auto planned = steps.plan();
+    drafts.push_back(planned->extend[0].drafts);
+    steps.scheduler.commit(answer(*planned, 8, /*wrong=*/planned->extend[0].drafts));
+  }
+  EXPECT_THAT(drafts, ElementsAre(8, 8, 6, 4, 3, 2));
+  for (int step = 0; step < 5; ++step) steps.scheduler.commit(answer(*steps.plan(), 8));
+  EXPECT_GT(steps.plan()->extend[0].drafts, 5);
+}
+
+TEST(Scheduler, NobodyLosesBlocksToWhatIsForced) {
+  SchedulerLimits limits = small_limits();
+  Steps steps(limits, 4);  // blocks of 4 tokens
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 3, 12)));
+  steps.scheduler.commit(answer(*steps.plan(), 8));
+  EXPECT_EQ(steps.plan()->extend[0].drafts, 4) << "of three free blocks two are kept back";
+}
+
+TEST(Scheduler, AResultThatForcesMoreThanRanksLookForDoesNotFit) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 3, 30)));
+  const auto planned = steps.plan();
+  EXPECT_TRUE(steps.scheduler.fits(answer(*planned, most_forced_tokens)));
+  EXPECT_FALSE(steps.scheduler.fits(answer(*planned, most_forced_tokens + 1)));
+  EXPECT_FALSE(steps.scheduler.fits(answer(*planned, -1)));
+}
+
+// What was right among forced tokens says nothing of the guesses behind them.
+TEST(Scheduler, ForcedTokensAndGuessesAreCountedApart) {
+  SchedulerLimits limits = small_limits();
+  limits.speculation = {DraftMethod::ngram, 3};
+  Steps steps(limits);
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 3, 30)));
+  steps.scheduler.commit(answer(*steps.plan(), 2));
+  const auto planned = steps.plan();
+  EXPECT_EQ(planned->extend[0].drafts, 3);
+  steps.scheduler.commit(answer(*planned, 0));
+  SchedulerStats stats = steps.scheduler.stats();
+  EXPECT_EQ(stats.accepted_forced_tokens, 2u);
+  EXPECT_EQ(stats.draft_tokens, 1u);
+  EXPECT_THAT(stats.accepted_at, ElementsAre(1, 0, 0));
+  steps.scheduler.commit(answer(*steps.plan(), 2));
+  steps.scheduler.commit(answer(*steps.plan(), 0, /*wrong=*/2));
+  stats = steps.scheduler.stats();
+  EXPECT_EQ(stats.accepted_forced_tokens, 3u);
+  EXPECT_EQ(stats.draft_tokens, 4u) << "behind a forced token that was wrong nothing was tried";
+}
+
+// A row takes as long as a tenth of what a step takes anyway, and the layer half as long as the model.
+TEST(Scheduler, TheLayerReadsPromptsIfItWillBeOfUseBehindThem) {
+  SchedulerLimits limits = small_limits();
+  limits.max_num_batched_tokens = 256;
+  limits.max_num_seqs = limits.max_waiting = 64;
+  limits.speculation = {DraftMethod::mtp, 1, /*adapts=*/true};
+  Steps steps(limits, 1024);
+  const auto run = [&] {
+    const auto plan = steps.plan();
+    EXPECT_TRUE(plan);
+    StepResult result = answer(*plan, 0);
+    result.times = {0.010 + 0.001 * plan->group_rows[0], 0.0005 * plan->group_rows[0]};
+    steps.scheduler.commit(result);
+    return plan->predictions;
+  };
+  SequenceId id = 0;
+  const auto prompts = [&](int count) {
+    for (int i = 0; i < count; ++i) EXPECT_TRUE(steps.scheduler.submit(submission_of(++id, 3, 8)));
+  };
+  for (const int count : {1, 5, 20, 3}) {  // what steps take is learned
+    prompts(count);
+    while (!steps.scheduler.idle()) run();
+  }
+  prompts(1);
+  EXPECT_EQ(run(), 1);
+  while (!steps.scheduler.idle()) run();
+  prompts(60);
+  EXPECT_EQ(run(), 0) << "sixty rows are more than a step takes anyway";
 }
 
 TEST(Scheduler, APausedSequenceKeepsNobodyFromRunning) {
@@ -327,8 +462,8 @@ TEST(Scheduler, PreemptsByRecomputeAndKeepsThePlaceInTheQueue) {
   std::map<SequenceId, std::vector<TokenId>> outputs;
   while (!steps.scheduler.idle())
     for (const CommittedToken& token : steps.run()) outputs[token.sequence].push_back(token.sampled.token);
-  EXPECT_EQ(outputs[1], toy_output(first, 64).tokens);
-  EXPECT_EQ(outputs[2], toy_output(second, 64).tokens);
+  EXPECT_EQ(outputs[1], lab::toy_output(first, 64).tokens);
+  EXPECT_EQ(outputs[2], lab::toy_output(second, 64).tokens);
   EXPECT_GT(steps.scheduler.stats().preemptions, 0u);
   EXPECT_GT(steps.scheduler.stats().replayed_tokens, 0u);
   EXPECT_GT(steps.scheduler.stats().prompt_tokens_computed, 40u);
@@ -373,7 +508,7 @@ TEST(Scheduler, UrgentSequencesTakeSeatsAndBlocksFromTheOthers) {
 TEST(Scheduler, ANewEpochVoidsTheStepInFlightAndReturnsEverySequence) {
   Steps steps;
   Submission first = submission_of(1, 8, 6);
-  const ToyOutput alone = toy_output(first, 64);
+  const lab::ToyOutput alone = lab::toy_output(first, 64);
   ASSERT_TRUE(steps.scheduler.submit(first));
   ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 4, 6)));
   first.tokens.push_back(steps.run().at(0).sampled.token);
@@ -442,7 +577,7 @@ struct Replica {
   Epoch epoch = 0;
   Scheduler scheduler;
   std::vector<BlockPool> pools;
-  std::deque<ToyExecutor> executors;
+  std::deque<lab::ToyExecutor> executors;
   std::map<SequenceId, std::vector<TokenId>> outputs;
 };
 
@@ -544,7 +679,7 @@ struct Fault : ::testing::Test {
     for (const StepResult& result : stale) EXPECT_THAT(replica.scheduler.commit(result), IsEmpty());
     while (!replica.scheduler.idle()) replica.run();
     for (const Submission& each : submissions)
-      EXPECT_EQ(replica.outputs[each.sequence], toy_output(each, 64).tokens);
+      EXPECT_EQ(replica.outputs[each.sequence], lab::toy_output(each, 64).tokens);
     replica.run();
     for (const BlockPool& pool : replica.pools) EXPECT_EQ(pool.usage().used, 0);
     // Nothing of the survivor was computed twice: of the others, prompts and two outputs each.
@@ -643,14 +778,14 @@ TEST(SchedulerGroups, GenerationsAreTheEpochsOfTheirCaches) {
 }
 
 TEST(Engine, SchedulesRunsAndCommits) {
-  ToyExecutor executor(32, 4);
+  lab::ToyExecutor executor(32, 4);
   Engine engine(small_limits(), make_policy("decode_first"), 32, executor);
   std::map<SequenceId, std::vector<TokenId>> outputs;
   for (SequenceId id = 1; id <= 6; ++id) ASSERT_TRUE(engine.submit(submission_of(id, 20, 8, TokenId(id))));
   while (!engine.idle())
     for (const CommittedToken& token : engine.step()) outputs[token.sequence].push_back(token.sampled.token);
   for (SequenceId id = 1; id <= 6; ++id)
-    EXPECT_EQ(outputs[id], toy_output(submission_of(id, 20, 8, TokenId(id)), 64).tokens);
+    EXPECT_EQ(outputs[id], lab::toy_output(submission_of(id, 20, 8, TokenId(id)), 64).tokens);
   engine.step();
   EXPECT_EQ(engine.usage().used, 0);
 }

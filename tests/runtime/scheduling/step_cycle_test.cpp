@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/lab/soak/toy_executor.hpp"
 #include "runtime/scheduling/block_pool.hpp"
-#include "tests/runtime/execution/toy_executor.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -44,7 +44,7 @@ class StepCycleTest : public ::testing::Test {
       .max_num_batched_tokens = 16, .max_num_seqs = 4, .max_model_len = 64, .block_size = 4};
   StepCycle cycle{limits, [] { return make_policy("fcfs"); }, 1, 1};
   BlockPool pool{32, 4, true, 1};
-  ToyExecutor executor{32, 4};
+  lab::ToyExecutor executor{32, 4};
   std::deque<StepPlan> behind;
 };
 
@@ -65,7 +65,7 @@ TEST_F(StepCycleTest, RunsStepAfterStepUntilNobodyWantsAny) {
     for (const CommittedToken& token : commit.tokens) tokens.push_back(token.sampled.token);
     plan = plan_of(commit.work);
   }
-  EXPECT_EQ(tokens, toy_output(submission_of(1, 3), limits.max_model_len).tokens);
+  EXPECT_EQ(tokens, lab::toy_output(submission_of(1, 3), limits.max_model_len).tokens);
   EXPECT_EQ(pool.usage().used, 0) << "its blocks went back without another step";
 }
 
@@ -112,7 +112,7 @@ TEST_F(StepCycleTest, PlansTheNextStepWhileOneIsInFlight) {
 // All that was in flight has ended the one that the next step is asked for: who came meanwhile must not wait for ever.
 TEST_F(StepCycleTest, AsksAgainWhenAStepCommittedBetween) {
   Submission submission = submission_of(1, 9);
-  submission.stop_ids = {toy_output(submission, limits.max_model_len).tokens[1]};
+  submission.stop_ids = {lab::toy_output(submission, limits.max_model_len).tokens[1]};
   const auto work = cycle.submit(submission);
   ASSERT_TRUE(work);
   const auto first = plan_of(cycle.begin_epoch(1));

@@ -10,7 +10,7 @@
 #include "runtime/execution/executor.hpp"
 #include "runtime/execution/sequence_table.hpp"
 
-namespace troupe::runtime {
+namespace troupe::runtime::lab {
 
 using Digest = std::uint64_t;
 
@@ -22,17 +22,21 @@ constexpr Digest toy_mix(Digest x) {  // the finaliser of splitmix64
 constexpr Digest toy_digest(Digest before, TokenId token) {
   return toy_mix(before + 0x9e3779b97f4a7c15u * Digest(token + 1));
 }
+constexpr std::uint64_t toy_breaking_seed = 0xdead;  // its logits are no numbers, sooner or later
 constexpr TokenId toy_next(Digest history, const SamplingParams& how, std::uint64_t output_position) {
+  if (how.seed == toy_breaking_seed && history % 8 == 0) return no_token;
   return TokenId(toy_mix(history ^ toy_mix(how.seed + output_position)) % 50);
 }
 
 class ToyExecutor final : public Executor {
  public:
-  // drafts: guesses for each step, many of them right.
-  ToyExecutor(std::int32_t blocks, std::int32_t block_size, GroupId group = 0, std::int32_t drafts = 0)
+  // drafts: guesses for each step, many of them right. forces: now and then it says that tokens are forced.
+  ToyExecutor(std::int32_t blocks, std::int32_t block_size, GroupId group = 0, std::int32_t drafts = 0,
+              bool forces = false)
       : block_size_(block_size),
         group_(group),
         drafts_(drafts),
+        forces_(forces),
         cells_(std::size_t(blocks) * std::size_t(block_size)),
         table_(block_size, blocks) {}
 
@@ -54,9 +58,10 @@ class ToyExecutor final : public Executor {
       }
       if (part.samples) result.outputs.push_back(std::move(output));
     }
-    const StepResult& done = table_.advance(parts, std::move(result));
+    StepResult& done = table_.advance(parts, std::move(result));
+    auto output = done.outputs.begin();
     for (const SequenceTable::Part& part : parts)
-      if (part.samples) guess(*part.entry);
+      if (part.samples) (output++)->forced = guess(*part.entry);
     return done;
   }
 
@@ -74,22 +79,28 @@ class ToyExecutor final : public Executor {
   void poison() { std::ranges::fill(cells_, 0xdeadbeef); }
 
  private:
-  // The tokens that come, but every now and then another one.
-  void guess(SequenceTable::Entry& entry) const {
+  // The tokens that come, but every now and then another one. Says how many of them are forced.
+  std::int32_t guess(SequenceTable::Entry& entry) const {
     Digest digest = 0;
     for (TokenId token : entry.tokens) digest = toy_digest(digest, token);
-    entry.drafts.clear();
+    const auto forced =
+        forces_ && digest % 2 == 0 ? std::int32_t(1 + digest / 2 % most_forced_tokens) : std::int32_t(0);
+    std::vector<TokenId> guesses;
     for (std::uint64_t position = entry.tokens.size() - std::size_t(entry.prompt_tokens);
-         std::ssize(entry.drafts) < drafts_; ++position) {
+         std::ssize(guesses) < std::max(drafts_, forced); ++position) {
       const TokenId next = toy_next(digest, entry.sampling, position);
       digest = toy_digest(digest, next);
-      entry.drafts.push_back(digest % 4 == 0 ? next + 1 : next);
+      guesses.push_back(digest % 4 == 0 ? next + 1 : next);
     }
+    entry.forced.assign(guesses.begin(), guesses.begin() + forced);
+    entry.drafts.assign(guesses.begin(), guesses.begin() + drafts_);
+    return forced;
   }
 
   std::int32_t block_size_;
   GroupId group_;
   std::int32_t drafts_;
+  bool forces_;
   std::vector<Digest> cells_;
   SequenceTable table_;
 };
@@ -111,7 +122,9 @@ inline ToyOutput toy_output(const Submission& submission, std::int32_t max_model
     output.tokens.push_back(token);
     digest = toy_digest(digest, token);
     ++length;
-    if (std::ranges::count(submission.stop_ids, token))
+    if (token == no_token)
+      output.finish = FinishReason::error;
+    else if (std::ranges::count(submission.stop_ids, token))
       output.finish = FinishReason::stop;
     else if (std::int32_t(output.tokens.size()) == submission.max_output_tokens || length == max_model_len)
       output.finish = FinishReason::length;
@@ -119,4 +132,4 @@ inline ToyOutput toy_output(const Submission& submission, std::int32_t max_model
   return output;
 }
 
-}  // namespace troupe::runtime
+}  // namespace troupe::runtime::lab
