@@ -15,13 +15,18 @@ struct WorkerOptions {
   std::string network = "127.0.0.1";  // of the collectives: IP address or interface
   TickBoard* ticks = nullptr;         // outlives the worker, as does:
   model::Progress* progress = nullptr;
-  runtime::RanksOfHost host = {};                       // with whom it shares memory
+  MemoryKeeper* keeper = nullptr;  // of weights, for the rank's next life; unset: they end with this one
+  runtime::RanksOfHost host = {};  // with whom it shares memory
   runtime::GrammarShelf::Compile compile_grammar = {};  // unset: for the checkpoint that it loads
 };
 
 // Worker -> Compute: an order that it got, and who is to hear of it.
 struct LoadOrder {
   LoadModel order;
+  ReplicaSupervisorHandle supervisor;
+};
+struct CacheOrder {
+  MakeCache order;
   ReplicaSupervisorHandle supervisor;
 };
 struct JoinOrder {
@@ -37,8 +42,9 @@ struct StepOrder {
   ExpertShardHandle experts;
 };
 
-using ComputeHandle = caf::typed_actor<caf::reacts_to<LoadOrder>, caf::reacts_to<JoinOrder>,
-                                       caf::reacts_to<StepOrder>, caf::reacts_to<Drill>>;
+using ComputeHandle =
+    caf::typed_actor<caf::reacts_to<LoadOrder>, caf::reacts_to<CacheOrder>, caf::reacts_to<JoinOrder>,
+                     caf::reacts_to<StepOrder>, caf::reacts_to<Drill>>;
 
 struct ComputeState {
   static inline const char* name = "compute";
@@ -61,5 +67,6 @@ ComputeHandle::behavior_type compute(ComputeHandle::stateful_pointer<ComputeStat
 
 // These never leave their process.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::LoadOrder)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::CacheOrder)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::JoinOrder)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::actors::StepOrder)

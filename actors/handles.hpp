@@ -16,9 +16,10 @@ using ExpertShardHandle =
 // A plan's sender gets the StepResult, if this rank is its group's first. What it is told to do outside of steps
 // comes from the supervisor, which gets the answers.
 using WorkerHandle =
-    caf::typed_actor<caf::reacts_to<LoadModel>, caf::reacts_to<JoinEpoch>, caf::reacts_to<RankAddress>,
-                     caf::reacts_to<runtime::AbortEpochs>, caf::reacts_to<LearnGrammar>,
-                     caf::reacts_to<ForgetGrammar>, caf::reacts_to<runtime::StepPlan>, caf::reacts_to<Drill>>;
+    caf::typed_actor<caf::reacts_to<LoadModel>, caf::reacts_to<MakeCache>, caf::reacts_to<JoinEpoch>,
+                     caf::reacts_to<RankAddress>, caf::reacts_to<runtime::AbortEpochs>,
+                     caf::reacts_to<LearnGrammar>, caf::reacts_to<ForgetGrammar>,
+                     caf::reacts_to<runtime::StepPlan>, caf::reacts_to<Drill>>;
 
 using NodeHandle = caf::typed_actor<caf::reacts_to<runtime::StartWorker>, caf::reacts_to<runtime::KillWorker>,
                                     caf::reacts_to<End>>;
@@ -34,11 +35,12 @@ typename Inspector::result_type inspect(Inspector& f, BeginEpoch& x) {
   return f(x.epoch, x.blocks, x.workers);
 }
 
-using SchedulerHandle = caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<PauseSequence>,
-                                         caf::reacts_to<ResumeSequence>, caf::reacts_to<CancelSequence>,
-                                         caf::reacts_to<GrammarReady>, caf::reacts_to<runtime::StepResult>,
-                                         caf::replies_to<runtime::StopEpoch>::with<runtime::EpochStopped>,
-                                         caf::reacts_to<BeginEpoch>, caf::reacts_to<Drill>>;
+using SchedulerHandle =
+    caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<PauseSequence>, caf::reacts_to<ResumeSequence>,
+                     caf::reacts_to<CancelSequence>, caf::reacts_to<GrammarReady>,
+                     caf::reacts_to<runtime::StepResult>,
+                     caf::replies_to<runtime::StopEpoch>::with<runtime::EpochStopped>,
+                     caf::reacts_to<BeginEpoch>, caf::reacts_to<ChangePolicy>, caf::reacts_to<Drill>>;
 
 // ReplicaSupervisor -> RequestSupervisor -> all requests: this is the scheduler from now on; the one before is gone.
 struct NewScheduler {
@@ -84,11 +86,12 @@ typename Inspector::result_type inspect(Inspector& f, WorkerIntroduced& x) {
 using ReplicaSupervisorHandle = caf::typed_actor<
     caf::replies_to<NodeIntroduced>::with<runtime::NodeWelcome>, caf::reacts_to<WorkerIntroduced>,
     caf::reacts_to<runtime::WorkerExited>, caf::reacts_to<runtime::WorkerHangs>,
-    caf::reacts_to<runtime::NodeTicks>, caf::reacts_to<runtime::ModelLoaded>,
+    caf::reacts_to<runtime::NodeTicks>, caf::reacts_to<RoomForCache>, caf::reacts_to<runtime::ModelLoaded>,
     caf::reacts_to<runtime::LoadFailed>, caf::reacts_to<runtime::Joined>, caf::reacts_to<runtime::JoinFailed>,
     caf::reacts_to<runtime::StepFailed>, caf::reacts_to<runtime::EpochStopped>,
     caf::reacts_to<runtime::PlaceExpert>, caf::reacts_to<RankAddress>, caf::reacts_to<ExpertLoad>,
-    caf::reacts_to<Drill>, caf::reacts_to<Due>, caf::reacts_to<End>>;
+    caf::reacts_to<GpuReadings>, caf::reacts_to<ChangePolicy>, caf::reacts_to<Drill>, caf::reacts_to<Due>,
+    caf::reacts_to<End>>;
 
 // Names under which messages cross process borders.
 template <class Config>
@@ -133,10 +136,14 @@ void add_messages(Config& config) {
   TROUPE_MESSAGE(actors::BeginEpoch);
   TROUPE_MESSAGE(actors::NewScheduler);
   TROUPE_MESSAGE(actors::LoadModel);
+  TROUPE_MESSAGE(actors::RoomForCache);
+  TROUPE_MESSAGE(actors::MakeCache);
   TROUPE_MESSAGE(actors::JoinEpoch);
   TROUPE_MESSAGE(actors::RankAddress);
   TROUPE_MESSAGE(actors::GiveUp);
   TROUPE_MESSAGE(actors::ExpertLoad);
+  TROUPE_MESSAGE(actors::GpuReadings);
+  TROUPE_MESSAGE(actors::ChangePolicy);
   TROUPE_MESSAGE(actors::Drill);
   TROUPE_MESSAGE(actors::Due);
   TROUPE_MESSAGE(actors::End);

@@ -9,6 +9,8 @@
 #include "model/decoder_limits.hpp"
 #include "model/sharding.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/gpu_reading.hpp"
+#include "runtime/base/kv_budget.hpp"
 #include "runtime/recovery/membership.hpp"
 #include "runtime/scheduling/scheduler.hpp"
 
@@ -146,23 +148,51 @@ typename Inspector::result_type inspect(Inspector& f, Interrupted& x) {
 //
 //   Node -> ReplicaSupervisor: NodeTicks, WorkerExited, WorkerHangs, and NodeArrived within NodeIntroduced, which is
 //   answered with NodeWelcome; and back: StartWorker, KillWorker
-//   Worker -> ReplicaSupervisor: ModelLoaded, LoadFailed, Joined, JoinFailed, StepFailed, and WorkerArrived within
-//   WorkerIntroduced; and back: AbortEpochs, LoadModel, JoinEpoch
+//   Worker -> ReplicaSupervisor: RoomForCache, ModelLoaded, LoadFailed, Joined, JoinFailed, StepFailed, and WorkerArrived within
+//   WorkerIntroduced; and back: AbortEpochs, LoadModel, MakeCache, JoinEpoch
 //   ReplicaSupervisor -> Scheduler: StopEpoch, answered with EpochStopped; -> KvBlockManager: VoidBlocks
 //   an operator -> ReplicaSupervisor: PlaceExpert
 
-// ReplicaSupervisor -> Worker: read these weights, if they are not there yet, and say so: ModelLoaded or LoadFailed.
+// ReplicaSupervisor -> Worker: read these weights, if they are not there yet, and say so: RoomForCache, or ModelLoaded if
+// the KV storage is there, too, or LoadFailed.
 struct LoadModel {
-  runtime::WorkerLife life;  // of the worker
-  std::string checkpoint;    // folder
+  runtime::WorkerLife life;               // of the worker
+  std::string checkpoint;                 // folder
+  std::string device = "cpu";             // see kernels::make_ops
+  std::string gpu_communicator = "auto";  // or nccl, host: what carries tensors between GPUs
   model::ShardingPlan sharding;
   model::DecoderLimits limits;
-  model::CacheSize cache;
+  runtime::KvBudget cache;
+  std::int32_t block_size = 0;  // tokens
   Speculation speculation;
+  std::uint64_t grammar_cache_bytes = 0;                // of a rank in a process of its own
+  std::chrono::milliseconds grammar_compile_timeout{};  // likewise
+  std::vector<std::vector<std::int32_t>> experts{};     // ranks by expert, as of now; empty: as by default
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, LoadModel& x) {
-  return f(x.life, x.checkpoint, x.sharding, x.limits, x.cache, x.speculation);
+  return f(x.life, x.checkpoint, x.device, x.gpu_communicator, x.sharding, x.limits, x.cache, x.block_size,
+           x.speculation, x.grammar_cache_bytes, x.grammar_compile_timeout, x.experts);
+}
+
+// Worker -> ReplicaSupervisor: the weights are read, and this is how much the device has left.
+struct RoomForCache {
+  runtime::WorkerLife life;
+  std::int32_t blocks = 0;  // at least one
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, RoomForCache& x) {
+  return f(x.life, x.blocks);
+}
+
+// ReplicaSupervisor -> Worker: make the KV storage, if it is not there yet, and say so: ModelLoaded or LoadFailed.
+struct MakeCache {
+  runtime::WorkerLife life;  // of the worker
+  std::int32_t blocks = 0;   // the same on all ranks
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, MakeCache& x) {
+  return f(x.life, x.blocks);
 }
 
 // ReplicaSupervisor -> Worker: meet the other ranks and serve this epoch, and say when that is done: Joined or
@@ -171,10 +201,11 @@ struct JoinEpoch {
   Epoch epoch = 0;
   std::string secret;                              // of the epoch's connections
   std::vector<std::vector<std::int32_t>> experts;  // ranks by expert; empty: as they are spread by default
+  bool check = false;                              // that collectives give the right bytes
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, JoinEpoch& x) {
-  return f(x.epoch, x.secret, x.experts);
+  return f(x.epoch, x.secret, x.experts, x.check);
 }
 
 // Worker -> ReplicaSupervisor -> all workers: where a rank can be met in an epoch.
@@ -208,10 +239,28 @@ typename Inspector::result_type inspect(Inspector& f, ExpertLoad& x) {
   return f(x.rank, x.tokens);
 }
 
+// GpuWatch -> Node -> ReplicaSupervisor: how the GPUs of its ranks are, every few seconds where there are some.
+struct GpuReadings {
+  std::vector<GpuReading> gpus;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, GpuReadings& x) {
+  return f(x.gpus);
+}
+
 // -> ReplicaSupervisor -> whom it concerns: die, or be told nonsense.
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Drill& x) {
   return f(x.kind, x.rank, x.group);
+}
+
+// Replica -> ReplicaSupervisor -> Scheduler: go by this policy from the next step on; it can be made.
+struct ChangePolicy {
+  runtime::PolicyChoice policy;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, ChangePolicy& x) {
+  return f(x.policy);
 }
 
 // To itself: something that it waits for is due.

@@ -80,10 +80,23 @@ struct Metrics::Families {
                                                  .Name("troupe_spec_decode_num_accepted_tokens_per_pos_total")
                                                  .Help("Drafts that were right, by their place.")
                                                  .Register(registry);
+  Counter& forced_tokens = counter("jump_ahead_num_draft_tokens_total",
+                                   "Tokens that a grammar forced, verified ahead like drafts.");
+  Counter& accepted_forced_tokens =
+      counter("jump_ahead_num_accepted_tokens_total", "Those that were right: steps saved.");
   Counter& preemptions =
       counter("num_preemptions_total", "Sequences that lost their blocks to more urgent ones.");
   Counter& replayed =
       counter("replayed_tokens_total", "Output tokens computed again after a preemption or a fault.");
+  Counter& policy_failures =
+      counter("policy_failures_total", "Proposals in whose place sequences went in order of arrival.");
+  Counter& shadow_steps =
+      counter("shadow_policy_steps_total", "Steps of which --shadow-policy would have made its own.");
+  Counter& shadow_different_steps =
+      counter("shadow_policy_different_steps_total", "Those for which it would have chosen otherwise.");
+  Counter& shadow_different_sequences =
+      counter("shadow_policy_different_sequences_total",
+              "Sequences that it would have given another number of tokens, summed over steps.");
   Counter& prompt_tokens = counter("prompt_tokens_total", "Prompt tokens of requests.");
   Counter& generation_tokens =
       counter("generation_tokens_total", "Output tokens, those past a stop left out.");
@@ -92,6 +105,11 @@ struct Metrics::Families {
       prometheus::BuildCounter()
           .Name("troupe_faults_total")
           .Help("Deaths, hangs and cuts that ended an epoch, by kind, culprit and what it was in.")
+          .Register(registry);
+  prometheus::Family<Counter>& device_errors =
+      prometheus::BuildCounter()
+          .Name("troupe_device_errors_total")
+          .Help("Failures of a rank's GPU that ended its worker, by kind.")
           .Register(registry);
   Gauge& fault_step = gauge("last_fault_step", "The step in which the last fault's culprit was.");
   Gauge& fault_layer = gauge("last_fault_layer", "The layer in which it was; -1: in none.");
@@ -123,14 +141,38 @@ struct Metrics::Families {
                                             .Help("Bytes of weights that a rank's processes have read.")
                                             .Register(registry);
 
+  // Of a rank's GPU, see GpuReading.
+  prometheus::Family<Gauge>& gpu_gauge(const std::string& name, const std::string& help) {
+    return prometheus::BuildGauge().Name("troupe_gpu_" + name).Help(help).Register(registry);
+  }
+  prometheus::Family<Gauge>& gpu_up = gpu_gauge("up", "Whether a rank's GPU answers.");
+  prometheus::Family<Gauge>& gpu_memory = gpu_gauge("memory_total_bytes", "Memory of a rank's GPU.");
+  prometheus::Family<Gauge>& gpu_memory_used = gpu_gauge("memory_used_bytes", "Of it, used by whomever.");
+  prometheus::Family<Gauge>& gpu_utilization =
+      gpu_gauge("utilization", "Share of its time in which a kernel ran, 0 to 1.");
+  prometheus::Family<Gauge>& gpu_temperature = gpu_gauge("temperature_celsius", "Of a rank's GPU.");
+  prometheus::Family<Gauge>& gpu_power = gpu_gauge("power_watts", "That a rank's GPU takes.");
+  prometheus::Family<Counter>& gpu_ecc =
+      prometheus::BuildCounter()
+          .Name("troupe_gpu_ecc_errors_total")
+          .Help("Errors of its memory since the driver was loaded, by kind.")
+          .Register(registry);
+  prometheus::Family<Counter>& gpu_xids = prometheus::BuildCounter()
+                                              .Name("troupe_gpu_xid_errors_total")
+                                              .Help("Xid errors that the driver told of it, by number.")
+                                              .Register(registry);
+
   std::mutex mutex;                   // guards what follows
   std::map<int, Growth> loaded_seen;  // by rank
-  Growth preemptions_seen, replayed_seen, drafts_seen, draft_tokens_seen, accepted_seen;
+  Growth preemptions_seen, replayed_seen, drafts_seen, draft_tokens_seen, accepted_seen, forced_seen,
+      accepted_forced_seen, policy_failures_seen, shadow_steps_seen, shadow_different_steps_seen,
+      shadow_different_sequences_seen;
   std::map<std::size_t, Growth> accepted_at_seen;              // by place
   std::map<GroupId, std::pair<Growth, Growth>> prefixes_seen;  // queries, hits
   std::vector<Counter*> expert_counters;                       // made with the first load
   std::map<int, std::vector<Growth>> experts_seen;             // by rank
   std::uint64_t steps_seen = 0;
+  std::map<prometheus::Labels, Growth> gpu_errors_seen;
 };
 
 Metrics::Metrics(const std::string& model_name) : families_(std::make_unique<Families>(model_name)) {}
@@ -147,9 +189,15 @@ void Metrics::scheduler(const runtime::SchedulerStats& stats) {
   f.waiting.Set(stats.waiting);
   f.preemptions_seen.to(stats.preemptions, f.preemptions);
   f.replayed_seen.to(stats.replayed_tokens, f.replayed);
+  f.policy_failures_seen.to(stats.policy_failures, f.policy_failures);
+  f.shadow_steps_seen.to(stats.shadow.steps, f.shadow_steps);
+  f.shadow_different_steps_seen.to(stats.shadow.different_steps, f.shadow_different_steps);
+  f.shadow_different_sequences_seen.to(stats.shadow.different_sequences, f.shadow_different_sequences);
   f.drafts_seen.to(stats.drafts, f.drafts);
   f.draft_tokens_seen.to(stats.draft_tokens, f.draft_tokens);
   f.accepted_seen.to(stats.accepted_tokens, f.accepted_tokens);
+  f.forced_seen.to(stats.forced_tokens, f.forced_tokens);
+  f.accepted_forced_seen.to(stats.accepted_forced_tokens, f.accepted_forced_tokens);
   for (std::size_t place = 0; place < stats.accepted_at.size(); ++place) {
     auto labels = f.labels;
     labels["position"] = std::to_string(place);
@@ -235,8 +283,46 @@ void Metrics::fault(const std::string& kind, std::optional<int> rank, const Tick
   families_->fault_step.Set(double(last.step));
   families_->fault_layer.Set(double(last.layer));
 }
+void Metrics::device_error(DeviceFaultKind kind) {
+  auto labels = families_->labels;
+  labels["kind"] = to_string(kind);
+  families_->device_errors.Add(labels).Increment();
+}
 void Metrics::recovered(std::chrono::duration<double> since_fault) {
   families_->recovery_seconds.Observe(since_fault.count());
+}
+void Metrics::gpu(const GpuReading& reading) {
+  auto& f = *families_;
+  const std::lock_guard lock(f.mutex);
+  auto labels = f.labels;
+  labels["rank"] = std::to_string(reading.rank);
+  labels["gpu"] = reading.uuid;
+  labels["name"] = reading.name;
+  f.gpu_up.Add(labels).Set(reading.answers);
+  // What is not known any more is not shown.
+  const auto show = [&](prometheus::Family<Gauge>& family, double value) {
+    Gauge& gauge = family.Add(labels);
+    if (reading.answers && value != GpuReading::unknown)
+      gauge.Set(value);
+    else
+      family.Remove(&gauge);
+  };
+  show(f.gpu_memory, double(reading.memory_total));
+  show(f.gpu_memory_used, double(reading.memory_used));
+  show(f.gpu_utilization, reading.utilization);
+  show(f.gpu_temperature, reading.celsius);
+  show(f.gpu_power, reading.watts);
+  const auto count = [&](prometheus::Family<Counter>& family, const char* label, std::string what,
+                         std::uint64_t total) {
+    auto of_kind = labels;
+    of_kind[label] = std::move(what);
+    f.gpu_errors_seen[of_kind].to(total, family.Add(of_kind));
+  };
+  if (reading.answers) {
+    count(f.gpu_ecc, "kind", "corrected", reading.ecc_corrected);
+    count(f.gpu_ecc, "kind", "uncorrected", reading.ecc_uncorrected);
+  }
+  for (const auto& [xid, times] : reading.xids) count(f.gpu_xids, "xid", std::to_string(xid), times);
 }
 void Metrics::stale_message() {
   families_->stale.Increment();

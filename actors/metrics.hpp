@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "runtime/base/gpu_reading.hpp"
 #include "runtime/base/ticks.hpp"
 #include "runtime/generation/request.hpp"
 #include "runtime/scheduling/blocks.hpp"
@@ -41,8 +42,10 @@ class Metrics {
   void loaded(int rank, std::uint64_t bytes);  // of weights, since the rank's process began
   void worker_restarted();
   void fault(const std::string& kind, std::optional<int> rank, const Tick& last);  // of the culprit
+  void device_error(DeviceFaultKind kind);                                         // that ended a worker
   void recovered(std::chrono::duration<double> since_fault);
-  void stale_message();  // dropped because its epoch is over
+  void gpu(const GpuReading& reading);  // of a rank
+  void stale_message();                 // dropped because its epoch is over
 
  private:
   struct Families;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "actors/worker_environment.hpp"
 #include "runtime/base/build_id.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/thread_pool.hpp"
 #include "transport/host/host_memory.hpp"
+#include "transport/host/rendezvous.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -27,6 +29,17 @@ runtime::WorkerEvents events_to(const NodeActor& node) {
       .ticks = [node](const std::vector<WorkerSeen>& all) { caf::anon_send(node, runtime::NodeTicks{all}); }};
 }
 
+// Of a rank that computes there; the watch begins with the first.
+void watch_gpu(Self self, const WatchGpu& order) {
+  GpuWatchHandle& watch = self->state.gpus;
+  if (!watch) {
+    watch = actors::watch_gpus(self->system(), NodeActor(self));
+    if (!watch) return;
+    self->attach_functor([watch = watch] { caf::anon_send_exit(watch, caf::exit_reason::user_shutdown); });
+  }
+  self->send(watch, order);
+}
+
 void start(Self self, const runtime::StartWorker& order) {
   const auto& settings = self->state.settings;
   runtime::WorkerOrder worker = settings.order;
@@ -35,6 +48,10 @@ void start(Self self, const runtime::StartWorker& order) {
   const int ranks_here = settings.nodes_here * worker.start.ranks_of_node;
   worker.threads = settings.threads.value_or(std::max(1, usable_cpus() / ranks_here));
   worker.spin = worker.threads * ranks_here <= usable_cpus();
+  const std::string gpu = gpu_of_worker(order.life.rank % ranks_here, variable_of_process);
+  worker.environment = worker_environment(gpu, transport::interface_of(worker.network), settings.require_rdma,
+                                          variable_of_process);
+  if (order.on_gpu) watch_gpu(self, {order.life.rank, gpu});
   self->state.processes->start(worker);
 }
 
@@ -78,6 +95,9 @@ NodeActor::behavior_type node(Self self, NodeSettings settings) {
       [self](const runtime::WorkerExited& exited) { self->send(self->state.supervisor, exited); },
       [self](const runtime::WorkerHangs& hangs) { self->send(self->state.supervisor, hangs); },
       [self](const runtime::NodeTicks& ticks) { self->send(self->state.supervisor, ticks); },
+      [self](const GpuReadings& gpus) {
+        if (self->state.supervisor) self->send(self->state.supervisor, gpus);
+      },
       [self](const SupervisorFound& found) { introduce(self, found.supervisor); },
   };
 }

@@ -2,6 +2,7 @@
 // all, an actor of this process.
 #pragma once
 
+#include "actors/gpu_watch.hpp"
 #include "actors/link/identity.hpp"
 #include "actors/worker.hpp"
 #include "runtime/recovery/worker_processes.hpp"
@@ -14,16 +15,17 @@ struct SupervisorFound {
 };
 
 // What a node understands besides orders: that, and what its watch saw.
-using NodeActor =
-    NodeHandle::extend<caf::reacts_to<runtime::WorkerExited>, caf::reacts_to<runtime::WorkerHangs>,
-                       caf::reacts_to<runtime::NodeTicks>, caf::reacts_to<SupervisorFound>>;
+using NodeActor = NodeHandle::extend<caf::reacts_to<runtime::WorkerExited>,
+                                     caf::reacts_to<runtime::WorkerHangs>, caf::reacts_to<runtime::NodeTicks>,
+                                     caf::reacts_to<SupervisorFound>, caf::reacts_to<GpuReadings>>;
 
 struct NodeSettings {
-  runtime::WorkerOrder order;  // but for start, threads and spin
+  runtime::WorkerOrder order;  // but for start, threads, spin and environment
   std::optional<int> threads;  // of each worker; unset: an equal share of the CPUs
   int nodes_here = 1;          // that share this host's CPUs
   TlsIdentity identity;
-  std::int32_t place = -1;  // in the replica, if it knows it; 0: the head's
+  bool require_rdma = false;  // NCCL takes no other network
+  std::int32_t place = -1;    // in the replica, if it knows it; 0: the head's
 };
 
 struct NodeState {
@@ -32,6 +34,7 @@ struct NodeState {
   std::int32_t index = -1;  // its place in the replica; -1: not known yet
   ReplicaSupervisorHandle supervisor;
   std::unique_ptr<runtime::WorkerProcesses> processes;
+  GpuWatchHandle gpus;  // unset where this host has none that tell
 };
 
 NodeActor::behavior_type node(NodeActor::stateful_pointer<NodeState> self, NodeSettings settings);

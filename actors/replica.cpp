@@ -59,7 +59,7 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
       metrics_(std::make_shared<Metrics>(options_.info.names.front())),
       compiler_(options_.text->tokenizer, options_.vocab_size, options_.text->eos_ids),
       grammars_(
-          [this](const GrammarSpec& spec, TimePoint deadline) { return compiler_.compile(spec, deadline); },
+          [this](const GrammarSpec& spec, TimePoint deadline) { return compiler_.admit(spec, deadline); },
           {.bytes = deployment_.grammar_cache.bytes, .timeout = deployment_.grammar_compile_timeout}),
       config_(make_config(options_)),
       system_(std::make_unique<caf::actor_system>(*config_)),
@@ -71,6 +71,7 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
                      .max_choices = std::size_t(deployment_.scheduler.max_waiting),
                      .parse_reasoning = deployment_.reasoning_parser != "none",
                      .parse_tool_calls = deployment_.tool_call_parser != "none",
+                     .show_unused_tools = !deployment_.exclude_tools_when_tool_choice_none,
                      .system_prompt = system_prompt_of(deployment_),
                      .grammars = &grammars_};
   context_->tokenizing = &tokenizing_;
@@ -97,20 +98,34 @@ ReplicaSettings Replica::supervisor_settings() const {
       .build = {},
       .spread_experts = transport::ExpertPlacement::spread(options_.experts, plan.ranks()).holders,
       .restarts = {.max_consecutive_restarts = deployment_.max_restarts},
-      .hang_limit = deployment_.hang_timeout};
+      .hang_limit = deployment_.hang_timeout,
+      .on_gpus = deployment_.device != "cpu"};
   if (options_.processes) {
     settings.membership.nodes = deployment_.nodes;
     settings.membership.build = build_id();
   }
   settings.model = {.life = {},
                     .checkpoint = options_.checkpoint,
+                    .device = deployment_.device,
+                    // The host's network is TCP.
+                    .gpu_communicator = deployment_.require_rdma ? "nccl" : deployment_.gpu_communicator,
                     .sharding = plan,
                     .limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits),
                                limits.max_model_len, limits.speculation.method == DraftMethod::mtp},
-                    .cache = {options_.blocks, limits.block_size},
-                    .speculation = limits.speculation};
-  settings.scheduler = {limits, deployment_.scheduling_policy, plan.data_parallel, 0, metrics_};
-  settings.blocks = {options_.blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics_};
+                    .cache = options_.cache,
+                    .block_size = limits.block_size,
+                    .speculation = limits.speculation,
+                    .grammar_cache_bytes = deployment_.grammar_cache.bytes,
+                    .grammar_compile_timeout = deployment_.grammar_compile_timeout};
+  settings.scheduler = {.limits = limits,
+                        .policy = {deployment_.scheduling_policy, deployment_.policy_option},
+                        .groups = plan.data_parallel,
+                        .metrics = metrics_,
+                        .shadow_policy = deployment_.shadow_policy,
+                        .status = schedule_,
+                        .listener = options_.listener};
+  schedule_->begin(limits, settings.scheduler.policy, deployment_.shadow_policy);
+  settings.blocks = {0, limits.block_size, limits.prefix_caching, 0, 0, metrics_};
   settings.status = status_;
   settings.metrics = metrics_;
   settings.requests = requests_;
@@ -236,6 +251,8 @@ Expected<void> Replica::drill(const Drill& drill) {
   if (needs_process && !options_.processes)
     return refuse("this drill is for ranks that are processes of their own, and the server is the only one",
                   "kind");
+  if (drill.kind == Kind::device_error && deployment_.device == "cpu")
+    return refuse("this drill is for GPUs, and the ranks compute on CPUs", "kind");
   caf::anon_send(supervisor_, drill);
   return {};
 }
@@ -255,6 +272,22 @@ Expected<void> Replica::place_expert(std::int32_t expert, std::vector<std::int32
         "name one or more different ranks from 0 to " + std::to_string(options_.sharding.ranks() - 1),
         "ranks");
   caf::anon_send(supervisor_, runtime::PlaceExpert{expert, std::move(ranks)});
+  return {};
+}
+
+Expected<void> Replica::change_policy(runtime::PolicyChoice policy) {
+  const auto names = runtime::policy_names();
+  if (!std::ranges::count(names, policy.name)) {
+    std::string known;
+    for (const std::string& each : names) known += (known.empty() ? "'" : ", '") + each + "'";
+    return refuse("There is no such policy. Expected one of " + known + ".", "policy", "invalid_value");
+  }
+  try {
+    runtime::options_in_force(policy, "");
+  } catch (const Error& error) {
+    return refuse(error.what(), "options", "invalid_value");
+  }
+  caf::anon_send(supervisor_, ChangePolicy{std::move(policy)});
   return {};
 }
 

@@ -17,7 +17,7 @@ struct ReplicaOptions {
   std::int64_t vocab_size = 0;  // logits of a row
   std::shared_ptr<const model::TextModel> text;
   ModelInfo info;
-  std::int32_t blocks = 0;       // of each attention group
+  runtime::KvBudget cache;       // of each rank
   model::ShardingPlan sharding;  // but for the rank
 
   // Workers as processes, on this node and others. Unset: one rank, in this process.
@@ -27,6 +27,7 @@ struct ReplicaOptions {
     std::function<void(std::uint16_t port)> door_opened;
   };
   std::optional<Processes> processes;
+  std::shared_ptr<runtime::CycleListener> listener{};  // to all that happens to the scheduler; null: nobody
 };
 
 class Replica final : public Service {
@@ -51,6 +52,8 @@ class Replica final : public Service {
   runtime::ReplicaView replica() const override;
   Expected<void> drill(const Drill& drill) override;
   Expected<void> place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) override;
+  runtime::ScheduleView schedule() const override { return schedule_->view(); }
+  Expected<void> change_policy(runtime::PolicyChoice policy) override;
 
  private:
   ReplicaSettings supervisor_settings() const;
@@ -67,6 +70,7 @@ class Replica final : public Service {
   TickBoard ticks_;  // of the rank in this process, as is:
   model::Progress progress_;
   std::shared_ptr<ReplicaStatus> status_ = std::make_shared<ReplicaStatus>();
+  std::shared_ptr<ScheduleStatus> schedule_ = std::make_shared<ScheduleStatus>();
   std::shared_ptr<Metrics> metrics_;
   std::shared_ptr<RequestContext> context_ = std::make_shared<RequestContext>();
   model::GrammarCompiler compiler_;

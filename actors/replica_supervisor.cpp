@@ -30,7 +30,9 @@ void ReplicaSupervisorState::begin(Self self, ReplicaSettings settings) {
   self_ = self;
   settings_ = std::move(settings);
   membership_.emplace(settings_.membership);
+  cache_.emplace(settings_.membership.ranks());
   blocks_.resize(std::size_t(settings_.membership.data_parallel));
+  generations_.resize(blocks_.size());
   nodes_.resize(std::size_t(settings_.membership.nodes));
   workers_.resize(std::size_t(settings_.membership.ranks()));
   obey(membership_->begin(now()));
@@ -94,11 +96,13 @@ void ReplicaSupervisorState::carry_out(const runtime::Load& order) {
   LoadModel load = settings_.model;
   load.life = order.life;
   load.sharding.rank = order.life.rank;
+  load.experts = order.experts;
   self_->send(workers_[std::size_t(order.life.rank)], load);
 }
 
 void ReplicaSupervisorState::carry_out(const runtime::Join& order) {
-  tell_workers(JoinEpoch{order.epoch, draw_secret(), order.experts});
+  // Of ranks that have met once, only processes change, and the time to recover matters more.
+  tell_workers(JoinEpoch{order.epoch, draw_secret(), order.experts, !membership_->has_served()});
 }
 
 void ReplicaSupervisorState::carry_out(const runtime::Dismiss& order) {
@@ -116,11 +120,34 @@ void ReplicaSupervisorState::carry_out(const runtime::MakeScheduler& order) {
   self_->send(settings_.requests, NewScheduler{scheduler_});
 }
 
+// Before the first epoch nobody has a block; how many there are is known once all ranks have their weights.
 void ReplicaSupervisorState::carry_out(const runtime::MakeBlocks& order) {
+  generations_[order.group] = order.generation;
+  if (cache_->blocks() > 0) make_blocks(order.group);
+}
+
+void ReplicaSupervisorState::make_blocks(GroupId group) {
   KvBlockManagerSettings settings = settings_.blocks;
-  settings.group = order.group;
-  settings.generation = order.generation;
-  blocks_[order.group] = self_->spawn<caf::monitored>(kv_block_manager, settings);
+  settings.blocks = cache_->blocks();
+  settings.group = group;
+  settings.generation = generations_[group];
+  blocks_[group] = self_->spawn<caf::monitored>(kv_block_manager, settings);
+}
+
+void ReplicaSupervisorState::carry_out(const runtime::VoidBlocks& order) {
+  generations_[order.group] = order.generation;
+  if (blocks_[order.group]) self_->send(blocks_[order.group], order);
+}
+
+void ReplicaSupervisorState::hear(const RoomForCache& news) {
+  const bool fits = news.life.rank >= 0 && news.life.rank < settings_.membership.ranks() && news.blocks > 0;
+  if (!fits) return settings_.metrics->stale_message();
+  const bool known = cache_->blocks() > 0;
+  for (const runtime::WorkerLife& life : cache_->told(news.life, news.blocks))
+    if (const WorkerHandle& worker = workers_[std::size_t(life.rank)])
+      self_->send(worker, MakeCache{life, cache_->blocks()});
+  if (known || cache_->blocks() == 0) return;
+  for (GroupId group = 0; group < blocks_.size(); ++group) make_blocks(group);
 }
 
 void ReplicaSupervisorState::carry_out(const runtime::Serve& order) {
@@ -135,7 +162,10 @@ void ReplicaSupervisorState::carry_out(const runtime::GiveUp&) {
 }
 
 void ReplicaSupervisorState::carry_out(const runtime::TellFault& told) {
-  settings_.metrics->fault(to_string(told.fault.kind), told.fault.rank, told.fault.last);
+  const runtime::FaultView& fault = told.fault;
+  settings_.metrics->fault(to_string(fault.kind), fault.rank, fault.last);
+  if (const DeviceFaultKind of_device = fault.last.device.kind; of_device != DeviceFaultKind::none)
+    settings_.metrics->device_error(of_device);
 }
 
 void ReplicaSupervisorState::share(const RankAddress& address) {
@@ -150,16 +180,38 @@ void ReplicaSupervisorState::count(const ExpertLoad& load) {
   settings_.metrics->expert_load(load.rank, load.tokens);
 }
 
+void ReplicaSupervisorState::hear(const GpuReadings& news) {
+  if (settings_.model.device == "cpu") return;  // nobody computes there
+  for (const GpuReading& gpu : news.gpus) {
+    if (gpu.rank < 0 || gpu.rank >= settings_.membership.ranks()) continue;
+    gpus_[gpu.rank] = gpu;
+    settings_.metrics->gpu(gpu);
+  }
+  show();
+}
+
+// The least of all that answer.
+std::optional<std::uint64_t> ReplicaSupervisorState::gpu_memory_available() const {
+  std::optional<std::uint64_t> least;
+  for (const auto& [rank, gpu] : gpus_)
+    if (gpu.answers)
+      least = std::min(least.value_or(gpu.memory_total),
+                       gpu.memory_total - std::min(gpu.memory_used, gpu.memory_total));
+  return least;
+}
+
 void ReplicaSupervisorState::drill(const Drill& drill) {
   switch (drill.kind) {
     case Drill::Kind::crash_scheduler:
       return self_->send(scheduler_, drill);
     case Drill::Kind::crash_block_manager:
-      return self_->send(blocks_.at(drill.group), drill);
+      if (const KvBlockManagerHandle& blocks = blocks_.at(drill.group)) self_->send(blocks, drill);
+      return;
     case Drill::Kind::crash_worker:
     case Drill::Kind::crash_expert_shard:
     case Drill::Kind::stuck_kernel:
     case Drill::Kind::lost_step:
+    case Drill::Kind::device_error:
       return self_->send(workers_.at(std::size_t(drill.rank)), drill);
     case Drill::Kind::corrupt_message: {
       // Of the right epoch, and nonsense in all else.
@@ -173,8 +225,15 @@ void ReplicaSupervisorState::drill(const Drill& drill) {
   }
 }
 
+// Also for the scheduler that follows this one.
+void ReplicaSupervisorState::change_policy(const ChangePolicy& order) {
+  settings_.scheduler.policy = order.policy;
+  if (scheduler_) self_->send(scheduler_, order);
+}
+
 void ReplicaSupervisorState::show() {
   runtime::ReplicaView view = membership_->view();
+  view.gpu_memory_available = gpu_memory_available();
   settings_.metrics->epoch(view.epoch);
   for (const runtime::RankView& rank : view.ranks) settings_.metrics->loaded(rank.rank, rank.loaded_bytes);
   settings_.status->show(std::move(view));
@@ -188,7 +247,7 @@ void ReplicaSupervisorState::end() {
   for (const NodeHandle& node : nodes_)
     if (node) self_->send(node, End{});
   for (const KvBlockManagerHandle& manager : blocks_)
-    self_->send_exit(manager, caf::exit_reason::user_shutdown);
+    if (manager) self_->send_exit(manager, caf::exit_reason::user_shutdown);
   self_->send_exit(scheduler_, caf::exit_reason::user_shutdown);
 }
 
@@ -212,6 +271,7 @@ ReplicaSupervisorHandle::behavior_type replica_supervisor(ReplicaSupervisorState
       [&state](const runtime::WorkerExited& exited) { state.hear(exited); },
       [&state](const runtime::WorkerHangs& hangs) { state.hear(hangs); },
       [&state](const runtime::NodeTicks& ticks) { state.hear(ticks); },
+      [&state](const RoomForCache& news) { state.hear(news); },
       [&state](const runtime::ModelLoaded& loaded) { state.hear(loaded); },
       [&state](const runtime::LoadFailed& failed) { state.hear(failed); },
       [&state](const runtime::Joined& joined) { state.hear(joined); },
@@ -221,6 +281,8 @@ ReplicaSupervisorHandle::behavior_type replica_supervisor(ReplicaSupervisorState
       [&state](const runtime::PlaceExpert& order) { state.hear(order); },
       [&state](const RankAddress& address) { state.share(address); },
       [&state](const ExpertLoad& load) { state.count(load); },
+      [&state](const GpuReadings& news) { state.hear(news); },
+      [&state](const ChangePolicy& order) { state.change_policy(order); },
       [&state](const Drill& drill) { state.drill(drill); },
       [&state](const Due&) { state.due(); },
       [&state](const End&) { state.end(); },

@@ -5,6 +5,8 @@
 #include "actors/kv_block_manager.hpp"
 #include "actors/replica_status.hpp"
 #include "actors/scheduler_actor.hpp"
+#include "runtime/base/gpu_reading.hpp"
+#include "runtime/recovery/cache_agreement.hpp"
 
 namespace troupe::actors {
 
@@ -12,7 +14,7 @@ struct ReplicaSettings {
   runtime::MembershipSettings membership;
   LoadModel model;  // but for the life and the rank
   SchedulerSettings scheduler;
-  KvBlockManagerSettings blocks;
+  KvBlockManagerSettings blocks;  // but for their number, which the ranks agree on, and the group
   std::shared_ptr<ReplicaStatus> status;
   std::shared_ptr<Metrics> metrics;
   RequestSupervisorHandle requests;
@@ -30,11 +32,14 @@ class ReplicaSupervisorState {
   void hear(const Event& event) {
     obey(membership_->on(event, now()));
   }
+  void hear(const RoomForCache& news);
   runtime::NodeWelcome introduce(const NodeIntroduced& news);
   void introduce(const WorkerIntroduced& news);
   void share(const RankAddress& address);
   void count(const ExpertLoad& load);
+  void hear(const GpuReadings& news);
   void drill(const Drill& drill);
+  void change_policy(const ChangePolicy& order);
   void down(const caf::down_msg& down);
   void due();
 
@@ -47,7 +52,7 @@ class ReplicaSupervisorState {
   void carry_out(const runtime::AbortEpochs& order) { tell_workers(order); }
   void carry_out(const runtime::Dismiss& order);
   void carry_out(const runtime::StopEpoch& order) { self_->send(scheduler_, order); }
-  void carry_out(const runtime::VoidBlocks& order) { self_->send(blocks_[order.group], order); }
+  void carry_out(const runtime::VoidBlocks& order);
   void carry_out(const runtime::MakeScheduler& order);
   void carry_out(const runtime::MakeBlocks& order);
   void carry_out(const runtime::Serve& order);
@@ -57,6 +62,8 @@ class ReplicaSupervisorState {
   void carry_out(const runtime::TellRestart&) { settings_.metrics->worker_restarted(); }
   void carry_out(const runtime::TellStale&) { settings_.metrics->stale_message(); }
 
+  std::optional<std::uint64_t> gpu_memory_available() const;
+  void make_blocks(GroupId group);
   template <class Message>
   void tell_workers(const Message& message) {
     for (const WorkerHandle& worker : workers_)
@@ -72,9 +79,12 @@ class ReplicaSupervisorState {
   ReplicaSettings settings_;
   std::optional<runtime::Membership> membership_;
   SchedulerHandle scheduler_;
-  std::vector<KvBlockManagerHandle> blocks_;  // by group
+  std::optional<runtime::CacheAgreement> cache_;
+  std::vector<KvBlockManagerHandle> blocks_;  // by group; unset before their number is known
+  std::vector<std::uint64_t> generations_;    // of the groups' caches
   std::vector<NodeHandle> nodes_;             // by place; unset while one is missing
   std::vector<WorkerHandle> workers_;         // by rank; unset while there is no link
+  std::map<std::int32_t, GpuReading> gpus_;   // by rank; none where ranks compute on CPUs
   std::optional<TimePoint> wakes_at_;         // the message to itself that is on its way
 };
 

@@ -1,7 +1,6 @@
 #include "actors/request.hpp"
 
 #include "runtime/base/log.hpp"
-#include "runtime/generation/logit_rules.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -68,18 +67,12 @@ void advance(Self self, Step step) {
   if (generation->over()) leave(self, self->state.outcome, generation->usage());
 }
 
-// Draws what the request needs of its own, and leaves the long work to other threads.
-void tokenize(Self self, runtime::GenerationRequest request) {
+// Leaves long work to threads of the queue's; Tokenized says that it is done.
+template <class Work>
+void prepare(Self self, JobQueue& queue, Work prepared) {
   auto& state = self->state;
-  const SequenceId first = state.context->next_sequence.fetch_add(state.choices);
-  const bool has_grammar = runtime::wants_grammar(request);
-  const auto work = std::make_shared<std::packaged_task<RequestState::Prepared()>>(
-      [request = std::move(request), context = state.context, first, seed = runtime::draw_seed()]() mutable {
-        auto choices = make_choices(request, *context->text, context->rules, first, seed);
-        return RequestState::Prepared{std::move(request), std::move(choices)};
-      });
+  const auto work = std::make_shared<std::packaged_task<RequestState::Prepared()>>(std::move(prepared));
   state.prepared = work->get_future();
-  JobQueue& queue = *(has_grammar ? state.context->compiling : state.context->tokenizing);
   auto place = queue.add([work, to = caf::actor_cast<RequestHandle>(self)] {
     (*work)();
     caf::anon_send(to, Tokenized{});
@@ -89,10 +82,36 @@ void tokenize(Self self, runtime::GenerationRequest request) {
   leave(self, "refused");
 }
 
+// Draws what the request needs of its own.
+void tokenize(Self self, runtime::GenerationRequest request) {
+  auto& state = self->state;
+  const SequenceId first = state.context->next_sequence.fetch_add(state.choices);
+  prepare(self, *state.context->tokenizing,
+          [request = std::move(request), context = state.context, first,
+           seed = runtime::draw_seed()]() mutable -> RequestState::Prepared {
+            auto choices = make_choices(request, *context->text, context->rules, first, seed);
+            const bool compiled =
+                !choices || !context->rules.grammars || grammars_at_hand(*choices, *context->rules.grammars);
+            return {std::move(request), std::move(choices), compiled};
+          });
+}
+
+// Where others compile, who hold nobody up but each other.
+void compile(Self self, RequestState::Prepared prepared) {
+  auto& context = self->state.context;
+  prepare(self, *context->compiling, [prepared = std::move(prepared), context]() mutable {
+    if (const auto done = compile_grammars(*prepared.choices, *context->rules.grammars); !done)
+      prepared.choices = tl::unexpected(done.error());
+    prepared.compiled = true;
+    return std::move(prepared);
+  });
+}
+
 void begin(Self self) {
   auto& state = self->state;
   RequestState::Prepared prepared = state.prepared.get();
   state.place.reset();
+  if (!prepared.compiled) return compile(self, std::move(prepared));
   if (!prepared.choices) {
     state.sink->fail(prepared.choices.error());
     return leave(self, "refused");

@@ -22,7 +22,7 @@ struct RequestContext {
   std::shared_ptr<Metrics> metrics;
   runtime::GenerationRules rules;
   JobQueue* tokenizing = nullptr;  // outlives all requests; rendering, too, happens there
-  JobQueue* compiling = nullptr;   // likewise; the same for requests with grammars, which may take long
+  JobQueue* compiling = nullptr;   // likewise; of grammars, which may take long
   std::atomic<SequenceId> next_sequence{1};
   std::atomic<std::int64_t> generations{0};  // that somebody holds
 };
@@ -71,10 +71,11 @@ class TerminalOnce {
 struct RequestState {
   static inline const char* name = "request";
 
-  // What comes back from tokenizing.
+  // What comes back from tokenizing, and from compiling.
   struct Prepared {
     runtime::GenerationRequest request;
     Expected<std::vector<runtime::NewChoice>> choices;
+    bool compiled = false;  // their grammars are
   };
 
   std::string id;
@@ -84,7 +85,7 @@ struct RequestState {
   TimePoint arrival;
   SchedulerHandle scheduler;  // unset until the supervisor has told of one
 
-  // Until it is tokenized. A request that ends before gives its place in the queue up.
+  // Until it is prepared. A request that ends before gives its place in the queue up.
   std::optional<JobQueue::Ticket> place;
   std::future<Prepared> prepared;
   std::int64_t early_credit = 0;

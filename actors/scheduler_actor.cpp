@@ -10,13 +10,32 @@ using Work = runtime::StepCycle::Work;
 
 void carry_out(Self self, const Work& work);
 
+// It is told the time before whatever it may plan a step in.
+runtime::StepCycle& cycle_now(Self self) {
+  self->state.cycle->time_is(self->clock().now());
+  return *self->state.cycle;
+}
+
+// After whatever may have changed the queues.
+void show(Self self) {
+  auto& state = self->state;
+  runtime::SchedulerStats stats = state.cycle->scheduler().stats();
+  state.metrics->scheduler(stats);
+  if (stats.policy_failures > 0 && state.policy_failures == 0)
+    log_event(
+        LogLevel::error, "policy_failed",
+        {{"consequence", "where the policy throws or lets nobody run, sequences go in order of arrival"}});
+  state.policy_failures = stats.policy_failures;
+  state.status->stats(std::move(stats));
+}
+
 void ask(Self self, const runtime::BlockRequest& request) {
   auto& state = self->state;
   self->request(state.blocks[request.group], caf::infinite, request)
       .then(
           [self, epoch = state.cycle->epoch()](const runtime::BlockReply& reply) {
-            const Work work = self->state.cycle->replied(reply, epoch);
-            self->state.metrics->scheduler(self->state.cycle->scheduler().stats());
+            const Work work = cycle_now(self).replied(reply, epoch);
+            show(self);
             carry_out(self, work);
           },
           [self](const caf::error& error) {  // its death is the supervisor's business
@@ -72,7 +91,7 @@ void hand_out(Self self, const std::vector<runtime::CommittedToken>& tokens) {
 void take_result(Self self, const runtime::StepResult& result) {
   using Result = runtime::StepCycle::Result;
   auto& state = self->state;
-  const auto commit = state.cycle->finished(result);
+  const auto commit = cycle_now(self).finished(result);
   switch (commit.result) {
     case Result::noted:
       return;
@@ -85,7 +104,7 @@ void take_result(Self self, const runtime::StepResult& result) {
       hand_out(self, commit.tokens);
       state.metrics->step_committed(self->clock().now() -
                                     std::exchange(state.step_began, self->clock().now()));
-      state.metrics->scheduler(state.cycle->scheduler().stats());
+      show(self);
       carry_out(self, commit.work);
   }
 }
@@ -104,7 +123,7 @@ void submit(Self self, const Submit& message) {
   const auto owner = caf::actor_cast<RequestHandle>(self->current_sender());
   const SequenceId sequence = message.submission.sequence;
   const bool held = needs_grammar(self, message.submission);
-  const auto work = state.cycle->submit(message.submission, held);
+  const auto work = cycle_now(self).submit(message.submission, held);
   if (!work) {
     leave_grammar(self, sequence);
     return self->send(owner, Refused{sequence, work.error()});
@@ -114,7 +133,7 @@ void submit(Self self, const Submit& message) {
   if (submitted.empty()) self->monitor(owner);
   submitted.insert(sequence);
   self->send(owner, Queued{sequence});
-  state.metrics->scheduler(state.cycle->scheduler().stats());
+  show(self);
   carry_out(self, *work);
 }
 
@@ -122,8 +141,8 @@ void cancel(Self self, SequenceId sequence) {
   auto& state = self->state;
   state.owners.erase(sequence);
   leave_grammar(self, sequence);
-  const Work work = state.cycle->cancel(sequence);
-  state.metrics->scheduler(state.cycle->scheduler().stats());
+  const Work work = cycle_now(self).cancel(sequence);
+  show(self);
   carry_out(self, work);
 }
 
@@ -138,7 +157,7 @@ void take_ready(Self self, const GrammarReady& message) {
   auto& state = self->state;
   if (message.failure.empty()) {
     for (const SequenceId sequence : state.grammars.ready(message.id, std::size_t(message.rank)))
-      carry_out(self, state.cycle->release(sequence));
+      carry_out(self, cycle_now(self).release(sequence));
     return;
   }
   log_event(LogLevel::error, "grammar_failed", {{"rank", message.rank}, {"error", message.failure}});
@@ -152,6 +171,13 @@ void take_ready(Self self, const GrammarReady& message) {
   }
 }
 
+void change_policy(Self self, const ChangePolicy& order) {
+  const Work work = cycle_now(self).use_policy(order.policy);
+  self->state.status->policy(order.policy);
+  log_event(LogLevel::info, "policy_changed", {{"policy", order.policy.name}});
+  carry_out(self, work);
+}
+
 runtime::EpochStopped stop_epoch(Self self, const runtime::StopEpoch& order) {
   auto& state = self->state;
   const auto stopped = state.cycle->stop_epoch(order.next, order.lost);
@@ -160,7 +186,7 @@ runtime::EpochStopped stop_epoch(Self self, const runtime::StopEpoch& order) {
     if (auto owner = state.owners.extract(sequence))
       self->send(owner.mapped(), Interrupted{sequence, order.next});
   }
-  state.metrics->scheduler(state.cycle->scheduler().stats());
+  show(self);
   return {order.next, stopped.steps_committed};
 }
 
@@ -178,22 +204,31 @@ void begin_epoch(Self self, const BeginEpoch& order) {
   state.blocks = order.blocks;
   state.workers = order.workers;
   meet_workers(self);
-  carry_out(self, state.cycle->begin_epoch(order.epoch));
+  carry_out(self, cycle_now(self).begin_epoch(order.epoch));
 }
 
 }  // namespace
 
 SchedulerHandle::behavior_type scheduler_actor(Self self, SchedulerSettings settings) {
+  using runtime::make_policy;
   auto& state = self->state;
+  const runtime::PolicyChoice& policy = settings.policy;
   state.cycle = std::make_unique<runtime::StepCycle>(
-      settings.limits, [policy = settings.policy] { return runtime::make_policy(policy); }, settings.groups,
+      settings.limits, [&] { return make_policy(policy.name, policy.options); }, settings.groups,
       settings.epoch);
+  if (const std::string& shadow = settings.shadow_policy; !shadow.empty())
+    state.cycle->shadow_with([&] { return make_policy(shadow); });
+  state.listener = settings.listener;
+  cycle_now(self);
+  if (state.listener) state.cycle->listen(*state.listener, policy);
   state.metrics = std::move(settings.metrics);
+  state.status = settings.status;
+  state.status->begin(settings.limits, policy, settings.shadow_policy);
   self->set_down_handler([self](const caf::down_msg& down) { bury(self, down.source); });
   return {
       [self](const Submit& message) { submit(self, message); },
       [self](const PauseSequence& message) { self->state.cycle->pause(message.sequence); },
-      [self](const ResumeSequence& message) { carry_out(self, self->state.cycle->resume(message.sequence)); },
+      [self](const ResumeSequence& message) { carry_out(self, cycle_now(self).resume(message.sequence)); },
       [self](const CancelSequence& message) {
         settle(self, caf::actor_cast<caf::actor_addr>(self->current_sender()), message.sequence);
         cancel(self, message.sequence);
@@ -202,6 +237,7 @@ SchedulerHandle::behavior_type scheduler_actor(Self self, SchedulerSettings sett
       [self](const runtime::StepResult& result) { take_result(self, result); },
       [self](const runtime::StopEpoch& order) { return stop_epoch(self, order); },
       [self](const BeginEpoch& order) { begin_epoch(self, order); },
+      [self](const ChangePolicy& order) { change_policy(self, order); },
       [self](const Drill&) { self->quit(caf::make_error(caf::sec::runtime_error, "fault drill")); },
   };
 }

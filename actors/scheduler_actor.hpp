@@ -7,6 +7,7 @@
 
 #include "actors/handles.hpp"
 #include "actors/metrics.hpp"
+#include "actors/schedule_status.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/scheduling/grammar_roll.hpp"
 #include "runtime/scheduling/step_cycle.hpp"
@@ -16,8 +17,11 @@ namespace troupe::actors {
 struct SchedulerActorState {
   static inline const char* name = "scheduler";
 
+  std::shared_ptr<runtime::CycleListener> listener;  // outlives the cycle
   std::unique_ptr<runtime::StepCycle> cycle;
   std::shared_ptr<Metrics> metrics;
+  std::shared_ptr<ScheduleStatus> status;
+  std::uint64_t policy_failures = 0;  // that the log has been told of
   std::unordered_map<SequenceId, RequestHandle> owners;
   // What each living request has submitted and not yet seen the end of; kept when an epoch stops.
   std::unordered_map<caf::actor_addr, std::unordered_set<SequenceId>> submitted;
@@ -29,10 +33,13 @@ struct SchedulerActorState {
 
 struct SchedulerSettings {
   runtime::SchedulerLimits limits;
-  std::string policy;
+  runtime::PolicyChoice policy;
   std::int32_t groups = 1;
   Epoch epoch = 0;  // that was reached when it was made
   std::shared_ptr<Metrics> metrics;
+  std::string shadow_policy{};  // empty: none
+  std::shared_ptr<ScheduleStatus> status = std::make_shared<ScheduleStatus>();
+  std::shared_ptr<runtime::CycleListener> listener{};  // to all that happens; null: nobody listens
 };
 
 SchedulerHandle::behavior_type scheduler_actor(SchedulerHandle::stateful_pointer<SchedulerActorState> self,

@@ -11,6 +11,7 @@
 #include "runtime/base/ids.hpp"
 #include "runtime/generation/request.hpp"
 #include "runtime/recovery/replica_view.hpp"
+#include "runtime/scheduling/schedule_view.hpp"
 
 namespace troupe::actors {
 
@@ -51,6 +52,9 @@ struct ModelInfo {
   std::string architecture{};                // of the checkpoint: "DeepseekV3ForCausalLM"
   std::uint64_t weight_bytes = 0;            // likewise
   bool calls_tools = false, thinks = false;  // as its chat template and its tokens have it
+  std::string digest{};                      // of the checkpoint: 64 hexadecimal digits
+  // What the ranks of this host compute on, for /version; empty where that is CPUs.
+  std::vector<std::pair<std::string, std::string>> devices{};
 };
 
 // A fault that an operator asks for, to see the replica recover.
@@ -62,6 +66,7 @@ struct Drill {
     crash_expert_shard,
     stuck_kernel,  // the rank computes for ever
     lost_step,     // the rank does not take part in a step, and the others wait for it
+    device_error,  // a kernel of the rank's GPU fails
     corrupt_message,
   };
   Kind kind = Kind::crash_worker;
@@ -92,10 +97,13 @@ class Service {
   virtual std::string metrics_text() const = 0;  // Prometheus exposition format
 
   virtual runtime::ReplicaView replica() const = 0;
+  virtual runtime::ScheduleView schedule() const = 0;
   // Orders of an operator. They return once the order is on its way, or say why it cannot be carried out.
   virtual Expected<void> drill(const Drill& drill) = 0;
   // From the next epoch on, these ranks (distinct, at least one) hold the expert.
   virtual Expected<void> place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) = 0;
+  // Between two steps. Refused, by the fields "policy" and "options", is what cannot be made.
+  virtual Expected<void> change_policy(runtime::PolicyChoice policy) = 0;
 };
 
 }  // namespace troupe::actors

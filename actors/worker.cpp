@@ -1,5 +1,7 @@
 #include "actors/worker.hpp"
 
+#include <unistd.h>
+
 #include "actors/expert_shard.hpp"
 #include "runtime/base/log.hpp"
 
@@ -7,6 +9,17 @@ namespace troupe::actors {
 namespace {
 
 using Self = WorkerHandle::stateful_pointer<WorkerState>;
+
+runtime::GpuExchange gpu_exchange(const LoadModel& model) {
+  using By = runtime::GpuExchange::By;
+  if (model.device != "cuda" || model.gpu_communicator == "host") return {};
+  // Its node sees the process end, as if it had crashed.
+  const auto stuck = [rank = model.life.rank](const std::string& why) {
+    log_event(LogLevel::error, "worker_stuck", {{"rank", rank}, {"error", why}});
+    _exit(1);
+  };
+  return {model.gpu_communicator == "nccl" ? By::nccl : By::nccl_if_all_have_it, nullptr, stuck};
+}
 
 void join(Self self, const JoinEpoch& order) {
   auto& state = self->state;
@@ -19,6 +32,7 @@ void join(Self self, const JoinEpoch& order) {
   options.secret = order.secret;
   options.host = state.options.host;
   options.ticks = state.options.ticks;
+  options.gpus = gpu_exchange(*state.model);
   // Called from the compute thread; the handle is a copy that it may use.
   auto publish = [supervisor = state.supervisor, epoch = order.epoch](const std::string& key,
                                                                       const std::string& address) {
@@ -34,8 +48,10 @@ void load(Self self, const LoadModel& order) {
   state.model = order;
   if (!state.grammars) {
     const auto& given = state.options.compile_grammar;
-    state.grammars =
-        std::make_shared<runtime::GrammarShelf>(given ? given : runtime::compile_for(order.checkpoint));
+    state.grammars = std::make_shared<runtime::GrammarShelf>(
+        given ? given
+              : runtime::compile_for(order.checkpoint, {.bytes = order.grammar_cache_bytes,
+                                                        .timeout = order.grammar_compile_timeout}));
   }
   self->send(state.compute, LoadOrder{order, state.supervisor});
 }
@@ -103,6 +119,9 @@ WorkerHandle::behavior_type worker(Self self, WorkerOptions options, ComputeHand
       [self](const LoadModel& order) {
         heed(self);
         load(self, order);
+      },
+      [self](const MakeCache& order) {
+        self->send(self->state.compute, CacheOrder{order, self->state.supervisor});
       },
       [self](const JoinEpoch& order) { join(self, order); },
       [self](const RankAddress& address) {

@@ -17,6 +17,8 @@ find_package(rapidcheck REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 add_library(PCRE2::8 ALIAS PkgConfig::PCRE2)
 
+pkg_check_modules(LIBEDIT IMPORTED_TARGET libedit)  # without it lines on a terminal are typed, and not edited
+
 set(MPI_CXX_SKIP_MPICXX TRUE)  # the C interface is used
 find_package(MPI REQUIRED COMPONENTS CXX)
 

@@ -30,12 +30,15 @@ function(troupe_policies name folder)
 endfunction()
 
 # troupe_program(NAME FOLDER LIBRARIES...): the program; what one of the libraries has of the folder is not compiled again.
+# Its objects are NAME_objects, of which tests make a program with more in it.
 function(troupe_program name folder)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp)
   foreach(library IN LISTS ARGN)
     get_target_property(in_library ${library} SOURCES)
     list(REMOVE_ITEM sources ${in_library})
   endforeach()
-  add_executable(${name} ${sources})
+  add_library(${name}_objects OBJECT ${sources})
+  target_link_libraries(${name}_objects PUBLIC ${ARGN})
+  add_executable(${name} $<TARGET_OBJECTS:${name}_objects>)
   target_link_libraries(${name} PRIVATE ${ARGN})
 endfunction()

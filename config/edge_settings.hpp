@@ -30,11 +30,11 @@ struct ConnectionLimits {
   friend bool operator==(const ConnectionLimits&, const ConnectionLimits&) = default;
 };
 
-// Of one request's JSON. Past any of them: 400.
+// Of one request's JSON, past any of which it gets 400; and what answers tell unasked.
 struct RequestLimits {
   std::size_t json_depth = 64;  // arrays and objects inside each other
   std::size_t json_values = 2'000'000;
-  std::size_t json_keys = 512;  // of one object
+  std::size_t json_keys = 2048;  // of one object; logit_bias may have many
   std::size_t messages = 4096;
   std::size_t content_parts = 1024;  // of one message
   std::size_t tool_calls = 128;      // of one message
@@ -47,6 +47,9 @@ struct RequestLimits {
   std::size_t logit_biases = 1024;
   std::int32_t logprobs = 20;    // alternatives a token
   std::size_t name_bytes = 256;  // of a model, a function, a salt
+  bool always_usage = false;     // at a stream's end, of OpenAI's chats and completions
+  bool tokens_as_ids =
+      false;  // log-probabilities there are of "token_id:42", unless a request says otherwise
   friend bool operator==(const RequestLimits&, const RequestLimits&) = default;
 };
 
@@ -64,7 +67,7 @@ struct EdgeSettings {
   std::uint16_t ollama_port = 0;   // a second one on the same host, where Ollama's clients look; 0: none
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
-  bool replica_control = false;       // operators may order drills and place experts
+  bool replica_control = false;       // operators may order drills, place experts and change the policy
   CorsSettings cors;
   ConnectionLimits connection;
   RequestLimits request;

@@ -36,6 +36,40 @@ std::string long_form(const Table& table, const std::string& argument) {
   return flag + argument.substr(equals);
 }
 
+// The setting whose flag this is, with its value behind it; null: none.
+const Setting* takes_next(const Table& table, const std::string& flag) {
+  const auto found = std::find_if(table.begin(), table.end(), [&](const Setting& each) {
+    return flag == flag_of(each) && kind_of(each) != Kind::boolean;
+  });
+  return found == table.end() ? nullptr : &*found;
+}
+
+// As vLLM has it, a list may stand behind one flag. Here the flag comes before each of its values, for what is
+// positional may stand behind them, too: only where that has been given already do all belong to the list.
+std::vector<std::string> with_a_flag_each(const Table& table, std::span<const std::string> arguments) {
+  std::vector<std::string> spread;
+  bool positional_given = false;
+  const Setting* list = nullptr;  // whose values come
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--") {
+      spread.insert(spread.end(), arguments.begin() + std::ptrdiff_t(i), arguments.end());
+      break;
+    }
+    const std::string argument = long_form(table, arguments[i]);
+    const bool is_value = !argument.starts_with('-') || argument == "-";
+    if (is_value && list && positional_given) spread.push_back(flag_of(*list));
+    if (is_value && !list) positional_given = true;
+    spread.push_back(argument);
+    if (is_value) continue;
+    const Setting* setting = takes_next(table, argument);
+    list = setting && kind_of(*setting) == Kind::texts ? setting : nullptr;
+    if (!setting || i + 1 == arguments.size()) continue;
+    if (setting->positional) positional_given = true;
+    spread.push_back(arguments[++i]);
+  }
+  return spread;
+}
+
 CLI::Option* add_option(CLI::App& app, const Setting& setting) {
   CLI::Option* option = nullptr;
   if (kind_of(setting) == Kind::boolean) {
@@ -83,12 +117,8 @@ Flags parse_flags(Table& table, std::span<const std::string> arguments) {
   std::vector<CLI::Option*> options;
   for (const Setting& each : table) options.push_back(add_option(app, each));
 
-  std::vector<std::string> reversed;  // as CLI11 wants them
-  bool flags_end = false;
-  for (const std::string& each : arguments) {
-    flags_end = flags_end || each == "--";
-    reversed.insert(reversed.begin(), flags_end ? each : long_form(table, each));
-  }
+  const std::vector<std::string> spread = with_a_flag_each(table, arguments);
+  std::vector<std::string> reversed(spread.rbegin(), spread.rend());  // as CLI11 wants them
   try {
     app.parse(reversed);
   } catch (const CLI::ParseError& failure) {

@@ -35,6 +35,7 @@ std::string entry(const Setting& setting) {
     help += " One of";
     for (std::size_t i = 0; i < setting.choices.size(); ++i)
       help.append(i == 0 ? " " : ", ").append(setting.choices[i]);
+    if (!setting.besides.empty()) help.append(", or ").append(setting.besides);
     help += ".";
   }
   const std::string value = toml_value(setting);
@@ -43,7 +44,7 @@ std::string entry(const Setting& setting) {
     help += " Default: " + value + ".";
   else if (!setting.unset.empty() && !setting.required)
     help += " Default: " + std::string(setting.unset) + ".";
-  return std::string(section_indent, ' ') + flags_of(setting) + "\n" + wrapped(help, option_indent) + "\n";
+  return wrapped(flags_of(setting), section_indent) + wrapped(help, option_indent) + "\n";
 }
 
 std::string options(const Table& table) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "config/devices.hpp"
 #include "config/settings.hpp"
 #include "config/speculation.hpp"
 #include "runtime/base/thread_pool.hpp"
@@ -68,12 +69,15 @@ Table model_settings(Settings& s) {
        .help =
            "How reasoning is told from the answer. Every name but none means the same: DeepSeek's forms are "
            "told apart by what the model writes.",
-       .choices = {"auto", "deepseek_r1", "deepseek_v3", "deepseek_v31", "none"}},
+       .choices = {"auto", "deepseek_r1", "deepseek_v3", "deepseek_v31", "deepseek_v32", "none"}},
       {.name = "tool-call-parser",
        .target = &s.tool_call_parser,
        .argument = "NAME",
        .help = "How tool calls are told from the answer. Every name but none means the same, as above.",
        .choices = {"auto", "deepseek_v3", "deepseek_v31", "deepseek_v32", "none"}},
+      {.name = "exclude-tools-when-tool-choice-none",
+       .target = &s.exclude_tools_when_tool_choice_none,
+       .help = "Tools of a request whose tool_choice is none are not shown to the model, either."},
       {.name = "system-prompt",
        .target = &s.system_prompt,
        .argument = "HOW",
@@ -84,7 +88,7 @@ Table model_settings(Settings& s) {
   };
 }
 
-Table scheduling_settings(Settings& s, std::vector<std::string> policies) {
+Table scheduling_settings(Settings& s) {
   return {
       {.name = "max-num-batched-tokens",
        .target = &s.scheduler.max_num_batched_tokens,
@@ -154,13 +158,65 @@ Table scheduling_settings(Settings& s, std::vector<std::string> policies) {
            "Threads that render and tokenize prompts. With two, a long prompt does not hold up the short ones "
            "behind it; more take the CPUs from what computes.",
        .range = {1, 64}},
+  };
+}
+
+Table policy_settings(Settings& s, const std::vector<std::string>& policies) {
+  constexpr std::string_view besides = "one that a --policy-plugin brings";
+  return {
       {.name = "scheduling-policy",
        .target = &s.scheduling_policy,
        .argument = "NAME",
        .help =
            "Who runs in a step: fcfs serves in order of arrival, decode_first lets no prompt stall a running "
-           "answer, priority goes by the request's priority, then by arrival.",
-       .choices = std::move(policies)},
+           "answer, prefill_first computes prompts before answers go on, priority goes by the request's priority, edf "
+           "and slo by the times that requests ask for (ttft_slo_ms, tpot_slo_ms, latency_slo_ms), vtc is fair between "
+           "callers, sjf begins with short answers, mlfq with short requests, lpm and dfs with what is cached.",
+       .choices = policies,
+       .besides = besides},
+      {.name = "policy-option",
+       .target = &s.policy_option,
+       .argument = "KEY=VALUE",
+       .help = "One of the policy's own settings; may be given several times.",
+       .unset = "as each policy says"},
+      {.name = "policy-plugin",
+       .target = &s.policy_plugin,
+       .argument = "FILE",
+       .help =
+           "A shared object with policies, built for this version of the program, of which it becomes a part. May "
+           "be given several times.",
+       .unset = "none"},
+      {.name = "shadow-policy",
+       .target = &s.shadow_policy,
+       .argument = "NAME",
+       .help =
+           "A second policy that sees what the one that serves sees. /metrics and /v1/scheduler count in how many "
+           "steps it would have chosen otherwise; what runs is the same.",
+       .unset = "none",
+       .choices = policies,
+       .besides = besides},
+  };
+}
+
+Table recording_settings(Settings& s) {
+  return {
+      {.name = "record-schedule",
+       .target = &s.record_schedule,
+       .argument = "FILE",
+       .help =
+           "Records arrivals, steps and their times, for troupe simulate --replay. No text is in it: of tokens, "
+           "whose beginnings are equal, and no more.",
+       .unset = "nothing is recorded"},
+      {.name = "record-schedule-bytes",
+       .target = &s.record_schedule_bytes,
+       .argument = "SIZE",
+       .help = "Of the file; then it becomes FILE.1, and another is begun.",
+       .range = {1 << 16, most_bytes}},
+      {.name = "record-schedule-files",
+       .target = &s.record_schedule_files,
+       .argument = "N",
+       .help = "Those that are kept, the one that is written among them; the oldest goes.",
+       .range = {1, 1000}},
   };
 }
 
@@ -174,8 +230,8 @@ Table memory_settings(Settings& s) {
       {.name = "gpu-memory-utilization",
        .target = &s.gpu_memory_utilization,
        .argument = "FRACTION",
-       .help = "Part of the device's memory for weights and KV cache together. On a machine without GPU the "
-               "device is the host, whose memory others need too: hence a default below the customary 0.9.",
+       .help = "Part of the device's memory for weights and KV cache together.",
+       .unset = "0.9 of a GPU's; with --device cpu 0.5 of the host's, which others need too",
        .range = {0, 1, true}},
       {.name = "kv-cache-memory-bytes",
        .target = &s.kv_cache_memory_bytes,
@@ -192,6 +248,18 @@ Table memory_settings(Settings& s) {
 
 Table parallelism_settings(Settings& s) {
   return {
+      {.name = "device",
+       .target = &s.device,
+       .argument = "DEVICE",
+       .help = "What each rank computes on.",
+       .choices = devices()},
+      {.name = "gpu-communicator",
+       .target = &s.gpu_communicator,
+       .argument = "KIND",
+       .help =
+           "What carries tensors between the ranks' GPUs: NCCL, or the host's memory and network. auto is "
+           "NCCL if all ranks have one and the same version of it, and a GPU each. Results are the same bytes.",
+       .choices = {"auto", "nccl", "host"}},
       {.name = "tensor-parallel-size",
        .target = &s.tensor_parallel_size,
        .argument = "N",
@@ -213,8 +281,14 @@ Table parallelism_settings(Settings& s) {
       {.name = "virtual-shards",
        .target = &s.virtual_shards,
        .argument = "N",
-       .help = "Parts that long sums are made of, a power of two, at least the number of ranks. Results "
+       .help = "Parts that long sums are made of, a power of two, at least --tensor-parallel-size. Results "
                "depend on it, and not on the number of ranks.",
+       .range = {1, most_ranks}},
+      {.name = "expert-shards",
+       .target = &s.expert_shards,
+       .argument = "N",
+       .help = "The same of a routed expert's sums: at least the number of ranks, unless experts are whole.",
+       .unset = "as --virtual-shards",
        .range = {1, most_ranks}},
       {.name = "threads",
        .target = &s.threads,
@@ -222,6 +296,10 @@ Table parallelism_settings(Settings& s) {
        .help = "Threads that compute. Results do not depend on it.",
        .unset = "as many as the process may run on at a time",
        .range = {1, 1024}},
+      {.name = "keep-weights",
+       .target = &s.keep_weights,
+       .help = "A node holds the memory of its workers' weights, so that a worker that was killed comes back "
+               "without reading them again. Of no effect where the worker is a thread of the server."},
       {.name = "max-restarts",
        .target = &s.max_restarts,
        .argument = "N",
@@ -255,6 +333,11 @@ Table link_settings(Settings& s) {
            "Network interface, or IP address, of this host for tensors. Its network must be private: tensors "
            "travel in clear.",
        .unset = "loopback; to be set when nodes are on several hosts"},
+      {.name = "require-rdma",
+       .target = &s.require_rdma,
+       .help =
+           "With --device cuda: end with an error where tensors between hosts cannot go over InfiniBand or "
+           "RoCE, instead of falling back to TCP."},
       {.name = "tls-ca",
        .target = &s.tls_ca,
        .argument = "FILE",
@@ -300,10 +383,12 @@ Table other_settings(Settings& s) {
 
 }  // namespace
 
-Table schema(Settings& settings, std::vector<std::string> policies) {
+Table schema(Settings& settings, const std::vector<std::string>& policies) {
   Table table;
   append(table, model_settings(settings), "MODEL");
-  append(table, scheduling_settings(settings, std::move(policies)), "SCHEDULING");
+  append(table, scheduling_settings(settings), "SCHEDULING");
+  append(table, policy_settings(settings, policies), "SCHEDULING");
+  append(table, recording_settings(settings), "SCHEDULING");
   append(table, memory_settings(settings), "MEMORY");
   append(table, parallelism_settings(settings), "PARALLELISM AND RECOVERY");
   append(table, link_settings(settings), "NODES");
@@ -313,8 +398,8 @@ Table schema(Settings& settings, std::vector<std::string> policies) {
 }
 
 Table node_schema(Settings& settings) {
-  return select(schema(settings), {"tensor-interface", "tls-ca", "tls-certificate", "tls-key", "threads",
-                                   "log-level", "config", "show-config"});
+  return select(schema(settings), {"tensor-interface", "require-rdma", "tls-ca", "tls-certificate", "tls-key",
+                                   "threads", "keep-weights", "log-level", "config", "show-config"});
 }
 
 Table select(Table table, const std::vector<std::string_view>& names) {
@@ -379,15 +464,22 @@ std::filesystem::path as_folder(const std::string& name) {
 void validate(const Settings& s) {
   validate_links(s);
   validate_parallelism(s);
-  if (!std::has_single_bit(std::uint64_t(s.virtual_shards)))
-    throw UsageError("'" + std::to_string(s.virtual_shards) + "' is not a power of two", "--virtual-shards",
-                     "permitted: 1, 2, 4, ... " + std::to_string(most_ranks));
+  for (const auto& [shards, flag] :
+       {std::pair(s.virtual_shards, "--virtual-shards"), {s.expert_shards.value_or(1), "--expert-shards"}})
+    if (!std::has_single_bit(std::uint64_t(shards)))
+      throw UsageError("'" + std::to_string(shards) + "' is not a power of two", flag,
+                       "permitted: 1, 2, 4, ... " + std::to_string(most_ranks));
   if (s.scheduler.max_num_batched_tokens < s.scheduler.max_num_seqs)
     throw UsageError("'" + std::to_string(s.scheduler.max_num_batched_tokens) +
                          "' is fewer than --max-num-seqs, which is " +
                          std::to_string(s.scheduler.max_num_seqs),
                      "--max-num-batched-tokens", "a step must have room for one token of every sequence");
   (void)speculation_of(s);
+  if (s.require_rdma && s.device == "cpu")
+    throw UsageError("tensors of CPUs go over TCP", "--require-rdma", "leave it out, or give --device cuda");
+  if (s.require_rdma && s.gpu_communicator == "host")
+    throw UsageError("by way of the host tensors go over TCP", "--require-rdma",
+                     "leave it out, or give --gpu-communicator nccl");
   if (const auto& kwargs = s.default_chat_template_kwargs;
       !kwargs.empty() && !nlohmann::json::parse(kwargs, nullptr, false).is_object())
     throw UsageError("'" + kwargs + "' is no JSON object", "--default-chat-template-kwargs",

@@ -48,8 +48,8 @@ Table listening(EdgeSettings& s) {
        .target = &s.replica_control,
        .help =
            "Let clients of the API break parts of the replica at POST /v1/replica/drill, to see it recover, "
-           "and place experts on ranks at POST /v1/replica/placement. For operators and tests: whoever may "
-           "ask for a completion may do this, too."},
+           "place experts on ranks at POST /v1/replica/placement and change the policy at PUT /v1/scheduler. For "
+           "operators and tests: whoever may ask for a completion may do this, too."},
   };
 }
 
@@ -118,6 +118,20 @@ Table request_limits(RequestLimits& l) {
   };
 }
 
+Table answers(RequestLimits& l) {
+  return {
+      {.name = "enable-force-include-usage",
+       .target = &l.always_usage,
+       .help =
+           "Streams of chats and completions end with their usage, whether or not stream_options asks for it."},
+      {.name = "return-tokens-as-token-ids",
+       .target = &l.tokens_as_ids,
+       .help =
+           "Log-probabilities name tokens by their ids, as token_id:42, where a request does not say otherwise "
+           "in return_tokens_as_token_ids."},
+  };
+}
+
 }  // namespace
 
 Table schema(EdgeSettings& settings) {
@@ -126,6 +140,7 @@ Table schema(EdgeSettings& settings) {
   append(table, cors(settings.cors), "BROWSERS");
   append(table, connection_limits(settings.connection), "LIMITS OF CONNECTIONS");
   append(table, request_limits(settings.request), "LIMITS OF REQUESTS (beyond them: status 400)");
+  append(table, answers(settings.request), "ANSWERS");
   return table;
 }
 

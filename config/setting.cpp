@@ -100,7 +100,8 @@ struct Reading {
   }
   void read(std::string& out) const {
     const auto& choices = setting.choices;
-    if (!choices.empty() && std::find(choices.begin(), choices.end(), text) == choices.end()) {
+    if (!choices.empty() && setting.besides.empty() &&
+        std::find(choices.begin(), choices.end(), text) == choices.end()) {
       std::string known = "permitted:";
       for (const std::string& each : choices) known.append(" ").append(each);
       wrong("is unknown", known);

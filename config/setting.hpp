@@ -46,11 +46,13 @@ struct Setting {
   std::string_view short_flag = {};  // "-tp"; may be empty
   Range range = {};
   std::vector<std::string> choices = {};  // permitted texts; empty: any
-  bool positional = false;                // may also be given without its flag
-  bool required = false;                  // on the command line
-  bool flag_only = false;                 // neither environment nor file knows it
-  bool secret = false;                    // --show-config hides it
-  std::string source = "default";         // who set it last
+  // What may be given besides the choices, for the manual; whoever takes the value refuses the rest. Empty: nothing.
+  std::string_view besides = {};
+  bool positional = false;         // may also be given without its flag
+  bool required = false;           // on the command line
+  bool flag_only = false;          // neither environment nor file knows it
+  bool secret = false;             // --show-config hides it
+  std::string source = "default";  // who set it last
 };
 
 using Table = std::vector<Setting>;

@@ -28,11 +28,18 @@ struct Settings {
   std::string generation_config = "auto";      // "auto", "none" ("vllm") or a folder
   std::string reasoning_parser = "auto";  // "none", or vLLM's name of one: all tell DeepSeek's forms apart
   std::string tool_call_parser = "auto";
+  bool exclude_tools_when_tool_choice_none = false;
   std::string system_prompt = "keep";  // or fold, reject
 
   // Scheduling and the KV cache
   runtime::SchedulerLimits scheduler;  // but for max_model_len, which is known with the model
   std::string scheduling_policy = "decode_first";
+  std::vector<std::string> policy_option;              // "KEY=VALUE", of that policy's own
+  std::vector<std::string> policy_plugin;              // shared objects, which bring policies
+  std::string shadow_policy;                           // empty: none
+  std::string record_schedule;                         // file; empty: nothing is recorded
+  ByteSize record_schedule_bytes{64 << 20};            // of one file
+  std::int32_t record_schedule_files = 8;              // the one that is written, and those before it
   std::string speculative_config;                      // JSON in vLLM's form; empty: none
   std::optional<std::int32_t> num_speculative_tokens;  // wins over that; alone it means method mtp
   bool speculative_auto = false;
@@ -40,16 +47,20 @@ struct Settings {
   ByteSize grammar_cache{256 << 20};   // of grammars that were made ready
   std::chrono::milliseconds grammar_compile_timeout{10'000};  // then the request is refused
   std::int32_t tokenizing_threads = 2;  // so that a long prompt does not hold up the short ones behind it
-  double gpu_memory_utilization = 0.5;
+  std::optional<double> gpu_memory_utilization;  // unset: see memory_utilization()
   std::optional<ByteSize> kv_cache_memory_bytes;
 
   // Parallelism and recovery
+  std::string device = "cpu";             // or cuda
+  std::string gpu_communicator = "auto";  // or nccl, host
   std::int32_t tensor_parallel_size = 1;
   std::int32_t data_parallel_size = 1;
   bool enable_expert_parallel = false;
   std::int32_t virtual_shards = 16;
-  std::optional<std::int32_t> threads;  // unset: as many as the process may run on
-  std::int32_t max_restarts = 5;        // of a worker, with no step between them
+  std::optional<std::int32_t> expert_shards;  // unset: as many as virtual_shards
+  std::optional<std::int32_t> threads;        // unset: as many as the process may run on
+  bool keep_weights = true;                   // of a worker, for the process that takes its place
+  std::int32_t max_restarts = 5;              // of a worker, with no step between them
   std::chrono::milliseconds hang_timeout{400};
 
   // Nodes and their links
@@ -57,6 +68,7 @@ struct Settings {
   std::string control_host = "127.0.0.1";
   std::uint16_t control_port = 0;                // 0: any free one
   std::string tensor_interface;                  // empty: loopback
+  bool require_rdma = false;                     // tensors go over InfiniBand or not at all
   std::string tls_ca, tls_certificate, tls_key;  // PEM files; empty: made for the launch
 
   EdgeSettings edge;
@@ -71,15 +83,17 @@ struct Settings {
 
   std::int32_t ranks() const { return tensor_parallel_size * data_parallel_size; }
   int compute_threads() const;
+  // Part of the device's memory: less of a host, which others need too, than of a GPU, which a rank has for itself.
+  double memory_utilization() const { return gpu_memory_utilization.value_or(device == "cpu" ? 0.5 : 0.9); }
 
   friend bool operator==(const Settings&, const Settings&) = default;
 };
 
-// The table over `settings`, which it writes to and which must outlive it. policies: what
-// --scheduling-policy may be; commands that have no use for that setting leave them out.
-Table schema(Settings& settings, std::vector<std::string> policies = {});
+// The table over `settings`, which it writes to and which must outlive it. policies: those that the manual names;
+// commands that have no use for them leave them out.
+Table schema(Settings& settings, const std::vector<std::string>& policies = {});
 Table schema(EdgeSettings& settings);
-// What a node of another host needs too: its links, threads and log.
+// What a node of another host needs too: its links, threads, memory and log.
 Table node_schema(Settings& settings);
 
 // Rows of a table, in the order of names; CHECKs that each is there.

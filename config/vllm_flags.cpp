@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "config/setting.hpp"
@@ -10,7 +11,7 @@ namespace troupe::config {
 namespace {
 
 struct VllmFlag {
-  std::string_view name;    // without dashes
+  std::string_view name;    // without dashes; of one whose value is a JSON object, each key's: "a-config.key"
   std::string_view values;  // that change nothing: "auto|hf", "*" for any; empty: it is a switch, on or off
   std::string_view why;     // nothing changes; of other values: what to do instead
 };
@@ -29,6 +30,7 @@ constexpr std::string_view own_transport = "ranks meet through the server's own 
 constexpr std::string_view text_only = "the models that are served read text";
 constexpr std::string_view no_swap = "a sequence that loses its blocks is computed again, to the same bytes";
 constexpr std::string_view generates = "the server generates text";
+constexpr std::string_view experts = "POST /v1/replica/placement puts an expert on ranks";
 constexpr std::string_view engine = "xgrammar does it, whichever was asked for";
 
 constexpr std::array without_effect{
@@ -52,6 +54,15 @@ constexpr std::array without_effect{
     VllmFlag{"enable-auto-tool-choice", "", always_on},
     VllmFlag{"enable-reasoning", "", "--reasoning-parser decides"},
     VllmFlag{"guided-decoding-backend", "auto|xgrammar|guidance|outlines|lm-format-enforcer", engine},
+    VllmFlag{"structured-outputs-config.backend", "auto|xgrammar|guidance|outlines|lm-format-enforcer",
+             engine},
+    VllmFlag{"structured-outputs-config.disable-fallback", "*", engine},
+    VllmFlag{"structured-outputs-config.disable-any-whitespace", "false",
+             "a request says so in structured_outputs.disable_any_whitespace"},
+    VllmFlag{"structured-outputs-config.disable-additional-properties", "*",
+             "a schema says so with additionalProperties"},
+    VllmFlag{"structured-outputs-config.reasoning-parser", "*", "--reasoning-parser decides"},
+    VllmFlag{"structured-outputs-config.enable-in-reasoning", "false", "a grammar holds behind the thoughts"},
     VllmFlag{"response-role", "assistant", "answers are the assistant's"},
     VllmFlag{"chat-template-content-format", "auto|string",
              "templates get the parts of a message as one text"},
@@ -64,6 +75,7 @@ constexpr std::array without_effect{
     VllmFlag{"long-prefill-token-threshold", "*", scheduling},
     VllmFlag{"num-scheduler-steps", "*", scheduling},
     VllmFlag{"async-scheduling", "", "--max-steps-in-flight decides"},
+    VllmFlag{"stream-interval", "*", "news of a stream go out as they come, and together to a slow reader"},
     VllmFlag{"seed", "*", seeds},
     VllmFlag{"swap-space", "*", no_swap},
     VllmFlag{"preemption-mode", "*", no_swap},
@@ -84,9 +96,14 @@ constexpr std::array without_effect{
     VllmFlag{"all2all-backend", "*", own_transport},
     VllmFlag{"disable-custom-all-reduce", "", own_transport},
     VllmFlag{"enable-dbo", "", own_transport},
+    VllmFlag{"enable-eplb", "", experts},
+    VllmFlag{"eplb-config", "*", experts},
+    VllmFlag{"num-redundant-experts", "*", experts},
+    VllmFlag{"moe-backend", "*", "each device has one"},
     VllmFlag{"api-server-count", "*", "--io-threads decides"},
     VllmFlag{"disable-frontend-multiprocessing", "", "--io-threads decides"},
     VllmFlag{"limit-mm-per-prompt", "*", text_only},
+    VllmFlag{"language-model-only", "", text_only},
     VllmFlag{"mm-processor-kwargs", "*", text_only},
     VllmFlag{"disable-mm-preprocessor-cache", "", text_only},
     VllmFlag{"disable-log-requests", "", private_log},
@@ -123,6 +140,20 @@ constexpr std::array refused{
     RefusedFlag{"ssl-keyfile", "put a proxy that ends TLS before the server"},
     RefusedFlag{"ssl-certfile", "put a proxy that ends TLS before the server"},
     RefusedFlag{"trust-request-chat-template", "give --chat-template"},
+    RefusedFlag{"enable-tokenizer-info-endpoint",
+                "ask POST /tokenize, or read the checkpoint's tokenizer_config.json"},
+    RefusedFlag{"enable-sleep-mode", "stop the server: its memory is free then"},
+    RefusedFlag{"headless", "start troupe node --join HOST:PORT"},
+};
+
+// Flags of vLLM's that are settings here, under another name.
+struct RenamedFlag {
+  std::string_view name, here;
+};
+
+constexpr std::array renamed{
+    RenamedFlag{"h11-max-incomplete-event-size", "max-header-bytes"},
+    RenamedFlag{"h11-max-header-count", "max-headers"},
 };
 
 const auto* find_named(const auto& flags, std::string_view name) {
@@ -130,26 +161,46 @@ const auto* find_named(const auto& flags, std::string_view name) {
   return found == flags.end() ? nullptr : &*found;
 }
 
-// An argument taken apart: --no-enforce_eager, --swap-space=4, --compilation-config.level=3, -q.
+// An argument taken apart: --no-enforce_eager, --swap-space=4, --compilation-config.level=3, -q, -O3.
 struct Word {
   std::string name;                  // without dashes, without the key in a JSON value; empty: no flag
+  std::string key;                   // behind the name and a point; may be empty
   std::optional<std::string> value;  // behind "="
+
+  std::string whole() const { return key.empty() ? name : name + "." + key; }
 };
+
+// -O, -O3, -O=3, -O.mode=3: how far vLLM compiles, with the value behind it or next to it.
+Word optimization(const std::string& argument) {
+  const std::string rest = argument.substr(2);
+  Word word{.name = "compilation-config", .key = {}, .value = {}};
+  const auto equals = rest.find('=');
+  if (equals != std::string::npos)
+    word.value = rest.substr(equals + 1);
+  else if (!rest.empty() && rest.front() != '.')
+    word.value = rest;
+  return word;
+}
 
 Word take_apart(const std::string& argument) {
   const auto equals = argument.find('=');
   std::string flag = argument.substr(0, equals);
   if (flag == "-q") flag = "--quantization";
   if (flag == "-pp") flag = "--pipeline-parallel-size";
+  if (flag.starts_with("-O")) return optimization(argument);
   if (!flag.starts_with("--")) return {};
-  std::string name = flag.substr(2, flag.find('.') - 2);
-  std::ranges::replace(name, '_', '-');
-  if (equals == std::string::npos) return {name, {}};
-  return {name, argument.substr(equals + 1)};
+  std::ranges::replace(flag, '_', '-');
+  const auto point = std::min(flag.find('.'), flag.size());
+  Word word{
+      .name = flag.substr(2, point - 2), .key = flag.substr(std::min(point + 1, flag.size())), .value = {}};
+  if (equals != std::string::npos) word.value = argument.substr(equals + 1);
+  return word;
 }
 
-// A switch of vLLM's, or its negation.
-const VllmFlag* find_flag(std::string_view name) {
+// A flag of vLLM's, or a switch's negation.
+const VllmFlag* find_flag(const Word& word) {
+  if (const VllmFlag* flag = find_named(without_effect, word.whole())) return flag;
+  const std::string_view name = word.name;
   if (const VllmFlag* flag = find_named(without_effect, name)) return flag;
   if (!name.starts_with("no-")) return nullptr;
   const VllmFlag* flag = find_named(without_effect, name.substr(3));
@@ -174,34 +225,69 @@ void check_value(const VllmFlag& flag, const std::string& value) {
                    "permitted: " + permitted + "; " + std::string(flag.why));
 }
 
+// Whether vLLM takes a JSON object for this flag whose keys are told apart here.
+bool has_keys(const Word& word) {
+  const std::string prefix = word.name + ".";
+  return !word.name.empty() && std::ranges::any_of(without_effect, [&](const VllmFlag& each) {
+    return each.name.starts_with(prefix);
+  });
+}
+
+// Each key must change nothing. Returns why it does not.
+std::string_view check_keys(const Word& word) {
+  const std::string flag = "--" + word.name;
+  const auto object = nlohmann::json::parse(*word.value, nullptr, false);
+  if (!word.key.empty()) throw UsageError("it has no such key", flag + "." + word.key);
+  if (!object.is_object()) throw UsageError("'" + *word.value + "' is no JSON object", flag);
+  std::string_view why = engine;
+  for (const auto& [key, value] : object.items()) {
+    std::string name = word.name + "." + key;
+    std::ranges::replace(name, '_', '-');
+    const VllmFlag* each = find_named(without_effect, name);
+    if (!each) throw UsageError("its key '" + key + "' is unknown", flag);
+    check_value(*each, value.is_string() ? value.get<std::string>() : value.dump());
+    why = each->why;
+  }
+  return why;
+}
+
+// Reads a flag of vLLM's, and what belongs to it, off the front of arguments; false: it is none.
+bool read_flag(std::span<const std::string>& arguments, VllmRecipe& recipe) {
+  Word word = take_apart(arguments.front());
+  if (const RefusedFlag* flag = find_named(refused, word.name))
+    throw UsageError("this flag of vLLM's is not served", "--" + word.name, flag->instead);
+  std::string given = arguments.front();
+  if (const RenamedFlag* flag = find_named(renamed, word.name)) {
+    recipe.arguments.push_back("--" + std::string(flag->here) + (word.value ? "=" + *word.value : ""));
+    arguments = arguments.subspan(1);
+    return true;
+  }
+  const VllmFlag* flag = find_flag(word);
+  if (!flag && !has_keys(word)) return false;
+  arguments = arguments.subspan(1);
+  const bool is_switch = flag && flag->values.empty();
+  if (!is_switch && !word.value) {
+    if (arguments.empty()) throw UsageError("its value is missing", "--" + word.name);
+    word.value = arguments.front();
+    given += " " + *word.value;
+    arguments = arguments.subspan(1);
+  }
+  if (flag && !is_switch) check_value(*flag, *word.value);
+  const std::string_view why = flag ? flag->why : check_keys(word);
+  recipe.without_effect.push_back({std::move(given), why});
+  return true;
+}
+
 }  // namespace
 
 VllmRecipe read_vllm_recipe(std::span<const std::string> arguments) {
   VllmRecipe recipe;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == "--") {  // what follows are no flags
-      recipe.arguments.insert(recipe.arguments.end(), arguments.begin() + std::ptrdiff_t(i), arguments.end());
-      break;
-    }
-    Word word = take_apart(arguments[i]);
-    if (const RefusedFlag* flag = find_named(refused, word.name))
-      throw UsageError("this flag of vLLM's is not served", "--" + word.name, flag->instead);
-    const VllmFlag* flag = find_flag(word.name);
-    if (!flag) {
-      recipe.arguments.push_back(arguments[i]);
-      continue;
-    }
-    std::string given = arguments[i];
-    if (!flag->values.empty()) {
-      if (!word.value) {
-        if (i + 1 == arguments.size()) throw UsageError("its value is missing", "--" + word.name);
-        word.value = arguments[++i];
-        given += " " + *word.value;
-      }
-      check_value(*flag, *word.value);
-    }
-    recipe.without_effect.push_back({std::move(given), flag->why});
+  while (!arguments.empty() && arguments.front() != "--") {  // behind that are no flags
+    if (read_flag(arguments, recipe)) continue;
+    recipe.arguments.push_back(arguments.front());
+    arguments = arguments.subspan(1);
   }
+  recipe.arguments.insert(recipe.arguments.end(), arguments.begin(), arguments.end());
   return recipe;
 }
 

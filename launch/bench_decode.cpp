@@ -228,7 +228,8 @@ int bench_decode(const Arguments& arguments) {
   Options options;
   config::Table table = options_table(options);
   config::append(table,
-                 config::select(config::schema(settings), {"model", "threads", "virtual-shards", "config"}),
+                 config::select(config::schema(settings),
+                                {"model", "device", "threads", "virtual-shards", "expert-shards", "config"}),
                  "DEPLOYMENT");
   if (!read_command_line(page, table, arguments)) return 0;
   const auto batch_sizes = parse_batch_sizes(options.batch_sizes);

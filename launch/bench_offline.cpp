@@ -126,11 +126,12 @@ int bench_offline(const Arguments& arguments) {
   config::Settings settings;
   Options options;
   config::Table table = options_table(options);
-  config::append(table,
-                 config::select(config::schema(settings),
-                                {"model", "max-num-seqs", "max-num-batched-tokens", "block-size", "threads",
-                                 "virtual-shards", "scheduling-policy", "config"}),
-                 "DEPLOYMENT");
+  config::append(
+      table,
+      config::select(config::schema(settings),
+                     {"model", "max-num-seqs", "max-num-batched-tokens", "block-size", "device", "threads",
+                      "virtual-shards", "expert-shards", "scheduling-policy", "policy-option", "config"}),
+      "DEPLOYMENT");
   if (!read_command_line(page, table, arguments)) return 0;
   runtime::SchedulerLimits limits = settings.scheduler;
   limits.max_waiting = std::max(limits.max_waiting, options.num_prompts);
@@ -151,7 +152,8 @@ int bench_offline(const Arguments& arguments) {
                    .max_positions = limits.max_model_len});
   runtime::ModelExecutor executor(*rank.ops, *rank.decoder, rank.communicators(), 0,
                                   rank.decoder->make_cache(blocks, limits.block_size));
-  runtime::Engine engine(limits, runtime::make_policy(settings.scheduling_policy), blocks, executor);
+  runtime::Engine engine(limits, runtime::make_policy(settings.scheduling_policy, settings.policy_option),
+                         blocks, executor);
   report(compute(engine, std::move(submissions)), options);
   return 0;
 }

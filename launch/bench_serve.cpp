@@ -9,6 +9,7 @@
 #include "launch/bench_subcommands.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
+#include "launch/extra_body.hpp"
 #include "launch/load/arrivals.hpp"
 #include "launch/load/latency_plot.hpp"
 #include "launch/load/load.hpp"
@@ -86,10 +87,8 @@ std::string make_body(const Sample& sample, const ServeOptions& o, const model::
   return body.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-Load make_load(const ServeOptions& o) {
+Load make_load(const ServeOptions& o, const ordered_json& extra) {
   const auto tokenizer = model::Tokenizer::load(checkpoint_or_demo(o.tokenizer) / "tokenizer.json");
-  const auto extra = ordered_json::parse(o.extra_body, nullptr, false);
-  if (!extra.is_object()) throw config::UsageError("is no JSON object", "--extra-body");
   const std::vector<Sample> samples = make_samples(o, tokenizer);
   Load load{
       .target = o.endpoint, .bodies = {}, .arrivals = {}, .max_concurrency = o.max_concurrency.value_or(0)};
@@ -163,6 +162,7 @@ int bench_serve(const Arguments& arguments) {
   const ServerUrl url = parse_server_url(options.base_url, "--base-url", "or a proxy that ends TLS");
   const Headers headers = parse_headers(options.header);
   const Objectives objectives = parse_objectives(options.goodput);
+  const ordered_json extra = parse_extra_body(options.extra_body);
   const bool reads_file = options.dataset_name == "trace" || options.dataset_name == "custom";
   if (reads_file && options.dataset_path.empty())
     throw config::UsageError("is missing", "--dataset-path",
@@ -181,7 +181,7 @@ int bench_serve(const Arguments& arguments) {
   StreamClient client(io, url, headers, options.silence);
   if (options.model.empty()) options.model = first_model(run(io, client.get("/v1/models")), options.base_url);
   result.model_id = options.model;
-  const Load load = make_load(options);
+  const Load load = make_load(options, extra);
   prepare(io, client, load, options);
   measure_load(io, client, load, options, result);
   result.metrics = measure(result.exchanges, result.duration, result.metric_percentiles, objectives);

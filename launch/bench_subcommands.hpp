@@ -8,5 +8,6 @@ namespace troupe::launch {
 int bench_serve(const Arguments& arguments);
 int bench_offline(const Arguments& arguments);
 int bench_decode(const Arguments& arguments);
+int bench_step(const Arguments& arguments);
 
 }  // namespace troupe::launch

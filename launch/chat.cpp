@@ -1,11 +1,15 @@
 #include <unistd.h>
 
+#include <filesystem>
 #include <iostream>
+#include <memory>
 
 #include "actors/edge/http_server.hpp"
 #include "launch/chat/conversation.hpp"
+#include "launch/chat/line_editor.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
+#include "launch/extra_body.hpp"
 #include "launch/json_lines.hpp"
 #include "launch/server.hpp"
 #include "launch/server_answer.hpp"
@@ -16,15 +20,13 @@
 namespace troupe::launch {
 namespace {
 
-using nlohmann::ordered_json;
-
 constexpr config::Page page{
     .command = "chat",
     .summary = "talks with a model on the terminal",
     .description =
         "Sends what you type, a message a line, to a model, and shows what it answers while it comes; on a terminal its "
         "reasoning is dim. The conversation is kept in memory: /reset forgets it, /quit or Ctrl-D ends the program, "
-        "Ctrl-C stops an answer.\n\n"
+        "Ctrl-C stops an answer, or clears the line that is typed.\n\n"
         "With a URL it speaks to any server with OpenAI's API; with a checkpoint, or nothing, that model or the demo "
         "model is loaded for the time of the conversation. Without a terminal, each line of standard input is a message, "
         "and its answer goes to standard output.",
@@ -75,9 +77,10 @@ config::Table options_table(Options& o) {
 }
 
 config::Table settings_table(config::Settings& settings) {
-  config::Table table = config::select(config::schema(settings),
-                                       {"max-model-len", "max-num-batched-tokens", "kv-cache-memory-bytes",
-                                        "block-size", "threads", "virtual-shards", "log-level"});
+  config::Table table =
+      config::select(config::schema(settings),
+                     {"max-model-len", "max-num-batched-tokens", "kv-cache-memory-bytes", "block-size",
+                      "device", "threads", "virtual-shards", "expert-shards", "log-level"});
   table.insert(table.begin(), server_key_setting(settings));
   return table;
 }
@@ -116,6 +119,16 @@ bool is_url(const std::string& partner) {
   return partner.starts_with("http://") || partner.starts_with("https://");
 }
 
+// HOST:PORT, which is a URL but for its scheme, and no folder.
+bool lacks_scheme(const std::string& partner) {
+  std::error_code ignored;
+  const auto colon = partner.rfind(':');
+  return colon != partner.npos && colon > 0 && colon + 1 < partner.size() &&
+         partner.find('/') == partner.npos &&
+         partner.find_first_not_of("0123456789", colon + 1) == partner.npos &&
+         !std::filesystem::exists(partner, ignored);
+}
+
 ServerUrl server_url(const std::string& text) {
   ServerUrl url = parse_server_url(text, "URL", "or a proxy that ends TLS");
   if (url.path.ends_with("/v1")) url.path.resize(url.path.size() - 3);
@@ -123,15 +136,16 @@ ServerUrl server_url(const std::string& text) {
 }
 
 chat::Partner partner_of(const Options& options) {
-  auto extra = ordered_json::parse(options.extra_body, nullptr, false);
-  if (!extra.is_object()) throw config::UsageError("is no JSON object", "--extra-body");
   chat::Partner partner{.url = {},
                         .headers = {},
                         .model = options.model,
                         .silence = options.silence,
                         .system = options.system,
-                        .extra_body = std::move(extra)};
+                        .extra_body = parse_extra_body(options.extra_body)};
   if (is_url(options.partner)) partner.url = server_url(options.partner);
+  if (lacks_scheme(options.partner))
+    throw config::UsageError("'" + options.partner + "' is neither a folder nor a URL", "URL|CHECKPOINT",
+                             "give http://" + options.partner);
   return partner;
 }
 
@@ -147,14 +161,42 @@ bool say(chat::Conversation& conversation, const std::string& message) {
   }
 }
 
+// A word behind a slash; a message may begin with a path.
+bool is_command(const std::string& message) {
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz";
+  return message.size() > 1 && message[0] == '/' && message.find_first_not_of(letters, 1) == message.npos;
+}
+
+// What is typed, edited where that can be done.
+class Messages {
+ public:
+  explicit Messages(chat::Screen& screen) : screen_(screen) {
+    if (screen.terminal()) editor_ = chat::LineEditor::make(prompt);
+  }
+
+  bool next(std::string& message) {
+    if (editor_) return editor_->read(message);
+    screen_.notice(prompt);
+    return read_line(std::cin, message);
+  }
+
+ private:
+  static constexpr const char* prompt = "> ";
+
+  chat::Screen& screen_;
+  std::unique_ptr<chat::LineEditor> editor_;
+};
+
 // Until the input ends; whether every message was answered.
 bool converse(chat::Conversation& conversation, chat::Screen& screen) {
   bool answered = true;
   std::string message;
-  for (screen.notice("> "); read_line(std::cin, message); screen.notice("> ")) {
+  for (Messages messages(screen); messages.next(message);) {
     if (message == "/quit") return answered;
     if (message == "/reset")
       conversation.reset();
+    else if (is_command(message))
+      std::cerr << "troupe: commands are /reset, which forgets the conversation, and /quit" << std::endl;
     else if (!message.empty())
       answered = say(conversation, message) && answered;
     if (!std::cout) throw Error("cannot be written", "standard output");

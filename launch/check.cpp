@@ -74,6 +74,8 @@ void describe(const model::TextModel& text) {
             << "ends with       ";
   for (TokenId id : text.eos_ids) std::cout << id << " ";
   std::cout << "\n";
+  if (const std::string note = model::note_on(text.defaults); !note.empty())
+    std::cout << "note            " << note << "\n";
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ config::Table options_table(Options& o) {
        .argument = "T",
        .help = "0 is greedy.",
        .unset = publisher,
-       .range = {0, 2}},
+       .range = {0, 100}},
       {.name = "top-p",
        .target = &o.top_p,
        .argument = "P",
@@ -175,11 +175,11 @@ int generate(const Arguments& arguments) {
   config::Settings settings;
   Options options;
   config::Table table = options_table(options);
-  config::append(
-      table,
-      config::select(config::schema(settings), {"model", "max-model-len", "max-num-batched-tokens",
-                                                "block-size", "threads", "virtual-shards", "config"}),
-      "DEPLOYMENT");
+  config::append(table,
+                 config::select(config::schema(settings),
+                                {"model", "max-model-len", "max-num-batched-tokens", "block-size", "device",
+                                 "threads", "virtual-shards", "expert-shards", "config"}),
+                 "DEPLOYMENT");
   if (!read_command_line(page, table, arguments)) return 0;
   settings.scheduler.max_num_seqs = 1;
   settings.scheduler.max_waiting = 1;

@@ -6,10 +6,11 @@
 #include <mutex>
 #include <thread>
 
-#include "kernels/cpu/cpu_ops.hpp"
+#include "kernels/device.hpp"
 #include "launch/command_line.hpp"
 #include "launch/single_rank.hpp"
 #include "model/safetensors.hpp"
+#include "transport/host/device_communicator.hpp"
 #include "transport/host/threads_mesh.hpp"
 
 namespace troupe::launch {
@@ -85,14 +86,17 @@ class ThreadRanks {
   std::vector<float> logits_of_rank(int rank, const model::TokenMatrix& texts) {
     model::ShardingPlan plan = plan_;
     plan.rank = rank;
-    const auto world = world_.communicator(rank);
-    const auto group = groups_[std::size_t(plan.group())].communicator(plan.group_rank());
+    std::unique_ptr<kernels::Ops> ops;
+    auto world = world_.communicator(rank);
+    auto group = groups_[std::size_t(plan.group())].communicator(plan.group_rank());
     try {
-      const auto ops = kernels::make_cpu_ops(std::max(1, settings_.compute_threads() / plan.ranks()));
+      ops = kernels::make_ops(settings_.device, std::max(1, settings_.compute_threads() / plan.ranks()));
+      world = transport::device_communicator(std::move(world), *ops);
+      group = transport::device_communicator(std::move(group), *ops);
       const model::DecoderLimits limits{.max_positions = checkpoint_.config().max_position_embeddings};
       const auto decoder = model::load_decoder(checkpoint_, *ops, plan, limits);
-      kernels::ImmediateQueue queue;
-      return model::logits_of(*decoder, checkpoint_.config(), limits, queue, {*group, *world}, texts);
+      const auto queue = ops->make_queue();
+      return model::logits_of(*decoder, checkpoint_.config(), limits, *queue, {*group, *world}, texts);
     } catch (...) {
       const std::lock_guard lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
@@ -117,8 +121,9 @@ int logits(const Arguments& arguments) {
   config::Settings settings;
   std::string ids, out;
   config::Table table =
-      config::select(config::schema(settings), {"model", "tensor-parallel-size", "data-parallel-size",
-                                                "enable-expert-parallel", "threads", "virtual-shards"});
+      config::select(config::schema(settings),
+                     {"model", "tensor-parallel-size", "data-parallel-size", "enable-expert-parallel",
+                      "device", "threads", "virtual-shards", "expert-shards"});
   table.front().required = true;
   table.insert(table.begin() + 1, {{.name = "ids",
                                     .target = &ids,

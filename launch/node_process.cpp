@@ -9,6 +9,7 @@
 #include "launch/stop_signals.hpp"
 #include "runtime/base/log.hpp"
 #include "transport/host/rendezvous.hpp"
+#include "transport/rdma.hpp"
 
 namespace troupe::launch {
 
@@ -20,7 +21,10 @@ actors::NodeSettings node_settings(const config::Settings& settings, actors::Tls
   node.order.network = settings.tensor_interface.empty() ? "127.0.0.1" : settings.tensor_interface;
   transport::check_network(node.order.network);
   node.order.log_level = settings.log_level;
+  node.order.keep_weights = settings.keep_weights;
   node.nodes_here = settings.nodes_here;
+  node.require_rdma = settings.require_rdma;
+  if (settings.require_rdma) transport::require_rdma();
   node.threads = settings.threads;
   node.identity = std::move(identity);
   return node;

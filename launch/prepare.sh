@@ -1,4 +1,4 @@
-# What quickstart and test share: packages and the build. To be sourced, from the project's root.
+# What the scripts of this folder share: packages, Python's environments and the build. To be sourced, from the project's root.
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 fail() { printf 'launch: %s\n' "$*" >&2; exit 1; }
@@ -43,6 +43,16 @@ check_tools() {
     command -v "$tool" >/dev/null || fail "$tool is missing"
   done
   [ "$(g++ -dumpversion | cut -d. -f1)" -ge 12 ] || fail "g++ $(g++ -dumpversion) is too old: 12 or later is needed"
+}
+
+# make_venv FOLDER REQUIREMENTS: a virtual environment with them, made anew when they change.
+make_venv() {
+  local folder=$1 requirements=$2
+  cmp -s "$requirements" "$folder/requirements.txt" && return
+  say "Making $folder"
+  python3 -m venv --clear "$folder"
+  "$folder/bin/pip" install -q --disable-pip-version-check -r "$requirements"
+  cp "$requirements" "$folder/requirements.txt"
 }
 
 # build PRESET [-DOPTION=VALUE]... [TARGET]...: all targets if none is named.

@@ -2,6 +2,7 @@
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
 #include "launch/identity.hpp"
+#include "launch/policy_settings.hpp"
 #include "launch/progress_bar.hpp"
 #include "launch/server.hpp"
 #include "launch/stop_signals.hpp"
@@ -81,6 +82,7 @@ int run_batch(const Arguments& arguments) {
   for (config::Setting& each : settings_table(settings)) table.push_back(std::move(each));
   if (!read_command_line(page, table, arguments)) return 0;
   config::validate(settings);
+  check_policies(settings);
   expect_peers_to_leave();
 
   batch::BatchInput input(options.input);
@@ -89,7 +91,7 @@ int run_batch(const Arguments& arguments) {
   progress.show(output.lines());
   if (output.lines() == input.lines()) return 0;
   Launch launch;
-  if (settings.ranks() > 1) launch.identity = identity_of_launch(settings);
+  if (ranks_are_processes(settings)) launch.identity = identity_of_launch(settings);
   const auto replica = start_replica(settings, checkpoint_or_demo(settings.model), launch);
   batch::Batch(*replica, input, output, limits_of(options, settings)).run([&] {
     progress.show(output.lines());

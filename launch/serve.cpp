@@ -6,6 +6,7 @@
 #include "launch/demo_model.hpp"
 #include "launch/identity.hpp"
 #include "launch/mpi_serve.hpp"
+#include "launch/policy_settings.hpp"
 #include "launch/server.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
@@ -19,8 +20,8 @@ constexpr config::Page page{
     .description =
         "Serves the model of a checkpoint folder, or the demo model, at POST /v1/chat/completions, POST "
         "/v1/completions and GET /v1/models. /health, /livez, /readyz and /startupz tell how the server is, "
-        "/metrics counts what it does, /version names it, /v1/replica shows its ranks. Logs are JSON lines "
-        "on standard error.\n\n"
+        "/metrics counts what it does, /version names it, /v1/replica shows its ranks, /v1/scheduler its queues and "
+        "its policy. Logs are JSON lines on standard error.\n\n"
         "The port opens when the checkpoint's headers are verified; until the weights are read, requests for "
         "inference are answered with status 503 and Retry-After.\n\n"
         "With more than one rank (-tp times -dp), each is a process of its own, and one that dies or hangs "
@@ -53,6 +54,7 @@ int serve(const Arguments& arguments) {
   if (!read_command_line(page, table, recipe.arguments)) return 0;
   if (under_mpirun()) settings.nodes = mpirun_processes();
   config::validate(settings);
+  check_policies(settings);
   if (settings.show_config) {
     std::cout << config::show(table);
     return 0;
@@ -63,7 +65,7 @@ int serve(const Arguments& arguments) {
   if (under_mpirun() && settings.nodes > 1) return serve_under_mpirun(settings, checkpoint);
   if (under_mpirun()) leave_mpirun();
   Launch launch;
-  if (settings.ranks() > 1) launch.identity = identity_of_launch(settings);
+  if (ranks_are_processes(settings)) launch.identity = identity_of_launch(settings);
   return run_server(settings, checkpoint, launch);
 }
 

@@ -6,13 +6,17 @@
 
 #include "actors/edge/http_server.hpp"
 #include "config/speculation.hpp"
+#include "kernels/cuda/device_calls.hpp"
 #include "launch/identity.hpp"
 #include "launch/node_process.hpp"
 #include "launch/single_rank.hpp"
 #include "launch/stop_signals.hpp"
+#include "model/checkpoint_digest.hpp"
 #include "runtime/base/build_id.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/execution/kv_size.hpp"
+#include "runtime/scheduling/recording/schedule_recorder.hpp"
+#include "transport/nccl/nccl_calls.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -23,26 +27,30 @@ bool predicts(const config::Settings& settings) {
   return config::speculation_of(settings).method == DraftMethod::mtp;
 }
 
-// Of each rank.
-runtime::KvSize plan_kv(const config::Settings& settings, const model::Checkpoint& checkpoint,
-                        std::int32_t max_model_len) {
-  runtime::KvBudget budget{.bytes = {}, .memory_utilization = settings.gpu_memory_utilization};
-  if (settings.kv_cache_memory_bytes) budget.bytes = settings.kv_cache_memory_bytes->bytes;
-  const runtime::KvShape shape{model::cache_bytes_per_token(checkpoint.config(), predicts(settings)),
-                               settings.scheduler.block_size, max_model_len};
-  // A host's ranks share its memory and hold, together, about its share of the weights.
-  const std::size_t nodes = std::size_t(settings.nodes), nodes_here = std::size_t(settings.nodes_here),
-                    ranks_here = std::size_t(settings.ranks()) / nodes * nodes_here;
-  auto size = runtime::kv_size(
-      budget, shape, runtime::memory_limit() / ranks_here,
-      (runtime::memory_resident() + checkpoint.total_bytes(predicts(settings)) / nodes * nodes_here) /
-          ranks_here);
-  if (!budget.bytes) size = runtime::at_most(size, shape, settings.scheduler.max_num_seqs);
-  log_event(LogLevel::info, "kv_cache",
-            {{"bytes", size.bytes},
-             {"blocks", size.blocks},
-             {"full_length_sequences", size.full_length_sequences}});
-  return size;
+// Of each rank. A size in bytes that is too small is an Error now; what memory has room for is known with the weights.
+runtime::KvBudget kv_budget(const config::Settings& settings, const model::Checkpoint& checkpoint,
+                            std::int32_t max_model_len) {
+  runtime::KvBudget budget{.bytes = 0,
+                           .memory_utilization = settings.memory_utilization(),
+                           .ranks_of_host = settings.ranks() / settings.nodes * settings.nodes_here,
+                           .max_sequences = settings.scheduler.max_num_seqs};
+  if (!settings.kv_cache_memory_bytes) return budget;
+  budget.bytes = settings.kv_cache_memory_bytes->bytes;
+  runtime::kv_size(budget,
+                   {model::cache_bytes_per_token(checkpoint.config(), predicts(settings)),
+                    settings.scheduler.block_size, max_model_len},
+                   {});
+  return budget;
+}
+
+std::vector<std::pair<std::string, std::string>> describe_devices() {
+  const kernels::cuda::FoundDevices found = kernels::cuda::find_devices();
+  if (!found.missing.empty()) return {{"missing", found.missing}};
+  return {{"driver", found.driver},
+          {"cuda", found.cuda},
+          {"nccl", transport::installed_nccl_version()},
+          {"gpus", found.gpus},
+          {"kernels", found.kernels}};
 }
 
 actors::ModelInfo describe(const config::Settings& settings, const std::filesystem::path& folder,
@@ -60,6 +68,8 @@ actors::ModelInfo describe(const config::Settings& settings, const std::filesyst
   info.weight_bytes = checkpoint.total_bytes(predicts(settings));
   info.calls_tools = text.takes_tools;
   info.thinks = text.tokenizer.id_of_added("</think>").has_value();
+  info.digest = model::checkpoint_digest(checkpoint);
+  if (settings.device != "cpu") info.devices = describe_devices();
   return info;
 }
 
@@ -91,8 +101,15 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
   options.vocab_size = checkpoint.config().vocab_size;
   options.sharding = sharding(settings, checkpoint);
   options.text = load_text(settings, folder, checkpoint.config().vocab_size);
+  if (const std::string note = model::note_on(options.text->defaults); !note.empty())
+    log_event(LogLevel::warning, "checkpoint_note", {{"note", note}});
   options.info = describe(settings, folder, checkpoint, *options.text);
-  options.blocks = plan_kv(settings, checkpoint, options.info.max_model_len).blocks;
+  options.cache = kv_budget(settings, checkpoint, options.info.max_model_len);
+  if (!settings.record_schedule.empty())
+    options.listener = std::make_shared<runtime::ScheduleRecorder>(
+        settings.record_schedule,
+        runtime::ScheduleFileLimits{std::size_t(settings.record_schedule_bytes.bytes),
+                                    settings.record_schedule_files});
   return options;
 }
 
@@ -118,12 +135,16 @@ actors::ReplicaOptions::Processes processes(const config::Settings& settings, co
 
 }  // namespace
 
+bool ranks_are_processes(const config::Settings& settings) {
+  return settings.ranks() > 1 || settings.device != "cpu";
+}
+
 std::shared_ptr<actors::Replica> start_replica(const config::Settings& settings,
                                                const std::filesystem::path& checkpoint,
                                                const Launch& launch) {
   set_log_level(parse_log_level(settings.log_level));
   auto options = replica_options(settings, checkpoint);
-  if (settings.ranks() > 1) options.processes = processes(settings, launch);
+  if (ranks_are_processes(settings)) options.processes = processes(settings, launch);
   return std::make_shared<actors::Replica>(settings, std::move(options));
 }
 

@@ -16,6 +16,10 @@ struct Launch {
   std::function<void(std::uint16_t port)> door_opened;  // see actors::ReplicaOptions::Processes; may be empty
 };
 
+// Whether each rank is a process of its own: where there are several, and on GPUs, of which a process can use none any more
+// that has once failed there.
+bool ranks_are_processes(const config::Settings& settings);
+
 // The replica alone; weights are read behind the caller's back, see Replica::ready. settings and launch outlive it.
 // Throws Error if the checkpoint cannot be served.
 std::shared_ptr<actors::Replica> start_replica(const config::Settings& settings,

@@ -2,25 +2,31 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/cpu_ops.hpp"
-#include "transport/host/threads_mesh.hpp"
+#include "kernels/device.hpp"
+#include "transport/lone_communicator.hpp"
 
 namespace troupe::launch {
 
 SingleRank::SingleRank(const model::Checkpoint& checkpoint, const config::Settings& settings,
                        const model::DecoderLimits& limits)
-    : ops(kernels::make_cpu_ops(settings.compute_threads())),
-      communicator(transport::ThreadsMesh(1).communicator(0)),
-      decoder(model::load_decoder(checkpoint, *ops, {.virtual_shards = settings.virtual_shards}, limits)) {}
+    : ops(kernels::make_ops(settings.device, settings.compute_threads())),
+      queue(ops->make_queue()),
+      communicator(transport::lone_communicator(ops.get())),
+      decoder(model::load_decoder(
+          checkpoint, *ops,
+          {.virtual_shards = settings.virtual_shards, .expert_shards = settings.expert_shards.value_or(0)},
+          limits)) {}
 
 model::ShardingPlan sharding(const config::Settings& settings, const model::Checkpoint& checkpoint) {
   model::ShardingPlan plan{.tensor_parallel = settings.tensor_parallel_size,
                            .data_parallel = settings.data_parallel_size,
                            .expert_parallel = settings.enable_expert_parallel,
-                           .virtual_shards = settings.virtual_shards};
+                           .virtual_shards = settings.virtual_shards,
+                           .expert_shards = settings.expert_shards.value_or(0)};
   if (const auto possible = model::check_plan(checkpoint.config(), plan); !possible)
-    throw Error(possible.error().message, checkpoint.folder().string(),
-                "choose other --tensor-parallel-size, --data-parallel-size or --virtual-shards");
+    throw Error(
+        possible.error().message, checkpoint.folder().string(),
+        "choose other --tensor-parallel-size, --data-parallel-size, --virtual-shards or --expert-shards");
   return plan;
 }
 

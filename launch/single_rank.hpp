@@ -1,5 +1,4 @@
-// One rank of a model on this process's CPU, for commands
-// that compute without a server. One owner, which computes.
+// One rank of a model in this process, for commands that compute without a server. One owner, which computes.
 #pragma once
 
 #include <memory>
@@ -12,14 +11,14 @@
 namespace troupe::launch {
 
 struct SingleRank {
-  // Reads all weights. Uses settings' threads and virtual_shards. The checkpoint outlives it. Throws Error.
+  // Reads all weights. Uses settings' device, threads, virtual_shards and expert_shards. The checkpoint outlives it. Throws Error.
   SingleRank(const model::Checkpoint& checkpoint, const config::Settings& settings,
              const model::DecoderLimits& limits);
 
   transport::Communicators communicators() { return {*communicator, *communicator}; }
 
-  kernels::ImmediateQueue queue;
   std::unique_ptr<kernels::Ops> ops;
+  std::unique_ptr<kernels::Queue> queue;
   std::unique_ptr<transport::Communicator> communicator;
   std::unique_ptr<model::Decoder> decoder;
 };

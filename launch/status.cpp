@@ -160,6 +160,9 @@ void print_fault(std::ostream& out, const ordered_json& fault) {
   out << text_at(fault, "kind") << " at step " << fault.at("step").get<std::int64_t>();
   if (known("layer")) out << ", layer " << fault.at("layer").get<std::int64_t>();
   if (known("collective")) out << ", in " << text_at(fault, "collective");
+  if (known("device"))
+    out << ", " << text_at(fault.at("device"), "error") << " in one of "
+        << text_at(fault.at("device"), "kernels");
   out << "; detected after " << in_ms(fault.at("detected_ms")) << ", "
       << (known("recovered_ms") ? "recovered after " + in_ms(fault.at("recovered_ms"))
                                 : std::string("not recovered yet"))

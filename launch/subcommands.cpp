@@ -28,9 +28,11 @@ constexpr std::array subcommands{
     Subcommand{"tokenize", "JSON lines of text or token ids to both", tokenize},
     Subcommand{"template", "JSON lines of chats to prompts", render_template},
     Subcommand{"synth", "write a random checkpoint", synth},
+    Subcommand{"simulate", "try batch policies on traces, without a model", simulate},
     Subcommand{"status", "how a server's replica is", status},
     Subcommand{"bench", "measure a server or the engine", bench},
     Subcommand{"certs", "make certificates for the hosts of a replica", certs},
+    Subcommand{"selftest", "test what a replica stands on", selftest},
     Subcommand{"version", "print the version", version},
 };
 

@@ -20,9 +20,11 @@ int check(const Arguments& arguments);
 int tokenize(const Arguments& arguments);
 int render_template(const Arguments& arguments);
 int synth(const Arguments& arguments);
+int simulate(const Arguments& arguments);
 int status(const Arguments& arguments);
 int bench(const Arguments& arguments);
 int certs(const Arguments& arguments);
+int selftest(const Arguments& arguments);
 int version(const Arguments& arguments);
 
 // words: the whole command line behind the program's name.

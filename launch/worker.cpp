@@ -16,6 +16,15 @@
 namespace troupe::launch {
 namespace {
 
+// What the node holds of the life before, and where it is told what to hold of this one. shared: how many files of the
+// node's lie between.
+MemoryKeeper keeper_of(const runtime::WorkerOrder& order, int shared) {
+  std::vector<HeldFile> inherited;
+  int next = runtime::InheritedFiles::first_shared + shared;
+  for (const HeldPiece& piece : order.held) inherited.push_back({piece, FileDescriptor(next++)});
+  return {std::move(inherited), FileDescriptor(runtime::InheritedFiles::held_memory)};
+}
+
 // The pipe has no writer but the node, so its end is the node's.
 void end_with_node() {
   std::thread([] {
@@ -42,11 +51,13 @@ int worker(const Arguments& arguments) {
   const Shared<TickBoard> ticks(tick_file);
   const FileDescriptor tensors_file(host_memory);
   const Shared<transport::HostMemory> tensors(tensors_file);
+  MemoryKeeper keeper = keeper_of(order, actors::TlsIdentity::files + 1);
 
   actors::LinkedConfig config(actors::TlsIdentity::take(InheritedFiles::first_shared));
   caf::actor_system system{config};
   actors::WorkerOptions options{order.threads, order.network, &*ticks};
   const std::int32_t here = order.start.ranks_of_node;
+  if (order.keep_weights) options.keeper = &keeper;
   options.host = {&*tensors, order.start.life.rank / here * here,
                   std::min(here, transport::max_ranks_of_host), order.spin};
   const auto rank =

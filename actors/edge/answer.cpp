@@ -10,6 +10,11 @@ void Answer::still_waiting(std::string& out) {
   out += ": waiting\n\n";  // a comment, which clients pass over
 }
 
+bool usable_request_id(std::string_view id) {
+  return !id.empty() && id.size() <= max_request_id_bytes &&
+         std::ranges::all_of(id, [](char each) { return each > ' ' && each < 0x7F; });
+}
+
 void append_event(std::string_view data, std::string& out, std::string_view name) {
   if (!name.empty()) out.append("event: ").append(name).append("\n");
   out.append("data: ").append(data).append("\n\n");

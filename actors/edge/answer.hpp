@@ -7,8 +7,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "actors/edge/json_body.hpp"
+#include "actors/edge/own_names.hpp"
 #include "actors/service.hpp"
 
 namespace troupe::actors::edge {
@@ -41,12 +43,16 @@ class Answer {
 
 constexpr std::size_t max_request_id_bytes = 128;  // a longer one is not taken
 
+// An id that a client may choose, since it stands in headers and logs: visible ASCII characters, and not too many.
+bool usable_request_id(std::string_view id);
+
 // What a client asked of an endpoint that generates, checked.
 struct ApiRequest {
   runtime::GenerationRequest
       generation;          // without its id; without prompts: nothing is generated, the answer is told
   std::string id_prefix;   // of the answer's id, "chatcmpl-"
-  std::string request_id;  // the rest of it; empty: that of the HTTP request
+  std::string request_id;  // the rest of it, in place of the HTTP request's; empty: that is it
+  std::vector<OwnName> own_names;  // for what the replica refuses
   bool stream = false;
   std::function<std::unique_ptr<Answer>(AnswerIdentity)> answer;  // called once
 

@@ -2,14 +2,20 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "actors/edge/answer.hpp"
 
 namespace troupe::actors::edge {
 
+struct BegunAnswer {
+  std::unique_ptr<Answer> answer;
+  std::optional<Json>
+      whole{};  // of a request without prompts, for which nothing is to be generated: all of it
+};
+
 // Gives the generation its id, which ends with request_id where the client chose none, and begins its answer. Once.
-std::unique_ptr<Answer> begin_answer(ApiRequest& request, const std::string& request_id,
-                                     const ModelInfo& model);
+BegunAnswer begin_answer(ApiRequest& request, const std::string& request_id, const ModelInfo& model);
 
 }  // namespace troupe::actors::edge

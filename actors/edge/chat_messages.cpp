@@ -1,8 +1,7 @@
 #include "actors/edge/chat_messages.hpp"
 
+#include <algorithm>
 #include <array>
-
-#include "actors/edge/request_fields.hpp"
 
 namespace troupe::actors::edge {
 namespace {
@@ -17,13 +16,14 @@ tl::unexpected<Refusal> not_an_object(const std::string& path, const Json& value
       path, "invalid_type");
 }
 
-// Returns the text of a content part of type "text".
-Expected<std::string> part_text(const Json& part, const std::string& path) {
+// Returns the text of a content part of type "text", or of the assistant's "refusal", which has it under that name.
+Expected<std::string> part_text(const Json& part, const std::string& path, bool of_assistant) {
   if (!part.is_object()) return not_an_object(path, part);
   RequestFields fields(part, path + ".");
   const auto type = fields.text("type");
   if (!type) fields.missing("type");
-  if (type && *type != "text") {
+  const bool refusal = of_assistant && type == "refusal";
+  if (type && *type != "text" && !refusal) {
     // Only names of the API are repeated to the client.
     static constexpr std::array known{"image_url", "input_audio", "audio_url",  "video_url",
                                       "file",      "refusal",     "input_image"};
@@ -34,16 +34,18 @@ Expected<std::string> part_text(const Json& part, const std::string& path) {
                      fields.param("type"), "unsupported_content_part"});
     fields.invalid("type", "Only content parts of type 'text' are supported.", "unsupported_content_part");
   }
-  const auto text = fields.text("text");
-  if (!text) fields.missing("text");
+  const char* field = refusal ? "refusal" : "text";
+  const auto text = fields.text(field);
+  if (!text) fields.missing(field);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   return *text;
 }
 
-// Null when the message has no content.
-Expected<Json> joined_content(RequestFields& fields, const config::RequestLimits& limits) {
+// Null when the message has no content. An assistant that refused has the text of that instead.
+Expected<Json> joined_content(RequestFields& fields, bool of_assistant, const config::RequestLimits& limits) {
   const Json* content = fields.find("content");
-  if (!content) return Json();
+  const auto refusal = of_assistant ? fields.text("refusal") : std::nullopt;
+  if (!content) return refusal ? Json(*refusal) : Json();
   if (content->is_string()) return *content;
   if (!content->is_array()) {
     fields.wrong_type("content", "a string or an array of content parts");
@@ -52,7 +54,7 @@ Expected<Json> joined_content(RequestFields& fields, const config::RequestLimits
   if (!fields.array("content", limits.content_parts)) return Json();
   std::string joined;
   for (std::size_t i = 0; i < content->size(); ++i) {
-    const auto text = part_text((*content)[i], fields.param(indexed("content", i)));
+    const auto text = part_text((*content)[i], fields.param(indexed("content", i)), of_assistant);
     if (!text) return tl::unexpected(text.error());
     if (i > 0) joined += '\n';
     joined += *text;
@@ -60,23 +62,26 @@ Expected<Json> joined_content(RequestFields& fields, const config::RequestLimits
   return Json(joined);
 }
 
-// The function of a tool or of a call: an object with a name, in the field of that name. further(fields) reads what
-// else it has.
-template <class Further>
+// The function of a tool or of a call: an object that check looks into.
 Expected<void> check_function(RequestFields& fields, std::string_view field,
-                              const config::RequestLimits& limits, Further further) {
+                              void (*check)(RequestFields&, const config::RequestLimits&),
+                              const config::RequestLimits& limits) {
   const Json* function = fields.object(field);
   if (!function) fields.missing(field);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   RequestFields inside(*function, fields.param(field) + ".");
-  const auto name = inside.text("name", limits.name_bytes);
-  if (!name || name->empty()) inside.missing("name");
-  further(inside);
+  check(inside, limits);
   if (inside.refusal()) return tl::unexpected(*inside.refusal());
   return {};
 }
 
-void check_arguments(RequestFields& function) {
+void check_name(RequestFields& function, const config::RequestLimits& limits) {
+  const auto name = function.text("name", limits.name_bytes);
+  if (!name || name->empty()) function.missing("name");
+}
+
+void check_called(RequestFields& function, const config::RequestLimits& limits) {
+  check_name(function, limits);
   if (!function.text("arguments")) function.missing("arguments");
 }
 
@@ -88,7 +93,7 @@ Expected<Json> checked_tool_call(const Json& call, const std::string& path,
   fields.text("id", limits.name_bytes);
   if (fields.text("type").value_or("function") != "function")
     fields.invalid("type", "Only calls of type 'function' are supported.");
-  if (const auto ok = check_function(fields, "function", limits, check_arguments); !ok)
+  if (const auto ok = check_function(fields, "function", check_called, limits); !ok)
     return tl::unexpected(ok.error());
   Json checked = call;
   checked["type"] = "function";
@@ -109,7 +114,7 @@ Expected<Json> checked_calls(RequestFields& fields, const std::string& id,
   if (!call) return checked;
   if (!checked.empty())
     fields.invalid("function_call", "It may not stand beside 'tool_calls', which it is the older form of.");
-  if (const auto ok = check_function(fields, "function_call", limits, check_arguments); !ok)
+  if (const auto ok = check_function(fields, "function_call", check_called, limits); !ok)
     return tl::unexpected(ok.error());
   checked.push_back({{"id", id}, {"type", "function"}, {"function", *call}});
   return checked;
@@ -155,7 +160,7 @@ Expected<Json> checked_message(const Json& message, std::size_t index, const con
   RequestFields fields(message, path + ".");
   const auto role = checked_role(fields);
   if (!role) return tl::unexpected(role.error());
-  auto content = joined_content(fields, limits);
+  auto content = joined_content(fields, *role == "assistant", limits);
   if (!content) return tl::unexpected(content.error());
   const auto calls = checked_calls(fields, "call_" + std::to_string(index), limits);
   if (!calls) return tl::unexpected(calls.error());
@@ -198,6 +203,23 @@ bool goes_on(const Json& messages) {
   return messages.back().value("prefix", false);
 }
 
+void go_on_with_last_of_assistant(runtime::ChatPrompt& prompt) {
+  const Json& last = prompt.messages.back();
+  prompt.continue_final_message = last["role"] == "assistant" && !last.contains("tool_calls");
+  prompt.add_generation_prompt = !prompt.continue_final_message;
+}
+
+void check_declaration(RequestFields& function, const config::RequestLimits& limits) {
+  check_name(function, limits);
+  function.text("description");
+  function.object("parameters");
+  function.boolean("strict", false);
+}
+
+bool has_tool(const Json& tools, std::string_view name) {
+  return std::ranges::any_of(tools, [&](const Json& tool) { return tool["function"]["name"] == name; });
+}
+
 Expected<Json> check_tools(const Json& tools, const config::RequestLimits& limits) {
   Json checked = tools;
   for (std::size_t i = 0; i < tools.size(); ++i) {
@@ -207,12 +229,8 @@ Expected<Json> check_tools(const Json& tools, const config::RequestLimits& limit
     const auto type = fields.text("type");
     if (!type) fields.missing("type");
     if (type != "function") fields.invalid("type", "Only tools of type 'function' are supported.");
-    const auto ok = check_function(fields, "function", limits, [](RequestFields& function) {
-      function.text("description");
-      function.object("parameters");
-      function.boolean("strict", false);
-    });
-    if (!ok) return tl::unexpected(ok.error());
+    if (const auto ok = check_function(fields, "function", check_declaration, limits); !ok)
+      return tl::unexpected(ok.error());
     Json& function = checked[i]["function"];
     if (function["description"].is_null()) function["description"] = "";
     if (function["parameters"].is_null())

@@ -31,6 +31,7 @@ void CollectedChoice::add(runtime::Delta delta) {
   if (!delta.ends()) return;
   finish = delta.finish;
   stop_reason = std::move(delta.stop_reason);
+  stop_token = delta.stop_token;
 }
 
 }  // namespace troupe::actors::edge

@@ -13,6 +13,7 @@ struct CollectedChoice {
   std::vector<TokenId> token_ids, prompt_token_ids;
   runtime::ChoiceEnd finish = runtime::ChoiceEnd::none;
   std::string stop_reason;
+  std::optional<TokenId> stop_token;
 
   void add(runtime::Delta delta);  // of this choice
 };

@@ -35,7 +35,7 @@ HeaderFields cors_fields(const config::CorsSettings& settings, std::string_view 
   if (!admits(settings, origin)) return fields;
   fields.emplace_back("Access-Control-Allow-Origin", star ? "*" : origin);
   if (settings.allow_credentials) fields.emplace_back("Access-Control-Allow-Credentials", "true");
-  fields.emplace_back("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+  fields.emplace_back("Access-Control-Expose-Headers", "X-Request-Id, Request-Id, Retry-After");
   return fields;
 }
 

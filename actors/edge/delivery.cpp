@@ -31,6 +31,7 @@ Delivery::~Delivery() {
 net::awaitable<Delivery::Outcome> Delivery::run(ApiRequest request, std::unique_ptr<Answer> answer) {
   answer_ = std::move(answer);
   stream_ = request.stream;
+  own_names_ = std::move(request.own_names);
   connection_.watch(bell_);
   std::exception_ptr failure;
   try {
@@ -65,6 +66,7 @@ net::awaitable<void> Delivery::deliver() {
     DeltaFeed::News news = co_await next_news();
     if (connection_.gone()) break;
     over = news.end || news.failure;
+    if (news.failure) news.failure = in_own_names(own_names_, std::move(*news.failure));
     if (stream_)
       co_await send_part(std::move(news));
     else

@@ -51,6 +51,7 @@ class Delivery {
   std::shared_ptr<Bell> bell_;
   std::shared_ptr<DeltaFeed> feed_;
 
+  std::vector<OwnName> own_names_;
   std::unique_ptr<Answer> answer_;
   bool stream_ = false;  // the answer is told in parts
   std::unique_ptr<GenerationHandle> generation_;

@@ -29,6 +29,12 @@ FieldsRecording::~FieldsRecording() {
   recording = outer_;
 }
 
+FieldsRecording::Pause::Pause() : paused_(std::exchange(recording, nullptr)) {}
+
+FieldsRecording::Pause::~Pause() {
+  recording = paused_;
+}
+
 FieldsRecording* FieldsRecording::current() {
   return recording;
 }
@@ -50,8 +56,8 @@ void FieldsRecording::note_need(const std::string& field) {
   if (std::ranges::find(required, Json(field)) == required.end()) required.push_back(field);
 }
 
-void FieldsRecording::leave_out(std::span<const char* const> names) {
-  left_out_.assign(names.begin(), names.end());
+void FieldsRecording::leave_out(std::string name) {
+  left_out_.push_back(std::move(name));
 }
 
 // Its schema. "a.b[3].c": properties of a, in it those of b, in it any element's, in it c.

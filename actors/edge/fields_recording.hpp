@@ -3,7 +3,6 @@
 #pragma once
 
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -20,12 +19,24 @@ class FieldsRecording {
 
   static FieldsRecording* current();  // of this thread; null: nothing is recorded
 
+  // While one lives, nothing is recorded: what is read was made of what the client sent, and recorded there.
+  class Pause {
+   public:
+    Pause();
+    ~Pause();
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    FieldsRecording* paused_;
+  };
+
   // field: as faults name it: "messages[3].role". type: a schema.
   void note(const std::string& field, const Json& type);
   void note_any(const std::string& field);   // its parser looks for itself at what it got
   void note_need(const std::string& field);  // a body without it is refused
-  // These fields are not the client's, but of a body that a parser made of the client's for another parser.
-  void leave_out(std::span<const char* const> names);
+  // From now on a field of this name is not the client's, but of a body that a parser made of the client's.
+  void leave_out(std::string name);
 
   const Json& schema() const { return schema_; }  // of an object
 

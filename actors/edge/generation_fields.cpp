@@ -12,34 +12,30 @@ namespace {
 
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 
-// What would change the answer if it were honoured, with the value at which it changes nothing. JSON null
-// stands for fields that have no such value.
+// What would change the answer if it were honoured, with the value at which it changes nothing.
 void refuse_unsupported(RequestFields& fields) {
   static const std::vector<std::pair<const char*, Json>> unsupported{
       {"length_penalty", 1},
       {"use_beam_search", false},
       {"logits_processors", nullptr},
       {"prompt_embeds", nullptr},
+      {"repetition_detection", nullptr},
+      // SGLang's.
+      {"stop_regex", nullptr},
+      {"no_stop_trim", false},
+      {"separate_reasoning", true},
+      {"stream_reasoning", true},
+      {"custom_logit_processor", nullptr},
+      {"lora_path", nullptr},
+      {"return_hidden_states", false},
   };
-  for (const auto& [name, neutral] : unsupported) {
-    const Json* value = fields.find(name);
-    if (!value || *value == neutral) continue;
-    const bool same_type =
-        neutral.is_null() || value->type() == neutral.type() || (value->is_number() && neutral.is_number());
-    if (!same_type)
-      fields.wrong_type(name, neutral.is_number() ? "a number" : type_in_words(neutral));
-    else
-      fields.unsupported(
-          name, neutral.is_null() ? "leave it out." : "leave it out or send " + neutral.dump() + ".");
-  }
+  for (const auto& [name, neutral] : unsupported) fields.unsupported_unless(name, neutral);
 }
 
 void read_penalties(RequestFields& fields, runtime::GenerationRequest& out) {
   out.presence_penalty = fields.number("presence_penalty", -2, 2).value_or(0);
   out.frequency_penalty = fields.number("frequency_penalty", -2, 2).value_or(0);
-  out.repetition_penalty = fields.number("repetition_penalty", 0, 1e6);
-  if (out.repetition_penalty && *out.repetition_penalty <= 0)
-    fields.invalid("repetition_penalty", "Expected a value > 0.", "decimal_below_min_value");
+  out.repetition_penalty = fields.positive("repetition_penalty", 1e6);
 }
 
 // {"token id": bias}. As vLLM, biases beyond 100 are 100.
@@ -97,26 +93,23 @@ void read_prompt_fields(RequestFields& fields, const config::RequestLimits& limi
 }
 
 void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
-  out.temperature = fields.number("temperature", 0, 2);
-  out.top_p = fields.number("top_p", 0, 1);
-  if (out.top_p && *out.top_p <= 0)
-    fields.invalid("top_p", "Expected a value > 0.", "decimal_below_min_value");
+  out.temperature = fields.number("temperature", 0, max_temperature);
+  out.top_p = fields.positive("top_p", 1);
   out.min_p = fields.number("min_p", 0, 1);
   if (const auto top_k = fields.integer("top_k", -1, int32_max))
     out.top_k = std::max<std::int32_t>(0, std::int32_t(*top_k));
-  const Json* seed = fields.find("seed");
-  if (!seed) return;
-  if (!seed->is_number_integer()) return fields.wrong_type("seed", "an integer of 64 bits");
-  out.seed = seed->get<std::uint64_t>();  // a negative one wraps around, so that each seed is its own
+  out.seed = read_seed(fields);
 }
 
-void read_length(RequestFields& fields, std::int64_t fewest, runtime::GenerationRequest& out) {
+void read_length(RequestFields& fields, std::int64_t fewest, ApiRequest& request) {
+  runtime::GenerationRequest& out = request.generation;
   const auto old_name = fields.integer("max_tokens", fewest, int32_max);
   const auto new_name = fields.integer("max_completion_tokens", fewest, int32_max);
   if (const auto limit = new_name ? new_name : old_name) out.max_tokens = std::int32_t(*limit);
+  if (new_name) request.own_names.push_back({"max_tokens", "max_completion_tokens"});
   if (const Json* ids = fields.find("stop_token_ids"))
     out.stop_token_ids = read_token_ids(fields, "stop_token_ids", *ids);
-  out.min_tokens = std::int32_t(fields.integer("min_tokens", 0, int32_max).value_or(0));
+  if (const auto least = fields.integer("min_tokens", 0, int32_max)) out.min_tokens = std::int32_t(*least);
   if (const auto budget = fields.integer("thinking_token_budget", 0, int32_max))
     out.thinking_token_budget = std::int32_t(*budget);
   out.include_stop_str_in_output = fields.boolean("include_stop_str_in_output", false);
@@ -131,7 +124,10 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
   runtime::GenerationRequest& out = request.generation;
   read_model(fields, model, limits);
   refuse_unsupported(fields);
-  out.grammar = read_structured_output(fields);
+  if (auto structured = read_structured_output(fields)) {
+    out.grammar = std::move(structured->grammar);
+    request.own_names.push_back({"response_format", std::move(structured->field)});
+  }
   read_sampling(fields, out);
   read_penalties(fields, out);
   read_logit_bias(fields, limits, out);
@@ -140,11 +136,15 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
   read_prompt_fields(fields, limits, out);
   out.stop = read_stop_strings(fields, "stop", limits);
   fields.array("stop_token_ids", limits.stop_token_ids);
-  read_length(fields, fewest_tokens, out);
+  read_length(fields, fewest_tokens, request);
   out.n = std::int32_t(fields.integer("n", 1, limits.n).value_or(1));
   out.skip_special_tokens = fields.boolean("skip_special_tokens", true);
   out.priority = std::int32_t(
       fields.integer("priority", std::numeric_limits<std::int32_t>::min(), int32_max).value_or(0));
+  const auto slo = [&](std::string_view name) {
+    return std::int32_t(fields.integer(name, 1, int32_max).value_or(0));
+  };
+  out.slo = {slo("ttft_slo_ms"), slo("tpot_slo_ms"), slo("latency_slo_ms")};
   if (const auto salt = fields.text("cache_salt", limits.name_bytes)) {
     if (salt->empty()) fields.invalid("cache_salt", "Expected a string that is not empty.");
     out.cache_salt = *salt;
@@ -154,6 +154,19 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
 void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
   if (!fields.text("model", limits.name_bytes)) fields.missing("model");
   check_named_model(fields, model, limits);
+}
+
+std::optional<std::uint64_t> read_seed(RequestFields& fields, bool may_be_negative) {
+  const Json* given = fields.find("seed");
+  if (!given) return std::nullopt;
+  const Json seed = integer_of(*given);
+  if (seed.is_null()) {
+    fields.wrong_type("seed", "an integer of 64 bits");
+    return std::nullopt;
+  }
+  if (!may_be_negative && !seed.is_number_unsigned())
+    fields.invalid("seed", "Expected a value >= 0.", "integer_below_min_value");
+  return seed.get<std::uint64_t>();
 }
 
 std::vector<std::string> read_stop_strings(RequestFields& fields, std::string_view name,
@@ -191,15 +204,16 @@ std::vector<TokenId> read_token_ids(RequestFields& fields, std::string_view name
   }
   ids.reserve(value.size());
   for (const Json& each : value) {
-    if (!each.is_number_integer()) {
+    const Json id = integer_of(each);
+    if (id.is_null()) {
       fields.wrong_type(name, "an array of token ids");
       return {};
     }
-    if (!each.is_number_unsigned() || each.get<std::uint64_t>() > std::uint64_t(int32_max)) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > std::uint64_t(int32_max)) {
       fields.invalid(name, "A token id is out of range.", "invalid_token_id");
       return {};
     }
-    ids.push_back(TokenId(each.get<std::uint64_t>()));
+    ids.push_back(TokenId(id.get<std::uint64_t>()));
   }
   return ids;
 }

@@ -15,6 +15,11 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
 // The model's name, which must be one that is served.
 void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits);
 
+constexpr double max_temperature = 100;  // beyond it all tokens are alike
+
+// Any integer of 64 bits; a negative one wraps around, so that each seed is its own. may_be_negative: false: or none.
+std::optional<std::uint64_t> read_seed(RequestFields& fields, bool may_be_negative = true);
+
 // A text or an array of texts, none of them empty; name is the field's.
 std::vector<std::string> read_stop_strings(RequestFields& fields, std::string_view name,
                                            const config::RequestLimits& limits);

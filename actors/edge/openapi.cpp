@@ -32,6 +32,11 @@ std::string name_in(std::string_view path) {  // in braces; may be empty
   return brace == path.npos ? "" : std::string(path.substr(brace + 1, path.size() - brace - 2));
 }
 
+// The same key may come in the header that OpenAI's clients send or in that of Anthropic's.
+Json either_key() {
+  return Json::array({{{"bearer", Json::array()}}, {{"x-api-key", Json::array()}}});
+}
+
 // One endpoint, described by trying it out.
 class Description {
  public:
@@ -42,7 +47,8 @@ class Description {
   }
 
   Json operation(const std::string& method) const {
-    const Json body = method == "post" ? body_schema() : Json();
+    const bool takes_body = method != "get";
+    const Json body = takes_body ? body_schema() : Json();
     const bool has_body = body.is_object() && !body["properties"].empty();
     Json operation = {{"operationId", method + " " + std::string(endpoint_.path)}};
     if (!endpoint_.about.empty()) operation["summary"] = endpoint_.about;
@@ -52,13 +58,14 @@ class Description {
                                               {"required", true},
                                               {"schema", {{"type", "string"}, {"minLength", 1}}}}});
     if (has_body) operation["requestBody"] = request_body(body);
-    operation["responses"] = responses(method == "post", has_body && body["properties"].contains("model"));
-    if (asks_for_key()) operation["security"] = Json::array({{{"key", Json::array()}}});
+    operation["responses"] = responses(takes_body, has_body && body["properties"].contains("model"));
+    if (asks_for_key()) operation["security"] = either_key();
     return operation;
   }
 
  private:
-  bool asks_for_key() const { return endpoint_.needs_key && !request_.settings.api_keys.empty(); }
+  bool keys_are_set() const { return !request_.settings.api_keys.empty(); }
+  bool asks_for_key() const { return endpoint_.needs_key && keys_are_set(); }
 
   // What its parser asks an empty body for, and the example: an empty page is refused or changes nothing.
   Json body_schema() const {
@@ -72,7 +79,10 @@ class Description {
       if (endpoint_.page) endpoint_.page(empty);
       if (endpoint_.awaited_page) endpoint_.awaited_page(empty, [](const Reply&) {});
     }
-    return recording.schema();
+    Json schema = recording.schema();
+    // What /v1/models tells those with a key, this page, which asks for none, does not tell all.
+    if (keys_are_set() && schema["properties"].contains("model")) schema["properties"]["model"].erase("enum");
+    return schema;
   }
 
   Expected<ApiRequest> parsed(const Json& body) const {
@@ -81,7 +91,10 @@ class Description {
 
   Json request_body(const Json& schema) const {
     Json content = media("application/json", schema);
-    if (!example_.empty()) content["application/json"]["example"] = example_;
+    Json& example = content["application/json"]["example"];
+    example = example_;
+    if (keys_are_set() && example.contains("model")) example["model"] = "MODEL";
+    if (example.empty()) content["application/json"].erase("example");
     return {{"required", true}, {"content", std::move(content)}};
   }
 
@@ -145,8 +158,10 @@ Json paths(const PageRequest& request) {
   for (const Endpoint* each : all_endpoints()) {
     if (each->replica_control && !request.settings.replica_control) continue;
     const Description description(*each, request);
-    if (allows(*each, "GET")) all[each->path]["get"] = description.operation("get");
-    if (allows(*each, "POST")) all[each->path]["post"] = description.operation("post");
+    using Method = std::pair<const char*, const char*>;
+    for (const auto& [method, word] :
+         {Method{"GET", "get"}, {"POST", "post"}, {"PUT", "put"}, {"DELETE", "delete"}})
+      if (allows(*each, method)) all[each->path][word] = description.operation(word);
   }
   return all;
 }
@@ -156,7 +171,9 @@ Reply openapi_page(const PageRequest& request) {
                    {"info", {{"title", "Troupe"}, {"version", request.version}}},
                    {"paths", paths(request)}};
   if (!request.settings.api_keys.empty())
-    document["components"]["securitySchemes"]["key"] = {{"type", "http"}, {"scheme", "bearer"}};
+    document["components"]["securitySchemes"] = {
+        {"bearer", {{"type", "http"}, {"scheme", "bearer"}}},
+        {"x-api-key", {{"type", "apiKey"}, {"in", "header"}, {"name", "x-api-key"}}}};
   return json_reply(200, document);
 }
 

@@ -36,6 +36,8 @@ using ParseRequest = Expected<ApiRequest> (*)(const Json& body, const ModelInfo&
 
 constexpr std::string_view read_only = "GET, HEAD, OPTIONS";
 constexpr std::string_view post_only = "POST, OPTIONS";
+constexpr std::string_view put_only = "PUT, OPTIONS";
+constexpr std::string_view delete_only = "DELETE, OPTIONS";
 constexpr std::string_view read_or_post = "GET, HEAD, POST, OPTIONS";
 
 struct Endpoint {

@@ -17,10 +17,10 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json();
 }
 
-Json rank_object(const runtime::RankView& rank) {
-  return {{"rank", rank.rank}, {"node", rank.node},
-          {"pid", rank.pid},   {"state", to_string(rank.state)},
-          {"step", rank.step}, {"restarts", rank.restarts}};
+Json device_object(const DeviceFault& fault) {
+  const bool failed = fault.kind != DeviceFaultKind::none;
+  if (!failed && fault.kernels.empty()) return {};  // it was at nothing
+  return {{"error", failed ? Json(to_string(fault.kind)) : Json()}, {"kernels", fault.kernels}};
 }
 
 Json fault_object(const runtime::FaultView& fault) {
@@ -30,8 +30,24 @@ Json fault_object(const runtime::FaultView& fault) {
           {"step", last.step},
           {"layer", last.layer < 0 ? Json() : Json(last.layer)},
           {"collective", last.collective == Collective::none ? Json() : Json(to_string(last.collective))},
+          {"device", device_object(last.device)},
           {"detected_ms", milliseconds(fault.detected)},
           {"recovered_ms", fault.recovered ? Json(milliseconds(*fault.recovered)) : Json()}};
+}
+
+Json or_null(const std::optional<runtime::FaultView>& fault) {
+  return fault ? fault_object(*fault) : Json();
+}
+
+Json rank_object(const runtime::RankView& rank) {
+  return {{"rank", rank.rank},
+          {"node", rank.node},
+          {"pid", rank.pid},
+          {"state", to_string(rank.state)},
+          {"step", rank.step},
+          {"restarts", rank.restarts},
+          {"loaded_bytes", rank.loaded_bytes},
+          {"last_fault", or_null(rank.last_fault)}};
 }
 
 struct DrillName {
@@ -45,6 +61,7 @@ constexpr std::array drill_names{
     DrillName{"crash_expert_shard", Drill::Kind::crash_expert_shard},
     DrillName{"stuck_kernel", Drill::Kind::stuck_kernel},
     DrillName{"lost_step", Drill::Kind::lost_step},
+    DrillName{"device_error", Drill::Kind::device_error},
     DrillName{"corrupt_message", Drill::Kind::corrupt_message},
 };
 
@@ -112,7 +129,7 @@ Reply replica_page(const PageRequest& request) {
   return json_reply(200, {{"epoch", view.epoch},
                           {"state", to_string(view.state)},
                           {"ranks", std::move(ranks)},
-                          {"last_fault", view.last_fault ? fault_object(*view.last_fault) : Json()}});
+                          {"last_fault", or_null(view.last_fault)}});
 }
 
 // 202 {} once the order is given, or why it is not.

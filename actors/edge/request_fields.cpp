@@ -1,5 +1,6 @@
 #include "actors/edge/request_fields.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "actors/edge/fields_recording.hpp"
@@ -34,6 +35,14 @@ std::string type_in_words(const Json& value) {
   }
 }
 
+Json integer_of(const Json& value) {
+  if (value.is_number_integer()) return value;
+  const double number = value.is_number_float() ? value.get<double>() : std::nan("");
+  if (std::trunc(number) != number || number < -0x1p63 || number >= 0x1p64) return nullptr;
+  if (number >= 0) return std::uint64_t(number);
+  return std::int64_t(number);
+}
+
 RequestFields::RequestFields(const Json& object, std::string path) : object_(object), path_(std::move(path)) {
   CHECK(object.is_object());
 }
@@ -64,11 +73,16 @@ bool RequestFields::boolean(std::string_view name, bool otherwise) {
 std::optional<std::int64_t> RequestFields::integer(std::string_view name, std::int64_t low,
                                                    std::int64_t high) {
   describe(name, {{"type", "integer"}, {"minimum", low}, {"maximum", high}});
-  const Json* value = typed(name, &Json::is_number_integer, "an integer");
-  if (!value) return std::nullopt;
-  const bool huge = value->is_number_unsigned() &&
-                    value->get<std::uint64_t>() > std::uint64_t(std::numeric_limits<std::int64_t>::max());
-  const std::int64_t number = huge ? std::numeric_limits<std::int64_t>::max() : value->get<std::int64_t>();
+  const Json* given = value_of(name);
+  if (!given) return std::nullopt;
+  const Json value = integer_of(*given);
+  if (value.is_null()) {
+    wrong_type(name, "an integer");
+    return std::nullopt;
+  }
+  const bool huge = value.is_number_unsigned() &&
+                    value.get<std::uint64_t>() > std::uint64_t(std::numeric_limits<std::int64_t>::max());
+  const std::int64_t number = huge ? std::numeric_limits<std::int64_t>::max() : value.get<std::int64_t>();
   if (huge || number > high) {
     invalid(name, "Expected a value <= " + std::to_string(high) + ".", "integer_above_max_value");
     return std::nullopt;
@@ -94,6 +108,12 @@ std::optional<float> RequestFields::number(std::string_view name, double low, do
     return std::nullopt;
   }
   return float(number);
+}
+
+std::optional<float> RequestFields::positive(std::string_view name, double high) {
+  const auto found = number(name, 0, high);
+  if (found && *found <= 0) invalid(name, "Expected a value > 0.", "decimal_below_min_value");
+  return found;
 }
 
 std::optional<std::string> RequestFields::text(std::string_view name) {
@@ -162,6 +182,17 @@ void RequestFields::wrong_type(std::string_view name, std::string_view expected,
 void RequestFields::unsupported(std::string_view name, std::string_view remedy) {
   keep({RefusalKind::invalid, "'" + param(name) + "' is not supported yet: " + std::string(remedy),
         param(name), "unsupported_parameter"});
+}
+
+void RequestFields::unsupported_unless(std::string_view name, const Json& neutral, std::string_view remedy) {
+  const Json* value = find(name);
+  if (!value || *value == neutral) return;
+  const bool same_type =
+      neutral.is_null() || value->type() == neutral.type() || (value->is_number() && neutral.is_number());
+  if (!same_type) return wrong_type(name, neutral.is_number() ? "a number" : type_in_words(neutral));
+  const std::string otherwise =
+      neutral.is_null() ? "leave it out." : "leave it out or send " + neutral.dump() + ".";
+  unsupported(name, remedy.empty() ? otherwise : remedy);
 }
 
 void RequestFields::invalid(std::string_view name, std::string_view sentence, std::string_view code) {

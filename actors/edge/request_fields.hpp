@@ -22,6 +22,8 @@ class RequestFields {
   bool boolean(std::string_view name, bool otherwise);
   std::optional<std::int64_t> integer(std::string_view name, std::int64_t low, std::int64_t high);
   std::optional<float> number(std::string_view name, double low, double high);
+  std::optional<float> positive(std::string_view name,
+                                double high);  // a number above 0, which is not 0 itself
   std::optional<std::string> text(std::string_view name);
   std::optional<std::string> text(std::string_view name, std::size_t max_bytes);
   std::string needed_text(std::string_view name);                      // empty: it is at fault, or is empty
@@ -36,6 +38,9 @@ class RequestFields {
   void missing(std::string_view name);
   void wrong_type(std::string_view name, std::string_view expected);
   void unsupported(std::string_view name, std::string_view remedy);
+  // Refuses a field that has another value than the one at which it changes nothing; null: it has no such value.
+  // remedy: empty: to leave it out, or to send that value.
+  void unsupported_unless(std::string_view name, const Json& neutral, std::string_view remedy = {});
   void invalid(std::string_view name, std::string_view sentence, std::string_view code = "invalid_value");
   void keep(const Refusal& refusal);
   const std::optional<Refusal>& refusal() const { return refusal_; }
@@ -50,6 +55,9 @@ class RequestFields {
   std::string path_;
   std::optional<Refusal> refusal_;
 };
+
+// The integer of 64 bits that a value is, also a decimal without a fraction; null: it is none.
+Json integer_of(const Json& value);
 
 // "an integer", "a string", ...
 std::string type_in_words(const Json& value);

@@ -8,6 +8,7 @@
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/openapi.hpp"
 #include "actors/edge/replica_pages.hpp"
+#include "actors/edge/scheduler_pages.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "actors/edge/tgi/endpoints.hpp"
 #include "actors/edge/vllm/endpoints.hpp"
@@ -17,8 +18,9 @@ namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(), vllm::endpoints(),
-                    tgi::endpoints(),    status_endpoints(),     replica_endpoints(), openapi_endpoints()};
+  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(),
+                    vllm::endpoints(),   tgi::endpoints(),       status_endpoints(),
+                    replica_endpoints(), scheduler_endpoints(),  openapi_endpoints()};
 }
 
 // Path of a target, still encoded.
@@ -61,6 +63,18 @@ bool matches(const Endpoint& endpoint, std::string_view path, std::string& argum
   return true;
 }
 
+// OPTIONS, which all have, stays the last.
+std::string methods_of_both(std::string_view one, std::string_view other) {
+  constexpr std::string_view last = "OPTIONS";
+  if (one.empty()) return std::string(other);
+  std::string both(one.substr(0, one.size() - last.size()));
+  for (std::string_view rest = other; rest != last; rest = rest.substr(rest.find(", ") + 2)) {
+    const std::string_view method = rest.substr(0, rest.find(", "));
+    if (both.find(method) == both.npos) both.append(method).append(", ");
+  }
+  return both.append(last);
+}
+
 }  // namespace
 
 std::vector<const Endpoint*> all_endpoints() {
@@ -78,9 +92,9 @@ Expected<Resource> find_resource(std::string_view method, std::string_view targe
   for (const Endpoint* each : all_endpoints()) {
     if (each->replica_control && !replica_control) continue;
     if (!matches(*each, *path, resource.argument)) continue;
-    const bool alone = !resource.endpoint;
-    if (alone || (!allows(*resource.endpoint, method) && allows(*each, method))) resource.endpoint = each;
-    resource.allow = alone || resource.allow == each->allow ? each->allow : read_or_post;
+    if (!resource.endpoint || (!allows(*resource.endpoint, method) && allows(*each, method)))
+      resource.endpoint = each;
+    resource.allow = methods_of_both(resource.allow, each->allow);
   }
   if (!resource.endpoint)
     return refuse(RefusalKind::not_found, "There is nothing at this path.", "", "unknown_route");

@@ -11,8 +11,8 @@ namespace troupe::actors::edge {
 
 struct Resource {
   const Endpoint* endpoint = nullptr;
-  std::string argument;    // what stands for {id}, decoded
-  std::string_view allow;  // what may be done at its path, which endpoints of two protocols may share
+  std::string argument;  // what stands for {id}, decoded
+  std::string allow;     // what may be done at its path, which several endpoints may share
 };
 
 // method: which of the endpoints of one path is meant; where none allows it, the first is.

@@ -1,9 +1,9 @@
 #include "actors/edge/session.hpp"
 
-#include <algorithm>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <iterator>
+#include <mutex>
 
 #include "actors/edge/api_key.hpp"
 #include "actors/edge/begin_answer.hpp"
@@ -18,17 +18,34 @@ namespace {
 // What OPTIONS * is asked of.
 constexpr Endpoint whole_server{.path = "*", .allow = read_or_post, .needs_key = false};
 
-// Of a page that takes long.
-struct AwaitedReply {
-  explicit AwaitedReply(const net::any_io_executor& strand) : bell(strand) {}
-  Bell bell;
-  std::optional<Reply> reply;  // once bell rings
-};
+// A page's reply on its way from the thread that makes it, which may hold this for longer than the server lives:
+// what belongs to the server's sockets goes when the reply is taken.
+class AwaitedReply {
+ public:
+  explicit AwaitedReply(const net::any_io_executor& strand) : bell_(std::make_shared<Bell>(strand)) {}
 
-bool usable_request_id(std::string_view id) {
-  return !id.empty() && id.size() <= max_request_id_bytes &&
-         std::ranges::all_of(id, [](char each) { return each > ' ' && each < 0x7F; });
-}
+  void arrive(Reply reply) {  // any thread
+    const std::lock_guard lock(mutex_);
+    reply_ = std::move(reply);
+    net::post(bell_->strand(), [bell = bell_] { bell->ring(); });
+  }
+  net::awaitable<Reply> take() {  // once, on the strand
+    const std::shared_ptr<Bell> bell = bell_;
+    while (!arrived()) co_await bell->wait();
+    bell_.reset();
+    co_return std::move(*reply_);
+  }
+
+ private:
+  bool arrived() {
+    const std::lock_guard lock(mutex_);
+    return reply_.has_value();
+  }
+
+  std::mutex mutex_;  // until the reply has arrived; after that it is the strand's alone
+  std::shared_ptr<Bell> bell_;
+  std::optional<Reply> reply_;
+};
 
 std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
@@ -157,7 +174,7 @@ Expected<void> Session::check_head() {
       !boost::beast::iequals(request[http::field::content_encoding], "identity"))
     return refuse("The body must not be compressed.", "", "unsupported_content_encoding");
   if (request.method() == http::verb::options && request.target() == "*")
-    resource_ = Resource{&whole_server, {}, whole_server.allow};
+    resource_ = Resource{&whole_server, {}, std::string(whole_server.allow)};
   else if (auto found = find_resource(view(request.method_string()), view(request.target()),
                                       settings_.replica_control);
            found)
@@ -213,15 +230,9 @@ net::awaitable<void> Session::answer_page() {
     co_return;
   }
   const auto awaited = std::make_shared<AwaitedReply>(connection_->strand());
-  endpoint.awaited_page(request, [awaited](Reply made) {
-    net::post(awaited->bell.strand(), [awaited, made = std::move(made)]() mutable {
-      awaited->reply = std::move(made);
-      awaited->bell.ring();
-    });
-  });
+  endpoint.awaited_page(request, [awaited](Reply made) { awaited->arrive(std::move(made)); });
   // Also when the client leaves: the request must stay.
-  while (!awaited->reply) co_await awaited->bell.wait();
-  co_await reply(std::move(*awaited->reply));
+  co_await reply(co_await awaited->take());
 }
 
 net::awaitable<void> Session::answer_inference() {
@@ -233,16 +244,17 @@ net::awaitable<void> Session::answer_inference() {
     co_await reply(in_its_words(request.error()));
     co_return;
   }
-  auto answer = begin_answer(*request, exchange_.request_id, service_.model());
+  if (!request->request_id.empty()) exchange_.request_id = request->request_id;
+  BegunAnswer begun = begin_answer(*request, exchange_.request_id, service_.model());
   generation_id_ = request->generation.id;
-  if (request->generation.prompts.empty()) {
-    co_await reply(json_reply(200, answer->whole({})));
+  if (begun.whole) {
+    co_await reply(json_reply(200, *begun.whole));
     co_return;
   }
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
-  const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(answer));
+  const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(begun.answer));
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
   log_exchange(outcome.end);

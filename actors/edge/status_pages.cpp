@@ -5,8 +5,10 @@
 namespace troupe::actors::edge {
 namespace {
 
-Reply health_page(bool good, const char* otherwise) {
-  Reply reply = json_reply(good ? 200 : 503, {{"status", good ? "ok" : otherwise}});
+Reply health_page(bool good, const char* otherwise, std::optional<std::uint64_t> gpu_memory = {}) {
+  Json body{{"status", good ? "ok" : otherwise}};
+  if (gpu_memory) body["gpu_memory_available"] = *gpu_memory;
+  Reply reply = json_reply(good ? 200 : 503, body);
   if (!good) reply.headers.emplace_back("Retry-After", retry_after_seconds);
   return reply;
 }
@@ -41,14 +43,19 @@ Reply metrics_page(const PageRequest& request) {
 }
 
 Reply version_page(const PageRequest& request) {
-  return json_reply(200, {{"version", request.version}});
+  Json body{{"version", request.version}};
+  if (const std::string arithmetic = request.service.replica().arithmetic; !arithmetic.empty())
+    body["arithmetic"] = arithmetic;
+  for (const auto& [what, text] : request.service.model().devices) body["devices"][what] = text;
+  return json_reply(200, body);
 }
 
 }  // namespace
 
 Reply readiness_page(const PageRequest& request) {
   const Service& service = request.service;
-  return health_page(service.healthy() && service.ready(), startup_state(service));
+  return health_page(service.healthy() && service.ready(), startup_state(service),
+                     service.replica().gpu_memory_available);
 }
 
 std::span<const Endpoint> status_endpoints() {

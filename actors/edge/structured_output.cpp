@@ -61,19 +61,30 @@ std::optional<GrammarSpec> read_response_format(RequestFields& fields) {
   return spec;
 }
 
-// The ways that structured_outputs and guided_* have in common. prefix: of their names.
-void read_ways(RequestFields& fields, const std::string& prefix, std::vector<GrammarSpec>& found) {
-  const auto add = [&](std::optional<GrammarSpec> spec) {
-    if (spec) found.push_back(std::move(*spec));
-  };
-  add(read_schema(fields, prefix + "json"));
-  add(read_text(fields, prefix + "regex", Kind::regex));
-  add(read_choice(fields, prefix + "choice"));
-  add(read_text(fields, prefix + "grammar", Kind::ebnf));
-  add(read_json_object(fields, prefix + "json_object"));
+using Found = std::vector<StructuredOutput>;
+
+void add(RequestFields& fields, const std::string& field, std::optional<GrammarSpec> spec, Found& found) {
+  if (spec) found.push_back({std::move(*spec), fields.param(field)});
 }
 
-void read_structured_outputs(RequestFields& fields, std::vector<GrammarSpec>& found) {
+// The ways that structured_outputs and guided_* have in common. prefix: of their names.
+void read_ways(RequestFields& fields, const std::string& prefix, Found& found) {
+  const std::string json = prefix + "json", regex = prefix + "regex", choice = prefix + "choice",
+                    grammar = prefix + "grammar", json_object = prefix + "json_object";
+  add(fields, json, read_schema(fields, json), found);
+  add(fields, regex, read_text(fields, regex, Kind::regex), found);
+  add(fields, choice, read_choice(fields, choice), found);
+  add(fields, grammar, read_text(fields, grammar, Kind::ebnf), found);
+  add(fields, json_object, read_json_object(fields, json_object), found);
+}
+
+void read_ways_of_sglang(RequestFields& fields, Found& found) {
+  add(fields, "json_schema", read_schema(fields, "json_schema"), found);
+  add(fields, "regex", read_text(fields, "regex", Kind::regex), found);
+  add(fields, "ebnf", read_text(fields, "ebnf", Kind::ebnf), found);
+}
+
+void read_structured_outputs(RequestFields& fields, Found& found) {
   const Json* object = fields.object("structured_outputs");
   if (!object) return;
   RequestFields inside(*object, fields.param("structured_outputs") + ".");
@@ -82,8 +93,8 @@ void read_structured_outputs(RequestFields& fields, std::vector<GrammarSpec>& fo
   const bool one_way = inside.boolean("disable_any_whitespace", false);
   const bool open = !inside.boolean("disable_additional_properties", true);
   for (std::size_t i = before; i < found.size(); ++i) {
-    found[i].any_whitespace = !one_way;
-    found[i].strict = !open;
+    found[i].grammar.any_whitespace = !one_way;
+    found[i].grammar.strict = !open;
   }
   for (const char* name : {"structural_tag", "whitespace_pattern"})
     if (inside.find(name)) inside.unsupported(name, "leave it out.");
@@ -107,20 +118,32 @@ std::optional<GrammarSpec> read_schema(RequestFields& fields, std::string_view n
   return GrammarSpec{.kind = Kind::json_schema, .text = dump(*schema)};
 }
 
-std::optional<GrammarSpec> read_structured_output(RequestFields& fields) {
-  std::vector<GrammarSpec> found;
-  if (auto spec = read_response_format(fields)) found.push_back(std::move(*spec));
+std::optional<StructuredOutput> read_structured_output(RequestFields& fields) {
+  Found found;
+  add(fields, "response_format", read_response_format(fields), found);
   read_structured_outputs(fields, found);
   read_ways(fields, "guided_", found);
+  read_ways_of_sglang(fields, found);
   if (fields.find("guided_whitespace_pattern"))
     fields.unsupported("guided_whitespace_pattern", "leave it out.");
   fields.text("guided_decoding_backend");  // there is one
   if (found.size() > 1)
     fields.keep(
         {RefusalKind::invalid,
-         "Only one of 'response_format', 'structured_outputs' and 'guided_*' may say what the answer looks like.",
+         "Only one of 'response_format', 'structured_outputs', 'guided_*', 'json_schema', 'regex' and 'ebnf' may "
+         "say what the answer looks like.",
          "structured_outputs", "invalid_value"});
   return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
+}
+
+void refuse_beside_forced_call(RequestFields& fields, const ApiRequest& request) {
+  if (!request.generation.grammar) return;
+  fields.keep(in_own_names(
+      request.own_names,
+      {RefusalKind::invalid,
+       "Invalid 'response_format'. You can only either use constraints for structured outputs or "
+       "tools, not both.",
+       "response_format", "invalid_value"}));
 }
 
 }  // namespace troupe::actors::edge

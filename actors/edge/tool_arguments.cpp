@@ -11,6 +11,10 @@ Json arguments_object(std::string_view written) {
   return {{"INVALID_JSON", written}};
 }
 
+bool ends_in_cut_call(runtime::ChoiceEnd how, std::span<const runtime::ToolCallDelta> calls) {
+  return how == runtime::ChoiceEnd::length && !calls.empty() && !Json::accept(calls.back().arguments);
+}
+
 std::string arguments_text(const Json& object) {
   const std::string dense = dump(object);
   std::string text;

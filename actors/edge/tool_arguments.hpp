@@ -2,16 +2,21 @@
 // and a template prints. Any thread.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "actors/edge/json_body.hpp"
+#include "runtime/generation/request.hpp"
 
 namespace troupe::actors::edge {
 
-// Of a call that a model wrote; no text is an empty object. What is no object, a call that was cut off among it, is told
-// as {"INVALID_JSON": text}: the name that Anthropic gives to such input.
+// Of a call that a model wrote; no text is an empty object. What is no object is told as {"INVALID_JSON": text}: the name
+// that Anthropic gives to such input.
 Json arguments_object(std::string_view written);
+
+// Whether the choice was cut off while it wrote its last call, which has no arguments then.
+bool ends_in_cut_call(runtime::ChoiceEnd how, std::span<const runtime::ToolCallDelta> calls);
 
 // Of a call in a history: on one line with ", " and ": ", as Python's json.dumps writes it and models learnt it.
 std::string arguments_text(const Json& object);

@@ -16,6 +16,7 @@ struct Batch::Exchange {
   std::uint64_t number = 0;  // of the line
   BatchLine line;
   // Of a line that asks something; made anew when it is asked again.
+  std::vector<edge::OwnName> own_names;
   std::shared_ptr<edge::DeltaFeed> feed;
   std::unique_ptr<edge::Answer> answer;
   std::unique_ptr<actors::GenerationHandle> generation;
@@ -99,7 +100,12 @@ void Batch::start(std::unique_ptr<Exchange> exchange) {
   auto request = parse_batch_request(exchange->line, service_.model(), limits_.request);
   if (!request)
     return ended_.push_back({number, refusal_text(exchange->line, request_id(number), request.error())});
-  exchange->answer = begin_answer(*request, request_id(number), service_.model());
+  edge::BegunAnswer begun = begin_answer(*request, request_id(number), service_.model());
+  if (begun.whole)
+    return ended_.push_back(
+        {number, answer_text(exchange->line, request_id(number), 200, std::move(*begun.whole))});
+  exchange->own_names = std::move(request->own_names);
+  exchange->answer = std::move(begun.answer);
   exchange->feed =
       std::make_shared<edge::DeltaFeed>([arrivals = arrivals_, number] { arrivals->add(number); });
   exchange->generation = service_.generate(std::move(request->generation), exchange->feed);
@@ -111,7 +117,9 @@ void Batch::take_news(std::uint64_t line) {
   Exchange& exchange = *running_.at(line);
   edge::DeltaFeed::News news = exchange.feed->take();
   if (news.failure && news.failure->kind == RefusalKind::unavailable) return turn_away(line);
-  if (news.failure) return end(line, refusal_text(exchange.line, request_id(line), *news.failure));
+  if (news.failure)
+    return end(line, refusal_text(exchange.line, request_id(line),
+                                  edge::in_own_names(exchange.own_names, std::move(*news.failure))));
   const std::size_t count = news.deltas.size();
   for (runtime::Delta& each : news.deltas) exchange.answer->collect(std::move(each));
   if (news.end)
@@ -131,7 +139,7 @@ void Batch::turn_away(std::uint64_t line) {
   allowed_ = std::max<std::size_t>(1, running_.size());
 }
 
-// The same whenever the line is asked: one that is asked again after a kill gets the answer that it would have had.
+// The same whenever the line is asked: so is its answer after a kill, if it has a seed or is greedy.
 std::string Batch::request_id(std::uint64_t line) const {
   constexpr std::size_t digits = 24;
   return input_.digest().substr(0, digits) + "-" + std::to_string(line);

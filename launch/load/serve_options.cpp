@@ -42,7 +42,7 @@ void add_server(config::Table& table, ServeOptions& o) {
         .target = &o.temperature,
         .argument = "T",
         .help = "0 is greedy.",
-        .range = {0, 2}},
+        .range = {0, 100}},
        {.name = "ignore-eos", .target = &o.ignore_eos, .help = "Answers have the whole output length."},
        {.name = "timeout",
         .target = &o.silence,

@@ -15,6 +15,7 @@
 #include "actors/system_config.hpp"
 #include "model/checkpoint.hpp"
 #include "tests/actors/gate.hpp"
+#include "tests/actors/kv_room.hpp"
 #include "tests/actors/reader.hpp"
 
 namespace troupe::actors {
@@ -70,9 +71,10 @@ class ActorTest : public ::testing::Test {
     made.membership.spread_experts.assign(std::size_t(experts), {0});
     made.model.checkpoint = DEMO_MODEL;
     made.model.limits = {limits_.max_num_batched_tokens, limits_.max_num_seqs, limits_.max_model_len, false};
-    made.model.cache = {blocks_, limits_.block_size};
-    made.scheduler = {limits_, policy, 1, 0, metrics};
-    made.blocks = {blocks_, limits_.block_size, limits_.prefix_caching, 0, 0, metrics};
+    made.model.cache = room_for(blocks_, limits_.block_size);
+    made.model.block_size = limits_.block_size;
+    made.scheduler = {limits_, {policy}, 1, 0, metrics};
+    made.blocks = {0, limits_.block_size, limits_.prefix_caching, 0, 0, metrics};
     made.status = status;
     made.metrics = metrics;
     made.requests = requests;

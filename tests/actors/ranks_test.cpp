@@ -7,6 +7,7 @@
 #include "actors/replica_supervisor.hpp"
 #include "actors/request_supervisor.hpp"
 #include "actors/system_config.hpp"
+#include "tests/actors/kv_room.hpp"
 #include "tests/actors/reader.hpp"
 
 namespace troupe::actors {
@@ -125,9 +126,10 @@ class ThreadRanksTest : public ::testing::TestWithParam<Plan> {
     made.model.sharding.data_parallel = data();
     made.model.sharding.expert_parallel = std::get<2>(GetParam());
     made.model.limits = {limits.max_num_batched_tokens, limits.max_num_seqs, limits.max_model_len, false};
-    made.model.cache = {blocks, limits.block_size};
-    made.scheduler = {limits, "decode_first", data(), 0, metrics};
-    made.blocks = {blocks, limits.block_size, limits.prefix_caching, 0, 0, metrics};
+    made.model.cache = room_for(blocks, limits.block_size);
+    made.model.block_size = limits.block_size;
+    made.scheduler = {limits, {"decode_first"}, data(), 0, metrics};
+    made.blocks = {0, limits.block_size, limits.prefix_caching, 0, 0, metrics};
     made.status = status;
     made.metrics = metrics;
     made.requests = requests;

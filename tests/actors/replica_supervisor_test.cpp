@@ -1,11 +1,15 @@
 #include "actors/replica_supervisor.hpp"
 
+#include <gmock/gmock.h>
+
 #include "tests/actors/actor_test.hpp"
 
 namespace troupe::actors {
 namespace {
 
 using Kind = Drill::Kind;
+using testing::HasSubstr;
+using testing::Not;
 
 // A request to which only the scheduler matters.
 RequestHandle::behavior_type scheduler_listener(RequestHandle::pointer, SchedulerHandle* told) {
@@ -252,6 +256,57 @@ TEST_F(SupervisorTest, WhatOldEpochsSayIsCountedAndChangesNothing) {
   expect_stale();
   EXPECT_EQ(running.reader->endings, 1);
   EXPECT_FALSE(running.reader->failure);
+}
+
+TEST_F(SupervisorTest, ADeviceThatFailedIsCountedByItsKind) {
+  runtime::WorkerSeen last = seen({0, 1});
+  last.tick.device = {DeviceFaultKind::illegal_address, "experts"};
+  self->send(supervisor, runtime::WorkerExited{last, "exit code 1"});
+  run();
+  EXPECT_THAT(metrics->text(), HasSubstr("troupe_device_errors_total{kind=\"illegal_address\""));
+  EXPECT_EQ(status->view().ranks[0].last_fault->last.device.kernels, "experts");
+}
+
+TEST_F(SupervisorTest, ReadingsOfGpusAreShownWhereRanksComputeOnThem) {
+  GpuReading reading{.rank = 0,
+                     .uuid = "GPU-aa",
+                     .name = "H200",
+                     .answers = true,
+                     .memory_total = 1000,
+                     .memory_used = 100,
+                     .watts = 350,
+                     .ecc_corrected = 3};
+  reading.xids[79] = 2;
+  self->send(supervisor, GpuReadings{{reading}});
+  run();
+  EXPECT_THAT(metrics->text(), Not(HasSubstr("GPU-aa"))) << "the replica computes on CPUs";
+
+  auto on_gpus = settings();
+  on_gpus.model.device = "cuda";
+  on_gpus.membership.tensor_parallel = 2;
+  on_gpus.status = std::make_shared<ReplicaStatus>();
+  on_gpus.requests = RequestSupervisorHandle{};
+  const auto other = system.spawn(replica_supervisor, on_gpus);
+  self->send(other, GpuReadings{{reading,
+                                 {.rank = 1, .answers = true, .memory_total = 1000, .memory_used = 700},
+                                 {.rank = 2, .answers = true}}});
+  run();
+  EXPECT_EQ(on_gpus.status->view().gpu_memory_available, 300u);
+  const std::string labels = R"({gpu="GPU-aa",model_name="demo",name="H200",rank="0"})";
+  for (const std::string& line :
+       {"up" + labels + " 1\n", "memory_used_bytes" + labels + " 100\n", "power_watts" + labels + " 350\n"})
+    EXPECT_THAT(metrics->text(), HasSubstr("troupe_gpu_" + line));
+  EXPECT_THAT(metrics->text(), Not(HasSubstr("troupe_gpu_temperature_celsius{")));
+  EXPECT_THAT(metrics->text(), HasSubstr(R"(name="H200",rank="0",xid="79"} 2)"));
+
+  reading.answers = false;
+  self->send(other, GpuReadings{{reading}});
+  run();
+  EXPECT_THAT(metrics->text(), HasSubstr("troupe_gpu_up" + labels + " 0\n"));
+  EXPECT_THAT(metrics->text(), Not(HasSubstr("memory_used_bytes" + labels)));
+  EXPECT_EQ(on_gpus.status->view().gpu_memory_available, 300u);
+  self->send(other, End{});
+  run();
 }
 
 TEST_F(SupervisorTest, AWorkerOfAnEarlierLifeIsSentAway) {

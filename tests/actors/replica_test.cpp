@@ -6,6 +6,7 @@
 #include <future>
 #include <mutex>
 
+#include "tests/actors/kv_room.hpp"
 #include "tests/actors/reader.hpp"
 
 namespace troupe::actors {
@@ -67,7 +68,7 @@ class ReplicaTest : public ::testing::Test {
     made.vocab_size = text->tokenizer.vocab_size();
     made.info.names = {"demo"};
     made.info.max_model_len = 4096;
-    made.blocks = 512;
+    made.cache = room_for(512, runtime::SchedulerLimits().block_size);
     return made;
   }
   static void wait_until_ready(const Replica& replica) {
@@ -123,6 +124,43 @@ TEST_F(ReplicaTest, EightStreamsOutliveCrashesOfEveryPartWithTheSameBytes) {
   EXPECT_EQ(replica.replica().ranks.at(0).restarts, 2u);
 }
 
+TEST_F(ReplicaTest, EightStreamsGoOnWithTheSameBytesWhileThePolicyChanges) {
+  config::Settings crowded;
+  crowded.scheduler.max_num_seqs = 3;
+  Replica replica(crowded, options());
+  wait_until_ready(replica);
+  std::vector<Stream> calm, changed;
+  for (auto& request : assorted()) calm.push_back(start(replica, request));
+  const auto expected = texts(calm);
+  for (auto& request : assorted()) changed.push_back(start(replica, request));
+  int deltas = 2;
+  std::string last;
+  for (const std::string& name : runtime::policy_names()) {
+    changed[0].reader->wait_for_deltas(deltas += 3);
+    ASSERT_TRUE(replica.change_policy({name}));
+    last = name;
+  }
+  ASSERT_TRUE(replica.drill({.kind = Drill::Kind::crash_scheduler}));
+  EXPECT_EQ(texts(changed), expected);
+  const auto is_last = [&] { return replica.schedule().policy.name == last; };
+  while (!is_last()) std::this_thread::yield();
+  while (replica.replica().epoch < 2 || replica.schedule().stats.running > 0) std::this_thread::yield();
+  EXPECT_TRUE(is_last()) << "the scheduler that follows one that died has its policy";
+}
+
+TEST_F(ReplicaTest, RefusesPoliciesThatCannotBeMade) {
+  Replica replica(settings, options());
+  const auto refusal = [&](runtime::PolicyChoice choice) { return replica.change_policy(choice).error(); };
+  const Refusal unknown = refusal({"lottery"});
+  EXPECT_EQ(unknown.param, "policy");
+  EXPECT_NE(unknown.message.find("'decode_first', 'dfs'"), unknown.message.npos) << unknown.message;
+  const Refusal option = refusal({"vtc", {"weight=1"}}), value = refusal({"mlfq", {"levels=0"}});
+  EXPECT_EQ(option.param, "options");
+  EXPECT_EQ(option.message, "policy vtc has no option 'weight'; known: input_weight output_weight");
+  EXPECT_EQ(value.message, "levels of policy mlfq must be a whole number from 1 to 16, got '0'");
+  EXPECT_EQ(replica.schedule().policy.name, "decode_first");
+}
+
 TEST_F(ReplicaTest, EndsLiveStreamsWhenItIsDestroyed) {
   std::vector<Stream> streams;
   {
@@ -172,6 +210,7 @@ TEST_F(ReplicaTest, ShowsItsRankAndCrashesItOnOrder) {
 TEST_F(ReplicaTest, RefusesWhatOneProcessCannotDo) {
   Replica replica(settings, options());
   EXPECT_EQ(replica.drill({.kind = Drill::Kind::corrupt_message}).error().param, "kind");
+  EXPECT_EQ(replica.drill({.kind = Drill::Kind::device_error}).error().param, "kind");
   EXPECT_EQ(replica.drill({.kind = Drill::Kind::crash_worker, .rank = 1}).error().param, "rank");
   EXPECT_EQ(replica.drill({.kind = Drill::Kind::crash_worker, .rank = -1}).error().param, "rank");
   EXPECT_EQ(replica.drill({.kind = Drill::Kind::crash_block_manager, .group = 1}).error().param, "group");

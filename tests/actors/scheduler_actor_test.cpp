@@ -8,7 +8,7 @@
 
 #include "actors/kv_block_manager.hpp"
 #include "actors/system_config.hpp"
-#include "tests/runtime/execution/toy_executor.hpp"
+#include "runtime/lab/soak/toy_executor.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -18,14 +18,15 @@ struct TestConfig : LocalConfig {
 };
 
 struct ToyWorkerState {
-  std::unique_ptr<runtime::ToyExecutor> executor;
+  std::unique_ptr<runtime::lab::ToyExecutor> executor;
 };
 // What the workers were told of grammars, in order: "learn" and "forget".
 using Told = std::vector<std::string>;
 WorkerHandle::behavior_type toy_worker(WorkerHandle::stateful_pointer<ToyWorkerState> self, GroupId group,
                                        Told* told) {
-  self->state.executor = std::make_unique<runtime::ToyExecutor>(64, 4, group);
+  self->state.executor = std::make_unique<runtime::lab::ToyExecutor>(64, 4, group);
   return {[](const LoadModel&) {},
+          [](const MakeCache&) {},
           [](const JoinEpoch&) {},
           [](const RankAddress&) {},
           [](const runtime::AbortEpochs&) {},
@@ -71,8 +72,13 @@ class SchedulerActorTest : public ::testing::Test {
   void SetUp() override {
     const runtime::SchedulerLimits limits{
         .max_num_batched_tokens = 16, .max_num_seqs = 4, .max_model_len = 64, .block_size = 4};
-    scheduler_actor_ =
-        system.spawn(scheduler_actor, SchedulerSettings{limits, "decode_first", groups, 1, metrics});
+    scheduler_actor_ = system.spawn(scheduler_actor, SchedulerSettings{.limits = limits,
+                                                                       .policy = {"decode_first"},
+                                                                       .groups = groups,
+                                                                       .epoch = 1,
+                                                                       .metrics = metrics,
+                                                                       .shadow_policy = "fcfs",
+                                                                       .status = status});
     std::vector<KvBlockManagerHandle> blocks;
     std::vector<WorkerHandle> workers;
     for (GroupId group = 0; group < groups; ++group) {
@@ -108,6 +114,7 @@ class SchedulerActorTest : public ::testing::Test {
   }
 
   std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>("toy");
+  std::shared_ptr<ScheduleStatus> status = std::make_shared<ScheduleStatus>();
   Client client;
   Told told;
   TestConfig config;
@@ -159,6 +166,45 @@ TEST_F(SchedulerActorTest, NothingThatComesAtAnyMomentIsForgotten) {
       ASSERT_EQ(client.finished.size(), last_) << "submitted after " << messages << " messages";
     }
   }
+}
+
+// At any moment, to any policy: nothing is lost, and all get the tokens that they get alone.
+TEST_F(SchedulerActorTest, ThePolicyMayChangeAtAnyMoment) {
+  int messages = 0;
+  for (const std::string& name : runtime::policy_names())
+    for (int round = 0; round < 12; ++round) {
+      const SequenceId first = submit(6), second = submit(3), third = submit(5);
+      run(messages = (messages + 7) % 53);
+      self->send(scheduler_actor_, ChangePolicy{{name}});
+      run();
+      ASSERT_EQ(client.finished.size(), last_) << name << " after " << messages << " messages";
+      for (const SequenceId id : {first, second, third}) {
+        runtime::Submission alone;
+        alone.tokens = {1, 2, 3, TokenId(id % 40)};
+        alone.prompt_tokens = 4;
+        alone.max_output_tokens = id == first ? 6 : id == second ? 3 : 5;
+        EXPECT_EQ(client.tokens[id], runtime::lab::toy_output(alone, 64).tokens);
+      }
+      ASSERT_EQ(status->view().policy.name, name);
+    }
+}
+
+TEST_F(SchedulerActorTest, ShowsItsQueuesAndItsShadow) {
+  submit(20);
+  submit(4);
+  run();
+  const runtime::ScheduleView view = status->view();
+  EXPECT_EQ(view.policy.name, "decode_first");
+  ASSERT_TRUE(view.shadow);
+  EXPECT_EQ(view.shadow->name, "fcfs");
+  ASSERT_EQ(view.stats.groups.size(), groups);
+  EXPECT_EQ(view.limits.max_num_seqs, 4);
+  EXPECT_EQ(view.stats.running + view.stats.waiting, 0);
+  EXPECT_GE(view.stats.steps, 20u);
+  EXPECT_GE(view.stats.shadow.steps, 20u);
+  EXPECT_EQ(view.stats.groups[0].total_blocks, 64);
+  EXPECT_EQ(view.stats.groups[0].last_step_budget, 16);
+  EXPECT_NE(metrics->text().find("troupe_shadow_policy_steps_total"), std::string::npos);
 }
 
 }  // namespace

@@ -85,6 +85,12 @@ TEST(Read, FlagsOfEveryKind) {
   EXPECT_EQ(settings.log_level, "off");
 }
 
+TEST(Read, AGpuIsForItsRankAloneAndAHostForOthersToo) {
+  EXPECT_EQ(read_all({}).memory_utilization(), 0.5);
+  EXPECT_EQ(read_all({"--device", "cuda"}).memory_utilization(), 0.9);
+  EXPECT_EQ(read_all({"--device", "cuda", "--gpu-memory-utilization", "0.25"}).memory_utilization(), 0.25);
+}
+
 TEST(Read, ShortFlagsOfTwoLetters) {
   const Settings settings = read_all({"-tp", "2", "-dp=4", "-ep"});
   EXPECT_EQ(settings.tensor_parallel_size, 2);
@@ -200,7 +206,8 @@ TEST(Read, RefusalsOfFlags) {
   EXPECT_THAT(refusal({"--gpu-memory-utilization", "nan"}), HasSubstr("is not a number"));
   EXPECT_THAT(refusal({"--kv-cache-memory-bytes", "9999999T"}), HasSubstr("out of range"));
   EXPECT_THAT(refusal({"--kv-cache-memory-bytes", "many"}), HasSubstr("such as 512M"));
-  EXPECT_THAT(refusal({"--scheduling-policy", "lifo"}), HasSubstr("permitted: decode_first fcfs priority"));
+  EXPECT_THAT(refusal({"--system-prompt", "drop"}), HasSubstr("permitted: keep fold reject"));
+  EXPECT_EQ(read_all({"--scheduling-policy", "lifo"}).scheduling_policy, "lifo") << "a plugin may bring it";
   EXPECT_THAT(refusal({"--header-timeout", "0"}), HasSubstr("above 0 seconds"));
   EXPECT_THAT(refusal({"--header-timeout", "0.0001"}), HasSubstr("above 0 seconds"));  // would become none
 }
@@ -268,7 +275,12 @@ TEST(Validate, WhatDoesNotGoTogether) {
   EXPECT_THAT(refusal({"-tp", "3"}),
               AllOf(HasSubstr("--tensor-parallel-size"), HasSubstr("'3' is not a power of two")));
   EXPECT_THAT(refusal({"-dp", "6"}), HasSubstr("--data-parallel-size: '6' is not a power of two"));
-  EXPECT_THAT(refusal({"--virtual-shards", "12"}), HasSubstr("not a power of two"));
+  EXPECT_THAT(refusal({"--virtual-shards", "12"}), HasSubstr("--virtual-shards: '12' is not a power of two"));
+  EXPECT_THAT(refusal({"--expert-shards", "3"}), HasSubstr("--expert-shards: '3' is not a power of two"));
+  EXPECT_THAT(refusal({"--require-rdma"}), HasSubstr("--require-rdma"));
+  EXPECT_EQ(refusal({"--require-rdma", "--device", "cuda"}), "accepted");
+  EXPECT_THAT(refusal({"--require-rdma", "--device", "cuda", "--gpu-communicator", "host"}),
+              HasSubstr("by way of the host tensors go over TCP"));
   EXPECT_THAT(refusal({"--max-num-batched-tokens", "4", "--max-num-seqs", "8"}),
               HasSubstr("fewer than --max-num-seqs, which is 8"));
   EXPECT_THAT(refusal({"--served-model-name", ""}), HasSubstr("a name is empty"));

@@ -141,6 +141,60 @@ TEST(VllmFlags, WhatWouldChangeAnswersIsRefusedByName) {
               HasSubstr("--tool-call-parser: 'hermes' is unknown"));
 }
 
+TEST(VllmFlags, KeysOfAnObjectAreToldApart) {
+  EXPECT_THAT(
+      without_effect({"--structured-outputs-config", R"({"backend": "xgrammar", "disable_fallback": true})",
+                      "--structured-outputs-config.backend", "auto",
+                      R"(--structured_outputs_config={"disable_any_whitespace": false})"}),
+      ElementsAre(R"(--structured-outputs-config {"backend": "xgrammar", "disable_fallback": true})",
+                  "--structured-outputs-config.backend auto",
+                  R"(--structured_outputs_config={"disable_any_whitespace": false})"));
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"({"backend": "lark"})", "--structured-outputs-config.backend: 'lark' is not served"},
+      {R"({"disable_any_whitespace": true})", "--structured-outputs-config.disable-any-whitespace: 'true'"},
+      {R"({"brackend": "auto"})", "--structured-outputs-config: its key 'brackend' is unknown"},
+      {"xgrammar", "--structured-outputs-config: 'xgrammar' is no JSON object"},
+  };
+  for (const auto& [value, message] : wrong)
+    EXPECT_THAT(refusal({"--structured-outputs-config", value}), HasSubstr(message));
+  EXPECT_THAT(refusal({"--structured-outputs-config.brackend", "auto"}),
+              HasSubstr("--structured-outputs-config.brackend: it has no such key"));
+}
+
+TEST(VllmFlags, HowFarItCompilesIsAsWell) {
+  EXPECT_THAT(without_effect({"-O3", "-O", "2", "-O=1", "-O.mode=3", "-O.level", "3", "--port", "1"}),
+              ElementsAre("-O3", "-O 2", "-O=1", "-O.mode=3", "-O.level 3"));
+}
+
+TEST(VllmFlags, OfTheEnginesInside) {
+  EXPECT_THAT(
+      without_effect(
+          {"--stream-interval", "4", "--enable-eplb", "--moe-backend", "triton", "--language-model-only"}),
+      ElementsAre("--stream-interval 4", "--enable-eplb", "--moe-backend triton", "--language-model-only"));
+  for (const char* flag : {"--headless", "--enable-sleep-mode", "--enable-tokenizer-info-endpoint"})
+    EXPECT_THAT(refusal({flag}), HasSubstr(std::string(flag) + ": this flag of vLLM's is not served"));
+}
+
+TEST(VllmFlags, SomeAreSettingsHere) {
+  const Settings settings = served({"model", "--h11-max-incomplete-event-size", "65536",
+                                    "--h11_max_header_count=200", "--return-tokens-as-token-ids",
+                                    "--enable-force-include-usage", "--reasoning-parser", "deepseek_v32"});
+  EXPECT_EQ(settings.edge.connection.header_size.bytes, 65536u);
+  EXPECT_EQ(settings.edge.connection.headers, 200u);
+  EXPECT_TRUE(settings.edge.request.tokens_as_ids && settings.edge.request.always_usage);
+  EXPECT_EQ(settings.reasoning_parser, "deepseek_v32");
+}
+
+TEST(VllmFlags, AListMayStandBehindItsFlag) {
+  EXPECT_THAT(served({"model", "--served-model-name", "a", "b", "--port", "1"}).served_model_name,
+              ElementsAre("a", "b"));
+  EXPECT_THAT(served({"--model", "m", "--served-model-name", "a", "b"}).served_model_name,
+              ElementsAre("a", "b"));
+  const Settings behind = served({"--served-model-name", "a", "model"});
+  EXPECT_THAT(behind.served_model_name, ElementsAre("a"));
+  EXPECT_EQ(behind.model, "model");
+}
+
 TEST(VllmFlags, AValueMustBeThere) {
   EXPECT_THAT(refusal({"--swap-space"}), HasSubstr("--swap-space: its value is missing"));
   EXPECT_THAT(refusal({"--no-swap-space", "4"}), HasSubstr("--no-swap-space: unknown flag"));

@@ -81,6 +81,15 @@ def test_answers_have_the_form_that_is_asked_for(local, client, model):
     assert anything.response.lstrip().startswith("{")
 
 
+def test_logprobs_are_those_of_the_chat_endpoint(local, client, model):
+    chat = client.chat.completions.create(**asked(model, "Capital of Japan?"), temperature=0, max_tokens=20, logprobs=True, top_logprobs=2)
+    expected = [(each.token, each.logprob, [(top.token, top.logprob) for top in each.top_logprobs]) for each in chat.choices[0].logprobs.content]
+    request = dict(**asked(model, "Capital of Japan?"), logprobs=True, top_logprobs=2, options=OPTIONS | {"num_predict": 20})
+    told = lambda answers: [(each.token, each.logprob, [(top.token, top.logprob) for top in each.top_logprobs])
+                            for answer in answers for each in answer.logprobs or []]
+    assert told([local.chat(**request)]) == told(local.chat(**request, stream=True)) == expected
+
+
 def test_models(local, model):
     listed = local.list().models[0]
     assert listed.model == model + ":latest" and listed.size > 1 << 20
@@ -90,6 +99,7 @@ def test_models(local, model):
     assert local.ps().models[0].model == listed.model
     assert local.chat(model=listed.model, messages=[]).done_reason == "load"
     assert local.generate(model=listed.model, prompt="", keep_alive="5m").done_reason == "load"
+    assert local.generate(model=listed.model, prompt="", keep_alive=0).done_reason == "unload"
 
 
 @pytest.mark.parametrize("change, status, needle", [

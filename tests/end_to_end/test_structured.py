@@ -57,6 +57,23 @@ def test_forced_tools(client, model):
     assert required.finish_reason == "tool_calls" and len(required.message.tool_calls) == 1
 
 
+def test_calls_of_strict_tools(client, model):
+    tool = {"type": "function", "function": {"name": "get_weather", "description": "Get the weather in a city", "strict": True, "parameters": {
+        "type": "object", "properties": {"town": {"enum": ["Lima", "Oslo"]}, "unit": {"const": "C"}},
+        "required": ["town", "unit"], "additionalProperties": False}}}
+    asked = dict(messages=[{"role": "user", "content": "What is the weather in Lima?"}], tools=[tool])
+    choice = ask(client, model, **asked)
+    assert choice.finish_reason == "tool_calls"
+    for call in choice.message.tool_calls:  # in words that the model would not have found
+        assert json.loads(call.function.arguments) in ({"town": "Lima", "unit": "C"}, {"town": "Oslo", "unit": "C"})
+    without = ask(client, model, **(asked | dict(messages=[{"role": "user", "content": "Good day!"}])))
+    assert without.finish_reason == "stop" and without.message.content and not without.message.tool_calls
+    tool["function"]["parameters"]["properties"]["town"] = {"type": "wrong"}
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(client, model, **asked)
+    assert "town" in str(refused.value)
+
+
 def test_thinking_comes_first(client, model):
     choice = ask(client, model, response_format=as_schema({"enum": ["owl", "fox"]}), messages=[{"role": "user", "content": "Solve 17 * 23"}],
                  extra_body={"chat_template_kwargs": {"thinking": True}, "thinking_token_budget": 20})
@@ -75,7 +92,7 @@ def test_a_stream_says_the_same(client, model):
     (dict(response_format=as_schema({"type": "wrong"})), "type"),
     (dict(extra_body={"structured_outputs": {"regex": "(a"}}), "Regex"),
     (dict(extra_body={"structured_outputs": {"grammar": "root ::= missing"}}), ""),
-    (dict(response_format=as_schema({"type": "string", "maxLength": 10**9})), "maxLength"),
+    (dict(response_format=as_schema({"type": "string", "maxLength": 10**9 + 1})), "maxLength"),
     (dict(response_format=as_schema({"anyOf": [{"const": i} for i in range(10_000)]})), ""),
     (dict(extra_body={"structured_outputs": {"regex": "((a{1,1000}){1,1000}){1,1000}"}}), ""),
 ])

@@ -34,7 +34,7 @@ class Fault:
         self.ranks = len(self.before["ranks"])
         self.victims = {}
         self.culprits = None  # ranks of which some are named as at fault, and no others; None: the victims
-        self.readers = set()  # ranks that read weights, besides victims
+        self.readers = set()  # ranks that read weights: a node has those of its workers that were killed
         self.struck = 0.0
         self.choose()
 
@@ -415,6 +415,7 @@ class LoseNode(Fault):
 
     def choose(self):
         self.victims = {2: 1, 3: 1}
+        self.readers = {2, 3}
 
     def strike(self):
         self.replica.lose_node()

@@ -39,7 +39,7 @@ def test_streams_survive_sixty_faults():
     failures = campaign.run(range(60), kept_log="fault.log")
     assert not failures, "\n".join(failures) + "\nthe server's log is in fault.log; soak --seed 1 --only K repeats fault K"
     assert time.monotonic() - began < 240
-    assert median_detection(campaign, "kill") < 0.02, "the end of a process is told by the kernel"
+    assert median_detection(campaign, "kill") < 0.1, "the end of a process is told by the kernel"
     for hang in ["stop", "stuck_kernel"]:
         assert median_detection(campaign, hang) < 0.5, hang
     assert median_detection(campaign, "lost_step") < 1, "the step before it ends, then nothing moves for the limit"

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import openai
 import pytest
@@ -95,6 +96,45 @@ def test_past_the_limit_every_stream_ends_with_one_error_and_requests_are_refuse
         assert replica.replica()["state"] == "failed"
         page = subprocess.run([BINARY, "status", replica.url], capture_output=True, text=True).stdout
         assert "failed" in page and "exited" in page and re.search(r"^ *3 .*dead", page, re.M), page
+
+
+def test_a_worker_that_dies_has_its_weights_without_reading_them(tmp_path):
+    """Killed, or by a failure of its own; of a model that takes a while to read."""
+    config = json.loads((DEMO_MODEL / "config.json").read_text())
+    config |= {"hidden_size": 512, "intermediate_size": 4096, "moe_intermediate_size": 1024, "num_nextn_predict_layers": 0}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    subprocess.run([BINARY, "synth", "--config", tmp_path / "config.json", "--out", tmp_path / "model", "--tokenizer", DEMO_MODEL], check=True)
+
+    class Large(Deployment):
+        command = [BINARY, "serve", tmp_path / "model", "--served-model-name", "troupe-mini", *FLAGS]
+    with Large() as replica:
+        replica.await_serving()
+        streams = Streams(replica.url, seed=1)
+        kind, body = chat("Count from 1 to 100.", max_tokens=200)
+        calm = streams.ask(kind, body)
+        for rank, fails in [(1, False), (3, True), (1, False)]:
+            first = replica.log.find("weights_ready", rank=rank)
+            struck = time.time()
+            if fails:
+                replica.drill("crash_worker", rank)
+            else:
+                os.kill(replica.replica()["ranks"][rank]["pid"], signal.SIGKILL)
+            assert streams.ask(kind, body) == calm
+            again = replica.await_event("weights_ready", struck, rank=rank)
+            assert again["read_bytes"] == 0 and replica.replica()["ranks"][rank]["loaded_bytes"] == 0
+            if first["read_bytes"]:
+                assert first["read_bytes"] > 10 << 20 and again["seconds"] < first["seconds"], (first, again)
+
+
+def test_weights_that_are_not_kept_are_read_again():
+    class Forgetful(Deployment):
+        command = [*Deployment.command, "--no-keep-weights"]
+    with Forgetful() as replica:
+        replica.await_serving()
+        read = replica.log.find("weights_ready", rank=2)["read_bytes"]
+        struck = time.time()
+        os.kill(replica.replica()["ranks"][2]["pid"], signal.SIGKILL)
+        assert replica.await_event("weights_ready", struck, rank=2)["read_bytes"] == read > 0
 
 
 def listening_sockets():

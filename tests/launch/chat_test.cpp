@@ -187,6 +187,16 @@ TEST_F(Chat, ACheckpointThatIsNoneEndsIt) {
   EXPECT_THAT(outcome.err, HasSubstr("no/such/folder"));
 }
 
+TEST_F(Chat, AMistakeIsExplained) {
+  const Outcome address = run("chat 127.0.0.1:8000", "a\n");
+  EXPECT_EQ(address.code, 2);
+  EXPECT_THAT(address.err, HasSubstr("give http://127.0.0.1:8000"));
+  const ScriptedServer server(Lines{{says("1")}});
+  const Outcome command = run("chat --model m " + server.url(), "/zebra\n/etc/hosts is a path\n");
+  EXPECT_EQ(command.out, "1\n");
+  EXPECT_THAT(command.err, AllOf(HasSubstr("/reset"), HasSubstr("/quit")));
+}
+
 // The program on a terminal of its own, of which it is the foreground.
 class OnTerminal {
  public:
@@ -275,6 +285,30 @@ TEST_F(Chat, CtrlCStopsTheAnswerAndNotTheProgram) {
   EXPECT_EQ(server.messages(1), ordered_json({message("user", "first"), message("assistant", "begun"),
                                               message("user", "second")}));
 }
+
+#ifdef TROUPE_LIBEDIT
+TEST_F(Chat, LinesAreEditedAndCtrlCClearsThem) {
+  const ScriptedServer server(Lines{{says("one")}, {says("two")}});
+  OnTerminal terminal({TROUPE_BINARY, "chat", server.url(), "--model", "m"});
+  terminal.until("> ");
+  terminal.type("forgotten\x03");
+  terminal.until("^C");
+  terminal.until("> ");
+  terminal.type("wrld\x1b[D\x1b[D\x1b[Do\r");  // three to the left
+  terminal.until("one");
+  terminal.until("> ");
+  terminal.type("\x1b[A\r");  // the line before
+  terminal.until("two");
+  terminal.until("> ");
+  terminal.type("\x03");
+  terminal.until("once more");
+  terminal.until("> ");
+  terminal.type("\x03");
+  EXPECT_EQ(terminal.exit_code(), 0);
+  EXPECT_EQ(server.messages(0), ordered_json::array({message("user", "world")}));
+  EXPECT_EQ(server.messages(1).back(), message("user", "world"));
+}
+#endif
 
 }  // namespace
 }  // namespace troupe::launch

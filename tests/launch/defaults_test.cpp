@@ -32,7 +32,7 @@ std::string other_than(const config::Setting& setting) {
     case config::Kind::number:
       return "0.125";
     case config::Kind::size:
-      return "3";
+      return std::to_string(setting.range.low + 3);
     case config::Kind::seconds:
       return "0.125";
   }
@@ -49,7 +49,7 @@ std::string entry_of(const config::Setting& setting, const std::string& page) {
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with(text_margin))
       entry += inside ? " " + line.substr(text_margin.size()) : "";
-    else
+    else if (!line.starts_with(option_margin + "--no-"))  // which may stand in a line of its own
       inside = line.starts_with(option_margin) && line.find(flag) != line.npos;
   }
   return entry;

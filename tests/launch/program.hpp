@@ -29,11 +29,17 @@ class ProgramTest : public testing::Test {
   // arguments: as a shell reads them.
   Outcome run(const std::string& arguments, const std::string& input = "",
               const std::string& environment = "") {
+    return run_shell(arguments, "", input, environment);
+  }
+  // meanwhile: what the shell does while the program, $!, runs; unless empty, its last word is its exit code.
+  Outcome run_shell(const std::string& arguments, const std::string& meanwhile, const std::string& input = "",
+                    const std::string& environment = "") {
     std::ofstream(folder_ / "in", std::ios::binary) << input;
     const auto file = [&](const char* name) { return "'" + (folder_ / name).string() + "'"; };
-    const int status = std::system((environment + " '" TROUPE_BINARY "' " + arguments + " <" + file("in") +
-                                    " >" + file("out") + " 2>" + file("err"))
-                                       .c_str());
+    const int status =
+        std::system((environment + " '" TROUPE_BINARY "' " + arguments + " <" + file("in") + " >" +
+                     file("out") + " 2>" + file("err") + (meanwhile.empty() ? "" : " & " + meanwhile))
+                        .c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder_ / "out"),
             read_file(folder_ / "err")};
   }

@@ -30,10 +30,11 @@ class Subcommands : public ProgramTest {
 TEST_F(Subcommands, VersionAndHelp) {
   EXPECT_THAT(run("version").out, StartsWith("troupe "));
   EXPECT_EQ(run("--version").out, run("version").out);
+  EXPECT_THAT(run("version --verbose").out, StartsWith(run("version").out + "cuda: "));
   EXPECT_THAT(run("--help").out, HasSubstr("serve"));
   EXPECT_THAT(run("certs --help").out, HasSubstr("troupe certs HOST... --out FOLDER"));
   for (const char* name : {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "status",
-                           "certs", "node", "run-batch", "chat", "version"}) {
+                           "certs", "node", "run-batch", "chat", "selftest", "version"}) {
     const Outcome page = run(std::string(name) + " --help");
     EXPECT_EQ(page.code, 0);
     EXPECT_THAT(page.out, StartsWith("NAME\n       troupe-" + std::string(name) + " - "));
@@ -59,7 +60,7 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
   mistake("node --join a:7000 --tls-ca x", "certificates are given in part");
   mistake("node --join a:7000 --tls-ca x --tls-certificate x --tls-key x", "tensors have no network");
   mistake("generate", "--prompt is missing");
-  mistake("generate --prompt x --temperature 3", "--temperature: '3' is out of range");
+  mistake("generate --prompt x --temperature 101", "--temperature: '101' is out of range");
   mistake("generate --chat --chat-template-kwargs '{' --prompt x", "--chat-template-kwargs: is not JSON");
   mistake("logits a b", "OUT.safetensors is missing");
   mistake("synth --out x", "--config is missing");
@@ -93,13 +94,16 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
   mistake("run-batch -i x -o y --max-concurrency 0", "--max-concurrency: '0' is out of range");
   mistake("chat https://a", "asks for TLS, which this command does not speak");
   mistake("chat --extra-body []", "--extra-body: is no JSON object");
+  mistake("chat --extra-body '{\"stream\": false}'",
+          "--extra-body: has 'stream', which the command sets itself");
+  mistake(bench + "--extra-body '{\"stream\": false}'", "--extra-body: has 'stream'");
   mistake("certs --out x", "HOST is missing");
   mistake("certs node-a", "--out is missing");
   mistake("certs --out x 'node a'", "HOST: 'node a' is neither a host's name nor an IP address");
   mistake("certs --out x ../x", "HOST: '../x' is neither");
   mistake("certs --out x ca", "'ca' is the name of the authority's files");
   mistake("certs --out x node-a --days 0", "--days: '0' is out of range");
-  mistake("version --verbose", "--verbose: unknown flag");
+  mistake("version --loud", "--loud: unknown flag");
   EXPECT_EQ(run("").code, 2);
 }
 

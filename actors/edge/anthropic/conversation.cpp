@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "actors/edge/chat_messages.hpp"
+#include "actors/edge/fields_recording.hpp"
 #include "actors/edge/tool_arguments.hpp"
 
 namespace troupe::actors::edge::anthropic {
@@ -80,7 +82,9 @@ Json read_tool_use(RequestFields& block, const config::RequestLimits& limits) {
   if (name.empty()) block.missing("name");
   const Json* input = block.object("input");
   if (!input) block.missing("input");
-  return {{"id", block.needed_text("id")},
+  const auto id = block.text("id", limits.name_bytes);
+  if (!id) block.missing("id");
+  return {{"id", id.value_or("")},
           {"type", "function"},
           {"function", {{"name", name}, {"arguments", input ? arguments_text(*input) : ""}}}};
 }
@@ -95,10 +99,8 @@ void read_assistant(RequestFields& message, const config::RequestLimits& limits,
     if (type != "tool_use") return refuse_block(block, type);
     calls.push_back(read_tool_use(block, limits));
   });
-  const std::string said = text.value_or("");
-  // Templates of DeepSeek V3 print calls only where there is no content at all.
-  Json result = {{"role", "assistant"}, {"content", said.empty() && !calls.empty() ? Json() : Json(said)}};
-  if (thinking) result["reasoning_content"] = *thinking;
+  Json result = {{"role", "assistant"}, {"content", text.value_or("")}};
+  if (thinking && !thinking->empty()) result["reasoning_content"] = *thinking;
   if (!calls.empty()) result["tool_calls"] = std::move(calls);
   out.push_back(std::move(result));
 }
@@ -129,6 +131,11 @@ Json read_conversation(RequestFields& fields, const config::RequestLimits& limit
     fields.invalid("messages", "Expected at least one message.", "empty_array");
   fields.each_object("messages", limits.messages,
                      [&](RequestFields& message) { read_message(message, limits, out); });
+  if (fields.refusal()) return out;
+  const FieldsRecording::Pause pause;
+  auto checked = check_messages(out, limits);
+  if (checked) return *checked;
+  fields.keep(checked.error());
   return out;
 }
 

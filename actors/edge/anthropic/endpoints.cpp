@@ -15,7 +15,7 @@ constexpr const char* example = R"({"model": "", "max_tokens": 16, "system": "Be
     {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sunny.", "is_error": false}]}],
   "tools": [{"name": "weather", "description": "Of a city.", "input_schema": {
       "type": "object", "properties": {"city": {"type": "string"}}}}],
-  "tool_choice": {"type": "auto", "disable_parallel_tool_use": false}, "thinking": {"type": "enabled", "budget_tokens": 8},
+  "tool_choice": {"type": "auto", "disable_parallel_tool_use": false}, "thinking": {"type": "disabled"},
   "temperature": 0, "top_p": 1, "top_k": 0, "stop_sequences": ["END"], "metadata": {"user_id": "u"}})";
 
 void count_tokens_page(PageRequest request, std::function<void(Reply)> answer) {

@@ -34,7 +34,8 @@ Json tool_use_block(const runtime::ToolCallDelta& call, Json input) {
 
 class MessagesAnswer final : public Answer {
  public:
-  explicit MessagesAnswer(AnswerIdentity identity) : identity_(std::move(identity)) {}
+  MessagesAnswer(AnswerIdentity identity, bool show_thinking)
+      : identity_(std::move(identity)), show_thinking_(show_thinking) {}
 
   void begin(const runtime::Usage& usage, std::string& out) override {
     tell("message_start", {{"message", message_object(Json::array(), Json(), Json(), usage)}}, out);
@@ -46,7 +47,7 @@ class MessagesAnswer final : public Answer {
     CHECK(finish_ == ChoiceEnd::none, "a choice ends once");
     if (!delta.reasoning.empty()) {
       if (open_ != Open::thinking) open(Open::thinking, thinking_block(""), out);
-      tell_part({{"type", "thinking_delta"}, {"thinking", delta.reasoning}}, out);
+      if (show_thinking_) tell_part({{"type", "thinking_delta"}, {"thinking", delta.reasoning}}, out);
     }
     if (!delta.content.empty()) {
       if (open_ != Open::text) open(Open::text, text_block(""), out);
@@ -74,10 +75,15 @@ class MessagesAnswer final : public Answer {
 
   Json whole(const runtime::Usage& usage) override {
     Json content = Json::array();
-    if (!collected_.reasoning.empty()) content.push_back(thinking_block(collected_.reasoning));
+    if (!collected_.reasoning.empty())
+      content.push_back(thinking_block(show_thinking_ ? collected_.reasoning : ""));
     if (!collected_.content.empty()) content.push_back(text_block(collected_.content));
-    for (const runtime::ToolCallDelta& call : collected_.tool_calls)
-      content.push_back(tool_use_block(call, arguments_object(call.arguments)));
+    // As in a stream, a use that was cut off stays, to be seen beside its stop_reason; its input is of no use.
+    const bool cut = ends_in_cut_call(collected_.finish, collected_.tool_calls);
+    for (const runtime::ToolCallDelta& call : collected_.tool_calls) {
+      const bool whole = !cut || &call != &collected_.tool_calls.back();
+      content.push_back(tool_use_block(call, whole ? arguments_object(call.arguments) : Json::object()));
+    }
     return message_object(std::move(content), stop_reason(collected_.finish, collected_.stop_reason),
                           text_or_null(collected_.stop_reason), usage);
   }
@@ -130,6 +136,7 @@ class MessagesAnswer final : public Answer {
   }
 
   const AnswerIdentity identity_;
+  const bool show_thinking_;
 
   // Of a stream.
   Open open_ = Open::nothing;
@@ -143,8 +150,8 @@ class MessagesAnswer final : public Answer {
 
 }  // namespace
 
-std::unique_ptr<Answer> make_messages_answer(AnswerIdentity identity) {
-  return std::make_unique<MessagesAnswer>(std::move(identity));
+std::unique_ptr<Answer> make_messages_answer(AnswerIdentity identity, bool show_thinking) {
+  return std::make_unique<MessagesAnswer>(std::move(identity), show_thinking);
 }
 
 Json error_object(const Refusal& refusal, std::string_view request_id) {

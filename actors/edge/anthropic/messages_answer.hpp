@@ -15,7 +15,8 @@
 
 namespace troupe::actors::edge::anthropic {
 
-std::unique_ptr<Answer> make_messages_answer(AnswerIdentity identity);
+// show_thinking: false: of thoughts it is told that there are some, and they are counted.
+std::unique_ptr<Answer> make_messages_answer(AnswerIdentity identity, bool show_thinking = true);
 
 // {"type": "error", "error": {"type", "message"}, "request_id"}
 Json error_object(const Refusal& refusal, std::string_view request_id);

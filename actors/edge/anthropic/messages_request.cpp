@@ -1,19 +1,19 @@
 #include "actors/edge/anthropic/messages_request.hpp"
 
-#include <algorithm>
 #include <limits>
 
 #include "actors/edge/anthropic/conversation.hpp"
 #include "actors/edge/anthropic/messages_answer.hpp"
 #include "actors/edge/chat_messages.hpp"
+#include "actors/edge/fields_recording.hpp"
 #include "actors/edge/generation_fields.hpp"
+#include "actors/edge/reasoning_effort.hpp"
 #include "actors/edge/structured_output.hpp"
 
 namespace troupe::actors::edge::anthropic {
 namespace {
 
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
-constexpr std::size_t max_effort_bytes = 16;  // "medium"
 
 // In OpenAI's form.
 Json read_tool(RequestFields& tool, const config::RequestLimits& limits) {
@@ -27,6 +27,7 @@ Json read_tool(RequestFields& tool, const config::RequestLimits& limits) {
     function["parameters"] = *schema;
   else
     tool.missing("input_schema");
+  if (tool.boolean("strict", false)) function["strict"] = true;
   return {{"type", "function"}, {"function", std::move(function)}};
 }
 
@@ -34,8 +35,7 @@ Json read_tool(RequestFields& tool, const config::RequestLimits& limits) {
 void read_forced_tool(RequestFields& choice, runtime::ChatPrompt& prompt) {
   prompt.tool_choice = runtime::ChatPrompt::ToolChoice::named;
   prompt.tool_name = choice.needed_text("name");
-  const auto has_it = [&](const Json& tool) { return tool["function"]["name"] == prompt.tool_name; };
-  if (!std::ranges::any_of(prompt.tools, has_it)) choice.invalid("name", "It is no tool of the request's.");
+  if (!has_tool(prompt.tools, prompt.tool_name)) choice.invalid("name", "It is no tool of the request's.");
 }
 
 void read_tool_choice(RequestFields& fields, runtime::ChatPrompt& prompt) {
@@ -57,30 +57,38 @@ void read_tool_choice(RequestFields& fields, runtime::ChatPrompt& prompt) {
   if (inside.refusal()) fields.keep(*inside.refusal());
 }
 
+Expected<Json> checked_tools(const Json& tools, const config::RequestLimits& limits) {
+  const FieldsRecording::Pause pause;
+  return check_tools(tools, limits);
+}
+
 void read_tools(RequestFields& fields, const config::RequestLimits& limits, runtime::ChatPrompt& prompt) {
   Json tools = Json::array();
   fields.each_object("tools", limits.tools,
                      [&](RequestFields& tool) { tools.push_back(read_tool(tool, limits)); });
   if (fields.refusal()) return;
-  // What is left out and printed by templates is filled in.
-  auto checked = check_tools(tools, limits);
+  auto checked = checked_tools(tools, limits);
   if (!checked) return fields.keep(checked.error());
   if (!checked->empty()) prompt.tools = std::move(*checked);
   read_tool_choice(fields, prompt);
 }
 
-// {"type": "enabled", "budget_tokens"}, {"type": "adaptive"}, {"type": "disabled"}
-void read_thinking(RequestFields& fields, runtime::ChatPrompt& prompt, runtime::GenerationRequest& out) {
+// {"type": "enabled", "budget_tokens"}, {"type": "adaptive"}, {"type": "disabled"}. "display" is of the answer.
+void read_thinking(RequestFields& fields, const ModelInfo& model, runtime::ChatPrompt& prompt,
+                   runtime::GenerationRequest& out) {
   const Json* thinking = fields.object("thinking");
   if (!thinking) return;
   RequestFields inside(*thinking, "thinking.");
   const std::string type = inside.needed_text("type");
-  prompt.thinking = type != "disabled";
+  const auto budget = inside.integer("budget_tokens", 1, int32_max);
+  if (type == "enabled" || (type == "adaptive" && model.thinks)) prompt.thinking = true;
+  if (type == "disabled") prompt.thinking = false;
   if (type == "enabled") {
-    if (const auto budget = inside.integer("budget_tokens", 1, int32_max))
+    if (budget)
       out.thinking_token_budget = std::int32_t(*budget);
     else
       inside.missing("budget_tokens");
+    if (!model.thinks) inside.unsupported("type", "the model does not think; send 'disabled'.");
   } else if (type != "adaptive" && type != "disabled") {
     inside.invalid("type", "Expected 'enabled', 'adaptive' or 'disabled'.");
   }
@@ -88,47 +96,50 @@ void read_thinking(RequestFields& fields, runtime::ChatPrompt& prompt, runtime::
 }
 
 // {"type": "json_schema", "schema"}
-void read_format(RequestFields& config, runtime::GenerationRequest& out) {
-  const Json* format = config.object("format");
+void read_format(RequestFields& fields, std::string_view name, ApiRequest& request) {
+  const Json* format = fields.object(name);
   if (!format) return;
-  RequestFields inside(*format, config.param("format") + ".");
+  runtime::GenerationRequest& out = request.generation;
+  if (out.grammar) return fields.invalid(name, "It may not stand beside 'output_config.format'.");
+  RequestFields inside(*format, fields.param(name) + ".");
   if (inside.needed_text("type") != "json_schema") inside.invalid("type", "Expected 'json_schema'.");
   out.grammar = read_schema(inside, "schema");
   if (!out.grammar) inside.missing("schema");
-  if (inside.refusal()) config.keep(*inside.refusal());
+  if (inside.refusal()) return fields.keep(*inside.refusal());
+  request.own_names.push_back({"response_format", fields.param(name)});
 }
 
 // {"effort", "format"}
-void read_output_config(RequestFields& fields, runtime::ChatPrompt& prompt, runtime::GenerationRequest& out) {
+void read_output_config(RequestFields& fields, runtime::ChatPrompt& prompt, ApiRequest& request) {
   const Json* config = fields.object("output_config");
   if (!config) return;
   RequestFields inside(*config, "output_config.");
-  prompt.reasoning_effort = inside.text("effort", max_effort_bytes).value_or("");
-  read_format(inside, out);
+  prompt.reasoning_effort = read_reasoning_effort(inside, "effort").value_or("");
+  read_format(inside, "format", request);
   if (inside.refusal()) fields.keep(*inside.refusal());
 }
 
-// A last message of the assistant's is the beginning of the answer.
-void read_prefill(RequestFields& fields, runtime::ChatPrompt& prompt) {
-  if (prompt.messages.empty() || prompt.messages.back()["role"] != "assistant") return;
+void read_messages(RequestFields& fields, const config::RequestLimits& limits, runtime::ChatPrompt& prompt) {
+  prompt.messages = read_conversation(fields, limits);
+  if (fields.refusal()) return;
+  go_on_with_last_of_assistant(prompt);
   if (prompt.messages.back().contains("tool_calls"))
-    return fields.invalid("messages", "A tool's use must be followed by its result.");
-  prompt.add_generation_prompt = false;
-  prompt.continue_final_message = true;
+    fields.invalid("messages", "A tool's use must be followed by its result.");
 }
 
 // All that becomes tokens of the prompt, and what stands beside it.
 void read_prompt(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits,
-                 runtime::GenerationRequest& out) {
+                 ApiRequest& request) {
   runtime::ChatPrompt prompt;
   prompt.template_kwargs = Json::object();
   read_model(fields, model, limits);
-  prompt.messages = read_conversation(fields, limits);
-  read_prefill(fields, prompt);
+  read_messages(fields, limits, prompt);
   read_tools(fields, limits, prompt);
-  read_thinking(fields, prompt, out);
-  read_output_config(fields, prompt, out);
-  out.prompts.emplace_back(std::move(prompt));
+  read_thinking(fields, model, prompt, request.generation);
+  read_output_config(fields, prompt, request);
+  read_format(fields, "output_format", request);  // its older place
+  if (prompt.must_call()) refuse_beside_forced_call(fields, request);
+  request.generation.prompts.emplace_back(std::move(prompt));
 }
 
 void read_sampling(RequestFields& fields, const config::RequestLimits& limits,
@@ -137,12 +148,32 @@ void read_sampling(RequestFields& fields, const config::RequestLimits& limits,
     out.max_tokens = std::int32_t(*limit);
   else
     fields.missing("max_tokens");
-  out.temperature = fields.number("temperature", 0, 1);
-  out.top_p = fields.number("top_p", 0, 1);
-  if (out.top_p && *out.top_p <= 0)
-    fields.invalid("top_p", "Expected a value > 0.", "decimal_below_min_value");
+  out.temperature = fields.number("temperature", 0, max_temperature);
+  out.top_p = fields.positive("top_p", 1);
   if (const auto top_k = fields.integer("top_k", 0, int32_max)) out.top_k = std::int32_t(*top_k);
+  fields.array("stop_sequences", limits.stop_strings);
   out.stop = read_stop_strings(fields, "stop_sequences", limits);
+}
+
+// "display" of "thinking": whether the thoughts themselves are told.
+bool shows_thinking(RequestFields& fields) {
+  const Json* thinking = fields.object("thinking");
+  if (!thinking) return true;
+  RequestFields inside(*thinking, "thinking.");
+  const std::string display = inside.text("display").value_or("summarized");
+  if (display != "summarized" && display != "omitted")
+    inside.invalid("display", "Expected 'summarized' or 'omitted'.");
+  if (inside.refusal()) fields.keep(*inside.refusal());
+  return display != "omitted";
+}
+
+void check_bookkeeping(RequestFields& fields) {
+  fields.text("service_tier");
+  const Json* metadata = fields.object("metadata");
+  if (!metadata) return;
+  RequestFields inside(*metadata, "metadata.");
+  inside.text("user_id");
+  if (inside.refusal()) fields.keep(*inside.refusal());
 }
 
 // Where what is generated would have to be elsewhere than here.
@@ -157,24 +188,27 @@ void refuse_unsupported(RequestFields& fields) {
 Expected<runtime::GenerationRequest> parse_prompt(const Json& body, const ModelInfo& model,
                                                   const config::RequestLimits& limits) {
   RequestFields fields(body);
-  runtime::GenerationRequest out;
-  read_prompt(fields, model, limits, out);
+  ApiRequest request;
+  read_prompt(fields, model, limits, request);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
-  return out;
+  return std::move(request.generation);
 }
 
 Expected<ApiRequest> parse_messages_request(const Json& body, const ModelInfo& model,
                                             const config::RequestLimits& limits) {
   ApiRequest request;
   RequestFields fields(body);
-  read_prompt(fields, model, limits, request.generation);
+  read_prompt(fields, model, limits, request);
   read_sampling(fields, limits, request.generation);
   refuse_unsupported(fields);
-  fields.object("metadata");
+  check_bookkeeping(fields);
   request.stream = fields.boolean("stream", false);
+  const bool show_thinking = shows_thinking(fields);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   request.id_prefix = "msg_";
-  request.answer = make_messages_answer;
+  request.answer = [show_thinking](AnswerIdentity identity) {
+    return make_messages_answer(std::move(identity), show_thinking);
+  };
   return request;
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "actors/edge/collected_choice.hpp"
+#include "actors/edge/logprobs.hpp"
 #include "actors/edge/tool_arguments.hpp"
 
 namespace troupe::actors::edge::ollama {
@@ -21,8 +22,8 @@ Json call_object(const runtime::ToolCallDelta& call) {
            {{"index", call.index}, {"name", call.name}, {"arguments", arguments_object(call.arguments)}}}};
 }
 
-const char* done_reason(ChoiceEnd how) {
-  if (how == ChoiceEnd::none) return "load";  // nothing was asked for
+const char* done_reason(ChoiceEnd how, bool unload) {
+  if (how == ChoiceEnd::none) return unload ? "unload" : "load";  // nothing was asked for
   return how == ChoiceEnd::length ? "length" : "stop";
 }
 
@@ -51,6 +52,7 @@ class OllamaAnswer final : public Answer {
     CollectedChoice news;
     news.content = delta.content;
     news.reasoning = delta.reasoning;
+    news.logprobs = delta.logprobs;
     for (const runtime::ToolCallDelta& piece : delta.tool_calls) {
       if (call_ && call_->index != piece.index) finish_call(news);
       if (!call_) call_.emplace().index = piece.index;
@@ -58,9 +60,11 @@ class OllamaAnswer final : public Answer {
       call_->name += piece.name;
       call_->arguments += piece.arguments;
     }
+    if (call_ && ends_in_cut_call(delta.finish, {&*call_, 1})) call_.reset();
     if (delta.ends() && call_) finish_call(news);
     finish_ = delta.finish;
-    if (!news.content.empty() || !news.reasoning.empty() || !news.tool_calls.empty()) tell(object(news), out);
+    const bool text = !news.content.empty() || !news.reasoning.empty();
+    if (text || !news.tool_calls.empty() || !news.logprobs.empty()) tell(object(news), out);
   }
 
   void end(const runtime::Usage& usage, std::string& out) override {
@@ -75,6 +79,7 @@ class OllamaAnswer final : public Answer {
   }
 
   Json whole(const runtime::Usage& usage) override {
+    if (ends_in_cut_call(collected_.finish, collected_.tool_calls)) collected_.tool_calls.pop_back();
     return last_object(collected_, collected_.finish, usage);
   }
 
@@ -99,6 +104,7 @@ class OllamaAnswer final : public Answer {
     if (!said.reasoning.empty()) inside["thinking"] = said.reasoning;
     for (const runtime::ToolCallDelta& call : said.tool_calls)
       inside["tool_calls"].push_back(call_object(call));
+    if (!said.logprobs.empty()) object["logprobs"] = logprob_entries(said.logprobs);
     object["done"] = false;
     return object;
   }
@@ -106,7 +112,7 @@ class OllamaAnswer final : public Answer {
   Json last_object(const CollectedChoice& said, ChoiceEnd how, const runtime::Usage& usage) {
     Json last = object(said);
     last["done"] = true;
-    last["done_reason"] = done_reason(how);
+    last["done_reason"] = done_reason(how, options_.unload);
     note_first();
     const TimePoint end = clock_();
     last["total_duration"] = nanoseconds(end - arrival_);

@@ -1,4 +1,5 @@
 #include "actors/edge/chat_messages.hpp"
+#include "actors/edge/fields_recording.hpp"
 #include "actors/edge/ollama/generation_options.hpp"
 #include "actors/edge/ollama/requests.hpp"
 #include "actors/edge/tool_arguments.hpp"
@@ -38,8 +39,7 @@ Json read_message(RequestFields& message, const config::RequestLimits& limits) {
     message.invalid("role", "Supported roles are 'system', 'user', 'assistant' and 'tool'.");
   if (!calls.empty() && role != "assistant")
     message.invalid("tool_calls", "Only messages of the assistant may call tools.");
-  // Templates of DeepSeek V3 print calls only where there is no content at all.
-  Json read = {{"role", role}, {"content", content.empty() && !calls.empty() ? Json() : Json(content)}};
+  Json read = {{"role", role}, {"content", content}};
   const auto keep = [&](const char* name, const char* in_ours) {
     if (const auto text = message.text(name)) read[in_ours] = *text;
   };
@@ -48,6 +48,19 @@ Json read_message(RequestFields& message, const config::RequestLimits& limits) {
   keep("tool_call_id", "tool_call_id");
   if (!calls.empty()) read["tool_calls"] = std::move(calls);
   return read;
+}
+
+// None: the client wants the model to be loaded.
+void read_messages(RequestFields& fields, const config::RequestLimits& limits, runtime::ChatPrompt& prompt) {
+  Json messages = Json::array();
+  fields.each_object("messages", limits.messages,
+                     [&](RequestFields& message) { messages.push_back(read_message(message, limits)); });
+  if (fields.refusal() || messages.empty()) return;
+  const FieldsRecording::Pause pause;
+  auto checked = check_messages(messages, limits);
+  if (!checked) return fields.keep(checked.error());
+  prompt.messages = std::move(*checked);
+  go_on_with_last_of_assistant(prompt);
 }
 
 void read_tools(RequestFields& fields, const config::RequestLimits& limits, runtime::ChatPrompt& prompt) {
@@ -67,13 +80,10 @@ Expected<ApiRequest> parse_chat_request(const Json& body, const ModelInfo& model
   RequestFields fields(body);
   read_generation_options(fields, model, limits, true, request);
   runtime::ChatPrompt prompt;
-  prompt.messages = Json::array();
   prompt.template_kwargs = Json::object();
-  fields.each_object("messages", limits.messages, [&](RequestFields& message) {
-    prompt.messages.push_back(read_message(message, limits));
-  });
+  read_messages(fields, limits, prompt);
   read_tools(fields, limits, prompt);
-  read_think(fields, prompt);
+  read_think(fields, model, prompt);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   if (!prompt.messages.empty()) request.generation.prompts.emplace_back(std::move(prompt));
   return request;

@@ -16,12 +16,21 @@ constexpr const char* chat_example = R"({"model": "", "messages": [
     {"role": "tool", "tool_name": "weather", "content": "Sunny."}],
   "tools": [{"type": "function", "function": {"name": "weather", "description": "Of a city.", "parameters": {
       "type": "object", "properties": {"city": {"type": "string"}}}}}],
-  "stream": false, "think": true, "keep_alive": "5m", "options": {"num_predict": 16, "temperature": 0, "seed": 1, "stop": ["END"]}})";
+  "stream": false, "think": false, "keep_alive": "5m", "options": {"num_predict": 16, "temperature": 0, "seed": 1, "stop": ["END"]}})";
 
 constexpr const char* generate_example =
     R"({"model": "", "prompt": "What is the weather in Lima?", "system": "Be brief.",
   "raw": false, "stream": false, "think": false, "keep_alive": "5m",
   "options": {"num_predict": 16, "temperature": 0, "seed": 1, "stop": ["END"]}})";
+
+constexpr Endpoint no_other_model(std::string_view path, std::string_view allow) {
+  return {.path = path,
+          .allow = allow,
+          .page = no_other_model_page,
+          .refusal = refusal_reply,
+          .about = "Refused: the server has one model.",
+          .success = 404};
+}
 
 }  // namespace
 
@@ -75,6 +84,11 @@ std::span<const Endpoint> endpoints() {
                .refusal = refusal_reply,
                .about = "Refused: the model has none.",
                .success = 400},
+      no_other_model("/api/pull", post_only),
+      no_other_model("/api/push", post_only),
+      no_other_model("/api/create", post_only),
+      no_other_model("/api/copy", post_only),
+      no_other_model("/api/delete", delete_only),
   };
   return table;
 }

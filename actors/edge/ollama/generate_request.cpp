@@ -14,6 +14,13 @@ void refuse_unsupported(RequestFields& fields) {
     fields.unsupported("context", "send the conversation's messages to /api/chat.");
 }
 
+// A raw prompt is put into no template.
+void refuse_beside_raw(RequestFields& fields, const std::string& system, const runtime::ChatPrompt& prompt) {
+  if (!system.empty()) fields.unsupported("system", "a raw prompt has it in its text.");
+  if (prompt.thinking.value_or(false))
+    fields.unsupported("think", "a raw prompt begins the thoughts itself.");
+}
+
 }  // namespace
 
 Expected<ApiRequest> parse_generate_request(const Json& body, const ModelInfo& model,
@@ -27,7 +34,8 @@ Expected<ApiRequest> parse_generate_request(const Json& body, const ModelInfo& m
   runtime::ChatPrompt prompt;
   prompt.messages = Json::array();
   prompt.template_kwargs = Json::object();
-  read_think(fields, prompt);
+  read_think(fields, model, prompt);
+  if (raw) refuse_beside_raw(fields, system, prompt);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   if (text.empty()) return request;
   if (raw) {

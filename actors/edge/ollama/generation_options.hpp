@@ -14,7 +14,7 @@ void read_generation_options(RequestFields& fields, const ModelInfo& model,
                              const config::RequestLimits& limits, bool chat, ApiRequest& request);
 
 // "think": true, false, or how much.
-void read_think(RequestFields& fields, runtime::ChatPrompt& prompt);
+void read_think(RequestFields& fields, const ModelInfo& model, runtime::ChatPrompt& prompt);
 
 // What the model cannot look at.
 void refuse_images(RequestFields& fields);

@@ -22,7 +22,7 @@ Reply list_of_models(const ModelInfo& model, const Json& more) {
     models.push_back({{"name", tagged(name)},
                       {"model", tagged(name)},
                       {"size", model.weight_bytes},
-                      {"digest", model.fingerprint},
+                      {"digest", model.digest},
                       {"details", details(model)}});
     models.back().update(more);
   }
@@ -84,9 +84,24 @@ Reply version_page(const PageRequest&) {
   return json_reply(200, {{"version", spoken_version}});
 }
 
-Reply embed_page(const PageRequest&) {
-  return refusal_reply({RefusalKind::invalid, "The model makes no embeddings: it writes text.", "model", ""},
-                       {});
+Reply embed_page(const PageRequest& request) {
+  const auto& limits = request.settings.request;
+  const auto named = parse_body(request.body, limits).and_then([&](const Json& body) -> Expected<void> {
+    RequestFields fields(body);
+    read_model_name(fields, "model", request.service.model(), limits);
+    for (const char* name : {"input", "prompt"}) fields.find(name);  // the second is of /api/embeddings
+    fields.invalid("model", "It makes no embeddings: it writes text.");
+    return tl::unexpected(*fields.refusal());
+  });
+  return refusal_reply(named.error(), {});
+}
+
+Reply no_other_model_page(const PageRequest&) {
+  return refusal_reply(
+      {RefusalKind::not_found,
+       "models are not pulled, made or deleted here: the server has the one that it was started with", "",
+       ""},
+      {});
 }
 
 }  // namespace troupe::actors::edge::ollama

@@ -11,5 +11,6 @@ Reply show_page(const PageRequest& request);
 Reply ps_page(const PageRequest& request);
 Reply version_page(const PageRequest& request);
 Reply embed_page(const PageRequest& request);
+Reply no_other_model_page(const PageRequest& request);  // pull, push, create, copy, delete
 
 }  // namespace troupe::actors::edge::ollama

@@ -1,42 +1,50 @@
 #include "actors/edge/openai/answer_fields.hpp"
 
-#include <algorithm>
-
 namespace troupe::actors::edge::openai {
 namespace {
 
-void read_stream(RequestFields& fields, ApiRequest& request, AnswerOptions& out) {
+void read_stream(RequestFields& fields, const config::RequestLimits& limits, ApiRequest& request,
+                 AnswerOptions& out) {
   request.stream = fields.boolean("stream", false);
   if (request.stream && request.generation.prompt_logprobs >= 0)
     fields.invalid("prompt_logprobs", "It is not told in a stream.");
+  out.include_usage = request.stream && limits.always_usage;
   const Json* options = fields.object("stream_options");
   if (!options) return;
   if (!request.stream) return fields.invalid("stream_options", "It is only allowed when 'stream' is true.");
   RequestFields inside(*options, "stream_options.");
-  out.include_usage = inside.boolean("include_usage", false);
-  out.continuous_usage = out.include_usage && inside.boolean("continuous_usage_stats", false);
+  out.include_usage |= inside.boolean("include_usage", false);
+  out.continuous_usage = inside.boolean("continuous_usage_stats", false) && out.include_usage;
   if (inside.refusal()) fields.keep(*inside.refusal());
 }
 
-// It stands in headers and logs, as a header's would.
 void read_request_id(RequestFields& fields, ApiRequest& request) {
   const auto id = fields.text("request_id", max_request_id_bytes);
   if (!id || id->empty()) return;
-  const bool plain = std::ranges::all_of(*id, [](char each) { return each > ' ' && each < 0x7F; });
-  if (!plain) return fields.invalid("request_id", "Expected visible ASCII characters.");
+  if (!usable_request_id(*id)) return fields.invalid("request_id", "Expected visible ASCII characters.");
   request.request_id = *id;
+}
+
+// What a client keeps its books by. Nothing here depends on it.
+void check_bookkeeping(RequestFields& fields) {
+  for (const char* name : {"user", "service_tier", "prompt_cache_key", "safety_identifier"})
+    fields.text(name);
+  fields.object("metadata");
+  fields.boolean("store", false);
 }
 
 }  // namespace
 
-AnswerOptions read_answer_fields(RequestFields& fields, ApiRequest& request) {
+AnswerOptions read_answer_fields(RequestFields& fields, const config::RequestLimits& limits,
+                                 ApiRequest& request) {
   AnswerOptions out;
   out.choices = request.choices();
-  read_stream(fields, request, out);
+  check_bookkeeping(fields);
+  read_stream(fields, limits, request, out);
   read_request_id(fields, request);
   out.include_reasoning = fields.boolean("include_reasoning", true);
   out.return_token_ids = fields.boolean("return_token_ids", false);
-  out.tokens_as_ids = fields.boolean("return_tokens_as_token_ids", false);
+  out.tokens_as_ids = fields.boolean("return_tokens_as_token_ids", limits.tokens_as_ids);
   return out;
 }
 

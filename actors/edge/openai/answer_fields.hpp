@@ -7,6 +7,7 @@
 namespace troupe::actors::edge::openai {
 
 // Call once the prompts are known. Sets request.stream and request.request_id.
-AnswerOptions read_answer_fields(RequestFields& fields, ApiRequest& request);
+AnswerOptions read_answer_fields(RequestFields& fields, const config::RequestLimits& limits,
+                                 ApiRequest& request);
 
 }  // namespace troupe::actors::edge::openai

@@ -1,6 +1,6 @@
 #include "actors/edge/collected_choice.hpp"
+#include "actors/edge/logprobs.hpp"
 #include "actors/edge/openai/chunked_answer.hpp"
-#include "actors/edge/openai/logprobs.hpp"
 
 namespace troupe::actors::edge::openai {
 namespace {
@@ -34,13 +34,14 @@ class ChatAnswer final : public ChunkedAnswer {
     }
     for (const runtime::ToolCallDelta& call : delta.tool_calls)
       message["tool_calls"].push_back(tool_call_chunk(call));
-    if (message.empty() && delta.logprobs.empty() && !delta.ends()) return std::nullopt;
+    const bool says = !message.empty() || !delta.logprobs.empty() || delta.ends();
+    if (!says && !tells_ids(delta)) return std::nullopt;
     begun_[std::size_t(delta.choice)] = true;
     Json choice = {{"index", delta.choice},
                    {"delta", std::move(message)},
                    {"logprobs", logprobs_object(delta.logprobs)},
                    {"finish_reason", text_or_null(to_string(delta.finish))}};
-    if (delta.ends()) choice["stop_reason"] = text_or_null(delta.stop_reason);
+    if (delta.ends()) choice["stop_reason"] = stop_reason(delta);
     if (options().return_token_ids) choice["token_ids"] = delta.token_ids;
     Json whole = object("chat.completion.chunk", Json::array({std::move(choice)}));
     if (options().return_token_ids && !begun) whole["prompt_token_ids"] = delta.prompt_token_ids;
@@ -66,7 +67,7 @@ class ChatAnswer final : public ChunkedAnswer {
                          {"message", message_object(each)},
                          {"logprobs", logprobs_object(each.logprobs)},
                          {"finish_reason", text_or_null(to_string(each.finish))},
-                         {"stop_reason", text_or_null(each.stop_reason)}});
+                         {"stop_reason", stop_reason(each)}});
       if (options().return_token_ids) choices.back()["token_ids"] = each.token_ids;
     }
     Json answer = object("chat.completion", std::move(choices));

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "actors/edge/openai/logprobs.hpp"
+#include "actors/edge/logprobs.hpp"
 #include "actors/edge/reply.hpp"
 
 namespace troupe::actors::edge::openai {

@@ -43,6 +43,14 @@ class ChunkedAnswer : public Answer {
   // vLLM's form: for each token of the prompt an object by token id; null for the first.
   static Json prompt_logprobs_array(const std::vector<runtime::LogprobEntry>& entries);
   std::string name_of(const runtime::LogprobToken& token) const;
+  // Also of what the client does not see it gets the ids, if it wants any.
+  bool tells_ids(const runtime::Delta& delta) const {
+    return options_.return_token_ids && !delta.token_ids.empty();
+  }
+  // What the choice stopped at: a stop string, or one of the request's stop_token_ids. ended: a Delta or CollectedChoice.
+  static Json stop_reason(const auto& ended) {
+    return ended.stop_token ? Json(*ended.stop_token) : text_or_null(ended.stop_reason);
+  }
   const AnswerOptions& options() const { return options_; }
 
  private:

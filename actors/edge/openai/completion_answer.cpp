@@ -20,7 +20,8 @@ class CompletionAnswer final : public ChunkedAnswer {
       : ChunkedAnswer(std::move(identity), options), choices_(options.choices) {}
 
   std::optional<Json> chunk(const runtime::Delta& delta) override {
-    if (delta.content.empty() && delta.logprobs.empty() && !delta.ends()) return std::nullopt;
+    const bool says = !delta.content.empty() || !delta.logprobs.empty() || delta.ends();
+    if (!says && !tells_ids(delta)) return std::nullopt;
     Choice& so_far = choices_.at(std::size_t(delta.choice));
     CollectedChoice news;
     news.add(delta);
@@ -92,7 +93,7 @@ class CompletionAnswer final : public ChunkedAnswer {
             {"text", choice.content},
             {"logprobs", logprobs_object(choice.logprobs, characters)},
             {"finish_reason", text_or_null(to_string(choice.finish))},
-            {"stop_reason", text_or_null(choice.stop_reason)}};
+            {"stop_reason", stop_reason(choice)}};
   }
 
   Json logprobs_object(const std::vector<runtime::LogprobEntry>& entries, std::int64_t& characters) const {

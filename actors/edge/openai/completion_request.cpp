@@ -35,6 +35,14 @@ void read_prompts(RequestFields& fields, const config::RequestLimits& limits,
   }
 }
 
+// How many choices are made, of which the best n are shown.
+void read_best_of(RequestFields& fields, const config::RequestLimits& limits,
+                  runtime::GenerationRequest& out) {
+  const std::int32_t made = std::int32_t(fields.integer("best_of", 1, limits.n).value_or(out.n));
+  if (made < out.n) fields.invalid("best_of", "It must be at least 'n'.", "integer_below_min_value");
+  out.n = std::max(out.n, made);
+}
+
 // Of more choices than are shown, the best are: those whose tokens are the most likely on the average.
 void choose_best(RequestFields& fields, std::int32_t shown, ApiRequest& request, AnswerOptions& options) {
   if (request.stream) return fields.invalid("best_of", "A stream cannot choose among its choices; send 'n'.");
@@ -55,13 +63,13 @@ Expected<ApiRequest> parse_completion_request(const Json& body, const ModelInfo&
   out.default_max_tokens = default_max_tokens;
   read_prompts(fields, limits, out.prompts);
   const std::int32_t shown = out.n;
-  out.n = std::max(out.n, std::int32_t(fields.integer("best_of", 1, limits.n).value_or(out.n)));
+  read_best_of(fields, limits, out);
   check_choices(fields, limits, request);
   out.echo = fields.boolean("echo", false);
   out.logprobs = std::int32_t(fields.integer("logprobs", 0, limits.logprobs).value_or(-1));
   if (const auto suffix = fields.text("suffix"); suffix && !suffix->empty())
     fields.unsupported("suffix", "the model does not fill in the middle.");
-  AnswerOptions options = read_answer_fields(fields, request);
+  AnswerOptions options = read_answer_fields(fields, limits, request);
   if (shown < out.n) choose_best(fields, shown, request, options);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   request.id_prefix = "cmpl-";

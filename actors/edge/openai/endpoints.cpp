@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "actors/edge/generation_fields.hpp"
+
 namespace troupe::actors::edge::openai {
 namespace {
 
@@ -57,9 +59,16 @@ Reply model_page(const PageRequest& request) {
                         "model_not_found"});
 }
 
-Reply embeddings_page(const PageRequest&) {
-  return refusal_reply({RefusalKind::invalid, "The model generates text and has no embeddings.", "model",
-                        "model_not_supported"});
+Reply embeddings_page(const PageRequest& request) {
+  const auto& limits = request.settings.request;
+  const auto read = parse_body(request.body, limits).and_then([&](const Json& body) -> Expected<void> {
+    RequestFields fields(body);
+    read_model(fields, request.service.model(), limits);
+    if (!fields.find("input")) fields.missing("input");
+    fields.invalid("model", "It generates text and has no embeddings.", "model_not_supported");
+    return tl::unexpected(*fields.refusal());
+  });
+  return refusal_reply(read.error());
 }
 
 }  // namespace

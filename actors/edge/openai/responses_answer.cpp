@@ -2,8 +2,9 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
-#include "actors/edge/openai/logprobs.hpp"
+#include "actors/edge/logprobs.hpp"
 #include "actors/edge/reply.hpp"
 
 namespace troupe::actors::edge::openai {
@@ -116,27 +117,33 @@ class ResponseAnswer final : public Answer {
   void take(const runtime::Delta& delta) {
     CHECK(end_ == ChoiceEnd::none, "a response ends once");
     const auto thoughts = options_.reasoning_summary ? Item::Kind::summary : Item::Kind::reasoning;
-    if (!delta.reasoning.empty()) add_text(thoughts, delta.reasoning, Json::array());
-    if (!delta.content.empty()) add_text(Item::Kind::message, delta.content, logprob_entries(delta.logprobs));
+    for (const runtime::LogprobEntry& each : delta.logprobs)
+      if (each.of_answer) logprobs_.push_back(each);
+    if (!delta.reasoning.empty()) add_text(thoughts, delta.reasoning);
+    if (!delta.content.empty()) add_text(Item::Kind::message, delta.content);
     for (const runtime::ToolCallDelta& call : delta.tool_calls) add_call(call);
     if (!delta.ends()) return;
     end_ = delta.finish;
     close(status());
   }
 
-  void add_text(Item::Kind kind, const std::string& text, const Json& logprobs) {
+  void add_text(Item::Kind kind, const std::string& text) {
     if (!open_ || open_->kind != kind) {
       close("completed");
       open_part(kind);
     }
+    tell_text(text);
+  }
+
+  void tell_text(const std::string& text) {
     open_->text += text;
     Json event = place();
     event["delta"] = text;
-    if (kind == Item::Kind::message) {
-      event["logprobs"] = logprobs;
-      for (const Json& each : logprobs) open_->logprobs.push_back(each);
+    if (open_->kind == Item::Kind::message) {
+      event["logprobs"] = logprob_entries(std::exchange(logprobs_, {}));
+      for (const Json& each : event["logprobs"]) open_->logprobs.push_back(each);
     }
-    events_.tell(std::string(words_of(kind).text) + ".delta", event);
+    events_.tell(std::string(words_of(open_->kind).text) + ".delta", event);
   }
 
   void add_call(const runtime::ToolCallDelta& call) {
@@ -183,6 +190,8 @@ class ResponseAnswer final : public Answer {
   // The open item is whole, or was cut: then its status is "incomplete".
   void close(const std::string& status) {
     if (!open_) return;
+    // Of tokens that were no text of their own, such as a stop string.
+    if (open_->kind == Item::Kind::message && !logprobs_.empty()) tell_text("");
     if (open_->kind == Item::Kind::call)
       end_call();
     else
@@ -237,6 +246,7 @@ class ResponseAnswer final : public Answer {
   Events events_;
   Json output_ = Json::array();  // items that are whole
   std::optional<Item> open_;
+  std::vector<runtime::LogprobEntry> logprobs_;  // of tokens whose text is not certain yet
   ChoiceEnd end_ = ChoiceEnd::none;
 };
 

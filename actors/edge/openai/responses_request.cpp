@@ -13,33 +13,43 @@
 namespace troupe::actors::edge::openai {
 namespace {
 
-// What a response keeps nowhere, and what it has under other names than a chat.
-constexpr std::array not_of_a_chat{"input",
-                                   "instructions",
-                                   "tools",
-                                   "tool_choice",
-                                   "text",
-                                   "reasoning",
-                                   "include",
-                                   "stream_options",
-                                   "messages",
-                                   "n",
-                                   "best_of",
-                                   "logprobs",
-                                   "functions",
-                                   "function_call",
-                                   "max_tokens",
-                                   "max_completion_tokens",
-                                   "response_format",
-                                   "top_logprobs",
-                                   "include_reasoning",
-                                   "return_token_ids",
-                                   "continue_final_message",
-                                   "add_generation_prompt",
-                                   "truncation",
-                                   "max_output_tokens",
-                                   "prompt",
-                                   "reasoning_effort"};
+// What a response reads itself.
+constexpr std::array own_fields{"input",      "instructions",      "tools",   "tool_choice",
+                                "text",       "reasoning",         "include", "stream_options",
+                                "truncation", "max_output_tokens", "prompt",  "top_logprobs"};
+
+// What a chat has and a response has not, or under another name; and the value that says nothing in a chat.
+struct FieldOfChats {
+  const char* name;
+  Json neutral;
+  const char* remedy = "";
+};
+const std::array<FieldOfChats, 17> fields_of_chats{{
+    {"messages", nullptr, "send 'input'."},
+    {"max_tokens", nullptr, "send 'max_output_tokens'."},
+    {"max_completion_tokens", nullptr, "send 'max_output_tokens'."},
+    {"response_format", nullptr, "send 'text.format'."},
+    {"reasoning_effort", nullptr, "send 'reasoning.effort'."},
+    {"verbosity", nullptr, "send 'text.verbosity'."},
+    {"functions", nullptr, "send 'tools'."},
+    {"function_call", nullptr, "send 'tool_choice'."},
+    {"logprobs", false, "send 'include' with 'message.output_text.logprobs'."},
+    {"n", 1},
+    {"best_of", 1},
+    {"include_reasoning", true},
+    {"return_token_ids", false},
+    {"return_tokens_as_token_ids", false},
+    {"prompt_logprobs", nullptr},
+    {"continue_final_message", false},
+    {"add_generation_prompt", true},
+}};
+
+void refuse_fields_of_chats(RequestFields& fields) {
+  for (const auto& [name, neutral, remedy] : fields_of_chats) {
+    if (auto* recording = FieldsRecording::current()) recording->leave_out(name);
+    fields.unsupported_unless(name, neutral, remedy);
+  }
+}
 
 void refuse_state(RequestFields& fields) {
   for (const char* name : {"previous_response_id", "conversation"})
@@ -65,42 +75,57 @@ Json read_tools(RequestFields& fields, const config::RequestLimits& limits) {
   return tools;
 }
 
-// A word, or {"type": "function", "name"}.
-Json read_tool_choice(RequestFields& fields) {
+// {"type": "function", "name"} as a chat has it. what: of the choice or of a tool that it allows.
+Json read_function(RequestFields& what) {
+  const auto type = what.text("type"), name = what.text("name");
+  if (!type) what.missing("type");
+  if (type && *type != "function") what.unsupported("type", "only 'function' is.");
+  if (!name) what.missing("name");
+  return {{"type", "function"}, {"function", {{"name", name.value_or("")}}}};
+}
+
+// {"type": "allowed_tools", "mode", "tools"} as a chat has it.
+Json read_allowed_tools(RequestFields& choice, const config::RequestLimits& limits) {
+  Json allowed = {{"mode", choice.needed_text("mode")}, {"tools", Json::array()}};
+  choice.each_object("tools", limits.tools,
+                     [&](RequestFields& tool) { allowed["tools"].push_back(read_function(tool)); });
+  return {{"type", "allowed_tools"}, {"allowed_tools", std::move(allowed)}};
+}
+
+// A word, a function, or those that are allowed.
+Json read_tool_choice(RequestFields& fields, const config::RequestLimits& limits) {
   const Json* choice = fields.find("tool_choice");
   if (!choice) return nullptr;
   if (!choice->is_object()) return *choice;
   RequestFields inside(*choice, "tool_choice.");
-  const auto type = inside.text("type"), name = inside.text("name");
-  if (!type) inside.missing("type");
-  if (type && *type != "function") inside.unsupported("type", "only 'function' is.");
-  if (!name) inside.missing("name");
-  if (inside.refusal()) {
-    fields.keep(*inside.refusal());
-    return nullptr;
-  }
-  return {{"type", "function"}, {"function", {{"name", *name}}}};
+  const bool several = inside.text("type") == "allowed_tools";
+  Json read = several ? read_allowed_tools(inside, limits) : read_function(inside);
+  if (inside.refusal()) fields.keep(*inside.refusal());
+  return read;
 }
 
-// The format of the text, as a chat's response_format.
-Json read_format(RequestFields& fields) {
+struct Text {
+  Json format;     // as a chat's response_format
+  Json verbosity;  // a word, or null
+};
+
+Text read_text(RequestFields& fields) {
   const Json* text = fields.object("text");
-  if (!text) return nullptr;
+  if (!text) return {};
   RequestFields inside(*text, "text.");
-  if (inside.text("verbosity").value_or("medium") != "medium")
-    inside.unsupported("verbosity", "leave it out or send 'medium'.");
-  Json chosen;
+  Text out;
+  if (auto verbosity = inside.text("verbosity")) out.verbosity = std::move(*verbosity);
   if (const Json* format = inside.object("format")) {
-    chosen = *format;
+    out.format = *format;
     if (format->contains("type") && (*format)["type"] == "json_schema") {
       RequestFields schema(*format, "text.format.");
       if (!schema.object("schema")) schema.missing("schema");
       if (schema.refusal()) inside.keep(*schema.refusal());
-      chosen = {{"type", "json_schema"}, {"json_schema", *format}};
+      out.format = {{"type", "json_schema"}, {"json_schema", *format}};
     }
   }
   if (inside.refusal()) fields.keep(*inside.refusal());
-  return chosen;
+  return out;
 }
 
 struct Reasoning {
@@ -127,8 +152,17 @@ Reasoning read_reasoning(RequestFields& fields) {
 bool includes_logprobs(RequestFields& fields, const config::RequestLimits& limits) {
   const Json* include = fields.array("include", limits.content_parts);
   if (!include) return false;
-  if (!std::ranges::all_of(*include, [](const Json& each) { return each.is_string(); }))
-    fields.wrong_type("include", "an array of strings");
+  // Of tools that the server does not have there is nothing to include.
+  static constexpr std::array known{"code_interpreter_call.outputs",  "computer_call_output.output.image_url",
+                                    "file_search_call.results",       "message.input_image.image_url",
+                                    "message.output_text.logprobs",   "reasoning.encrypted_content",
+                                    "web_search_call.action.sources", "web_search_call.results"};
+  for (std::size_t i = 0; i < include->size(); ++i) {
+    const std::string element = "include[" + std::to_string(i) + "]";
+    if (!(*include)[i].is_string()) fields.wrong_type("include", "an array of strings");
+    if (std::ranges::find(known, (*include)[i]) == known.end())
+      fields.invalid(element, "It is nothing that a response may include.");
+  }
   return std::ranges::find(*include, "message.output_text.logprobs") != include->end();
 }
 
@@ -167,11 +201,14 @@ Json asked(const RequestFields& fields, const Reasoning& reasoning) {
 Json as_chat(RequestFields& fields, const Json& body, const Reasoning& reasoning,
              const config::RequestLimits& limits) {
   Json chat = body;
-  for (const char* name : not_of_a_chat) chat.erase(name);
+  for (const char* name : own_fields) chat.erase(name);
+  for (const FieldOfChats& each : fields_of_chats) chat.erase(each.name);
   chat["messages"] = read_input(fields, limits);
   chat["tools"] = read_tools(fields, limits);
-  chat["tool_choice"] = read_tool_choice(fields);
-  chat["response_format"] = read_format(fields);
+  chat["tool_choice"] = read_tool_choice(fields, limits);
+  Text text = read_text(fields);
+  chat["response_format"] = std::move(text.format);
+  chat["verbosity"] = std::move(text.verbosity);
   chat["reasoning_effort"] = reasoning.effort;
   if (const auto most = fields.integer("max_output_tokens", 1, std::numeric_limits<std::int32_t>::max()))
     chat["max_completion_tokens"] = *most;
@@ -181,21 +218,19 @@ Json as_chat(RequestFields& fields, const Json& body, const Reasoning& reasoning
   return chat;
 }
 
-// What the chat endpoint refuses, under the names that the fields have here.
-Refusal in_own_names(Refusal refusal) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> names{
-      {{"reasoning_effort", "reasoning.effort"},
-       {"response_format.json_schema", "text.format"},
-       {"response_format", "text.format"},
-       {"tool_choice.function", "tool_choice"}}};
-  for (const auto& [chat, own] : names) {
-    if (!refusal.param.starts_with(chat)) continue;
-    refusal.param.replace(0, chat.size(), own);
-    if (const auto at = refusal.message.find(chat); at != refusal.message.npos)
-      refusal.message.replace(at, chat.size(), own);
-    break;
-  }
-  return refusal;
+// What a chat has under other names. What stands inside these here does not stand there.
+const std::array<OwnName, 9> own_names{{{"reasoning_effort", "reasoning.effort"},
+                                        {"verbosity", "text.verbosity"},
+                                        {"response_format.json_schema", "text.format"},
+                                        {"response_format", "text.format"},
+                                        {"tool_choice.function", "tool_choice"},
+                                        {"tool_choice.allowed_tools", "tool_choice"},
+                                        {"max_tokens", "max_output_tokens"},
+                                        {"max_completion_tokens", "max_output_tokens"},
+                                        {"messages", "input"}}};
+
+std::string own_name(const std::string& field) {
+  return in_own_names(own_names, {RefusalKind::invalid, "", field, ""}).param;
 }
 
 }  // namespace
@@ -204,16 +239,17 @@ Expected<ApiRequest> parse_response_request(const Json& body, const ModelInfo& m
                                             const config::RequestLimits& limits) {
   RequestFields fields(body);
   refuse_state(fields);
+  refuse_fields_of_chats(fields);
   const Reasoning reasoning = read_reasoning(fields);
   const Json chat = as_chat(fields, body, reasoning, limits);
   fields.object("stream_options");
-  fields.object("metadata");
-  fields.text("user");
-  fields.boolean("store", false);
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
-  if (auto* recording = FieldsRecording::current()) recording->leave_out(not_of_a_chat);
+  if (auto* recording = FieldsRecording::current())
+    for (const char* name : own_fields) recording->leave_out(name);
   auto request = parse_chat_request(chat, model, limits);
-  if (!request) return tl::unexpected(in_own_names(request.error()));
+  if (!request) return tl::unexpected(in_own_names(own_names, request.error()));
+  for (OwnName& each : request->own_names) each.own = own_name(each.own);
+  request->own_names.insert(request->own_names.end(), own_names.begin(), own_names.end());
   request->id_prefix = "resp_";
   request->answer = [options = ResponseOptions{asked(fields, reasoning), !reasoning.summary.is_null()}](
                         AnswerIdentity identity) {

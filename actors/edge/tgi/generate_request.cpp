@@ -11,16 +11,10 @@ namespace {
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 constexpr std::int32_t default_max_new_tokens = 100;  // TGI's
 
-// A number above 0, which is not 0 itself.
-std::optional<float> positive(RequestFields& fields, std::string_view name, double high) {
-  const auto found = fields.number(name, 0, high);
-  if (found && *found <= 0) fields.invalid(name, "Expected a value > 0.", "decimal_below_min_value");
-  return found;
-}
-
 // TGI samples if it is told to, or how to; else it takes the most likely token. The checkpoint's defaults have no say.
 void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
-  const auto temperature = fields.number("temperature", 0, 100), top_p = positive(fields, "top_p", 1);
+  const auto temperature = fields.number("temperature", 0, max_temperature),
+             top_p = fields.positive("top_p", 1);
   const auto top_k = fields.integer("top_k", 0, int32_max);
   const bool told_how = temperature.value_or(1) != 1 || top_p.value_or(1) < 1 || top_k.value_or(0) > 0;
   const bool samples = fields.boolean("do_sample", false) || told_how;
@@ -28,12 +22,9 @@ void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
   out.top_p = top_p.value_or(1);
   out.top_k = std::int32_t(top_k.value_or(0));
   out.min_p = 0;
-  out.repetition_penalty = positive(fields, "repetition_penalty", 1e6).value_or(1);
+  out.repetition_penalty = fields.positive("repetition_penalty", 1e6).value_or(1);
   out.frequency_penalty = fields.number("frequency_penalty", -2, 2).value_or(0);
-  const Json* seed = fields.find("seed");
-  if (!seed) return;
-  if (!seed->is_number_unsigned()) return fields.wrong_type("seed", "an integer from 0 to 2^64 - 1");
-  out.seed = seed->get<std::uint64_t>();
+  out.seed = read_seed(fields, false);
 }
 
 void read_lengths(RequestFields& fields, runtime::GenerationRequest& out) {
@@ -70,12 +61,10 @@ void read_grammar(RequestFields& fields, runtime::GenerationRequest& out) {
 }
 
 void refuse_unsupported(RequestFields& fields) {
-  if (fields.integer("best_of", 1, int32_max).value_or(1) != 1)
-    fields.unsupported("best_of", "leave it out or send 1.");
-  if (positive(fields, "typical_p", 1).value_or(1) != 1)
-    fields.unsupported("typical_p", "leave it out or send 1.");
-  if (fields.boolean("watermark", false)) fields.unsupported("watermark", "leave it out or send false.");
-  if (fields.find("adapter_id")) fields.unsupported("adapter_id", "leave it out.");
+  fields.unsupported_unless("best_of", 1);
+  fields.unsupported_unless("typical_p", 1);
+  fields.unsupported_unless("watermark", false);
+  fields.unsupported_unless("adapter_id", nullptr);
 }
 
 GenerateOptions read_options(RequestFields& fields, const config::RequestLimits& limits, bool stream,
@@ -108,6 +97,7 @@ Expected<ApiRequest> parse(const Json& body, bool stream, bool in_array,
   RequestFields parameters(given ? *given : none, "parameters.");
   refuse_unsupported(parameters);
   read_sampling(parameters, out);
+  parameters.array("stop", limits.stop_strings);
   out.stop = read_stop_strings(parameters, "stop", limits);
   out.include_stop_str_in_output = true;
   read_lengths(parameters, out);
@@ -116,6 +106,9 @@ Expected<ApiRequest> parse(const Json& body, bool stream, bool in_array,
   options.in_array = in_array;
   if (parameters.refusal()) fields.keep(*parameters.refusal());
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
+  request.own_names = {{"max_tokens", "parameters.max_new_tokens"},
+                       {"response_format", "parameters.grammar"},
+                       {"prompt", "inputs"}};
   request.id_prefix = "tgi-";
   request.stream = stream;
   request.answer = [options](AnswerIdentity) { return make_generate_answer(options); };

@@ -35,6 +35,28 @@ TEST(ChatMessages, EmptyContentBesideCallsIsNone) {
             R"([{"role":"assistant","content":""}])");
 }
 
+TEST(ChatMessages, WhatTheAssistantSaidWhenItRefusedIsItsContent) {
+  EXPECT_EQ(
+      checked(
+          R"([{"role": "assistant", "content": [{"type": "text", "text": "I"}, {"type": "refusal", "refusal": "won't"}]}])"),
+      R"([{"role":"assistant","content":"I\nwon't"}])");
+  EXPECT_EQ(checked(R"([{"role": "assistant", "content": null, "refusal": "No."}])"),
+            R"([{"role":"assistant","content":"No.","refusal":"No."}])");
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"role": "user", "content": [{"type": "refusal", "refusal": "no"}]})",
+       "messages[0].content[0].type unsupported_content_part"},
+      {R"({"role": "assistant", "content": [{"type": "refusal", "text": "no"}]})",
+       "messages[0].content[0].refusal missing_required_parameter"},
+      {R"({"role": "assistant", "content": null, "refusal": 1})", "messages[0].refusal invalid_type"},
+      {R"({"role": "user", "content": null, "refusal": "no"})",
+       "messages[0].content missing_required_parameter"},
+      {R"({"role": "assistant", "content": null, "refusal": null})",
+       "messages[0].content missing_required_parameter"},
+  };
+  for (const auto& [message, expected] : cases)
+    EXPECT_EQ(checked(("[" + std::string(message) + "]").c_str()), expected) << message;
+}
+
 TEST(ChatMessages, OlderClientsCallsAndAnswersAreThoseOfTools) {
   EXPECT_EQ(checked(R"([{"role": "user", "content": "q"},
                         {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
@@ -94,6 +116,13 @@ TEST(ChatMessages, OnlyTheAssistantsLastMessageCanBeGoneOnWith) {
             "messages[0].prefix invalid_value");
   EXPECT_EQ(checked(R"([{"role": "assistant", "content": "q", "prefix": 1}])"),
             "messages[0].prefix invalid_type");
+}
+
+TEST(ChatTools, AreFoundByTheirNames) {
+  const Json tools = Json::parse(R"([{"type": "function", "function": {"name": "f"}}])");
+  EXPECT_TRUE(has_tool(tools, "f"));
+  EXPECT_FALSE(has_tool(tools, "g"));
+  EXPECT_FALSE(has_tool(nullptr, "f"));
 }
 
 TEST(ChatTools, WhatTemplatesPrintIsThere) {

@@ -25,7 +25,7 @@ TEST(Cors, IsOffUnlessSet) {
 
 TEST(Cors, AnyOriginMayRead) {
   const CorsSettings settings{.allowed_origins = {"*"}};
-  const auto exposed = Pair("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+  const auto exposed = Pair("Access-Control-Expose-Headers", "X-Request-Id, Request-Id, Retry-After");
   EXPECT_THAT(cors_fields(settings, page), ElementsAre(Pair("Access-Control-Allow-Origin", "*"), exposed));
   EXPECT_THAT(cors_fields(settings, "null"), ElementsAre(Pair("Access-Control-Allow-Origin", "*"), exposed));
   EXPECT_THAT(cors_fields(settings, ""), IsEmpty());
@@ -39,7 +39,7 @@ TEST(Cors, OnlyListedOriginsMayRead) {
   const CorsSettings settings{.allowed_origins = {"https://a.example", page}};
   EXPECT_THAT(cors_fields(settings, page),
               ElementsAre(Pair("Vary", "Origin"), Pair("Access-Control-Allow-Origin", page),
-                          Pair("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")));
+                          Pair("Access-Control-Expose-Headers", "X-Request-Id, Request-Id, Retry-After")));
   for (const char* other :
        {"", "null", "http://chat.example", "https://chat.example.evil", "https://chat.example:8443"}) {
     EXPECT_THAT(cors_fields(settings, other), ElementsAre(Pair("Vary", "Origin"))) << other;
@@ -53,7 +53,7 @@ TEST(Cors, CredentialsNeedTheOriginsName) {
   EXPECT_THAT(cors_fields(settings, page),
               ElementsAre(Pair("Vary", "Origin"), Pair("Access-Control-Allow-Origin", page),
                           Pair("Access-Control-Allow-Credentials", "true"),
-                          Pair("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")));
+                          Pair("Access-Control-Expose-Headers", "X-Request-Id, Request-Id, Retry-After")));
 }
 
 TEST(Cors, MethodsAndHeadersMayBeListed) {

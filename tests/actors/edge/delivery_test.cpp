@@ -56,6 +56,28 @@ TEST_F(DeliveryTest, AStreamsHeadIsDatedAndMayBeReadByPagesThatAreAllowed) {
   client.read_until("[DONE]");
 }
 
+TEST_F(DeliveryTest, WhatTheReplicaRefusesHasTheNamesOfTheApi) {
+  const Refusal too_long{RefusalKind::invalid, "max_tokens asks for 5000. Lower it.", "max_tokens",
+                         "context_length_exceeded"};
+  const auto refused = [&](const char* path, const char* body) {
+    Client client(port());
+    client.post(path, body);
+    service->next()->fail(too_long);
+    return client.read_response().json()["error"];
+  };
+  for (const char* body :
+       {R"({"model": "demo", "input": "hi"})", R"({"model": "demo", "input": "hi", "stream": true})"}) {
+    const auto response = refused("/v1/responses", body);
+    EXPECT_EQ(response["param"], "max_output_tokens");
+    EXPECT_EQ(response["message"], "max_output_tokens asks for 5000. Lower it.");
+  }
+  EXPECT_EQ(refused("/v1/chat/completions", chat)["param"], "max_tokens");
+  EXPECT_EQ(refused("/generate", R"({"inputs": "hi"})"),
+            "parameters.max_new_tokens asks for 5000. Lower it.");
+  EXPECT_EQ(refused("/api/generate", R"({"model": "demo", "prompt": "hi"})"),
+            "options.num_predict asks for 5000. Lower it.");
+}
+
 TEST_F(DeliveryTest, AWholeAnswer) {
   Client client(port());
   client.post("/v1/chat/completions", chat);

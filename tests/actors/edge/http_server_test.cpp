@@ -47,6 +47,19 @@ TEST_F(HttpServerTest, ReportsHealthAndVersion) {
     EXPECT_EQ(get(path).status, 200) << path;
 }
 
+TEST_F(HttpServerTest, TellsOfGpusWhereSomeServe) {
+  EXPECT_EQ(get("/health").body, R"({"status":"ok"})");
+  runtime::ReplicaView view;
+  view.arithmetic = "f32k128";
+  view.gpu_memory_available = 123;
+  service->show(view);
+  service->serve_on({{"driver", "580.65.06"}, {"gpus", "8 x H200"}});
+  EXPECT_EQ(get("/health").body, R"({"status":"ok","gpu_memory_available":123})");
+  EXPECT_EQ(
+      get("/version").body,
+      R"({"version":"1.2.3","arithmetic":"f32k128","devices":{"driver":"580.65.06","gpus":"8 x H200"}})");
+}
+
 TEST_F(HttpServerTest, InferenceWaitsUntilTheModelIsReady) {
   service->is_ready = false;
   EXPECT_EQ(get("/livez").status, 200);
@@ -151,6 +164,19 @@ TEST_F(HttpServerTest, RequestIdIsEchoedOrMade) {
   EXPECT_EQ(client.read_response().headers["X-Request-Id"].size(), 32u);
   client.send("GET /version HTTP/1.1\r\nX-Request-Id: a b\r\n\r\n");
   EXPECT_EQ(client.read_response().headers["X-Request-Id"].size(), 32u);
+}
+
+TEST_F(HttpServerTest, ARequestsOwnIdIsEchoedToo) {
+  Client client(port());
+  client.post("/v1/chat/completions",
+              R"({"model": "demo", "messages": [{"role": "user", "content": "hi"}], "request_id": "mine-7"})",
+              "X-Request-Id: other\r\n");
+  const auto generation = service->next();
+  generation->finish(0);
+  generation->end({});
+  Response response = client.read_response();
+  EXPECT_EQ(response.headers["X-Request-Id"], "mine-7");
+  EXPECT_EQ(response.json()["id"], "chatcmpl-mine-7");
 }
 
 TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {

@@ -25,8 +25,11 @@ struct OpenApi : HttpServerFixture {
 TEST_F(OpenApi, NamesEachEndpointAndWhatMayBeDoneThere) {
   const Json paths = document()["paths"];
   for (const Endpoint* each : all_endpoints()) {
-    EXPECT_EQ(paths.contains(each->path), !each->replica_control) << each->path;
-    if (each->replica_control) continue;
+    const bool described = std::ranges::any_of(all_endpoints(), [&](const Endpoint* other) {
+      return other->path == each->path && !other->replica_control;
+    });
+    EXPECT_EQ(paths.contains(each->path), described) << each->path;
+    if (!described) continue;
     // Two protocols may share a path, each with a method of its own.
     const auto may = [&](std::string_view method) {
       return std::ranges::any_of(all_endpoints(), [&](const Endpoint* other) {
@@ -35,6 +38,7 @@ TEST_F(OpenApi, NamesEachEndpointAndWhatMayBeDoneThere) {
     };
     EXPECT_EQ(paths[each->path].contains("get"), may("GET")) << each->path;
     EXPECT_EQ(paths[each->path].contains("post"), may("POST")) << each->path;
+    EXPECT_EQ(paths[each->path].contains("delete"), may("DELETE")) << each->path;
   }
 }
 
@@ -42,12 +46,18 @@ TEST_F(OpenApi, ControlIsDescribedWhereItIsPermitted) {
   settings.replica_control = true;
   EXPECT_EQ(properties_of(document(), "/v1/replica/drill")["rank"].dump(),
             R"({"type":["integer","null"],"minimum":0,"maximum":1023})");
+  const Json scheduler = document()["paths"]["/v1/scheduler"];
+  EXPECT_TRUE(scheduler.contains("get") && scheduler.contains("put"));
+  const Json& body = scheduler["put"]["requestBody"]["content"]["application/json"]["schema"];
+  EXPECT_TRUE(body["properties"].contains("policy") && body["properties"].contains("options")) << body;
+  EXPECT_TRUE(scheduler["put"]["responses"].contains("202"));
 }
 
 TEST_F(OpenApi, FieldsAreThoseThatTheParserReads) {
   const Json all = document();
   const Json chat = properties_of(all, "/v1/chat/completions");
-  EXPECT_EQ(chat["temperature"].dump(), R"({"type":["number","null"],"minimum":0.0,"maximum":2.0})");
+  EXPECT_EQ(chat["temperature"].dump(), R"({"type":["number","null"],"minimum":0.0,"maximum":100.0})");
+  EXPECT_EQ(chat["model"]["enum"].dump(), R"(["demo","org/demo two"])");
   EXPECT_EQ(chat["stream"].dump(), R"({"type":["boolean","null"]})");
   EXPECT_EQ(chat["stop"].dump(), "{}");  // a string or an array
   EXPECT_EQ(chat["messages"]["type"].dump(), R"(["array","null"])");
@@ -58,6 +68,8 @@ TEST_F(OpenApi, FieldsAreThoseThatTheParserReads) {
                ["schema"]["required"]
                    .dump(),
             R"(["model","messages"])");
+  EXPECT_TRUE(properties_of(all, "/v1/embeddings").contains("input"));
+  EXPECT_TRUE(properties_of(all, "/api/embed").contains("input"));
   const Json tokenize = properties_of(all, "/tokenize");
   EXPECT_EQ(tokenize["return_token_strs"].dump(), R"({"type":["boolean","null"]})");
 }
@@ -97,10 +109,29 @@ TEST_F(OpenApi, AKeyIsAskedForWhereOneIsSet) {
   server.reset();
   settings.api_keys = {"k"};
   const Json all = document();
-  EXPECT_EQ(all["paths"]["/v1/models"]["get"]["security"].dump(), R"([{"key":[]}])");
+  EXPECT_EQ(all["paths"]["/v1/models"]["get"]["security"].dump(), R"([{"bearer":[]},{"x-api-key":[]}])");
   EXPECT_TRUE(all["paths"]["/v1/models"]["get"]["responses"].contains("401"));
   EXPECT_FALSE(all["paths"]["/health"]["get"].contains("security"));
-  EXPECT_EQ(all["components"]["securitySchemes"]["key"]["scheme"], "bearer");
+  EXPECT_EQ(
+      all["components"]["securitySchemes"].dump(),
+      R"({"bearer":{"type":"http","scheme":"bearer"},"x-api-key":{"type":"apiKey","in":"header","name":"x-api-key"}})");
+}
+
+TEST_F(OpenApi, TheModelIsNamedToWhoMayAskForIt) {
+  EXPECT_NE(document().dump().find("\"demo\""), std::string::npos);
+  server.reset();
+  settings.api_keys = {"k"};
+  const Json hidden = document();
+  EXPECT_EQ(hidden.dump().find("demo"), std::string::npos);
+  EXPECT_TRUE(properties_of(hidden, "/v1/chat/completions").contains("model"));
+}
+
+TEST_F(OpenApi, FieldsOfOtherProtocolsAreNone) {
+  const Json all = document();
+  const Json messages = properties_of(all, "/v1/messages");
+  EXPECT_FALSE(messages["tools"]["items"]["properties"].contains("function"));
+  EXPECT_FALSE(messages["messages"]["items"]["properties"].contains("tool_calls"));
+  EXPECT_FALSE(properties_of(all, "/api/chat")["messages"]["items"]["properties"].contains("function_call"));
 }
 
 Json example_of(const Endpoint& endpoint, const ModelInfo& model) {

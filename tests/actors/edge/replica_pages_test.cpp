@@ -44,10 +44,11 @@ TEST_F(ReplicaPages, ShowEveryRank) {
                 .last_fault = {}});
   const Reply reply = ask("/v1/replica");
   EXPECT_EQ(reply.status, 200);
-  EXPECT_EQ(reply.body,
-            R"({"epoch":3,"state":"serving","ranks":[)"
-            R"({"rank":0,"node":0,"pid":123,"state":"serving","step":17,"restarts":0},)"
-            R"({"rank":1,"node":1,"pid":9,"state":"loading","step":0,"restarts":2}],"last_fault":null})");
+  EXPECT_EQ(
+      reply.body,
+      R"({"epoch":3,"state":"serving","ranks":[)"
+      R"({"rank":0,"node":0,"pid":123,"state":"serving","step":17,"restarts":0,"loaded_bytes":0,"last_fault":null},)"
+      R"({"rank":1,"node":1,"pid":9,"state":"loading","step":0,"restarts":2,"loaded_bytes":0,"last_fault":null}],"last_fault":null})");
 }
 
 TEST_F(ReplicaPages, ShowTheLastFault) {
@@ -61,15 +62,23 @@ TEST_F(ReplicaPages, ShowTheLastFault) {
   view.last_fault = {
       .rank = {}, .kind = FaultKind::stopped, .last = last, .detected = time(4.25), .recovered = {}};
   EXPECT_EQ(Json::parse(show(view).body)["last_fault"].dump(),
-            R"({"rank":null,"kind":"stopped","step":12,"layer":null,"collective":null,)"
+            R"({"rank":null,"kind":"stopped","step":12,"layer":null,"collective":null,"device":null,)"
             R"("detected_ms":4.25,"recovered_ms":null})");
   last.layer = 5;
   last.collective = Collective::all_reduce;
   view.last_fault = {
       .rank = 1, .kind = FaultKind::exited, .last = last, .detected = time(4.25), .recovered = time(180.5)};
   EXPECT_EQ(Json::parse(show(view).body)["last_fault"].dump(),
-            R"({"rank":1,"kind":"exited","step":12,"layer":5,"collective":"all_reduce",)"
+            R"({"rank":1,"kind":"exited","step":12,"layer":5,"collective":"all_reduce","device":null,)"
             R"("detected_ms":4.25,"recovered_ms":180.5})");
+  last.device = {DeviceFaultKind::ecc, "linear, add"};
+  view.ranks = {{.rank = 0, .last_fault = runtime::FaultView{.rank = 0, .last = last, .recovered = {}}}};
+  EXPECT_EQ(Json::parse(show(view).body)["ranks"][0]["last_fault"]["device"].dump(),
+            R"({"error":"ecc","kernels":"linear, add"})");
+  view.ranks[0].last_fault->last.device.kind = DeviceFaultKind::none;
+  EXPECT_EQ(Json::parse(show(view).body)["ranks"][0]["last_fault"]["device"].dump(),
+            R"({"error":null,"kernels":"linear, add"})")
+      << "what it was at";
 }
 
 TEST_F(ReplicaPages, OrderDrills) {
@@ -78,6 +87,7 @@ TEST_F(ReplicaPages, OrderDrills) {
       {"crash_scheduler", Drill::Kind::crash_scheduler},
       {"crash_block_manager", Drill::Kind::crash_block_manager},
       {"crash_expert_shard", Drill::Kind::crash_expert_shard},
+      {"device_error", Drill::Kind::device_error},
       {"corrupt_message", Drill::Kind::corrupt_message}};
   for (const auto& [name, kind] : kinds) {
     const Reply reply = drill(R"({"kind": ")" + name + R"(", "rank": 3, "group": 1})");

@@ -52,6 +52,16 @@ TEST(Routes, EndpointsOfTwoProtocolsMayShareAPath) {
   EXPECT_EQ(find_resource("GET", "/v1/completions")->allow, "POST, OPTIONS");
 }
 
+TEST(Routes, ThePolicyIsChangedOnlyWherePermitted) {
+  const auto shown = find_resource("PUT", "/v1/scheduler"), put = find_resource("PUT", "/v1/scheduler", true),
+             got = find_resource("GET", "/v1/scheduler", true);
+  EXPECT_EQ(shown->allow, "GET, HEAD, OPTIONS");
+  EXPECT_FALSE(allows(*shown->endpoint, "PUT"));
+  for (const auto* each : {&put, &got}) EXPECT_EQ((*each)->allow, "GET, HEAD, PUT, OPTIONS");
+  EXPECT_TRUE(allows(*put->endpoint, "PUT") && put->endpoint->needs_key);
+  EXPECT_TRUE(allows(*got->endpoint, "GET"));
+}
+
 TEST(Routes, TheReplicaIsChangedOnlyWherePermitted) {
   EXPECT_EQ(pattern_of("/v1/replica"), "/v1/replica");
   for (const char* target : {"/v1/replica/drill", "/v1/replica/placement"}) {

@@ -103,7 +103,7 @@ class ScriptedService final : public Service {
  public:
   ScriptedService() {
     model_ = {{"demo", "org/demo two"}, "demo-folder", 2048, 1700000000, "fp_demo",
-              "DemoForCausalLM",        1000,          true};
+              "DemoForCausalLM",        1000,          true, true,       "d1ge57"};
   }
 
   std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
@@ -161,9 +161,30 @@ class ScriptedService final : public Service {
     placements_.emplace_back(expert, std::move(ranks));
     return {};
   }
+  runtime::ScheduleView schedule() const override {
+    const std::lock_guard lock(mutex_);
+    return schedule_;
+  }
+  Expected<void> change_policy(runtime::PolicyChoice policy) override {
+    const std::lock_guard lock(mutex_);
+    if (control_refusal_) return tl::unexpected(*control_refusal_);
+    policies_.push_back(std::move(policy));
+    return {};
+  }
+  void show(runtime::ScheduleView view) {
+    const std::lock_guard lock(mutex_);
+    schedule_ = std::move(view);
+  }
+  std::vector<runtime::PolicyChoice> policies() const {
+    const std::lock_guard lock(mutex_);
+    return policies_;
+  }
   void show(runtime::ReplicaView view) {
     const std::lock_guard lock(mutex_);
     view_ = std::move(view);
+  }
+  void serve_on(std::vector<std::pair<std::string, std::string>> devices) {  // before anybody asks
+    model_.devices = std::move(devices);
   }
   void refuse_control(Refusal refusal) {
     const std::lock_guard lock(mutex_);
@@ -215,6 +236,8 @@ class ScriptedService final : public Service {
   mutable std::mutex mutex_;
   std::condition_variable arrived_;
   runtime::ReplicaView view_;
+  runtime::ScheduleView schedule_;
+  std::vector<runtime::PolicyChoice> policies_;
   std::optional<Refusal> control_refusal_;
   std::vector<Drill> drills_;
   std::vector<std::pair<std::int32_t, std::vector<std::int32_t>>> placements_;

@@ -17,6 +17,17 @@ TEST(ToolArguments, WhatIsNoObjectIsToldAsText) {
   EXPECT_EQ(arguments_object(deep)["INVALID_JSON"], deep);
 }
 
+TEST(ToolArguments, ACutCallIsTheLastOfAChoiceThatEndedByLength) {
+  using runtime::ChoiceEnd;
+  const std::vector<runtime::ToolCallDelta> cut{{0, "", "f", "{}"}, {1, "", "g", "{"}},
+      whole{{0, "", "f", "{}"}}, empty{{0, "", "f", ""}};
+  EXPECT_TRUE(ends_in_cut_call(ChoiceEnd::length, cut));
+  EXPECT_TRUE(ends_in_cut_call(ChoiceEnd::length, empty));
+  EXPECT_FALSE(ends_in_cut_call(ChoiceEnd::length, whole));
+  EXPECT_FALSE(ends_in_cut_call(ChoiceEnd::length, {}));
+  EXPECT_FALSE(ends_in_cut_call(ChoiceEnd::tool_calls, cut));
+}
+
 TEST(ToolArguments, TheTextIsThatOfPythonsJson) {
   EXPECT_EQ(arguments_text(Json::parse(R"({"a":[1,2],"b":{"c":"d"},"e":null})")),
             R"({"a": [1, 2], "b": {"c": "d"}, "e": null})");

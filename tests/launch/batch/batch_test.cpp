@@ -178,6 +178,24 @@ TEST_F(BatchTest, BadLinesAreAnsweredWithTheirErrors) {
   EXPECT_EQ(errors, 3);
 }
 
+// Ollama's way to have a model loaded: there is nothing to generate, in whichever line it stands.
+TEST_F(BatchTest, ALineWithoutAPromptIsAnsweredWithoutTheService) {
+  std::string input;
+  for (const Json& body : {Json{{"model", "demo"}, {"stream", false}},
+                           Json{{"model", "demo"}, {"prompt", ""}, {"stream", false}}})
+    input +=
+        Json{{"custom_id", "l"}, {"method", "POST"}, {"url", "/api/generate"}, {"body", body}}.dump() + "\n";
+  input +=
+      R"({"custom_id": "c", "method": "POST", "url": "/api/chat", "body": {"model": "demo", "messages": [], "stream": false}})";
+  service_.throws = true;
+  run(input, 2).get();
+  ASSERT_EQ(output().size(), 3u);
+  for (const Json& line : output()) {
+    EXPECT_EQ(line["response"]["status_code"], 200) << line;
+    EXPECT_EQ(line["response"]["body"]["done_reason"], "load") << line;
+  }
+}
+
 TEST_F(BatchTest, ManyBadLinesNeedNoService) {
   service_.throws = true;
   std::string input;

@@ -145,9 +145,31 @@ TEST(MessagesAnswer, SaysWhyItStopped) {
             std::string::npos);
 }
 
-TEST(MessagesAnswer, ACallThatWasCutOffIsToldAsItsText) {
-  EXPECT_EQ(whole({call({0, "c", "f", R"({"a": )"}), finish(ChoiceEnd::length)})["content"].dump(),
-            R"([{"type":"tool_use","id":"c","name":"f","input":{"INVALID_JSON":"{\"a\": "}}])");
+TEST(MessagesAnswer, ThoughtsMayBeOmitted) {
+  Delta thought = text("");
+  thought.reasoning = "secret";
+  const auto told = make_messages_answer(identity, false);
+  std::string out;
+  for (const Delta& each : {thought, text("a"), finish(ChoiceEnd::stop)}) {
+    told->delta(each, out);
+    told->collect(each);
+  }
+  EXPECT_EQ(out.find("secret"), out.npos);
+  EXPECT_EQ(out.find("thinking_delta"), out.npos);
+  EXPECT_NE(out.find("signature_delta"), out.npos);
+  EXPECT_EQ(told->whole({})["content"].dump(),
+            R"([{"type":"thinking","thinking":"","signature":""},{"type":"text","text":"a"}])");
+}
+
+TEST(MessagesAnswer, AUseThatWasCutOffHasNoInput) {
+  const Json message = whole(
+      {call({0, "b", "f", R"({"a": 1})"}), call({1, "c", "f", R"({"a": )"}), finish(ChoiceEnd::length)});
+  EXPECT_EQ(message["content"].dump(), R"([{"type":"tool_use","id":"b","name":"f","input":{"a":1}},)"
+                                       R"({"type":"tool_use","id":"c","name":"f","input":{}}])");
+  EXPECT_EQ(message["stop_reason"], "max_tokens");
+  EXPECT_EQ(
+      whole({call({0, "c", "f", R"({"a": )"}), finish(ChoiceEnd::tool_calls)})["content"][0]["input"].dump(),
+      R"({"INVALID_JSON":"{\"a\": "})");
 }
 
 TEST(MessagesAnswer, AnEmptyAnswerHasNoBlocks) {

@@ -8,7 +8,7 @@
 namespace troupe::actors::edge::anthropic {
 namespace {
 
-const ModelInfo model{{"demo"}, "demo", 2048, 0, "fp"};
+const ModelInfo model{{"demo"}, "demo", 2048, 0, "fp", "", 0, true, true};
 
 Json valid() {
   return Json::parse(
@@ -22,7 +22,7 @@ Json full() {
     "stop_sequences": ["a", "b"], "metadata": {"user_id": "u"}, "service_tier": "auto",
     "thinking": {"type": "enabled", "budget_tokens": 1024},
     "system": [{"type": "text", "text": "one", "cache_control": {"type": "ephemeral"}}, {"type": "text", "text": "two"}],
-    "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {"x": {"type": "integer"}}}}],
+    "tools": [{"name": "f", "description": "d", "strict": true, "input_schema": {"type": "object", "properties": {"x": {"type": "integer"}}}}],
     "tool_choice": {"type": "auto", "disable_parallel_tool_use": false},
     "messages": [
       {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
@@ -94,7 +94,7 @@ TEST(MessagesRequest, ReadsEveryField) {
   EXPECT_EQ(g.thinking_token_budget, 1024);
   EXPECT_EQ(
       prompt.tools.dump(),
-      R"([{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"x":{"type":"integer"}}}}}])");
+      R"([{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"x":{"type":"integer"}}},"strict":true}}])");
   EXPECT_EQ(prompt.messages.dump(),
             R"([{"role":"system","content":"one\ntwo"},{"role":"user","content":"a\nb"},)"
             R"({"role":"assistant","content":"c","reasoning_content":"t","tool_calls":[)"
@@ -131,14 +131,42 @@ TEST(MessagesRequest, ALastMessageOfTheAssistantsIsGoneOnWith) {
       "400 messages invalid_value");
 }
 
+TEST(MessagesRequest, ThoughtsThatWereOmittedAreNoneInHistory) {
+  EXPECT_EQ(
+      messages_of(R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "", "signature": ""}, {"type": "text", "text": "b"}]},
+                {"role": "user", "content": "c"}]})"),
+      R"([{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}])");
+}
+
 TEST(MessagesRequest, ThinkingHasABudgetAndAnEffort) {
   EXPECT_FALSE(prompt_of(parse("{}")).thinking);
   EXPECT_EQ(prompt_of(parse(R"({"thinking": {"type": "disabled"}})")).thinking, false);
   EXPECT_EQ(prompt_of(parse(R"({"thinking": {"type": "adaptive"}})")).thinking, true);
   EXPECT_EQ(prompt_of(parse(R"({"output_config": {"effort": "high"}})")).reasoning_effort, "high");
+  EXPECT_EQ(prompt_of(parse(R"({"output_config": {"effort": "max"}})")).reasoning_effort, "max");
+  for (const char* wrong :
+       {R"({"output_config": {"effort": "banana"}})", R"({"output_config": {"effort": "none"}})"})
+    EXPECT_EQ(verdict(wrong), "400 output_config.effort invalid_value") << wrong;
+  EXPECT_EQ(verdict(R"({"thinking": {"type": "adaptive", "display": "summarized"}})"), "ok");
+  EXPECT_EQ(verdict(R"({"thinking": {"type": "adaptive", "display": "loud"}})"),
+            "400 thinking.display invalid_value");
+  EXPECT_EQ(verdict(R"({"thinking": {"type": "adaptive", "display": 1}})"),
+            "400 thinking.display invalid_type");
   EXPECT_EQ(verdict(R"({"thinking": {"type": "enabled"}})"),
             "400 thinking.budget_tokens missing_required_parameter");
   EXPECT_EQ(verdict(R"({"thinking": {"type": "hard"}})"), "400 thinking.type invalid_value");
+}
+
+TEST(MessagesRequest, AModelThatDoesNotThinkSaysSo) {
+  const auto thoughtless = [](const char* thinking) {
+    Json body = valid();
+    body["thinking"] = Json::parse(thinking);
+    return parse_messages_request(body, {{"demo"}, "demo", 2048, 0, "fp"}, {});
+  };
+  EXPECT_EQ(thoughtless(R"({"type": "enabled", "budget_tokens": 1024})").error().param, "thinking.type");
+  EXPECT_FALSE(prompt_of(thoughtless(R"({"type": "adaptive"})")).thinking);  // as it likes
+  EXPECT_EQ(prompt_of(thoughtless(R"({"type": "disabled"})")).thinking, false);
 }
 
 TEST(MessagesRequest, AnAnswerMayHaveASchema) {
@@ -148,10 +176,33 @@ TEST(MessagesRequest, AnAnswerMayHaveASchema) {
   ASSERT_TRUE(grammar);
   EXPECT_EQ(grammar->kind, GrammarSpec::Kind::json_schema);
   EXPECT_EQ(grammar->text, R"({"type":"object"})");
+  const auto older = parse(R"({"output_format": {"type": "json_schema", "schema": {"type": "object"}}})");
+  ASSERT_TRUE(older && older->generation.grammar);
+  EXPECT_EQ(older->generation.grammar, grammar);
+  EXPECT_EQ(in_own_names(older->own_names, {RefusalKind::invalid, "", "response_format", ""}).param,
+            "output_format");
+  EXPECT_EQ(verdict(R"({"output_format": {"type": "xml"}})"), "400 output_format.type invalid_value");
+  EXPECT_EQ(verdict(R"({"output_format": "json"})"), "400 output_format invalid_type");
+  EXPECT_EQ(verdict(R"({"output_format": {"type": "json_schema", "schema": {}},
+                        "output_config": {"format": {"type": "json_schema", "schema": {}}}})"),
+            "400 output_format invalid_value");
+  EXPECT_EQ(
+      verdict(R"({"output_format": {"type": "json_schema", "schema": {}}, "tool_choice": {"type": "any"},
+                        "tools": [{"name": "f", "input_schema": {}}]})"),
+      "400 output_format invalid_value");
   EXPECT_EQ(verdict(R"({"output_config": {"format": {"type": "xml", "schema": {}}}})"),
             "400 output_config.format.type invalid_value");
   EXPECT_EQ(verdict(R"({"output_config": {"format": {"type": "json_schema"}}})"),
             "400 output_config.format.schema missing_required_parameter");
+}
+
+TEST(MessagesRequest, ToolsMayBeStrict) {
+  const auto tools = [](const char* strict) {
+    return std::string(R"({"tools": [{"name": "f", "input_schema": {})") + strict + "}]}";
+  };
+  EXPECT_EQ(prompt_of(parse(tools(R"(, "strict": true)").c_str())).tools[0]["function"]["strict"], true);
+  EXPECT_FALSE(prompt_of(parse(tools("").c_str())).tools[0]["function"].contains("strict"));
+  EXPECT_EQ(verdict(tools(R"(, "strict": 1)").c_str()), "400 tools[0].strict invalid_type");
 }
 
 TEST(MessagesRequest, ToolsMayBeForcedOrSwitchedOff) {
@@ -213,6 +264,9 @@ TEST(MessagesRequest, RefusesByNameWhatItCannotHonour) {
        "400 tools[0].type unsupported_parameter"},
   };
   for (const auto& [changes, expected] : cases) EXPECT_EQ(verdict(changes), expected) << changes;
+  EXPECT_EQ(verdict(R"({"stop_sequences": "x"})"), "400 stop_sequences invalid_type");
+  EXPECT_EQ(verdict(R"({"service_tier": 1})"), "400 service_tier invalid_type");
+  EXPECT_EQ(verdict(R"({"metadata": {"user_id": 1}})"), "400 metadata.user_id invalid_type");
   const auto refused =
       parse(R"({"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]})");
   ASSERT_FALSE(refused);
@@ -229,7 +283,7 @@ TEST(MessagesRequest, RefusesWhatIsOutOfRange) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"max_tokens": 0})", "400 max_tokens integer_below_min_value"},
       {R"({"max_tokens": 2147483648})", "400 max_tokens integer_above_max_value"},
-      {R"({"temperature": 1.1})", "400 temperature decimal_above_max_value"},
+      {R"({"temperature": 100.5})", "400 temperature decimal_above_max_value"},
       {R"({"temperature": -0.1})", "400 temperature decimal_below_min_value"},
       {R"({"top_p": 0})", "400 top_p decimal_below_min_value"},
       {R"({"top_k": -1})", "400 top_k integer_below_min_value"},
@@ -251,6 +305,8 @@ TEST(MessagesRequest, EachLimitHolds) {
       {R"({"system": [{}, {}]})", "400 system array_above_max_length"},
       {R"({"tools": [{}, {}]})", "400 tools array_above_max_length"},
       {R"({"tools": [{"name": "abcdef", "input_schema": {}}]})", "400 tools[0].name string_above_max_length"},
+      {R"({"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "abcdef", "name": "f", "input": {}}]}]})",
+       "400 messages[0].content[0].id string_above_max_length"},
       {R"({"stop_sequences": ["a", "b"]})", "400 stop_sequences array_above_max_length"},
   };
   for (const auto& [changes, expected] : cases) EXPECT_EQ(verdict(changes, limits), expected) << changes;

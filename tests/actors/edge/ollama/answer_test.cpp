@@ -107,11 +107,46 @@ TEST_F(OllamaAnswer, SeveralCallsInOneDeltaAreToldInOrder) {
   EXPECT_LT(out.find(R"("name":"f")"), out.find(R"("name":"g")"));
 }
 
+TEST_F(OllamaAnswer, ACallThatWasCutOffIsNotTold) {
+  const std::vector<Delta> cut{call({0, "a", "f", "{}"}), call({1, "b", "g", R"({"x": )"}),
+                               finish(ChoiceEnd::length)};
+  const std::string stream = streamed(cut, {});
+  for (const std::string& told : {stream, whole(cut, {})}) {
+    EXPECT_NE(told.find(R"("name":"f")"), told.npos) << told;
+    EXPECT_EQ(told.find(R"("name":"g")"), told.npos) << told;
+    EXPECT_NE(told.find(R"("done_reason":"length")"), told.npos) << told;
+  }
+}
+
 TEST_F(OllamaAnswer, WithoutAPromptTheModelIsLoaded) {
   EXPECT_EQ(
       make()->whole({}).dump(),
       R"({"model":"demo:latest","created_at":"2023-11-14T22:13:20Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"load",)"
       R"("total_duration":0,"load_duration":0,"prompt_eval_count":0,"prompt_eval_duration":0,"eval_count":0,"eval_duration":0})");
+}
+
+TEST_F(OllamaAnswer, AModelThatNobodyWantsAnyLongerIsUnloaded) {
+  const auto answer = make_answer(identity, {"demo", false, true}, [] { return TimePoint(); });
+  EXPECT_EQ(answer->whole({})["done_reason"], "unload");
+}
+
+TEST_F(OllamaAnswer, LogprobsStandBesideTheTextTheyAreOf) {
+  Delta delta = text("a");
+  delta.logprobs = {{{1, "a", -0.5f}, {{1, "a", -0.5f}, {2, "b", -1.5f}}}};
+  Delta silent;  // its bytes are no whole character yet
+  silent.logprobs = {{{3, "\xe2", -1}, {}}};
+  const std::string a = R"({"token":"a","logprob":-0.5,"bytes":[97])";
+  const std::string first =
+      "[" + a + R"(,"top_logprobs":[)" + a + R"(},{"token":"b","logprob":-1.5,"bytes":[98]}]})";
+  const std::string second = R"({"token":"bytes:\\xe2","logprob":-1.0,"bytes":[226],"top_logprobs":[]}])";
+  const std::string head = R"({"model":"demo:latest","created_at":"2023-11-14T22:13:20Z","response":)";
+  const std::string stream = streamed({delta, silent, finish()}, {}, false);
+  EXPECT_TRUE(stream.starts_with(head + R"("a","logprobs":)" + first + R"(],"done":false})" + "\n" + head +
+                                 R"("","logprobs":[)" + second + R"(,"done":false})" + "\n" + head +
+                                 R"("","done":true,)"))
+      << stream;
+  EXPECT_TRUE(whole({delta, silent, finish()}, {}, false)
+                  .starts_with(head + R"("a","logprobs":)" + first + "," + second + R"(,"done":true,)"));
 }
 
 TEST_F(OllamaAnswer, SignsOfLifeAndFailuresAreLines) {

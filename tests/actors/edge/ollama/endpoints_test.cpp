@@ -54,6 +54,7 @@ TEST_F(OllamaEndpoints, ListsItsModels) {
   EXPECT_EQ(tags[0]["name"], "demo:latest");
   EXPECT_EQ(tags[0]["modified_at"], "2023-11-14T22:13:20Z");
   EXPECT_EQ(tags[0]["size"], 1000);
+  EXPECT_EQ(tags[0]["digest"], "d1ge57");
   EXPECT_EQ(tags[0]["details"]["family"], "DemoForCausalLM");
   EXPECT_EQ(tags[1]["model"], "org/demo two:latest");
   EXPECT_EQ(get("/api/ps").json()["models"][0]["context_length"], 2048);
@@ -66,7 +67,7 @@ TEST_F(OllamaEndpoints, ShowsAModel) {
     const auto shown = post("/api/show", body).json();
     EXPECT_EQ(shown["model_info"]["general.architecture"], "DemoForCausalLM");
     EXPECT_EQ(shown["model_info"]["DemoForCausalLM.context_length"], 2048);
-    EXPECT_EQ(shown["capabilities"].dump(), R"(["completion","tools"])");
+    EXPECT_EQ(shown["capabilities"].dump(), R"(["completion","tools","thinking"])");
   }
   EXPECT_EQ(post("/api/show", R"({"model": "x"})").status, 404);
   EXPECT_EQ(post("/api/show", R"({"model": 1})").status, 400);
@@ -85,6 +86,19 @@ TEST_F(OllamaEndpoints, ThereAreNoEmbeddings) {
     EXPECT_EQ(response.status, 400);
     EXPECT_NE(response.json()["error"].get<std::string>().find("embeddings"), std::string::npos);
   }
+}
+
+TEST_F(OllamaEndpoints, ModelsComeAndGoElsewhere) {
+  for (const char* path : {"/api/pull", "/api/push", "/api/create", "/api/copy"}) {
+    const Response response = post(path, R"({"model": "llama3.2"})");
+    EXPECT_EQ(response.status, 404) << path;
+    EXPECT_TRUE(response.json()["error"].is_string()) << path;
+  }
+  Client client(port());
+  client.send("DELETE /api/delete HTTP/1.1\r\nContent-Length: 17\r\n\r\n{\"model\": \"demo\"}");
+  const Response response = client.read_response();
+  EXPECT_EQ(response.status, 404);
+  EXPECT_TRUE(response.json()["error"].is_string());
 }
 
 TEST_F(OllamaEndpoints, ASecondPortServesTheSame) {

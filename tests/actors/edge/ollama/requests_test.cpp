@@ -8,7 +8,7 @@
 namespace troupe::actors::edge::ollama {
 namespace {
 
-const ModelInfo model{{"demo"}, "demo", 2048, 0, "fp"};
+const ModelInfo model{{"demo"}, "demo", 2048, 0, "fp", "", 0, true, true};
 
 using Parse = Expected<ApiRequest> (*)(const Json&, const ModelInfo&, const config::RequestLimits&);
 
@@ -115,9 +115,24 @@ TEST(OllamaRequests, APromptsFieldsAreRead) {
 }
 
 TEST(OllamaRequests, ARawPromptGoesAroundTheTemplate) {
-  const auto request = generate(R"({"raw": true, "system": "s"})");
+  const auto request = generate(R"({"raw": true, "system": "", "think": false})");
   ASSERT_TRUE(request);
   EXPECT_EQ(std::get<std::string>(request->generation.prompts.at(0)), "hi");
+  EXPECT_EQ(verdict(generate(R"({"raw": true, "system": "s"})")), "400 system unsupported_parameter");
+  EXPECT_EQ(verdict(generate(R"({"raw": true, "think": true})")), "400 think unsupported_parameter");
+}
+
+TEST(OllamaRequests, ALastMessageOfTheAssistantsIsGoneOnWith) {
+  const auto goes_on = [](const char* last) {
+    const auto prompt = prompt_of(
+        chat((R"({"messages": [{"role": "user", "content": "a"}, )" + std::string(last) + "]}").c_str()));
+    EXPECT_EQ(prompt.add_generation_prompt, !prompt.continue_final_message);
+    return prompt.continue_final_message;
+  };
+  EXPECT_TRUE(goes_on(R"({"role": "assistant", "content": "So"})"));
+  EXPECT_FALSE(goes_on(R"({"role": "user", "content": "b"})"));
+  EXPECT_FALSE(goes_on(
+      R"({"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]})"));
 }
 
 TEST(OllamaRequests, WithoutAPromptNothingIsGenerated) {
@@ -126,6 +141,55 @@ TEST(OllamaRequests, WithoutAPromptNothingIsGenerated) {
     ASSERT_TRUE(request) << request.error().message;
     EXPECT_TRUE(request->generation.prompts.empty());
   }
+}
+
+TEST(OllamaRequests, NoTimeToStayIsAWishToUnload) {
+  const auto done_reason = [](const std::string& keep_alive) {
+    const auto request = generate((R"({"prompt": "", "keep_alive": )" + keep_alive + "}").c_str());
+    return request->answer({})->whole({})["done_reason"].get<std::string>();
+  };
+  for (const char* none : {"0", "0.0", R"("0")", R"("0s")", R"("0h0m")"})
+    EXPECT_EQ(done_reason(none), "unload") << none;
+  for (const char* some : {"null", "-1", "300", R"("5m")", R"("0h10m")", R"("-1")"})
+    EXPECT_EQ(done_reason(some), "load") << some;
+}
+
+TEST(OllamaRequests, LogprobsAreReadWhereTheyAreWanted) {
+  EXPECT_EQ(chat("{}")->generation.logprobs, -1);
+  EXPECT_EQ(chat(R"({"logprobs": true})")->generation.logprobs, 0);
+  EXPECT_EQ(generate(R"({"logprobs": true, "top_logprobs": 3})")->generation.logprobs, 3);
+  EXPECT_EQ(chat(R"({"top_logprobs": 3})")->generation.logprobs, -1);
+  EXPECT_EQ(verdict(chat(R"({"logprobs": 1})")), "400 logprobs invalid_type");
+  EXPECT_EQ(verdict(chat(R"({"top_logprobs": 21})")), "400 top_logprobs integer_above_max_value");
+}
+
+TEST(OllamaRequests, PenaltiesLookAtAllTokensOrAtNone) {
+  const auto with = [](const std::string& options) {
+    return chat((R"({"options": {"repeat_last_n": )" + options + "}}").c_str());
+  };
+  for (const char* all : {R"(64, "repeat_penalty": 1.5)", R"(-1, "repeat_penalty": 1.5)"})
+    EXPECT_EQ(with(all)->generation.repetition_penalty, 1.5f) << all;
+  const auto none = with(R"(0, "repeat_penalty": 1.5, "presence_penalty": 1, "frequency_penalty": 1)");
+  EXPECT_EQ(none->generation.repetition_penalty, 1);
+  EXPECT_EQ(none->generation.presence_penalty, 0);
+  EXPECT_EQ(none->generation.frequency_penalty, 0);
+}
+
+TEST(OllamaRequests, DurationsAreGos) {
+  for (const char* time : {"5m", "0", "-1", "1h2.5s", "-.5ms", "+3.us", "24h"})
+    EXPECT_EQ(verdict(chat((R"({"keep_alive": ")" + std::string(time) + "\"}").c_str())), "ok") << time;
+  EXPECT_EQ(generate(R"({"keep_alive": "0s", "prompt": ""})")->answer({})->whole({})["done_reason"],
+            "unload");
+  EXPECT_EQ(generate(R"({"keep_alive": "10s", "prompt": ""})")->answer({})->whole({})["done_reason"], "load");
+}
+
+TEST(OllamaRequests, AModelThatDoesNotThinkSaysSo) {
+  const auto thoughtless = [](bool think) {
+    const Json body = {{"model", "demo"}, {"prompt", "hi"}, {"think", think}};
+    return parse_generate_request(body, {{"demo"}, "demo", 2048, 0, "fp"}, {});
+  };
+  EXPECT_EQ(verdict(thoughtless(true)), "400 think unsupported_parameter");
+  EXPECT_EQ(verdict(thoughtless(false)), "ok");
 }
 
 TEST(OllamaRequests, ModelsHaveTags) {
@@ -146,14 +210,23 @@ TEST(OllamaRequests, OptionsAtTheEdgesOfRanges) {
   EXPECT_GT(with(R"("top_p": 0)")->generation.top_p, 0);
   EXPECT_EQ(with(R"("seed": -9223372036854775808)")->generation.seed, std::uint64_t(1) << 63);
   EXPECT_EQ(verdict(with(R"("penalize_newline": true, "no_such_option": [])")), "ok");
+  EXPECT_EQ(
+      verdict(with(R"("mirostat": 0, "mirostat_tau": 5, "mirostat_eta": 0.1, "tfs_z": 1, "typical_p": 1)")),
+      "ok");
   const std::pair<const char*, const char*> cases[] = {
       {R"("temperature": -1)", "400 options.temperature decimal_below_min_value"},
+      {R"("temperature": 100.5)", "400 options.temperature decimal_above_max_value"},
       {R"("temperature": "hot")", "400 options.temperature invalid_type"},
       {R"("top_p": 1.5)", "400 options.top_p decimal_above_max_value"},
       {R"("repeat_penalty": 0)", "400 options.repeat_penalty decimal_below_min_value"},
       {R"("num_predict": 2147483648)", "400 options.num_predict integer_above_max_value"},
       {R"("num_ctx": "4096")", "400 options.num_ctx invalid_type"},
       {R"("stop": [1])", "400 options.stop invalid_type"},
+      {R"("mirostat": 2)", "400 options.mirostat unsupported_parameter"},
+      {R"("mirostat": "2")", "400 options.mirostat invalid_type"},
+      {R"("tfs_z": 0.5)", "400 options.tfs_z unsupported_parameter"},
+      {R"("typical_p": 0.7)", "400 options.typical_p unsupported_parameter"},
+      {R"("repeat_last_n": 0.5)", "400 options.repeat_last_n invalid_type"},
   };
   for (const auto& [option, expected] : cases) EXPECT_EQ(verdict(with(option)), expected) << option;
 }
@@ -169,6 +242,9 @@ TEST(OllamaRequests, WhatCannotBeHonouredIsRefusedByName) {
       {chat(R"({"format": "xml"})"), "400 format invalid_value"},
       {chat(R"({"think": "much"})"), "400 think invalid_value"},
       {chat(R"({"keep_alive": []})"), "400 keep_alive invalid_type"},
+      {chat(R"({"keep_alive": "zz"})"), "400 keep_alive invalid_value"},
+      {chat(R"({"keep_alive": "5 m"})"), "400 keep_alive invalid_value"},
+      {chat(R"({"keep_alive": ""})"), "400 keep_alive invalid_value"},
       {chat(R"({"messages": [{"role": "boss", "content": ""}]})"), "400 messages[0].role invalid_value"},
       {chat(R"({"messages": [{"content": ""}]})"), "400 messages[0].role missing_required_parameter"},
       {chat(

@@ -7,7 +7,8 @@
 namespace troupe::actors::edge::openai {
 namespace {
 
-const ModelInfo model{{"demo", "alias"}, "demo", 2048, 0, "fp"};
+const ModelInfo model{{"demo", "alias"}, "demo", 2048, 0, "fp", "", 0, true, true};
+const ModelInfo thoughtless{{"demo"}, "demo", 2048, 0, "fp"};
 
 Json valid() {
   return Json::parse(R"({"model": "demo", "messages": [{"role": "user", "content": "hi"}]})");
@@ -102,20 +103,24 @@ TEST(ChatRequest, NullCountsAsAbsent) {
 
 TEST(ChatRequest, EdgesOfRanges) {
   for (const char* fine :
-       {R"({"temperature": 0})", R"({"temperature": 2})", R"({"top_p": 1})", R"({"top_p": 0.0001})",
-        R"({"min_p": 1})", R"({"top_k": 0})", R"({"n": 128})", R"({"max_tokens": 1})",
+       {R"({"temperature": 0})", R"({"temperature": 2.5})", R"({"temperature": 100})", R"({"top_p": 1})",
+        R"({"top_p": 0.0001})", R"({"min_p": 1})", R"({"top_k": 0})", R"({"n": 128})", R"({"max_tokens": 1})",
         R"({"max_tokens": 2147483647})", R"({"seed": 18446744073709551615})",
         R"({"seed": -9223372036854775808})", R"({"logprobs": true, "top_logprobs": 20})",
-        R"({"logprobs": false, "top_logprobs": 0})", R"({"n": 2, "best_of": 2})"})
+        R"({"logprobs": false, "top_logprobs": 0})", R"({"n": 2, "best_of": 2})", R"({"max_tokens": 16.0})",
+        R"({"max_tokens": 1e3})", R"({"n": 1.0})"})
     EXPECT_EQ(verdict(fine), "ok") << fine;
   EXPECT_EQ(parse(R"({"top_k": -1})")->generation.top_k, 0);
+  EXPECT_EQ(parse(R"({"top_k": -1.0, "seed": -1.0})")->generation.seed, 0xFFFF'FFFF'FFFF'FFFFu);
+  EXPECT_EQ(parse(R"({"seed": 1e19})")->generation.seed, 10'000'000'000'000'000'000u);
+  EXPECT_EQ(parse(R"({"stop_token_ids": [5.0]})")->generation.stop_token_ids, std::vector<TokenId>{5});
   EXPECT_EQ(parse(R"({"logprobs": true})")->generation.logprobs, 0);
 }
 
 TEST(ChatRequest, RefusesWhatIsOutOfRange) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"temperature": -0.1})", "400 temperature decimal_below_min_value"},
-      {R"({"temperature": 2.1})", "400 temperature decimal_above_max_value"},
+      {R"({"temperature": 100.5})", "400 temperature decimal_above_max_value"},
       {R"({"temperature": 1e300})", "400 temperature decimal_above_max_value"},
       {R"({"top_p": 0})", "400 top_p decimal_below_min_value"},
       {R"({"top_p": 1.5})", "400 top_p decimal_above_max_value"},
@@ -151,10 +156,12 @@ TEST(ChatRequest, RefusesWrongTypes) {
       {R"({"stream": true, "stream_options": true})", "stream_options"},
       {R"({"stream": true, "stream_options": {"include_usage": 1}})", "stream_options.include_usage"},
       {R"({"n": true})", "n"},
-      {R"({"n": 1.0})", "n"},
+      {R"({"n": 1.5})", "n"},
       {R"({"n": "1"})", "n"},
       {R"({"max_tokens": "5"})", "max_tokens"},
-      {R"({"max_tokens": 1e3})", "max_tokens"},
+      {R"({"max_tokens": 1e300})", "max_tokens"},
+      {R"({"separate_reasoning": "no"})", "separate_reasoning"},
+      {R"({"regex": 5})", "regex"},
       {R"({"temperature": "hot"})", "temperature"},
       {R"({"temperature": true})", "temperature"},
       {R"({"stop": 5})", "stop"},
@@ -175,6 +182,14 @@ TEST(ChatRequest, RefusesWrongTypes) {
       {R"({"add_generation_prompt": 1})", "add_generation_prompt"},
       {R"({"ignore_eos": 0})", "ignore_eos"},
       {R"({"cache_salt": 1})", "cache_salt"},
+      {R"({"user": 1})", "user"},
+      {R"({"metadata": "x"})", "metadata"},
+      {R"({"store": "x"})", "store"},
+      {R"({"service_tier": 1})", "service_tier"},
+      {R"({"prompt_cache_key": 1})", "prompt_cache_key"},
+      {R"({"safety_identifier": 1})", "safety_identifier"},
+      {R"({"stream": true, "stream_options": {"continuous_usage_stats": "x"}})",
+       "stream_options.continuous_usage_stats"},
   };
   for (const auto& [changes, param] : cases)
     EXPECT_EQ(verdict(changes), std::string("400 ") + param + " invalid_type") << changes;
@@ -188,6 +203,14 @@ TEST(ChatRequest, RefusesByNameWhatItCannotHonour) {
       {R"({"structured_outputs": {"json": {}, "whitespace_pattern": "x"}})",
        "structured_outputs.whitespace_pattern"},
       {R"({"best_of": 2})", "best_of"},
+      {R"({"stop_regex": "a+"})", "stop_regex"},
+      {R"({"no_stop_trim": true})", "no_stop_trim"},
+      {R"({"separate_reasoning": false})", "separate_reasoning"},
+      {R"({"stream_reasoning": false})", "stream_reasoning"},
+      {R"({"custom_logit_processor": "x"})", "custom_logit_processor"},
+      {R"({"lora_path": "x"})", "lora_path"},
+      {R"({"return_hidden_states": true})", "return_hidden_states"},
+      {R"({"repetition_detection": {"max_pattern_size": 5}})", "repetition_detection"},
       {R"({"modalities": ["text", "audio"]})", "modalities"},
   };
   for (const auto& [changes, param] : cases)
@@ -241,6 +264,9 @@ TEST(ChatRequest, ReadsEachWayOfStructure) {
       {R"({"guided_choice": ["x", "y"]})", Kind::choice, R"(["x","y"])"},
       {R"({"guided_grammar": "root ::= \"a\""})", Kind::ebnf, "root ::= \"a\""},
       {R"({"guided_json": {"type": "object"}})", Kind::json_schema, R"({"type":"object"})"},
+      {R"({"json_schema": "{}"})", Kind::json_schema, "{}"},
+      {R"({"regex": "a+"})", Kind::regex, "a+"},
+      {R"({"ebnf": "root ::= \"a\""})", Kind::ebnf, "root ::= \"a\""},
   };
   for (const auto& [changes, kind, text] : cases) {
     const auto request = parse(changes);
@@ -261,8 +287,105 @@ TEST(ChatRequest, ReadsEachWayOfStructure) {
       {R"({"structured_outputs": {}})", "400 structured_outputs invalid_value"},
       {R"({"guided_regex": "a", "response_format": {"type": "json_object"}})",
        "400 structured_outputs invalid_value"},
+      {R"({"guided_regex": "a", "regex": "a"})", "400 structured_outputs invalid_value"},
   };
   for (const auto& [changes, expected] : wrong) EXPECT_EQ(verdict(changes), expected) << changes;
+}
+
+// What the replica would tell of a field, by the name under which the client sent it.
+std::string told(const char* changes, const char* param) {
+  return in_own_names(parse(changes)->own_names, {RefusalKind::invalid, "", param, ""}).param;
+}
+
+TEST(ChatRequest, LaterFaultsNameTheFieldThatCame) {
+  EXPECT_EQ(told(R"({"guided_regex": "a"})", "response_format"), "guided_regex");
+  EXPECT_EQ(told(R"({"structured_outputs": {"choice": ["a"]}})", "response_format"),
+            "structured_outputs.choice");
+  EXPECT_EQ(told(R"({"regex": "a"})", "response_format"), "regex");
+  EXPECT_EQ(told(R"({"response_format": {"type": "json_object"}})", "response_format"), "response_format");
+  EXPECT_EQ(told(R"({"max_completion_tokens": 9})", "max_tokens"), "max_completion_tokens");
+  EXPECT_EQ(told(R"({"max_tokens": 9})", "max_tokens"), "max_tokens");
+  EXPECT_EQ(told(R"({"enable_thinking": false})", "thinking"), "enable_thinking");
+  EXPECT_EQ(told(R"({"functions": [{"name": "g"}]})", "tools"), "functions");
+}
+
+TEST(ChatRequest, AnAnswerIsStructuredOrACall) {
+  const auto with = [](const std::string& choice, const std::string& structure) {
+    return verdict((R"({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": )" +
+                    choice + ", " + structure + "}")
+                       .c_str());
+  };
+  const std::string json = R"("response_format": {"type": "json_object"})", regex = R"("guided_regex": "a")",
+                    named = R"({"type": "function", "function": {"name": "f"}})";
+  EXPECT_EQ(with("\"required\"", json), "400 response_format invalid_value");
+  EXPECT_EQ(with(named, regex), "400 guided_regex invalid_value");
+  EXPECT_EQ(with("\"auto\"", json), "ok");
+  EXPECT_EQ(with("\"required\"", R"("response_format": {"type": "text"})"), "ok");
+}
+
+TEST(ChatRequest, AnOperatorMaySayWhatAnswersTell) {
+  config::RequestLimits limits;
+  limits.always_usage = limits.tokens_as_ids = true;
+  const auto told = [&](const char* changes) {
+    const auto answer = parse(changes, limits)->answer({"id", "demo", "fp", 0});
+    runtime::Delta delta;
+    delta.content = "x";
+    delta.logprobs = {{{42, "x", -1}, {}}};
+    delta.finish = runtime::ChoiceEnd::stop;
+    std::string out;
+    answer->delta(delta, out);
+    answer->end({}, out);
+    return out;
+  };
+  const std::string asked = told(R"({"stream": true, "logprobs": true})");
+  EXPECT_NE(asked.find(R"("token":"token_id:42")"), asked.npos) << asked;
+  EXPECT_NE(asked.find(R"("prompt_tokens":0)"), asked.npos) << asked;
+  const std::string otherwise = told(
+      R"({"stream": true, "logprobs": true, "return_tokens_as_token_ids": false, "stream_options": {"include_usage": false}})");
+  EXPECT_EQ(otherwise.find("token_id:42"), otherwise.npos) << otherwise;
+  EXPECT_NE(otherwise.find(R"("prompt_tokens":0)"), otherwise.npos) << otherwise;
+}
+
+TEST(ChatRequest, WaysToSayWhetherToThinkMustAgree) {
+  EXPECT_FALSE(prompt_of("{}").thinking);
+  for (const char* on :
+       {R"({"thinking": {"type": "enabled"}, "enable_thinking": true, "reasoning_effort": "low"})",
+        R"({"thinking": true})", R"({"reasoning_effort": "high"})",
+        R"({"chat_template_kwargs": {"thinking": true, "enable_thinking": true}})"})
+    EXPECT_EQ(prompt_of(on).thinking, true) << on;
+  for (const char* off : {R"({"thinking": {"type": "disabled"}})", R"({"reasoning_effort": "none"})",
+                          R"({"chat_template_kwargs": {"enable_thinking": false}})"})
+    EXPECT_EQ(prompt_of(off).thinking, false) << off;
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"({"thinking": {"type": "disabled"}, "enable_thinking": true})", "400 enable_thinking invalid_value"},
+      {R"({"enable_thinking": false, "reasoning_effort": "low"})", "400 reasoning_effort invalid_value"},
+      {R"({"thinking": true, "reasoning_effort": "none"})", "400 reasoning_effort invalid_value"},
+      {R"({"enable_thinking": false, "chat_template_kwargs": {"thinking": true}})",
+       "400 chat_template_kwargs invalid_value"},
+      {R"({"thinking": {}})", "400 thinking.type missing_required_parameter"},
+      {R"({"thinking": {"type": "some"}})", "400 thinking.type invalid_value"},
+      {R"({"thinking": {"type": "enabled", "budget_tokens": "x"}})",
+       "400 thinking.budget_tokens invalid_type"},
+      {R"({"thinking": {"type": "enabled", "budget_tokens": 5}, "thinking_token_budget": 6})",
+       "400 thinking.budget_tokens invalid_value"},
+  };
+  for (const auto& [changes, expected] : wrong) EXPECT_EQ(verdict(changes), expected) << changes;
+  const auto budget = parse(R"({"thinking": {"type": "enabled", "budget_tokens": 5}})");
+  EXPECT_EQ(budget->generation.thinking_token_budget, 5);
+}
+
+TEST(ChatRequest, AModelThatDoesNotThinkSaysSo) {
+  const auto verdict_on = [](const char* changes) {
+    Json body = valid();
+    body.update(Json::parse(changes));
+    return verdict(parse_chat_request(body, thoughtless, {}));
+  };
+  EXPECT_EQ(verdict_on(R"({"enable_thinking": true})"), "400 enable_thinking unsupported_parameter");
+  EXPECT_EQ(verdict_on(R"({"thinking": {"type": "enabled"}})"), "400 thinking unsupported_parameter");
+  EXPECT_EQ(verdict_on(R"({"chat_template_kwargs": {"thinking": true}})"),
+            "400 chat_template_kwargs unsupported_parameter");
+  EXPECT_EQ(verdict_on(R"({"enable_thinking": false})"), "ok");
+  EXPECT_EQ(verdict_on(R"({"reasoning_effort": "high"})"), "ok");  // how much, where there is some
 }
 
 TEST(ChatRequest, ReadsForcedToolsAndTheOlderWordsForThem) {
@@ -277,10 +400,60 @@ TEST(ChatRequest, ReadsForcedToolsAndTheOlderWordsForThem) {
   const auto older = prompt_of(R"({"functions": [{"name": "g"}], "function_call": {"name": "g"}})");
   EXPECT_EQ(older.tool_name, "g");
   EXPECT_FALSE(older.parallel_tool_calls);
+  EXPECT_EQ(verdict(R"({"functions": [{"name": ""}]})"), "400 functions[0].name missing_required_parameter");
+  EXPECT_EQ(verdict(R"({"functions": [{"name": "g", "parameters": 1}]})"),
+            "400 functions[0].parameters invalid_type");
+  EXPECT_EQ(verdict(R"({"functions": [1]})"), "400 functions[0] invalid_type");
   EXPECT_EQ(verdict(R"({"tool_choice": "required"})"), "400 tool_choice invalid_value");
   EXPECT_EQ(verdict((tools + R"("tool_choice": {"function": {"name": "g"}}})").c_str()),
             "400 tool_choice.function.name invalid_value");
   EXPECT_EQ(verdict((tools + R"("functions": [{"name": "g"}]})").c_str()), "400 functions invalid_value");
+}
+
+TEST(ChatRequest, TheModelIsToldOfTheAllowedToolsAlone) {
+  using Choice = runtime::ChatPrompt::ToolChoice;
+  const auto with = [](const std::string& allowed) {
+    return R"({"tools": [{"type": "function", "function": {"name": "f"}}, {"type": "function", "function": {"name": "g"}},
+        {"type": "function", "function": {"name": "h"}}], "tool_choice": {"type": "allowed_tools", )" +
+           allowed + "}}";
+  };
+  const std::string tools =
+      R"("tools": [{"type": "function", "function": {"name": "h"}}, {"type": "function", "function": {"name": "f"}}]})";
+  const auto open = prompt_of(with(R"("allowed_tools": {"mode": "auto", )" + tools).c_str());
+  ASSERT_EQ(open.tools.size(), 2u);
+  EXPECT_EQ(open.tools[0]["function"]["name"], "f");
+  EXPECT_EQ(open.tools[1]["function"]["name"], "h");
+  EXPECT_EQ(open.tool_choice, Choice::any_or_none);
+  EXPECT_EQ(prompt_of(with(R"("allowed_tools": {"mode": "required", )" + tools).c_str()).tool_choice,
+            Choice::required);
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"("mode": "auto")", "400 tool_choice.allowed_tools missing_required_parameter"},
+      {R"("allowed_tools": {"tools": []})", "400 tool_choice.allowed_tools.mode missing_required_parameter"},
+      {R"("allowed_tools": {"mode": "none", "tools": []})",
+       "400 tool_choice.allowed_tools.mode invalid_value"},
+      {R"("allowed_tools": {"mode": "auto"})",
+       "400 tool_choice.allowed_tools.tools missing_required_parameter"},
+      {R"("allowed_tools": {"mode": "auto", "tools": []})",
+       "400 tool_choice.allowed_tools.tools invalid_value"},
+      {R"("allowed_tools": {"mode": "auto", "tools": [{"function": {"name": "i"}}]})",
+       "400 tool_choice.allowed_tools.tools invalid_value"},
+      {R"("allowed_tools": {"mode": "auto", "tools": [{"type": "mcp"}]})",
+       "400 tool_choice.allowed_tools.tools[0].type invalid_value"},
+      {R"("allowed_tools": {"mode": "auto", "tools": [{"type": "function"}]})",
+       "400 tool_choice.allowed_tools.tools[0].function missing_required_parameter"},
+      {R"("allowed_tools": {"mode": "auto", "tools": [{"function": {"name": 1}}]})",
+       "400 tool_choice.allowed_tools.tools[0].function.name invalid_type"},
+  };
+  for (const auto& [allowed, expected] : wrong)
+    EXPECT_EQ(verdict(with(allowed).c_str()), expected) << allowed;
+}
+
+TEST(ChatRequest, ReadsHowMuchToWrite) {
+  EXPECT_EQ(prompt_of("{}").verbosity, "");
+  for (const char* word : {"low", "medium", "high"})
+    EXPECT_EQ(prompt_of((R"({"verbosity": ")" + std::string(word) + "\"}").c_str()).verbosity, word);
+  EXPECT_EQ(verdict(R"({"verbosity": "loud"})"), "400 verbosity invalid_value");
+  EXPECT_EQ(verdict(R"({"verbosity": 1})"), "400 verbosity invalid_type");
 }
 
 TEST(ChatRequest, ReadsHowMuchToThink) {
@@ -289,6 +462,7 @@ TEST(ChatRequest, ReadsHowMuchToThink) {
   EXPECT_EQ(prompt_of(R"({"enable_thinking": true})").thinking, true);
   EXPECT_EQ(prompt_of(R"({"reasoning_effort": "none"})").thinking, false);
   EXPECT_EQ(prompt_of(R"({"reasoning_effort": "high"})").reasoning_effort, "high");
+  EXPECT_EQ(prompt_of(R"({"reasoning_effort": "max"})").reasoning_effort, "max");
   EXPECT_EQ(prompt_of(R"({"reasoning_effort": "high"})").thinking, true);
   EXPECT_FALSE(prompt_of("{}").thinking);
   EXPECT_EQ(verdict(R"({"thinking": {"type": "much"}})"), "400 thinking.type invalid_value");
@@ -438,7 +612,8 @@ RC_GTEST_PROP(ChatRequest, AnyValueInAnyFieldIsReadOrRefused, ()) {
       "model", "messages", "tools", "tool_choice", "stream", "stream_options", "max_tokens", "n", "stop",
       "seed", "logprobs", "top_logprobs", "temperature", "top_p", "top_k", "response_format", "logit_bias",
       "stop_token_ids", "chat_template_kwargs", "modalities", "functions", "continue_final_message",
-      "structured_outputs", "guided_choice", "bad_words", "thinking", "function_call", "prompt_logprobs");
+      "structured_outputs", "guided_choice", "bad_words", "thinking", "enable_thinking", "reasoning_effort",
+      "user", "function_call", "prompt_logprobs");
   const auto text = *rc::gen::element<std::string>(
       "null", "true", "-1", "0", "1e308", "18446744073709551615", "\"\"", "\"x\"", "[]", "{}", "[null]",
       "[[]]", "[{}]", "[1,\"a\"]", R"({"type":null})", R"([{"role":"user","content":[{}]}])",

@@ -87,6 +87,33 @@ TEST(ChatAnswer, DropsThoughtsThatAreNotWanted) {
   EXPECT_TRUE(answer->whole({})["choices"][0]["message"]["reasoning"].is_null());
 }
 
+TEST(ChatAnswer, OfThoughtsThatAreNotWantedTheIdsAreTold) {
+  const auto answer = make_chat_answer(identity, {.include_reasoning = false, .return_token_ids = true});
+  std::vector<TokenId> streamed;
+  for (TokenId id = 0; id < 4; ++id) {
+    runtime::Delta delta = id < 3 ? thought("t") : finish(ChoiceEnd::stop);
+    delta.token_ids = {id};
+    const auto chunk = answer->chunk(delta);
+    ASSERT_TRUE(chunk);
+    for (const Json& each : (*chunk)["choices"][0]["token_ids"]) streamed.push_back(each);
+    answer->collect(delta);
+  }
+  EXPECT_EQ(streamed, (std::vector<TokenId>{0, 1, 2, 3}));
+  EXPECT_EQ(answer->whole({})["choices"][0]["token_ids"].get<std::vector<TokenId>>(), streamed);
+  EXPECT_EQ(answer->whole({})["choices"][0]["message"]["content"], "");
+}
+
+TEST(ChunkedAnswer, AStopTokenIsAReason) {
+  runtime::Delta last = finish(ChoiceEnd::stop);
+  last.stop_token = 7;
+  for (const auto make : {make_chat_answer, make_completion_answer}) {
+    const auto answer = make(identity, {});
+    EXPECT_EQ((*answer->chunk(last))["choices"][0]["stop_reason"], 7);
+    answer->collect(last);
+    EXPECT_EQ(answer->whole({})["choices"][0]["stop_reason"], 7);
+  }
+}
+
 runtime::Delta with_logprobs() {
   runtime::Delta delta = text("\xE2\x82\xAC");
   delta.logprobs = {{{5, "\xE2\x82", -0.5f}, {{5, "\xE2\x82", -0.5f}, {6, "a", -INFINITY}}},

@@ -76,6 +76,8 @@ TEST(CompletionRequest, ReadsItsOwnFields) {
   EXPECT_EQ(parse(R"({"max_tokens": 0, "echo": true})")->generation.max_tokens, 0);
   EXPECT_EQ(verdict(R"({"suffix": "end"})"), "suffix unsupported_parameter");
   EXPECT_EQ(verdict(R"({"best_of": 3, "stream": true})"), "best_of invalid_value");
+  EXPECT_EQ(verdict(R"({"best_of": 1, "n": 2})"), "best_of integer_below_min_value");
+  EXPECT_EQ(verdict(R"({"user": 1})"), "user invalid_type");
   EXPECT_EQ(verdict(R"({"prompt_embeds": "x"})"), "prompt_embeds unsupported_parameter");
 }
 

@@ -193,6 +193,46 @@ TEST(ResponseAnswer, LogprobsAreThoseOfTheText) {
   EXPECT_EQ(events_in(stream_of(*told, {delta, finish()}, {}))[4]["logprobs"].dump(), expected);
 }
 
+// A token's text may come later than the token, with the next, or never.
+TEST(ResponseAnswer, NoLogprobOfTheTextIsLost) {
+  const auto with = [](Delta delta, const char* token, bool of_answer = true) {
+    delta.logprobs = {{{5, token, -0.5f}, {}}};
+    delta.logprobs[0].of_answer = of_answer;
+    return delta;
+  };
+  const std::vector<Delta> deltas{with(thought("hm"), "hm", false),
+                                  with(Delta(), "</think>", false),
+                                  with(Delta(), "a"),
+                                  with(text("ab"), "b"),
+                                  with(Delta(), "c"),
+                                  with(text("cd"), "d"),
+                                  with(Delta(), "STOP"),
+                                  with(finish(), "!")};
+  const auto tokens = [](const Json& logprobs) {
+    std::string all;
+    for (const Json& each : logprobs) all += each["token"].get<std::string>() + " ";
+    return all;
+  };
+  const Json whole = whole_of(*answer(), deltas, {});
+  EXPECT_EQ(tokens(whole["output"][1]["content"][0]["logprobs"]), "a b c d STOP ! ");
+  const auto told = answer();
+  std::string streamed, said;
+  for (const Json& event : events_in(stream_of(*told, deltas, {})))
+    if (event["type"] == "response.output_text.delta") {
+      streamed += tokens(event["logprobs"]);
+      said += event["delta"].get<std::string>();
+    }
+  EXPECT_EQ(streamed, "a b c d STOP ! ");
+  EXPECT_EQ(said, "abcd");
+  // Deltas that were joined on their way to a slow reader say the same.
+  Delta joined = text("ab");
+  joined.reasoning = "hm";
+  for (const std::size_t i : {0, 1, 2, 3})
+    joined.logprobs.insert(joined.logprobs.end(), deltas[i].logprobs.begin(), deltas[i].logprobs.end());
+  EXPECT_EQ(whole_of(*answer(), {joined, deltas[4], deltas[5], deltas[6], deltas[7]}, {}).dump(),
+            whole.dump());
+}
+
 // However the text is split into deltas, the stream's last event has the response that is told whole.
 RC_GTEST_PROP(ResponseAnswer, StreamAndWholeAreOne, ()) {
   std::vector<Delta> deltas;

@@ -6,7 +6,7 @@
 namespace troupe::actors::edge::openai {
 namespace {
 
-const ModelInfo model{{"demo"}, "demo", 2048, 0, "fp"};
+const ModelInfo model{{"demo"}, "demo", 2048, 0, "fp", "", 0, true, true};
 
 Expected<ApiRequest> parse(const char* changes) {
   Json body = {{"model", "demo"}, {"input", "hi"}};
@@ -77,12 +77,12 @@ TEST(ResponseRequest, SecondMessagesAndLaterThoughtsBeginTurnsOfTheirOwn) {
 
 TEST(ResponseRequest, ReadsEachField) {
   const auto request = parse(R"({"stream": true, "max_output_tokens": 7, "temperature": 0.5, "top_p": 0.25,
-      "parallel_tool_calls": false, "tool_choice": "required", "reasoning": {"effort": "low", "summary": "auto"},
+      "parallel_tool_calls": false, "tool_choice": "auto", "reasoning": {"effort": "low", "summary": "auto"},
       "tools": [{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": null}],
       "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": true}},
       "include": ["reasoning.encrypted_content", "message.output_text.logprobs"], "top_logprobs": 3, "truncation": "auto",
       "store": true, "metadata": {"a": "b"}, "user": "u", "previous_response_id": null, "background": false, "seed": 4,
-      "n": 2, "service_tier": "auto", "prompt_cache_key": "k", "safety_identifier": "s", "max_tool_calls": 3})");
+      "n": 1, "service_tier": "auto", "prompt_cache_key": "k", "safety_identifier": "s", "max_tool_calls": 3})");
   ASSERT_TRUE(request) << request.error().message;
   const runtime::GenerationRequest& g = request->generation;
   EXPECT_TRUE(request->stream);
@@ -101,8 +101,42 @@ TEST(ResponseRequest, ReadsEachField) {
       prompt.tools.dump(),
       R"([{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}])");
   EXPECT_FALSE(prompt.parallel_tool_calls);
-  EXPECT_EQ(prompt.tool_choice, runtime::ChatPrompt::ToolChoice::required);
   EXPECT_EQ(prompt.reasoning_effort, "low");
+}
+
+TEST(ResponseRequest, TheModelIsToldOfTheAllowedToolsAlone) {
+  const auto with = [](const std::string& allowed) {
+    return R"({"tools": [{"type": "function", "name": "f"}, {"type": "function", "name": "g"}],
+        "tool_choice": {"type": "allowed_tools", )" +
+           allowed + "}}";
+  };
+  const std::string g = R"("tools": [{"type": "function", "name": "g"}])";
+  const auto prompt = prompt_of(with(R"("mode": "required", )" + g).c_str());
+  ASSERT_EQ(prompt.tools.size(), 1u);
+  EXPECT_EQ(prompt.tools[0]["function"]["name"], "g");
+  EXPECT_EQ(prompt.tool_choice, runtime::ChatPrompt::ToolChoice::required);
+  const std::string asked = with(R"("mode": "auto", )" + g);
+  const Json said = parse(asked.c_str())->answer({})->whole({});
+  EXPECT_EQ(said["tools"].size(), 2u);
+  EXPECT_EQ(said["tool_choice"], Json::parse(asked)["tool_choice"]);
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"("tools": [])", "400 tool_choice.mode missing_required_parameter"},
+      {R"("mode": "some", "tools": [])", "400 tool_choice.mode invalid_value"},
+      {R"("mode": "auto")", "400 tool_choice.tools invalid_value"},
+      {R"("mode": "auto", "tools": [{"type": "function", "name": "h"}])",
+       "400 tool_choice.tools invalid_value"},
+      {R"("mode": "auto", "tools": [{"type": "mcp", "server_label": "s"}])",
+       "400 tool_choice.tools[0].type unsupported_parameter"},
+      {R"("mode": "auto", "tools": [{"type": "function"}])",
+       "400 tool_choice.tools[0].name missing_required_parameter"},
+  };
+  for (const auto& [allowed, expected] : wrong)
+    EXPECT_EQ(verdict(with(allowed).c_str()), expected) << allowed;
+}
+
+TEST(ResponseRequest, ReadsHowMuchToWrite) {
+  EXPECT_EQ(prompt_of("{}").verbosity, "");
+  EXPECT_EQ(prompt_of(R"({"text": {"verbosity": "low"}})").verbosity, "low");
 }
 
 TEST(ResponseRequest, TheResponseRepeatsWhatWasAsked) {
@@ -120,11 +154,24 @@ TEST(ResponseRequest, TheResponseRepeatsWhatWasAsked) {
   const Json said =
       whole(R"({"instructions": "i", "max_output_tokens": 5, "metadata": {"a": "b"}, "temperature": 0.5,
       "tools": [{"type": "function", "name": "f"}], "tool_choice": {"type": "function", "name": "f"},
-      "text": {"format": {"type": "json_object"}}})");
+      "text": {"format": {"type": "text"}, "verbosity": "low"}})");
   EXPECT_EQ(said["instructions"], "i");
   EXPECT_EQ(said["tools"].dump(), R"([{"type":"function","name":"f"}])");
   EXPECT_EQ(said["tool_choice"].dump(), R"({"type":"function","name":"f"})");
-  EXPECT_EQ(said["text"].dump(), R"({"format":{"type":"json_object"}})");
+  EXPECT_EQ(said["text"].dump(), R"({"format":{"type":"text"},"verbosity":"low"})");
+}
+
+TEST(ResponseRequest, LaterFaultsHaveItsNames) {
+  const auto told = [](const char* changes, const char* param, const char* message) {
+    const Refusal own = in_own_names(parse(changes)->own_names, {RefusalKind::invalid, message, param, ""});
+    return own.param + ": " + own.message;
+  };
+  EXPECT_EQ(told(R"({"max_output_tokens": 9})", "max_tokens", "max_tokens asks for 9"),
+            "max_output_tokens: max_output_tokens asks for 9");
+  EXPECT_EQ(told("{}", "messages", "the messages"), "input: the messages");
+  EXPECT_EQ(told(R"({"text": {"format": {"type": "json_object"}}})", "response_format", ""), "text.format: ");
+  EXPECT_EQ(told(R"({"guided_regex": "a"})", "response_format", ""), "guided_regex: ");
+  EXPECT_EQ(told(R"({"reasoning": {"effort": "none"}})", "thinking", ""), "reasoning.effort: ");
 }
 
 TEST(ResponseRequest, RefusesByName) {
@@ -161,15 +208,42 @@ TEST(ResponseRequest, RefusesByName) {
       {R"({"text": {"format": {"type": "json_schema"}}})",
        "400 text.format.schema missing_required_parameter"},
       {R"({"text": {"format": {"type": "xml"}}})", "400 text.format.type unsupported_parameter"},
-      {R"({"text": {"verbosity": "low"}})", "400 text.verbosity unsupported_parameter"},
+      {R"({"text": {"verbosity": "loud"}})", "400 text.verbosity invalid_value"},
+      {R"({"text": {"verbosity": 1}})", "400 text.verbosity invalid_type"},
       {R"({"reasoning": {"effort": "much"}})", "400 reasoning.effort invalid_value"},
       {R"({"reasoning": {"summary": "much"}})", "400 reasoning.summary invalid_value"},
       {R"({"max_output_tokens": 0})", "400 max_output_tokens integer_below_min_value"},
       {R"({"top_logprobs": 21})", "400 top_logprobs integer_above_max_value"},
       {R"({"include": [1]})", "400 include invalid_type"},
+      {R"({"include": ["message.output_text.logprobs", "zz"]})", "400 include[1] invalid_value"},
+      {R"({"store": "x"})", "400 store invalid_type"},
+      {R"({"user": 1})", "400 user invalid_type"},
+      {R"({"reasoning": {"effort": "low"}, "enable_thinking": false})", "400 reasoning.effort invalid_value"},
+      {R"({"tools": [{"type": "function", "name": "f"}], "tool_choice": "required", "text": {"format": {"type": "json_object"}}})",
+       "400 text.format invalid_value"},
       {R"({"truncation": "some"})", "400 truncation invalid_value"},
       {R"({"metadata": 1})", "400 metadata invalid_type"},
-      {R"({"temperature": 3})", "400 temperature decimal_above_max_value"},
+      {R"({"temperature": 101})", "400 temperature decimal_above_max_value"},
+      {R"({"messages": [{"role": "user", "content": "a"}]})", "400 messages unsupported_parameter"},
+      {R"({"max_tokens": 5})", "400 max_tokens unsupported_parameter"},
+      {R"({"max_completion_tokens": 5})", "400 max_completion_tokens unsupported_parameter"},
+      {R"({"response_format": {"type": "json_object"}})", "400 response_format unsupported_parameter"},
+      {R"({"reasoning_effort": "low"})", "400 reasoning_effort unsupported_parameter"},
+      {R"({"verbosity": "low"})", "400 verbosity unsupported_parameter"},
+      {R"({"functions": [{"name": "f"}]})", "400 functions unsupported_parameter"},
+      {R"({"function_call": "auto"})", "400 function_call unsupported_parameter"},
+      {R"({"n": 2})", "400 n unsupported_parameter"},
+      {R"({"n": "2"})", "400 n invalid_type"},
+      {R"({"best_of": 2})", "400 best_of unsupported_parameter"},
+      {R"({"logprobs": true})", "400 logprobs unsupported_parameter"},
+      {R"({"include_reasoning": false})", "400 include_reasoning unsupported_parameter"},
+      {R"({"return_token_ids": true})", "400 return_token_ids unsupported_parameter"},
+      {R"({"return_tokens_as_token_ids": true})", "400 return_tokens_as_token_ids unsupported_parameter"},
+      {R"({"prompt_logprobs": 1})", "400 prompt_logprobs unsupported_parameter"},
+      {R"({"continue_final_message": true})", "400 continue_final_message unsupported_parameter"},
+      {R"({"add_generation_prompt": false})", "400 add_generation_prompt unsupported_parameter"},
+      {R"({"n": 1, "logprobs": false, "include_reasoning": true, "max_tokens": null, "messages": null})",
+       "ok"},
       {R"({"model": "other"})", "404 model model_not_found"}};
   for (const auto& [changes, expected] : cases) EXPECT_EQ(verdict(changes), expected) << changes;
 }

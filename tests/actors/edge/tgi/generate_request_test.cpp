@@ -78,6 +78,15 @@ TEST(GenerateRequest, StreamsWhereItIsAskedTo) {
   EXPECT_EQ(fault(parse_either({{"inputs", "hi"}, {"stream", 1}}, model, {})), "stream");
 }
 
+TEST(GenerateRequest, LaterFaultsHaveItsNames) {
+  const auto told = [](const char* param) {
+    return in_own_names(parse("{}")->own_names, {RefusalKind::invalid, "", param, ""}).param;
+  };
+  EXPECT_EQ(told("max_tokens"), "parameters.max_new_tokens");
+  EXPECT_EQ(told("response_format"), "parameters.grammar");
+  EXPECT_EQ(told("prompt"), "inputs");
+}
+
 TEST(GenerateRequest, RefusesByName) {
   EXPECT_EQ(fault(parse_generate(Json::object(), model, {})), "inputs");
   EXPECT_EQ(fault(parse_generate({{"inputs", 5}}, model, {})), "inputs");
@@ -90,6 +99,7 @@ TEST(GenerateRequest, RefusesByName) {
       {R"({"repetition_penalty": 0})", "repetition_penalty"},
       {R"({"seed": -1})", "seed"},
       {R"({"stop": [1]})", "stop"},
+      {R"({"stop": "x"})", "stop"},
       {R"({"stop": [""]})", "stop"},
       {R"({"truncate": 0})", "truncate"},
       {R"({"best_of": 2})", "best_of"},
@@ -101,6 +111,7 @@ TEST(GenerateRequest, RefusesByName) {
       {R"({"grammar": {"type": "json"}})", "grammar.value"},
       {R"({"grammar": {"type": "bnf", "value": "x"}})", "grammar.type"},
       {R"({"top_n_tokens": 21})", "top_n_tokens"}};
+  EXPECT_EQ(parse(R"({"seed": -1})").error().message, "Invalid 'parameters.seed'. Expected a value >= 0.");
   for (const auto& [parameters, field] : cases)
     EXPECT_EQ(fault(parse(parameters)), std::string("parameters.") + field) << parameters;
   EXPECT_EQ(fault(parse_generate_stream({{"inputs", "a"}, {"parameters", {{"decoder_input_details", true}}}},

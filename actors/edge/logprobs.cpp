@@ -1,8 +1,8 @@
-#include "actors/edge/openai/logprobs.hpp"
+#include "actors/edge/logprobs.hpp"
 
 #include "actors/edge/answer.hpp"
 
-namespace troupe::actors::edge::openai {
+namespace troupe::actors::edge {
 namespace {
 
 Json logprob_object(const runtime::LogprobToken& token, bool as_id) {
@@ -29,4 +29,4 @@ Json logprob_entries(const std::vector<runtime::LogprobEntry>& entries, bool tok
   return all;
 }
 
-}  // namespace troupe::actors::edge::openai
+}  // namespace troupe::actors::edge
