@@ -122,6 +122,7 @@ Submission ScheduleReplay::submission_of(const RecordedSubmission& event) const 
   if (event.timed) submission.arrived = moment(event.arrived);
   submission.slo = event.slo;
   submission.predicted_output = event.predicted_output;
+  if (event.urgent) submission.start_by = moment(event.start_by);
   return submission;
 }
 
