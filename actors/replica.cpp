@@ -170,8 +170,9 @@ std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest r
     return std::make_unique<NoGeneration>();
   }
   auto once = std::make_shared<TerminalOnce>(std::move(sink));
+  const TimeLimits times = request.times;
   const auto born = system_->spawn(actors::request, std::move(request), context_, once);
-  caf::anon_send(requests_, RequestBorn{born, once});
+  caf::anon_send(requests_, RequestBorn{born, once, times});
   return std::make_unique<RunningGeneration>(born, context_);
 }
 

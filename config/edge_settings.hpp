@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/byte_size.hpp"
+#include "runtime/base/time_limits.hpp"
 
 namespace troupe::config {
 
@@ -71,6 +72,8 @@ struct EdgeSettings {
   CorsSettings cors;
   ConnectionLimits connection;
   RequestLimits request;
+  TimeLimits times;                      // of a request, but for what follows
+  std::string timeout_action = "error";  // or partial: see TimeLimits
   friend bool operator==(const EdgeSettings&, const EdgeSettings&) = default;
 };
 

@@ -118,6 +118,30 @@ Table request_limits(RequestLimits& l) {
   };
 }
 
+Table time_limits(EdgeSettings& s) {
+  const auto time = [](std::string_view name, std::chrono::milliseconds* target, std::string_view help) {
+    return Setting{.name = name,
+                   .target = target,
+                   .argument = "SECONDS",
+                   .help = help,
+                   .range = {0, most_seconds}};
+  };
+  return {
+      time("request-timeout", &s.times.request,
+           "For a request to end, else it is cut off; its client may ask for less in the header x-request-timeout. "
+           "One that could not begin in time, as fast as the queue drains, gets status 503 at once. 0: no limit."),
+      time("queue-timeout", &s.times.queue,
+           "For a request to begin to be computed, else status 503. 0: no limit."),
+      time("ttft-timeout", &s.times.first_token, "For a request's first token, else status 503. 0: no limit."),
+      {.name = "timeout-action",
+       .target = &s.timeout_action,
+       .argument = "WHAT",
+       .help = "What a client gets when its request's time is up: error is status 408, or an error in its stream; "
+               "partial is what there is by then, as if it had reached max_tokens.",
+       .choices = {"error", "partial"}},
+  };
+}
+
 Table answers(RequestLimits& l) {
   return {
       {.name = "enable-force-include-usage",
@@ -140,6 +164,7 @@ Table schema(EdgeSettings& settings) {
   append(table, cors(settings.cors), "BROWSERS");
   append(table, connection_limits(settings.connection), "LIMITS OF CONNECTIONS");
   append(table, request_limits(settings.request), "LIMITS OF REQUESTS (beyond them: status 400)");
+  append(table, time_limits(settings), "TIME LIMITS OF REQUESTS");
   append(table, answers(settings.request), "ANSWERS");
   return table;
 }

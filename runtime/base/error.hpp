@@ -34,7 +34,7 @@ struct Refusal {
   std::string message;  // a sentence for the caller; holds no prompt or output text
   std::string param;    // the field of the request that is at fault; may be empty
   std::string code;     // a short machine-readable name such as "context_length_exceeded"; may be empty
-  std::int32_t retry_after = 0;  // seconds after which it may be otherwise; 0: nobody knows
+  std::int32_t retry_after = 0;  // seconds, after which the same may be had; 0: nobody knows
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Refusal& x) {
