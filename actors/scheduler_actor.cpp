@@ -26,7 +26,7 @@ void show(Self self) {
         LogLevel::error, "policy_failed",
         {{"consequence", "where the policy throws or lets nobody run, sequences go in order of arrival"}});
   state.policy_failures = stats.policy_failures;
-  state.status->stats(std::move(stats));
+  state.status->stats(std::move(stats), self->clock().now());
 }
 
 void ask(Self self, const runtime::BlockRequest& request) {

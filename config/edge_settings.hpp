@@ -27,7 +27,7 @@ struct ConnectionLimits {
   std::chrono::milliseconds write_timeout{60'000};   // in which the client must take something
   std::chrono::milliseconds stream_silence{15'000};  // then a comment goes out, so that no proxy gives up
   std::chrono::milliseconds linger_timeout{2'000};   // for a refused client to read why before the close
-  std::chrono::milliseconds stop_timeout{5'000};     // for answers in progress when the server stops
+  std::chrono::milliseconds shutdown_timeout{25'000};  // for answers in progress when the server stops
   friend bool operator==(const ConnectionLimits&, const ConnectionLimits&) = default;
 };
 

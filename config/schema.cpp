@@ -130,27 +130,6 @@ Table scheduling_settings(Settings& s) {
        .target = &s.speculative_auto,
        .help =
            "Guess less where it does not pay: many sequences at a time, or guesses that are often wrong."},
-      {.name = "max-waiting",
-       .target = &s.scheduler.max_waiting,
-       .argument = "N",
-       .help = "Most sequences that wait for their turn; a request beyond them is answered with status 503.",
-       .range = {1, most_items}},
-      {.name = "max-waiting-tokens",
-       .target = &s.scheduler.max_waiting_tokens,
-       .argument = "N",
-       .help = "Most tokens of sequences that wait; likewise. A longer prompt may wait alone.",
-       .range = {1}},
-      {.name = "max-waiting-per-caller",
-       .target = &s.scheduler.max_waiting_per_caller,
-       .argument = "N",
-       .help =
-           "Most sequences of one caller that wait; its requests beyond them are answered with status 429. 0: as many "
-           "as of all.",
-       .range = {0, most_items}},
-      {.name = "max-waiting-tokens-per-caller",
-       .target = &s.scheduler.max_waiting_tokens_per_caller,
-       .argument = "N",
-       .help = "Most tokens of one caller that wait; likewise."},
       {.name = "max-tokenizing",
        .target = &s.max_tokenizing,
        .argument = "N",
@@ -405,6 +384,7 @@ Table schema(Settings& settings, const std::vector<std::string>& policies) {
   append(table, scheduling_settings(settings), "SCHEDULING");
   append(table, policy_settings(settings, policies), "SCHEDULING");
   append(table, recording_settings(settings), "SCHEDULING");
+  append(table, queue_schema(settings), "QUEUES AND HEALTH");
   append(table, memory_settings(settings), "MEMORY");
   append(table, parallelism_settings(settings), "PARALLELISM AND RECOVERY");
   append(table, link_settings(settings), "NODES");

@@ -94,7 +94,8 @@ Table connection_limits(ConnectionLimits& l) {
       seconds("write-timeout", &l.write_timeout, "After which a client that reads nothing is given up."),
       seconds("stream-silence", &l.stream_silence, "After which a stream without news gets a comment."),
       seconds("linger-timeout", &l.linger_timeout, "For a refused client to read why."),
-      seconds("stop-timeout", &l.stop_timeout, "For answers in progress when the server stops."),
+      seconds("shutdown-timeout", &l.shutdown_timeout,
+              "For answers in progress when the server stops; then they are cut off."),
   };
 }
 

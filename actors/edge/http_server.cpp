@@ -12,6 +12,7 @@
 
 #include "actors/edge/asio.hpp"
 #include "actors/edge/session.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors::edge {
@@ -21,6 +22,10 @@ using Acceptor = net::ip::tcp::acceptor;
 
 constexpr std::size_t refused_connections = 64;               // that may be told why; more are just closed
 constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
+
+Refusal too_many_connections() {
+  return {RefusalKind::unavailable, "The server has too many connections.", "", "too_many_connections"};
+}
 
 // flag: the one that chose the port. Throws Error.
 void listen(Acceptor& acceptor, const std::string& host, std::uint16_t port, const std::string& flag) {
@@ -62,28 +67,20 @@ class HttpServer::Listener {
   void stop() {
     const std::lock_guard once(stop_mutex_);
     if (threads_.empty()) return;
-    net::post(strand_, [this] {
-      error_code ignored;
-      for (Door& each : doors_) {
-        each.acceptor.close(ignored);
-        each.retry.cancel();
-      }
-    });
-    std::unique_lock lock(mutex_);
-    stopping_ = true;
-    for (const auto& session : sessions_) session->stop();
-    const auto quiet = [this] { return sessions_.empty(); };
-    if (!quiet_.wait_for(lock, settings_.connection.stop_timeout, quiet)) {
-      for (const auto& session : sessions_) session->cut_off();
-      if (!quiet_.wait_for(lock, settings_.connection.linger_timeout, quiet)) {
-        for (const auto& session : sessions_) session->abort();
-        quiet_.wait(lock, quiet);
-      }
-    }
-    lock.unlock();
+    const TimePoint until = now() + settings_.connection.shutdown_timeout;
+    departure_.begin();
+    departure_.wait(settings_.connection.shutdown_timeout);  // meanwhile probes and newcomers are told
+    close_doors();
+    end_sessions(until);
     work_.reset();
     for (std::thread& each : threads_) each.join();
     threads_.clear();
+  }
+
+  void hasten() {
+    departure_.hasten();
+    const std::lock_guard lock(mutex_);
+    quiet_.notify_all();
   }
 
  private:
@@ -92,6 +89,36 @@ class HttpServer::Listener {
     Acceptor acceptor;
     net::steady_timer retry;
   };
+
+  void close_doors() {
+    net::post(strand_, [this] {
+      error_code ignored;
+      for (Door& each : doors_) {
+        each.acceptor.close(ignored);
+        each.retry.cancel();
+      }
+    });
+  }
+
+  void end_sessions(TimePoint until) {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    for (const auto& session : sessions_) session->stop();
+    const auto quiet = [this] { return sessions_.empty(); };
+    quiet_.wait_until(lock, until, [&] { return quiet() || departure_.hastened(); });
+    if (!quiet()) {
+      for (const auto& session : sessions_) session->cut_off();
+      if (!quiet_.wait_for(lock, settings_.connection.linger_timeout, quiet)) {
+        for (const auto& session : sessions_) session->abort();
+        quiet_.wait(lock, quiet);
+      }
+    }
+  }
+
+  void withdraw_those_who_wait() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& session : sessions_) session->withdraw();
+  }
 
   // Throws Error.
   void open_door(std::uint16_t port, const std::string& flag) {
@@ -117,7 +144,7 @@ class HttpServer::Listener {
 
   void admit(Socket socket) {
     const auto strand = socket.get_executor();
-    const auto session = std::make_shared<Session>(std::move(socket), settings_, version_, *service_);
+    const auto session = std::make_shared<Session>(std::move(socket), settings_, version_, *service_, departure_);
     bool refused = false;
     {
       const std::lock_guard lock(mutex_);
@@ -126,7 +153,7 @@ class HttpServer::Listener {
       sessions_.insert(session);
     }
     net::co_spawn(
-        strand, [session, refused] { return refused ? session->run_refused() : session->run(); },
+        strand, [session, refused] { return refused ? session->run_refused(too_many_connections()) : session->run(); },
         [this, session](std::exception_ptr failure) {
           if (failure) log_failure(failure);
           forget(session);
@@ -150,6 +177,10 @@ class HttpServer::Listener {
   const config::EdgeSettings& settings_;
   const std::string version_;
   const std::shared_ptr<Service> service_;
+  Departure departure_{[this] {
+    log_event(LogLevel::info, "draining", {{"active_requests", departure_.in_progress()}});
+    withdraw_those_who_wait();
+  }};
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   net::strand<net::io_context::executor_type> strand_;  // of accepting
@@ -177,6 +208,10 @@ std::uint16_t HttpServer::port() const {
 
 void HttpServer::stop() {
   listener_->stop();
+}
+
+void HttpServer::hasten() {
+  listener_->hasten();
 }
 
 }  // namespace troupe::actors::edge
