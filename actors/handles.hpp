@@ -37,8 +37,8 @@ typename Inspector::result_type inspect(Inspector& f, BeginEpoch& x) {
 
 using SchedulerHandle =
     caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<PauseSequence>, caf::reacts_to<ResumeSequence>,
-                     caf::reacts_to<CancelSequence>, caf::reacts_to<WithdrawSequences>, caf::reacts_to<GrammarReady>,
-                     caf::reacts_to<runtime::StepResult>,
+                     caf::reacts_to<CancelSequence>, caf::reacts_to<WithdrawSequences>,
+                     caf::reacts_to<GrammarReady>, caf::reacts_to<runtime::StepResult>,
                      caf::replies_to<runtime::StopEpoch>::with<runtime::EpochStopped>,
                      caf::reacts_to<BeginEpoch>, caf::reacts_to<ChangePolicy>, caf::reacts_to<Drill>>;
 
@@ -64,8 +64,9 @@ struct RequestBorn {
   std::shared_ptr<TerminalOnce> sink;
   TimeLimits times{};  // which the supervisor keeps
 };
-using RequestSupervisorHandle = caf::typed_actor<caf::reacts_to<RequestBorn>, caf::reacts_to<NewScheduler>,
-                                                 caf::reacts_to<GiveUp>, caf::reacts_to<Due>, caf::reacts_to<End>>;
+using RequestSupervisorHandle =
+    caf::typed_actor<caf::reacts_to<RequestBorn>, caf::reacts_to<NewScheduler>, caf::reacts_to<GiveUp>,
+                     caf::reacts_to<Due>, caf::reacts_to<End>>;
 
 // A node or a worker shows itself, again whenever its link was cut.
 struct NodeIntroduced {

@@ -28,7 +28,8 @@ void keep_time(Self self, const RequestBorn& born) {
   for (const auto& [limit, time] : {std::pair(TimeLimit::request, born.times.request),
                                     {TimeLimit::queue, born.times.queue},
                                     {TimeLimit::first_token, born.times.first_token}})
-    if (time.count() > 0) self->state.deadlines.emplace(now + time, RequestSupervisorState::Deadline{born.request.id(), limit});
+    if (time.count() > 0)
+      self->state.deadlines.emplace(now + time, RequestSupervisorState::Deadline{born.request.id(), limit});
   set_alarm(self);
 }
 

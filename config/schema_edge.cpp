@@ -81,6 +81,13 @@ Table cors(CorsSettings& s) {
 Table connection_limits(ConnectionLimits& l) {
   return {
       count("max-connections", &l.connections, 1 << 20, "Open at a time; one more gets status 503."),
+      {.name = "max-connections-per-address",
+       .target = &l.connections_per_address,
+       .argument = "N",
+       .help =
+           "Open at a time from one address; one more gets status 429. 0: as many as of all. Behind a proxy all come "
+           "from its address.",
+       .range = {0, 1 << 20}},
       size("max-header-bytes", &l.header_size, "Of a request; more get status 431."),
       count("max-headers", &l.headers, 10'000, "Header fields of a request; more get status 431."),
       size("max-body-bytes", &l.body_size, "Of a request; a larger one gets status 413."),
@@ -121,24 +128,24 @@ Table request_limits(RequestLimits& l) {
 
 Table time_limits(EdgeSettings& s) {
   const auto time = [](std::string_view name, std::chrono::milliseconds* target, std::string_view help) {
-    return Setting{.name = name,
-                   .target = target,
-                   .argument = "SECONDS",
-                   .help = help,
-                   .range = {0, most_seconds}};
+    return Setting{
+        .name = name, .target = target, .argument = "SECONDS", .help = help, .range = {0, most_seconds}};
   };
   return {
-      time("request-timeout", &s.times.request,
-           "For a request to end, else it is cut off; its client may ask for less in the header x-request-timeout. "
-           "One that could not begin in time, as fast as the queue drains, gets status 503 at once. 0: no limit."),
+      time(
+          "request-timeout", &s.times.request,
+          "For a request to end, else it is cut off; its client may ask for less in the header x-request-timeout. "
+          "One that could not begin in time, as fast as the queue drains, gets status 503 at once. 0: no limit."),
       time("queue-timeout", &s.times.queue,
            "For a request to begin to be computed, else status 503. 0: no limit."),
-      time("ttft-timeout", &s.times.first_token, "For a request's first token, else status 503. 0: no limit."),
+      time("ttft-timeout", &s.times.first_token,
+           "For a request's first token, else status 503. 0: no limit."),
       {.name = "timeout-action",
        .target = &s.timeout_action,
        .argument = "WHAT",
-       .help = "What a client gets when its request's time is up: error is status 408, or an error in its stream; "
-               "partial is what there is by then, as if it had reached max_tokens.",
+       .help =
+           "What a client gets when its request's time is up: error is status 408, or an error in its stream; "
+           "partial is what there is by then, as if it had reached max_tokens.",
        .choices = {"error", "partial"}},
   };
 }

@@ -34,7 +34,8 @@ Table queue_schema(Settings& s) {
       {.name = "stall-timeout",
        .target = &s.stall_timeout,
        .argument = "SECONDS",
-       .help = "Without a step, while requests wait for one, after which the server is not ready. 0: it always is.",
+       .help =
+           "Without a step, while requests wait for one, after which the server is not ready. 0: it always is.",
        .range = {0, most_seconds}},
       {.name = "health-probe-interval",
        .target = &s.health_probe_interval,

@@ -74,8 +74,8 @@ struct Settings {
   EdgeSettings edge;
 
   // Health
-  std::chrono::milliseconds stall_timeout{60'000};      // without a step, while some wait; 0: none
-  std::chrono::milliseconds health_probe_interval{0};   // 0: no probes
+  std::chrono::milliseconds stall_timeout{60'000};     // without a step, while some wait; 0: none
+  std::chrono::milliseconds health_probe_interval{0};  // 0: no probes
 
   // Logging
   std::string log_level = "info";

@@ -24,8 +24,8 @@ Reply drain_page(const PageRequest& request) {
   const auto drain = read_order(request.body, request.settings.request);
   if (!drain) return refusal_reply(drain.error());
   *drain ? request.departure.begin() : request.departure.call_off();
-  return json_reply(202, {{"status", *drain ? "draining" : "ok"},
-                          {"active_requests", request.departure.in_progress()}});
+  return json_reply(
+      202, {{"status", *drain ? "draining" : "ok"}, {"active_requests", request.departure.in_progress()}});
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 #include <boost/asio/strand.hpp>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_set>
 
@@ -22,10 +24,6 @@ using Acceptor = net::ip::tcp::acceptor;
 
 constexpr std::size_t refused_connections = 64;               // that may be told why; more are just closed
 constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
-
-Refusal too_many_connections() {
-  return {RefusalKind::unavailable, "The server has too many connections.", "", "too_many_connections"};
-}
 
 // flag: the one that chose the port. Throws Error.
 void listen(Acceptor& acceptor, const std::string& host, std::uint16_t port, const std::string& flag) {
@@ -143,21 +141,40 @@ class HttpServer::Listener {
   }
 
   void admit(Socket socket) {
+    error_code gone;
+    const net::ip::address address = socket.remote_endpoint(gone).address();
+    if (gone) return;
     const auto strand = socket.get_executor();
-    const auto session = std::make_shared<Session>(std::move(socket), settings_, version_, *service_, departure_);
-    bool refused = false;
+    const auto session =
+        std::make_shared<Session>(std::move(socket), settings_, version_, *service_, departure_);
+    std::optional<Refusal> refusal;
     {
       const std::lock_guard lock(mutex_);
       if (stopping_ || sessions_.size() >= settings_.connection.connections + refused_connections) return;
-      refused = sessions_.size() >= settings_.connection.connections;
+      refusal = one_too_many(address);
       sessions_.insert(session);
+      ++of_address_[address];
     }
     net::co_spawn(
-        strand, [session, refused] { return refused ? session->run_refused(too_many_connections()) : session->run(); },
-        [this, session](std::exception_ptr failure) {
+        strand, [session, refusal] { return refusal ? session->run_refused(*refusal) : session->run(); },
+        [this, session, address](std::exception_ptr failure) {
           if (failure) log_failure(failure);
-          forget(session);
+          forget(session, address);
         });
+  }
+
+  // Why it is, if a connection from there is. The lock is held.
+  std::optional<Refusal> one_too_many(const net::ip::address& address) const {
+    const config::ConnectionLimits& limits = settings_.connection;
+    if (sessions_.size() >= limits.connections)
+      return Refusal{RefusalKind::unavailable, "The server has too many connections.", "",
+                     "too_many_connections"};
+    const auto of_address = of_address_.find(address);
+    if (limits.connections_per_address == 0 || of_address == of_address_.end() ||
+        of_address->second < limits.connections_per_address)
+      return std::nullopt;
+    return Refusal{RefusalKind::rate_limited, "There are too many connections from this address.", "",
+                   "too_many_connections"};
   }
 
   static void log_failure(const std::exception_ptr& failure) {
@@ -168,9 +185,10 @@ class HttpServer::Listener {
     }
   }
 
-  void forget(const std::shared_ptr<Session>& session) {
+  void forget(const std::shared_ptr<Session>& session, const net::ip::address& address) {
     const std::lock_guard lock(mutex_);
     sessions_.erase(session);
+    if (--of_address_[address] == 0) of_address_.erase(address);
     if (sessions_.empty()) quiet_.notify_all();
   }
 
@@ -187,9 +205,10 @@ class HttpServer::Listener {
   std::deque<Door> doors_;                              // open until stop(); they stay where they are
   std::uint16_t port_ = 0;                              // of the first
 
-  std::mutex mutex_;  // guards the next three
+  std::mutex mutex_;  // guards the next four
   std::condition_variable quiet_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
+  std::map<net::ip::address, std::size_t> of_address_;  // how many of them, where there are some
   bool stopping_ = false;
 
   std::mutex stop_mutex_;

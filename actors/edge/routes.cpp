@@ -19,10 +19,9 @@ namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(),
-                    vllm::endpoints(),   tgi::endpoints(),       status_endpoints(),
-                    replica_endpoints(), scheduler_endpoints(),  drain_endpoints(),
-                    openapi_endpoints()};
+  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(), vllm::endpoints(),
+                    tgi::endpoints(),    status_endpoints(),     replica_endpoints(), scheduler_endpoints(),
+                    drain_endpoints(),   openapi_endpoints()};
 }
 
 // Path of a target, still encoded.

@@ -228,8 +228,9 @@ net::awaitable<void> Session::answer() {
 
 net::awaitable<void> Session::answer_page() {
   const Endpoint& endpoint = *resource_->endpoint;
-  const PageRequest request{resource_->argument, connection_->request().body(), service_, settings_, version_,
-                            exchange_.request_id, departure_};
+  const PageRequest request{
+      resource_->argument, connection_->request().body(), service_, settings_, version_, exchange_.request_id,
+      departure_};
   if (endpoint.page) {
     co_await reply(endpoint.page(request));
     co_return;
@@ -249,6 +250,7 @@ net::awaitable<void> Session::answer_inference() {
     co_await reply(in_its_words(request.error()));
     co_return;
   }
+  connection_->forget_body();  // which may be large, while the answer may take long
   const auto times = time_limits(settings_, view(connection_->request()["x-request-timeout"]));
   if (!times) {
     co_await reply(in_its_words(times.error()));

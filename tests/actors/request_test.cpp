@@ -315,8 +315,9 @@ TEST_F(RequestTimeTest, OneInTimeHearsNothingOfIt) {
 }
 
 TEST_F(RequestTimeTest, WhoseTurnDoesNotComeOrWhoseFirstTokenIsRefused) {
-  for (const auto& [times, code] : {std::pair(TimeLimits{.queue = std::chrono::milliseconds(1)}, "queue_timeout"),
-                                    {TimeLimits{.first_token = std::chrono::milliseconds(1)}, "ttft_timeout"}}) {
+  for (const auto& [times, code] :
+       {std::pair(TimeLimits{.queue = std::chrono::milliseconds(1)}, "queue_timeout"),
+        {TimeLimits{.first_token = std::chrono::milliseconds(1)}, "ttft_timeout"}}) {
     begin_to_recover();
     auto request = chat("Solve 17 * 23");
     request.times = times;

@@ -374,6 +374,7 @@ TEST_F(DeliveryTest, StopCutsOffWhatDoesNotEnd) {
   const auto generation = service->next();
   ahead.post("/v1/chat/completions", chat);
   const auto unwatched = service->next();
+  unwatched->begun = true;
   ahead.send(std::string(1000, 'x'));  // so much that the connection is not read any more
   generation->text(0, "a");
   client.read_head();
@@ -513,6 +514,7 @@ TEST_F(DeliveryTest, WhatComesAfterACutOffIsDropped) {
   Client client(port());
   client.post("/v1/chat/completions", chat_stream);
   const auto generation = service->next();
+  generation->begun = true;
   server->stop();
   generation->text(0, "late");
   generation->end({});

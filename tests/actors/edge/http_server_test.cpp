@@ -340,6 +340,21 @@ TEST_F(HttpServerTest, TooManyConnectionsAre503) {
   EXPECT_EQ(first.read_response().status, 200);
 }
 
+TEST_F(HttpServerTest, TooManyConnectionsOfAnAddressAre429) {
+  settings.connection.connections_per_address = 1;
+  {
+    Client first(port());
+    first.get("/version");
+    EXPECT_EQ(first.read_response().status, 200);
+    Client second(port());
+    Response response = second.read_response();
+    EXPECT_EQ(response.status, 429);
+    EXPECT_EQ(code_of(response), "too_many_connections");
+    EXPECT_EQ(response.headers["Retry-After"], "5");
+  }
+  for (int status = 0; status != 200;) status = get("/version").status;  // once both are forgotten
+}
+
 TEST_F(HttpServerTest, ApiKeysGuardTheApiAlone) {
   settings.api_keys = {"k1", "k2"};
   EXPECT_EQ(get("/health").status, 200);
