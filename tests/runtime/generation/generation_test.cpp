@@ -332,7 +332,10 @@ TEST(Generation, CutShortAtAnyMomentItEndsWithWhatThereIs) {
     ASSERT_EQ(talk.outlet.told.size(), 4u) << "seed " << seed;
     for (const auto& [index, choice] : talk.outlet.told) {
       EXPECT_NE(choice.finish, ChoiceEnd::none);
-      EXPECT_TRUE(four_texts[std::size_t(index)].starts_with(choice.content)) << "seed " << seed;
+      std::string content = choice.content;
+      const std::string cut = "\uFFFD";  // what stands for part of a character
+      while (content.ends_with(cut)) content.resize(content.size() - cut.size());
+      EXPECT_TRUE(four_texts[std::size_t(index)].starts_with(content)) << "seed " << seed;
     }
   }
 }
