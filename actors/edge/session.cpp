@@ -241,22 +241,25 @@ net::awaitable<void> Session::answer_page() {
   co_await reply(co_await awaited->take());
 }
 
-net::awaitable<void> Session::answer_inference() {
-  const Endpoint& endpoint = *resource_->endpoint;
-  auto request = parse_body(connection_->request().body(), settings_.request).and_then([&](const Json& body) {
-    return endpoint.generation(body, service_.model(), settings_.request);
+// Lets go of the body, which may be large, while the answer may take long.
+Expected<ApiRequest> Session::read_request() {
+  const Connection::Request& message = connection_->request();
+  const auto times = time_limits(settings_, view(message["x-request-timeout"]));
+  if (!times) return tl::unexpected(times.error());
+  auto request = parse_body(message.body(), settings_.request).and_then([&](const Json& body) {
+    return resource_->endpoint->generation(body, service_.model(), settings_.request);
   });
+  if (request) request->generation.times = *times;
+  connection_->forget_body();
+  return request;
+}
+
+net::awaitable<void> Session::answer_inference() {
+  auto request = read_request();
   if (!request) {
     co_await reply(in_its_words(request.error()));
     co_return;
   }
-  connection_->forget_body();  // which may be large, while the answer may take long
-  const auto times = time_limits(settings_, view(connection_->request()["x-request-timeout"]));
-  if (!times) {
-    co_await reply(in_its_words(times.error()));
-    co_return;
-  }
-  request->generation.times = *times;
   if (!request->request_id.empty()) exchange_.request_id = request->request_id;
   BegunAnswer begun = begin_answer(*request, exchange_.request_id, service_.model());
   generation_id_ = request->generation.id;
@@ -271,7 +274,7 @@ net::awaitable<void> Session::answer_inference() {
   }
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
-  delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
+  delivery_.emplace(*connection_, service_, exchange_, *resource_->endpoint, settings_.connection);
   const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(begun.answer));
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;

@@ -40,6 +40,7 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<Expected<bool>> receive_body();
   net::awaitable<void> answer();
   net::awaitable<void> answer_page();
+  Expected<ApiRequest> read_request();
   net::awaitable<void> answer_inference();
   net::awaitable<void> reply(Reply whole);
   net::awaitable<void> refuse_and_close(Refusal refusal);
