@@ -54,15 +54,14 @@ struct RecordedSubmission {
   bool timed = false;
   ServiceLevels slo{};
   std::int32_t predicted_output = 0;
-  std::int64_t start_by = 0;  // as arrived; only if `urgent`
-  bool urgent = false;
+  bool urgent = false;  // it had to begin by some time
   bool resubmitted = false, held = false, accepted = true, wants_prompt_logprobs = false;
   std::vector<BlockName> blocks{};  // full ones, from the start; none without a prefix cache
 };
 template <class Inspector>
 void inspect(Inspector& f, RecordedSubmission& x) {
   f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.priority, x.arrival, x.caller, x.arrived,
-    x.timed, x.slo, x.predicted_output, x.start_by, x.urgent, x.resubmitted, x.held, x.accepted,
+    x.timed, x.slo, x.predicted_output, x.urgent, x.resubmitted, x.held, x.accepted,
     x.wants_prompt_logprobs, x.blocks);
 }
 

@@ -64,7 +64,7 @@ std::string TextRemoval::context() const {
 
 RecordedSubmission TextRemoval::without(const SequenceSubmitted& event) {
   const Submission& submission = event.submission;
-  const bool timed = submission.arrived != TimePoint{}, urgent = submission.start_by != TimePoint{};
+  const bool timed = submission.arrived != TimePoint{};
   RecordedSubmission recorded{.sequence = submission.sequence,
                               .tokens = std::int32_t(submission.tokens.size()),
                               .prompt_tokens = submission.prompt_tokens,
@@ -76,8 +76,7 @@ RecordedSubmission TextRemoval::without(const SequenceSubmitted& event) {
                               .timed = timed,
                               .slo = submission.slo,
                               .predicted_output = submission.predicted_output,
-                              .start_by = urgent ? since_begin(submission.start_by) : 0,
-                              .urgent = urgent,
+                              .urgent = submission.start_by != TimePoint{},
                               .resubmitted = submission.resubmitted,
                               .held = event.held,
                               .accepted = event.accepted,
