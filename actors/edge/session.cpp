@@ -241,7 +241,6 @@ net::awaitable<void> Session::answer_page() {
   co_await reply(co_await awaited->take());
 }
 
-// Lets go of the body, which may be large, while the answer may take long.
 Expected<ApiRequest> Session::read_request() {
   const Connection::Request& message = connection_->request();
   const auto times = time_limits(settings_, view(message["x-request-timeout"]));
@@ -250,7 +249,6 @@ Expected<ApiRequest> Session::read_request() {
     return resource_->endpoint->generation(body, service_.model(), settings_.request);
   });
   if (request) request->generation.times = *times;
-  connection_->forget_body();
   return request;
 }
 
@@ -274,6 +272,7 @@ net::awaitable<void> Session::answer_inference() {
   }
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
+  connection_->forget_body();  // which may be large, while the answer may take long
   delivery_.emplace(*connection_, service_, exchange_, *resource_->endpoint, settings_.connection);
   const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(begun.answer));
   status_ = outcome.status;
