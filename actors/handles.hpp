@@ -37,8 +37,8 @@ typename Inspector::result_type inspect(Inspector& f, BeginEpoch& x) {
 
 using SchedulerHandle =
     caf::typed_actor<caf::reacts_to<Submit>, caf::reacts_to<PauseSequence>, caf::reacts_to<ResumeSequence>,
-                     caf::reacts_to<CancelSequence>, caf::reacts_to<GrammarReady>,
-                     caf::reacts_to<runtime::StepResult>,
+                     caf::reacts_to<CancelSequence>, caf::reacts_to<WithdrawSequences>,
+                     caf::reacts_to<GrammarReady>, caf::reacts_to<runtime::StepResult>,
                      caf::replies_to<runtime::StopEpoch>::with<runtime::EpochStopped>,
                      caf::reacts_to<BeginEpoch>, caf::reacts_to<ChangePolicy>, caf::reacts_to<Drill>>;
 
@@ -54,16 +54,19 @@ typename Inspector::result_type inspect(Inspector& f, NewScheduler& x) {
 using RequestHandle =
     caf::typed_actor<caf::reacts_to<Tokenized>, caf::reacts_to<TokenReady>, caf::reacts_to<Queued>,
                      caf::reacts_to<Refused>, caf::reacts_to<Interrupted>, caf::reacts_to<NewScheduler>,
-                     caf::reacts_to<GiveUp>, caf::reacts_to<Credit>, caf::reacts_to<CancelRequest>>;
+                     caf::reacts_to<GiveUp>, caf::reacts_to<Credit>, caf::reacts_to<TimeIsUp>,
+                     caf::reacts_to<Withdraw>, caf::reacts_to<CancelRequest>>;
 
 // A request was born, and this is where its end must be told, whatever happens to it.
 class TerminalOnce;
 struct RequestBorn {
   RequestHandle request;
   std::shared_ptr<TerminalOnce> sink;
+  TimeLimits times{};  // which the supervisor keeps
 };
-using RequestSupervisorHandle = caf::typed_actor<caf::reacts_to<RequestBorn>, caf::reacts_to<NewScheduler>,
-                                                 caf::reacts_to<GiveUp>, caf::reacts_to<End>>;
+using RequestSupervisorHandle =
+    caf::typed_actor<caf::reacts_to<RequestBorn>, caf::reacts_to<NewScheduler>, caf::reacts_to<GiveUp>,
+                     caf::reacts_to<Due>, caf::reacts_to<End>>;
 
 // A node or a worker shows itself, again whenever its link was cut.
 struct NodeIntroduced {
@@ -112,6 +115,9 @@ void add_messages(Config& config) {
   TROUPE_MESSAGE(actors::Credit);
   TROUPE_MESSAGE(actors::PauseSequence);
   TROUPE_MESSAGE(actors::ResumeSequence);
+  TROUPE_MESSAGE(actors::TimeIsUp);
+  TROUPE_MESSAGE(actors::Withdraw);
+  TROUPE_MESSAGE(actors::WithdrawSequences);
   TROUPE_MESSAGE(actors::CancelRequest);
   TROUPE_MESSAGE(actors::CancelSequence);
   TROUPE_MESSAGE(actors::Interrupted);

@@ -122,6 +122,35 @@ typename Inspector::result_type inspect(Inspector& f, CancelRequest&) {
   return f();
 }
 
+// RequestSupervisor -> Request: it has lived for as long as that allows.
+struct TimeIsUp {
+  TimeLimit limit = TimeLimit::request;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, TimeIsUp& x) {
+  return f(x.limit);
+}
+
+// Edge session -> Request: fail for this reason, unless you have begun to be computed.
+struct Withdraw {
+  Refusal why;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, Withdraw& x) {
+  return f(x.why);
+}
+
+// Request -> Scheduler: likewise of all choices of a request; answered with Refused, of the first of them, or with nothing.
+struct WithdrawSequences {
+  SequenceId first = 0;
+  std::uint64_t count = 0;
+  Refusal why;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, WithdrawSequences& x) {
+  return f(x.first, x.count, x.why);
+}
+
 // Request -> Scheduler: a stop string was found, or nobody reads any more.
 struct CancelSequence {
   SequenceId sequence = 0;

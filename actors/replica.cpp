@@ -24,6 +24,7 @@ class RunningGeneration final : public GenerationHandle {
     --context_->generations;
   }
   void grant(std::int32_t deltas) override { caf::anon_send(request_, Credit{deltas}); }
+  void withdraw(Refusal why) override { caf::anon_send(request_, Withdraw{std::move(why)}); }
   void cancel() override { caf::anon_send(request_, CancelRequest{}); }
 
  private:
@@ -35,6 +36,7 @@ class RunningGeneration final : public GenerationHandle {
 class NoGeneration final : public GenerationHandle {
  public:
   void grant(std::int32_t) override {}
+  void withdraw(Refusal) override {}
   void cancel() override {}
 };
 
@@ -80,6 +82,7 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
   supervisor_ = system_->spawn(replica_supervisor, supervisor_settings());
   try {
     start_node();
+    start_probe();
   } catch (...) {
     end();
     throw;
@@ -132,6 +135,13 @@ ReplicaSettings Replica::supervisor_settings() const {
   return settings;
 }
 
+void Replica::start_probe() {
+  constexpr std::chrono::seconds patience{30};  // where no stall is one
+  const auto between = deployment_.health_probe_interval, stall = deployment_.stall_timeout;
+  if (between.count() == 0) return;
+  probe_.emplace(*this, HealthProbe::Times{between, stall.count() > 0 ? stall : patience});
+}
+
 void Replica::start_node() {
   if (!options_.processes) {
     WorkerOptions options{deployment_.compute_threads(), "", &ticks_, &progress_};
@@ -152,6 +162,7 @@ void Replica::start_node() {
 }
 
 Replica::~Replica() {
+  probe_.reset();
   end();
   system_->await_all_actors_done();
 }
@@ -170,8 +181,9 @@ std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest r
     return std::make_unique<NoGeneration>();
   }
   auto once = std::make_shared<TerminalOnce>(std::move(sink));
+  const TimeLimits times = request.times;
   const auto born = system_->spawn(actors::request, std::move(request), context_, once);
-  caf::anon_send(requests_, RequestBorn{born, once});
+  caf::anon_send(requests_, RequestBorn{born, once, times});
   return std::make_unique<RunningGeneration>(born, context_);
 }
 
@@ -206,6 +218,11 @@ bool Replica::ready() const {
 
 bool Replica::healthy() const {
   return status_->state() != ReplicaState::failed;
+}
+
+bool Replica::stalled() const {
+  if (probe_ && probe_->failed()) return true;
+  return deployment_.stall_timeout.count() > 0 && schedule_->still(now()) > deployment_.stall_timeout;
 }
 
 bool Replica::failed_to_start() const {

@@ -1,6 +1,7 @@
 // The replica, as its first node sees it: owns the actor system and shows it to the HTTP edge as a Service.
 #pragma once
 
+#include "actors/health_probe.hpp"
 #include "actors/node.hpp"
 #include "actors/replica_supervisor.hpp"
 #include "actors/request_supervisor.hpp"
@@ -45,6 +46,7 @@ class Replica final : public Service {
   const ModelInfo& model() const override { return options_.info; }
   bool ready() const override;
   bool healthy() const override;
+  bool stalled() const override;
   bool failed_to_start() const;  // it has given up, and never served
   std::vector<StartupPhase> startup() const override;
   std::int64_t load() const override { return context_->generations; }
@@ -58,6 +60,7 @@ class Replica final : public Service {
  private:
   ReplicaSettings supervisor_settings() const;
   void start_node();
+  void start_probe();
   void end();  // of all actors, soon
   // In the queue of prompts: done gets what work(text, rules) returns.
   template <class T, class Work>
@@ -81,6 +84,7 @@ class Replica final : public Service {
   RequestSupervisorHandle requests_;
   ReplicaSupervisorHandle supervisor_;
   NodeHandle node_;
+  std::optional<HealthProbe> probe_;  // last, since it asks all others
 };
 
 }  // namespace troupe::actors

@@ -147,6 +147,34 @@ void cancel(Self self) {
   leave_early(self, "abort", runtime::ChoiceEnd::abort);
 }
 
+// Unless it has begun to be computed.
+void withdraw(Self self, const Refusal& why) {
+  auto& state = self->state;
+  if (!state.generation || !state.scheduler) return give_up(self, why);
+  self->send(state.scheduler,
+             WithdrawSequences{state.generation->first_sequence(), state.generation->choices(), why});
+}
+
+Refusal late(RefusalKind kind, const char* what, const char* code) {
+  return {kind, std::string("The request's time is up: ") + what, "", code};
+}
+
+void time_is_up(Self self, TimeLimit limit) {
+  const auto& generation = self->state.generation;
+  const bool has_output = generation && generation->has_output();
+  switch (limit) {
+    case TimeLimit::queue:
+      return withdraw(self, late(RefusalKind::unavailable, "its turn has not come.", "queue_timeout"));
+    case TimeLimit::first_token:
+      if (has_output) return;
+      return give_up(self, late(RefusalKind::unavailable, "it has no token yet.", "ttft_timeout"));
+    case TimeLimit::request:
+      if (has_output && generation->request().times.partial)
+        return advance(self, [](auto& mine) { mine.cut_short(); });
+      return give_up(self, late(RefusalKind::timeout, "it has not ended.", "request_timeout"));
+  }
+}
+
 }  // namespace
 
 Refusal too_much_to_tokenize(const JobQueue& queue) {
@@ -185,6 +213,8 @@ RequestHandle::behavior_type request(Self self, runtime::GenerationRequest reque
         if (!self->state.generation) return void(self->state.early_credit += credit.deltas);
         advance(self, [&](auto& generation) { generation.grant(credit.deltas); });
       },
+      [self](const TimeIsUp& message) { time_is_up(self, message.limit); },
+      [self](const Withdraw& message) { withdraw(self, message.why); },
       [self](const CancelRequest&) { cancel(self); },
   };
 }

@@ -3,6 +3,7 @@
 
 #include <mutex>
 
+#include "runtime/base/clock.hpp"
 #include "runtime/scheduling/schedule_view.hpp"
 
 namespace troupe::actors {
@@ -20,9 +21,15 @@ class ScheduleStatus {
     const std::lock_guard lock(mutex_);
     view_.policy = in_force(policy);
   }
-  void stats(runtime::SchedulerStats stats) {
+  void stats(runtime::SchedulerStats stats, TimePoint now) {
     const std::lock_guard lock(mutex_);
+    if (!works(view_.stats) || stats.steps != view_.stats.steps) moved_ = now;
     view_.stats = std::move(stats);
+  }
+  // For how long no step has been committed, though there are sequences that could run; zero: there are none.
+  Duration still(TimePoint now) const {
+    const std::lock_guard lock(mutex_);
+    return works(view_.stats) ? now - moved_ : Duration{};
   }
   runtime::ScheduleView view() const {
     const std::lock_guard lock(mutex_);
@@ -30,12 +37,16 @@ class ScheduleStatus {
   }
 
  private:
+  static bool works(const runtime::SchedulerStats& stats) {
+    return stats.running + stats.waiting > stats.resting;
+  }
   static runtime::PolicyInForce in_force(const runtime::PolicyChoice& policy) {
     return {policy.name, runtime::options_in_force(policy)};
   }
 
   mutable std::mutex mutex_;
   runtime::ScheduleView view_;
+  TimePoint moved_{};
 };
 
 }  // namespace troupe::actors

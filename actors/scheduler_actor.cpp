@@ -26,7 +26,7 @@ void show(Self self) {
         LogLevel::error, "policy_failed",
         {{"consequence", "where the policy throws or lets nobody run, sequences go in order of arrival"}});
   state.policy_failures = stats.policy_failures;
-  state.status->stats(std::move(stats));
+  state.status->stats(std::move(stats), self->clock().now());
 }
 
 void ask(Self self, const runtime::BlockRequest& request) {
@@ -146,6 +146,16 @@ void cancel(Self self, SequenceId sequence) {
   carry_out(self, work);
 }
 
+// The request leaves by itself then, and takes its sequences along.
+void withdraw(Self self, const WithdrawSequences& order) {
+  const runtime::Scheduler& scheduler = self->state.cycle->scheduler();
+  for (SequenceId each = order.first; each < order.first + order.count; ++each)
+    if (scheduler.has_begun(each)) return;
+  Refusal why = order.why;
+  why.retry_after = scheduler.retry_after();
+  self->send(caf::actor_cast<RequestHandle>(self->current_sender()), Refused{order.first, std::move(why)});
+}
+
 // A request that died without a word leaves nothing behind.
 void bury(Self self, const caf::actor_addr& owner) {
   const auto orphans = self->state.submitted.extract(owner);
@@ -233,6 +243,7 @@ SchedulerHandle::behavior_type scheduler_actor(Self self, SchedulerSettings sett
         settle(self, caf::actor_cast<caf::actor_addr>(self->current_sender()), message.sequence);
         cancel(self, message.sequence);
       },
+      [self](const WithdrawSequences& order) { withdraw(self, order); },
       [self](const GrammarReady& message) { take_ready(self, message); },
       [self](const runtime::StepResult& result) { take_result(self, result); },
       [self](const runtime::StopEpoch& order) { return stop_epoch(self, order); },

@@ -34,7 +34,8 @@ class GenerationHandle {
   virtual ~GenerationHandle() = default;
   // The sink can take this many deltas more. A new generation has none. Without credit a sequence is paused.
   virtual void grant(std::int32_t deltas) = 0;
-  virtual void cancel() = 0;  // the client left
+  virtual void withdraw(Refusal why) = 0;  // it fails for this reason, unless it has begun to be computed
+  virtual void cancel() = 0;               // the client left
 };
 
 struct StartupPhase {
@@ -92,6 +93,7 @@ class Service {
   virtual const ModelInfo& model() const = 0;
   virtual bool ready() const = 0;    // inference is accepted
   virtual bool healthy() const = 0;  // false once the replica has given up
+  virtual bool stalled() const = 0;  // it would serve, but there is no step for long though requests wait
   virtual std::vector<StartupPhase> startup() const = 0;
   virtual std::int64_t load() const = 0;         // generations that somebody waits for
   virtual std::string metrics_text() const = 0;  // Prometheus exposition format

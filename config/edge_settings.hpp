@@ -9,24 +9,26 @@
 #include <vector>
 
 #include "config/byte_size.hpp"
+#include "runtime/base/time_limits.hpp"
 
 namespace troupe::config {
 
 // Of one connection. Past a size or a time the client gets the HTTP status named beside it.
 struct ConnectionLimits {
-  std::size_t connections = 1024;      // open at once; one more gets 503 and is closed
-  ByteSize header_size{64 << 10};      // 431
-  std::size_t headers = 100;           // 431
-  ByteSize body_size{16 << 20};        // 413
-  ByteSize read_ahead_size{64 << 10};  // of requests sent before their turn; then TCP holds the client
-  std::int32_t buffered_deltas = 64;   // parts of an answer that may wait for a slow reader
-  std::chrono::milliseconds header_timeout{10'000};  // 408; from a request's first byte
-  std::chrono::milliseconds body_timeout{60'000};    // 408
-  std::chrono::milliseconds idle_timeout{75'000};    // between requests; then the connection is closed
-  std::chrono::milliseconds write_timeout{60'000};   // in which the client must take something
-  std::chrono::milliseconds stream_silence{15'000};  // then a comment goes out, so that no proxy gives up
-  std::chrono::milliseconds linger_timeout{2'000};   // for a refused client to read why before the close
-  std::chrono::milliseconds stop_timeout{5'000};     // for answers in progress when the server stops
+  std::size_t connections = 1024;           // open at once; one more gets 503 and is closed
+  std::size_t connections_per_address = 0;  // likewise from one address, with 429; 0: as many as of all
+  ByteSize header_size{64 << 10};           // 431
+  std::size_t headers = 100;                // 431
+  ByteSize body_size{16 << 20};             // 413
+  ByteSize read_ahead_size{64 << 10};       // of requests sent before their turn; then TCP holds the client
+  std::int32_t buffered_deltas = 64;        // parts of an answer that may wait for a slow reader
+  std::chrono::milliseconds header_timeout{10'000};    // 408; from a request's first byte
+  std::chrono::milliseconds body_timeout{60'000};      // 408
+  std::chrono::milliseconds idle_timeout{75'000};      // between requests; then the connection is closed
+  std::chrono::milliseconds write_timeout{60'000};     // in which the client must take something
+  std::chrono::milliseconds stream_silence{15'000};    // then a comment goes out, so that no proxy gives up
+  std::chrono::milliseconds linger_timeout{2'000};     // for a refused client to read why before the close
+  std::chrono::milliseconds shutdown_timeout{25'000};  // for answers in progress when the server stops
   friend bool operator==(const ConnectionLimits&, const ConnectionLimits&) = default;
 };
 
@@ -71,6 +73,8 @@ struct EdgeSettings {
   CorsSettings cors;
   ConnectionLimits connection;
   RequestLimits request;
+  TimeLimits times;                      // of a request, but for what follows
+  std::string timeout_action = "error";  // or partial: see TimeLimits
   friend bool operator==(const EdgeSettings&, const EdgeSettings&) = default;
 };
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <regex>
 #include <sstream>
 
 #include "config/nearest.hpp"
@@ -13,6 +14,15 @@ namespace {
 constexpr std::string_view prefix = "TROUPE_";
 // Tells scripts and tests which program to start; the program itself has no use for it.
 constexpr std::string_view of_scripts = "TROUPE_BINARY";
+
+// What Kubernetes sets in every container for a service that is called troupe, or troupe-something, in the fashion of
+// Docker's links: TROUPE_SERVICE_HOST=10.0.0.1, TROUPE_PORT=tcp://10.0.0.1:8000, TROUPE_PORT_8000_TCP_ADDR=10.0.0.1.
+bool is_service_link(const std::string& name, const std::string& value) {
+  static const std::regex links(
+      "TROUPE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)");
+  static const std::regex port("TROUPE_([A-Z0-9_]+_)?PORT"), address("(tcp|udp|sctp)://.*");
+  return std::regex_match(name, links) || (std::regex_match(name, port) && std::regex_match(value, address));
+}
 
 auto find_variable(auto& table, std::string_view name) {
   return std::find_if(table.begin(), table.end(),
@@ -38,6 +48,7 @@ std::vector<Given> parse_environment(Table& table, std::span<const std::string> 
     const std::string name = each.substr(0, equals);
     if (name == of_scripts) continue;
     const std::string value = each.substr(std::min(equals + 1, each.size()));
+    if (is_service_link(name, value)) continue;
     if (const auto setting = find_variable(table, name); setting != table.end()) {
       auto texts = kind_of(*setting) == Kind::texts ? split_list(value) : std::vector{value};
       given.push_back({&*setting, std::move(texts), name});

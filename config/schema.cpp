@@ -130,11 +130,6 @@ Table scheduling_settings(Settings& s) {
        .target = &s.speculative_auto,
        .help =
            "Guess less where it does not pay: many sequences at a time, or guesses that are often wrong."},
-      {.name = "max-waiting",
-       .target = &s.scheduler.max_waiting,
-       .argument = "N",
-       .help = "Most sequences that wait for their turn; a request beyond them is answered with status 503.",
-       .range = {1, most_items}},
       {.name = "max-tokenizing",
        .target = &s.max_tokenizing,
        .argument = "N",
@@ -389,6 +384,7 @@ Table schema(Settings& settings, const std::vector<std::string>& policies) {
   append(table, scheduling_settings(settings), "SCHEDULING");
   append(table, policy_settings(settings, policies), "SCHEDULING");
   append(table, recording_settings(settings), "SCHEDULING");
+  append(table, queue_schema(settings), "QUEUES AND HEALTH");
   append(table, memory_settings(settings), "MEMORY");
   append(table, parallelism_settings(settings), "PARALLELISM AND RECOVERY");
   append(table, link_settings(settings), "NODES");

@@ -81,6 +81,13 @@ Table cors(CorsSettings& s) {
 Table connection_limits(ConnectionLimits& l) {
   return {
       count("max-connections", &l.connections, 1 << 20, "Open at a time; one more gets status 503."),
+      {.name = "max-connections-per-address",
+       .target = &l.connections_per_address,
+       .argument = "N",
+       .help =
+           "Open at a time from one address; one more gets status 429. 0: as many as of all. Behind a proxy all come "
+           "from its address.",
+       .range = {0, 1 << 20}},
       size("max-header-bytes", &l.header_size, "Of a request; more get status 431."),
       count("max-headers", &l.headers, 10'000, "Header fields of a request; more get status 431."),
       size("max-body-bytes", &l.body_size, "Of a request; a larger one gets status 413."),
@@ -94,7 +101,8 @@ Table connection_limits(ConnectionLimits& l) {
       seconds("write-timeout", &l.write_timeout, "After which a client that reads nothing is given up."),
       seconds("stream-silence", &l.stream_silence, "After which a stream without news gets a comment."),
       seconds("linger-timeout", &l.linger_timeout, "For a refused client to read why."),
-      seconds("stop-timeout", &l.stop_timeout, "For answers in progress when the server stops."),
+      seconds("shutdown-timeout", &l.shutdown_timeout,
+              "For answers in progress when the server stops; then they are cut off."),
   };
 }
 
@@ -115,6 +123,30 @@ Table request_limits(RequestLimits& l) {
       count("max-logit-biases", &l.logit_biases, 65536, "Tokens whose logits a request changes."),
       count("max-logprobs", &l.logprobs, 20, "Alternatives that are reported for a token."),
       count("max-name-bytes", &l.name_bytes, 65536, "Of the name of a model, a function or a cache salt."),
+  };
+}
+
+Table time_limits(EdgeSettings& s) {
+  const auto time = [](std::string_view name, std::chrono::milliseconds* target, std::string_view help) {
+    return Setting{
+        .name = name, .target = target, .argument = "SECONDS", .help = help, .range = {0, most_seconds}};
+  };
+  return {
+      time(
+          "request-timeout", &s.times.request,
+          "For a request to end, else it is cut off; its client may ask for less in the header x-request-timeout. "
+          "One that could not begin in time, as fast as the queue drains, gets status 503 at once. 0: no limit."),
+      time("queue-timeout", &s.times.queue,
+           "For a request to begin to be computed, else status 503. 0: no limit."),
+      time("ttft-timeout", &s.times.first_token,
+           "For a request's first token, else status 503. 0: no limit."),
+      {.name = "timeout-action",
+       .target = &s.timeout_action,
+       .argument = "WHAT",
+       .help =
+           "What a client gets when its request's time is up: error is status 408, or an error in its stream; "
+           "partial is what there is by then, as if it had reached max_tokens.",
+       .choices = {"error", "partial"}},
   };
 }
 
@@ -140,6 +172,7 @@ Table schema(EdgeSettings& settings) {
   append(table, cors(settings.cors), "BROWSERS");
   append(table, connection_limits(settings.connection), "LIMITS OF CONNECTIONS");
   append(table, request_limits(settings.request), "LIMITS OF REQUESTS (beyond them: status 400)");
+  append(table, time_limits(settings), "TIME LIMITS OF REQUESTS");
   append(table, answers(settings.request), "ANSWERS");
   return table;
 }

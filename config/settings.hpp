@@ -73,6 +73,10 @@ struct Settings {
 
   EdgeSettings edge;
 
+  // Health
+  std::chrono::milliseconds stall_timeout{60'000};     // without a step, while some wait; 0: none
+  std::chrono::milliseconds health_probe_interval{0};  // 0: no probes
+
   // Logging
   std::string log_level = "info";
 
@@ -93,6 +97,7 @@ struct Settings {
 // commands that have no use for them leave them out.
 Table schema(Settings& settings, const std::vector<std::string>& policies = {});
 Table schema(EdgeSettings& settings);
+Table queue_schema(Settings& settings);  // what may wait, and for how long; parts of the first
 // What a node of another host needs too: its links, threads, memory and log.
 Table node_schema(Settings& settings);
 

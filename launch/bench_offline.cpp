@@ -1,5 +1,6 @@
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "launch/bench_subcommands.hpp"
@@ -135,6 +136,7 @@ int bench_offline(const Arguments& arguments) {
   if (!read_command_line(page, table, arguments)) return 0;
   runtime::SchedulerLimits limits = settings.scheduler;
   limits.max_waiting = std::max(limits.max_waiting, options.num_prompts);
+  limits.max_waiting_tokens = std::numeric_limits<std::int32_t>::max();
   limits.max_model_len = options.input_len + options.output_len;
   limits.prefix_caching = false;
   config::validate(settings);

@@ -30,7 +30,8 @@ constexpr config::Page page{
         "Command lines of vllm serve are understood: its flags that change nothing here, such as "
         "--trust-remote-code or --swap-space, are taken, and a line of the log says why; those that would change "
         "answers and are not served are refused by name.\n\n"
-        "SIGINT and SIGTERM stop the server.",
+        "SIGINT and SIGTERM stop the server: it is not ready any more, refuses newcomers and who waits with status 503, lets "
+        "answers end for --shutdown-timeout, and cuts off what is left. A second one does so at once.",
     .examples =
         "$ troupe serve\n"
         "$ troupe serve /models/deepseek-v3 --served-model-name deepseek --kv-cache-memory-bytes 8G\n"

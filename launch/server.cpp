@@ -162,6 +162,10 @@ int run_server(const config::Settings& settings, const std::filesystem::path& ch
       LogLevel::info, "listening",
       {{"host", settings.edge.host}, {"port", server.port()}, {"ollama_port", settings.edge.ollama_port}});
   const bool loaded = wait_for_the_end(stop, *replica);
+  const std::jthread impatient([&](const std::stop_token& left) {
+    while (!left.stop_requested())
+      if (stop_signal_came(stop)) server.hasten();
+  });
   server.stop();
   if (!loaded) throw unloadable(checkpoint);
   return 0;

@@ -9,6 +9,7 @@ namespace troupe::actors::edge {
 namespace {
 
 constexpr std::size_t read_bytes = 16 << 10;
+constexpr std::size_t waiting_bytes = 512;     // kept for whoever may send something, and mostly does not
 constexpr std::size_t write_bytes = 64 << 10;  // the write timeout is for each portion of at most so many
 
 Refusal refusal_for(error_code error) {
@@ -40,8 +41,9 @@ net::awaitable<Expected<bool>> Connection::read_head() {
   parser_->body_limit(limits_.body_size.bytes);
   error_code error;
   if (buffer_.size() == 0) {
+    buffer_.shrink_to_fit();  // whoever is silent holds no memory for what may come
     arm(fresh_ ? limits_.header_timeout : limits_.idle_timeout);
-    const std::size_t count = co_await socket_.async_read_some(buffer_.prepare(read_bytes), into(error));
+    const std::size_t count = co_await socket_.async_read_some(buffer_.prepare(waiting_bytes), into(error));
     disarm();
     if (error) co_return false;
     buffer_.commit(count);
@@ -89,12 +91,13 @@ net::awaitable<bool> Connection::write(std::string_view bytes) {
 
 void Connection::watch(std::shared_ptr<Bell> bell) {
   watcher_ = std::move(bell);
+  buffer_.shrink_to_fit();
   read_ahead();
 }
 
 void Connection::read_ahead() {
   if (reading_ || !watcher_ || gone_ || buffer_.size() >= limits_.read_ahead_size.bytes) return;
-  const std::size_t room = std::min(read_bytes, limits_.read_ahead_size.bytes - buffer_.size());
+  const std::size_t room = std::min(waiting_bytes, limits_.read_ahead_size.bytes - buffer_.size());
   reading_ = true;
   socket_.async_read_some(buffer_.prepare(room),
                           [self = shared_from_this()](error_code error, std::size_t count) {

@@ -23,7 +23,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // sent, and then the connection ends, since where the next request begins is not known.
   net::awaitable<Expected<bool>> read_head();
   net::awaitable<Expected<bool>> read_body();
-  const Request& request() const { return parser_->get(); }  // what has been read of it so far
+  const Request& request() const { return parser_->get(); }          // what has been read of it so far
+  void forget_body() { std::string().swap(parser_->get().body()); }  // it is parsed
   bool keeps_alive() const { return parser_->is_done() && parser_->keep_alive(); }
   bool body_pending() const { return !parser_->is_done(); }
 

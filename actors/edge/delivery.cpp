@@ -54,6 +54,10 @@ void Delivery::cut_off() {
   feed_->cut_off({RefusalKind::unavailable, "The server is shutting down.", "", "shutting_down"});
 }
 
+void Delivery::withdraw(Refusal why) {
+  if (generation_ && outcome_.status == 0) generation_->withdraw(std::move(why));
+}
+
 void Delivery::grant(std::size_t deltas) {
   if (deltas == 0) return;
   feed_->expect(std::int32_t(deltas));

@@ -31,8 +31,10 @@ class Delivery {
   // Once. The client's going away cancels the generation at once. What the service throws comes out of it,
   // with nothing sent or with the connection aborted.
   net::awaitable<Outcome> run(ApiRequest request, std::unique_ptr<Answer> answer);
-  // On the connection's strand: the answer ends as after a failure, because the server stops.
+  // On the connection's strand, because the server leaves. cut_off: the answer ends as after a failure. withdraw: it is
+  // refused, if the generation has not begun and nothing is told of it.
   void cut_off();
+  void withdraw(Refusal why);
 
  private:
   void grant(std::size_t deltas);

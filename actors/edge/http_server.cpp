@@ -6,12 +6,15 @@
 #include <boost/asio/strand.hpp>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_set>
 
 #include "actors/edge/asio.hpp"
 #include "actors/edge/session.hpp"
+#include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors::edge {
@@ -62,28 +65,20 @@ class HttpServer::Listener {
   void stop() {
     const std::lock_guard once(stop_mutex_);
     if (threads_.empty()) return;
-    net::post(strand_, [this] {
-      error_code ignored;
-      for (Door& each : doors_) {
-        each.acceptor.close(ignored);
-        each.retry.cancel();
-      }
-    });
-    std::unique_lock lock(mutex_);
-    stopping_ = true;
-    for (const auto& session : sessions_) session->stop();
-    const auto quiet = [this] { return sessions_.empty(); };
-    if (!quiet_.wait_for(lock, settings_.connection.stop_timeout, quiet)) {
-      for (const auto& session : sessions_) session->cut_off();
-      if (!quiet_.wait_for(lock, settings_.connection.linger_timeout, quiet)) {
-        for (const auto& session : sessions_) session->abort();
-        quiet_.wait(lock, quiet);
-      }
-    }
-    lock.unlock();
+    const TimePoint until = now() + settings_.connection.shutdown_timeout;
+    departure_.begin();
+    departure_.wait(settings_.connection.shutdown_timeout);  // meanwhile probes and newcomers are told
+    close_doors();
+    end_sessions(until);
     work_.reset();
     for (std::thread& each : threads_) each.join();
     threads_.clear();
+  }
+
+  void hasten() {
+    departure_.hasten();
+    const std::lock_guard lock(mutex_);
+    quiet_.notify_all();
   }
 
  private:
@@ -92,6 +87,36 @@ class HttpServer::Listener {
     Acceptor acceptor;
     net::steady_timer retry;
   };
+
+  void close_doors() {
+    net::post(strand_, [this] {
+      error_code ignored;
+      for (Door& each : doors_) {
+        each.acceptor.close(ignored);
+        each.retry.cancel();
+      }
+    });
+  }
+
+  void end_sessions(TimePoint until) {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    for (const auto& session : sessions_) session->stop();
+    const auto quiet = [this] { return sessions_.empty(); };
+    quiet_.wait_until(lock, until, [&] { return quiet() || departure_.hastened(); });
+    if (!quiet()) {
+      for (const auto& session : sessions_) session->cut_off();
+      if (!quiet_.wait_for(lock, settings_.connection.linger_timeout, quiet)) {
+        for (const auto& session : sessions_) session->abort();
+        quiet_.wait(lock, quiet);
+      }
+    }
+  }
+
+  void withdraw_those_who_wait() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& session : sessions_) session->withdraw();
+  }
 
   // Throws Error.
   void open_door(std::uint16_t port, const std::string& flag) {
@@ -116,21 +141,40 @@ class HttpServer::Listener {
   }
 
   void admit(Socket socket) {
+    error_code gone;
+    const net::ip::address address = socket.remote_endpoint(gone).address();
+    if (gone) return;
     const auto strand = socket.get_executor();
-    const auto session = std::make_shared<Session>(std::move(socket), settings_, version_, *service_);
-    bool refused = false;
+    const auto session =
+        std::make_shared<Session>(std::move(socket), settings_, version_, *service_, departure_);
+    std::optional<Refusal> refusal;
     {
       const std::lock_guard lock(mutex_);
       if (stopping_ || sessions_.size() >= settings_.connection.connections + refused_connections) return;
-      refused = sessions_.size() >= settings_.connection.connections;
+      refusal = one_too_many(address);
       sessions_.insert(session);
+      ++of_address_[address];
     }
     net::co_spawn(
-        strand, [session, refused] { return refused ? session->run_refused() : session->run(); },
-        [this, session](std::exception_ptr failure) {
+        strand, [session, refusal] { return refusal ? session->run_refused(*refusal) : session->run(); },
+        [this, session, address](std::exception_ptr failure) {
           if (failure) log_failure(failure);
-          forget(session);
+          forget(session, address);
         });
+  }
+
+  // Why it is, if a connection from there is. The lock is held.
+  std::optional<Refusal> one_too_many(const net::ip::address& address) const {
+    const config::ConnectionLimits& limits = settings_.connection;
+    if (sessions_.size() >= limits.connections)
+      return Refusal{RefusalKind::unavailable, "The server has too many connections.", "",
+                     "too_many_connections"};
+    const auto of_address = of_address_.find(address);
+    if (limits.connections_per_address == 0 || of_address == of_address_.end() ||
+        of_address->second < limits.connections_per_address)
+      return std::nullopt;
+    return Refusal{RefusalKind::rate_limited, "There are too many connections from this address.", "",
+                   "too_many_connections"};
   }
 
   static void log_failure(const std::exception_ptr& failure) {
@@ -141,24 +185,30 @@ class HttpServer::Listener {
     }
   }
 
-  void forget(const std::shared_ptr<Session>& session) {
+  void forget(const std::shared_ptr<Session>& session, const net::ip::address& address) {
     const std::lock_guard lock(mutex_);
     sessions_.erase(session);
+    if (--of_address_[address] == 0) of_address_.erase(address);
     if (sessions_.empty()) quiet_.notify_all();
   }
 
   const config::EdgeSettings& settings_;
   const std::string version_;
   const std::shared_ptr<Service> service_;
+  Departure departure_{[this] {
+    log_event(LogLevel::info, "draining", {{"active_requests", departure_.in_progress()}});
+    withdraw_those_who_wait();
+  }};
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   net::strand<net::io_context::executor_type> strand_;  // of accepting
   std::deque<Door> doors_;                              // open until stop(); they stay where they are
   std::uint16_t port_ = 0;                              // of the first
 
-  std::mutex mutex_;  // guards the next three
+  std::mutex mutex_;  // guards the next four
   std::condition_variable quiet_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
+  std::map<net::ip::address, std::size_t> of_address_;  // how many of them, where there are some
   bool stopping_ = false;
 
   std::mutex stop_mutex_;
@@ -177,6 +227,10 @@ std::uint16_t HttpServer::port() const {
 
 void HttpServer::stop() {
   listener_->stop();
+}
+
+void HttpServer::hasten() {
+  listener_->hasten();
 }
 
 }  // namespace troupe::actors::edge

@@ -22,9 +22,11 @@ class HttpServer {
 
   std::uint16_t port() const;  // the one chosen when the settings said 0
 
-  // Accepts nobody any more, lets answers in progress end for the stop timeout, then cuts them off. Returns
-  // when all is quiet. Idempotent.
+  // Leaves: begins no generation any more, lets those in progress end for the shutdown timeout, and refuses those that wait
+  // for their turn, if nothing is told of them yet; then accepts nobody and cuts off what is left. Returns when all is
+  // quiet. Idempotent.
   void stop();
+  void hasten();  // stop() waits for nobody, now and later
 
  private:
   class Listener;

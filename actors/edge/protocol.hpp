@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "actors/edge/answer.hpp"
+#include "actors/edge/departure.hpp"
 #include "actors/edge/reply.hpp"
 #include "actors/service.hpp"
 #include "config/edge_settings.hpp"
@@ -22,6 +23,7 @@ struct PageRequest {
   const config::EdgeSettings& settings;
   const std::string& version;     // of the program
   const std::string& request_id;  // of the HTTP request
+  Departure& departure;           // of the server
 };
 using Page = Reply (*)(const PageRequest&);
 

@@ -65,16 +65,17 @@ Json error_object(const Refusal& refusal) {
             {"code", or_null(refusal.code)}}}};
 }
 
-Reply refusal_reply_of(RefusalKind kind, const Json& body) {
-  Reply reply = json_reply(http_status(kind), body);
-  if (kind == RefusalKind::unavailable || kind == RefusalKind::rate_limited)
-    reply.headers.emplace_back("Retry-After", retry_after_seconds);
-  if (kind == RefusalKind::unauthorized) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+Reply refusal_reply_of(const Refusal& refusal, const Json& body) {
+  Reply reply = json_reply(http_status(refusal.kind), body);
+  if (refusal.kind == RefusalKind::unavailable || refusal.kind == RefusalKind::rate_limited)
+    reply.headers.emplace_back(
+        "Retry-After", refusal.retry_after > 0 ? std::to_string(refusal.retry_after) : retry_after_seconds);
+  if (refusal.kind == RefusalKind::unauthorized) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
   return reply;
 }
 
 Reply refusal_reply(const Refusal& refusal, const std::string&) {
-  return refusal_reply_of(refusal.kind, error_object(refusal));
+  return refusal_reply_of(refusal, error_object(refusal));
 }
 
 }  // namespace troupe::actors::edge

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "actors/edge/anthropic/endpoints.hpp"
+#include "actors/edge/drain_page.hpp"
 #include "actors/edge/ollama/endpoints.hpp"
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/openapi.hpp"
@@ -18,9 +19,9 @@ namespace {
 
 // The tables of all protocols.
 auto tables() {
-  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(),
-                    vllm::endpoints(),   tgi::endpoints(),       status_endpoints(),
-                    replica_endpoints(), scheduler_endpoints(),  openapi_endpoints()};
+  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(), vllm::endpoints(),
+                    tgi::endpoints(),    status_endpoints(),     replica_endpoints(), scheduler_endpoints(),
+                    drain_endpoints(),   openapi_endpoints()};
 }
 
 // Path of a target, still encoded.

@@ -31,6 +31,7 @@ Json limits_object(const runtime::SchedulerLimits& limits) {
   return {{"max_num_batched_tokens", limits.max_num_batched_tokens},
           {"max_num_seqs", limits.max_num_seqs},
           {"max_waiting", limits.max_waiting},
+          {"max_waiting_tokens", limits.max_waiting_tokens},
           {"max_model_len", limits.max_model_len},
           {"max_steps_in_flight", limits.max_steps_in_flight},
           {"max_step_time_ms", limits.max_step_time.count()},

@@ -8,6 +8,7 @@
 #include "actors/edge/api_key.hpp"
 #include "actors/edge/begin_answer.hpp"
 #include "actors/edge/status_pages.hpp"
+#include "actors/edge/time_limits.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/random_id.hpp"
@@ -56,9 +57,6 @@ bool expects_continue(const Connection::Request& request) {
 }
 
 // Made outside of coroutines: GCC 12 cannot compile their initialisers inside.
-Refusal too_many_connections() {
-  return {RefusalKind::unavailable, "The server has too many connections.", "", "too_many_connections"};
-}
 Refusal internal_failure() {
   return {RefusalKind::internal, "The server failed; its log says why.", "", "internal_error"};
 }
@@ -80,10 +78,11 @@ void log_failure(const std::string& request_id, const std::string& failure) {
 }  // namespace
 
 Session::Session(Socket socket, const config::EdgeSettings& settings, const std::string& version,
-                 Service& service)
+                 Service& service, Departure& departure)
     : settings_(settings),
       version_(version),
       service_(service),
+      departure_(departure),
       connection_(std::make_shared<Connection>(std::move(socket), settings.connection)) {}
 
 net::awaitable<void> Session::run() {
@@ -93,11 +92,17 @@ net::awaitable<void> Session::run() {
   if (!stopping_) co_await connection_->linger();
 }
 
-net::awaitable<void> Session::run_refused() {
+net::awaitable<void> Session::run_refused(Refusal why) {
   exchange_ = {.request_id = random_id()};
   began_ = now();
-  co_await reply(refusal_reply(too_many_connections()));
+  co_await reply(refusal_reply(why));
   co_await connection_->linger();
+}
+
+void Session::withdraw() {
+  net::dispatch(connection_->strand(), [self = shared_from_this()] {
+    if (self->delivery_) self->delivery_->withdraw(leaving());
+  });
 }
 
 void Session::stop() {
@@ -143,7 +148,7 @@ net::awaitable<bool> Session::serve_one() {
     co_return false;
   }
   if (!*body) co_return false;
-  exchange_.keep_alive = connection_->keeps_alive() && !stopping_;
+  exchange_.keep_alive = connection_->keeps_alive() && !stopping_ && !departure_.begun();
   co_await answer();
   co_return exchange_.keep_alive && !connection_->gone();
 }
@@ -153,7 +158,7 @@ void Session::begin_exchange() {
   const std::string_view id = view(request["X-Request-Id"]);
   exchange_ = {.request_id = usable_request_id(id) ? std::string(id) : random_id(),
                .version = request.version() == 10 ? 10u : 11u,
-               .keep_alive = request.keep_alive() && !stopping_,
+               .keep_alive = request.keep_alive() && !stopping_ && !departure_.begun(),
                .head_only = request.method() == http::verb::head,
                .cors = cors_fields(settings_.cors, view(request[http::field::origin]))};
   resource_.reset();
@@ -191,7 +196,7 @@ Expected<void> Session::check_head() {
                                       settings_.api_keys);
         !ok)
       return ok;
-  return endpoint.generation ? accepts_inference(service_) : Expected<void>();
+  return endpoint.generation ? accepts_inference(service_, departure_) : Expected<void>();
 }
 
 net::awaitable<Expected<bool>> Session::receive_body() {
@@ -223,8 +228,9 @@ net::awaitable<void> Session::answer() {
 
 net::awaitable<void> Session::answer_page() {
   const Endpoint& endpoint = *resource_->endpoint;
-  const PageRequest request{resource_->argument, connection_->request().body(), service_, settings_, version_,
-                            exchange_.request_id};
+  const PageRequest request{
+      resource_->argument, connection_->request().body(), service_, settings_, version_, exchange_.request_id,
+      departure_};
   if (endpoint.page) {
     co_await reply(endpoint.page(request));
     co_return;
@@ -235,11 +241,19 @@ net::awaitable<void> Session::answer_page() {
   co_await reply(co_await awaited->take());
 }
 
-net::awaitable<void> Session::answer_inference() {
-  const Endpoint& endpoint = *resource_->endpoint;
-  auto request = parse_body(connection_->request().body(), settings_.request).and_then([&](const Json& body) {
-    return endpoint.generation(body, service_.model(), settings_.request);
+Expected<ApiRequest> Session::read_request() {
+  const Connection::Request& message = connection_->request();
+  const auto times = time_limits(settings_, view(message["x-request-timeout"]));
+  if (!times) return tl::unexpected(times.error());
+  auto request = parse_body(message.body(), settings_.request).and_then([&](const Json& body) {
+    return resource_->endpoint->generation(body, service_.model(), settings_.request);
   });
+  if (request) request->generation.times = *times;
+  return request;
+}
+
+net::awaitable<void> Session::answer_inference() {
+  auto request = read_request();
   if (!request) {
     co_await reply(in_its_words(request.error()));
     co_return;
@@ -251,9 +265,15 @@ net::awaitable<void> Session::answer_inference() {
     co_await reply(json_reply(200, *begun.whole));
     co_return;
   }
+  const Departure::Pass pass = departure_.admit();
+  if (!pass) {
+    co_await reply(in_its_words(leaving()));
+    co_return;
+  }
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
-  delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
+  connection_->forget_body();  // which may be large, while the answer may take long
+  delivery_.emplace(*connection_, service_, exchange_, *resource_->endpoint, settings_.connection);
   const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(begun.answer));
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;

@@ -9,6 +9,7 @@
 
 #include "actors/edge/connection.hpp"
 #include "actors/edge/delivery.hpp"
+#include "actors/edge/departure.hpp"
 #include "actors/edge/response_head.hpp"
 #include "actors/edge/routes.hpp"
 #include "actors/service.hpp"
@@ -17,14 +18,17 @@ namespace troupe::actors::edge {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // settings, version (of the program) and service outlive this.
-  Session(Socket socket, const config::EdgeSettings& settings, const std::string& version, Service& service);
+  // settings, version (of the program), service and departure outlive this.
+  Session(Socket socket, const config::EdgeSettings& settings, const std::string& version, Service& service,
+          Departure& departure);
 
   net::awaitable<void> run();
-  net::awaitable<void> run_refused();  // in place of run(): there are too many connections already
+  net::awaitable<void> run_refused(Refusal why);  // in place of run()
 
-  // Any thread. stop: no request after the one in progress. cut_off: its answer ends now, with an error that
-  // the client can read. abort: the connection closes now.
+  // Any thread. withdraw: a generation that has not begun is refused, if nothing is told of it yet. stop: no request after
+  // the one in progress. cut_off: its answer ends now, with an error that the client can read. abort: the connection closes
+  // now.
+  void withdraw();
   void stop();
   void cut_off();
   void abort();
@@ -36,6 +40,7 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<Expected<bool>> receive_body();
   net::awaitable<void> answer();
   net::awaitable<void> answer_page();
+  Expected<ApiRequest> read_request();
   net::awaitable<void> answer_inference();
   net::awaitable<void> reply(Reply whole);
   net::awaitable<void> refuse_and_close(Refusal refusal);
@@ -45,6 +50,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const config::EdgeSettings& settings_;
   const std::string& version_;
   Service& service_;
+  Departure& departure_;
   std::shared_ptr<Connection> connection_;
   bool idle_ = false;      // between requests
   bool stopping_ = false;  // set by stop()

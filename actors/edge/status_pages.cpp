@@ -2,12 +2,12 @@
 
 #include <array>
 
+#include "runtime/base/process_memory.hpp"
+
 namespace troupe::actors::edge {
 namespace {
 
-Reply health_page(bool good, const char* otherwise, std::optional<std::uint64_t> gpu_memory = {}) {
-  Json body{{"status", good ? "ok" : otherwise}};
-  if (gpu_memory) body["gpu_memory_available"] = *gpu_memory;
+Reply health_page(bool good, Json body) {
   Reply reply = json_reply(good ? 200 : 503, body);
   if (!good) reply.headers.emplace_back("Retry-After", retry_after_seconds);
   return reply;
@@ -34,8 +34,17 @@ Reply startup_page(const PageRequest& request) {
   return json_reply(state == "ready" ? 200 : 503, {{"status", state}, {"phases", std::move(phases)}});
 }
 
+// "ok", or why no request should be sent here.
+const char* readiness(const PageRequest& request) {
+  const Service& service = request.service;
+  if (!service.healthy() || !service.ready()) return startup_state(service);
+  if (request.departure.begun()) return "draining";
+  return service.stalled() ? "stalled" : "ok";
+}
+
 Reply livez_page(const PageRequest& request) {
-  return health_page(request.service.healthy(), "failed");
+  const bool good = request.service.healthy();
+  return health_page(good, {{"status", good ? "ok" : "failed"}});
 }
 
 Reply metrics_page(const PageRequest& request) {
@@ -53,9 +62,16 @@ Reply version_page(const PageRequest& request) {
 }  // namespace
 
 Reply readiness_page(const PageRequest& request) {
-  const Service& service = request.service;
-  return health_page(service.healthy() && service.ready(), startup_state(service),
-                     service.replica().gpu_memory_available);
+  const std::string_view status = readiness(request);
+  const runtime::SchedulerStats stats = request.service.schedule().stats;
+  Json body{{"status", status},
+            {"active_requests", request.service.load()},
+            {"waiting_sequences", stats.waiting},
+            {"memory_resident", memory_resident()},
+            {"kv_blocks_used", stats.total_blocks - stats.free_blocks},
+            {"kv_blocks", stats.total_blocks}};
+  if (const auto gpu = request.service.replica().gpu_memory_available) body["gpu_memory_available"] = *gpu;
+  return health_page(status == "ok", std::move(body));
 }
 
 std::span<const Endpoint> status_endpoints() {
@@ -86,13 +102,14 @@ std::span<const Endpoint> status_endpoints() {
   return table;
 }
 
-Expected<void> accepts_inference(const Service& service) {
+Expected<void> accepts_inference(const Service& service, const Departure& departure) {
   if (!service.healthy())
     return refuse(RefusalKind::unavailable, "The model has failed and serves no requests.", "",
                   "model_failed");
   if (!service.ready())
     return refuse(RefusalKind::unavailable, "The model is still loading; /startupz shows its progress.", "",
                   "model_loading");
+  if (departure.begun()) return tl::unexpected(leaving());
   return {};
 }
 

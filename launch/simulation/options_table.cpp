@@ -268,14 +268,15 @@ config::Table options_table(Options& options, const std::vector<std::string>& po
   config::append(table, trace_settings(options), "TRACE");
   config::append(table, generator_settings(options), "DRAWN REQUESTS");
   config::append(table, cost_settings(options), "REPLICA");
-  config::append(table,
-                 config::select(config::schema(options.deployment, policies),
-                                {"policy-option", "policy-plugin", "tensor-parallel-size",
-                                 "data-parallel-size", "enable-expert-parallel", "max-num-seqs",
-                                 "max-num-batched-tokens", "max-step-time", "max-steps-in-flight",
-                                 "max-model-len", "max-waiting", "block-size", "enable-prefix-caching",
-                                 "speculative-config", "num-speculative-tokens", "speculative-auto"}),
-                 "SCHEDULER");
+  config::append(
+      table,
+      config::select(
+          config::schema(options.deployment, policies),
+          {"policy-option", "policy-plugin", "tensor-parallel-size", "data-parallel-size",
+           "enable-expert-parallel", "max-num-seqs", "max-num-batched-tokens", "max-step-time",
+           "max-steps-in-flight", "max-model-len", "max-waiting", "max-waiting-tokens", "block-size",
+           "enable-prefix-caching", "speculative-config", "num-speculative-tokens", "speculative-auto"}),
+      "SCHEDULER");
   config::append(table, replica_settings(options), "REPLICAS");
   config::append(table, report_settings(options), "REPORT");
   for (config::Setting& each : table) each.flag_only = true;

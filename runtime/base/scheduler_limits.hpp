@@ -19,8 +19,14 @@ struct SchedulerLimits {
   std::int32_t max_model_len = 0;   // prompt and output of a sequence; the model's, unless less was asked for
   std::int32_t max_steps_in_flight = 2;  // 1 or 2: the next step is planned while one is computed
   Speculation speculation{};
-  std::int32_t max_waiting = 1024;  // sequences of the replica that hold no blocks; further ones are refused
-  std::int32_t block_size = 16;     // tokens
+  // Sequences of the replica that hold no blocks, and their tokens; further ones are refused. One that is longer than the
+  // tokens that may wait waits alone.
+  std::int32_t max_waiting = 1024;
+  std::int32_t max_waiting_tokens = 1 << 24;
+  // Likewise of one caller, whose further ones are refused; 0: as many as of all.
+  std::int32_t max_waiting_per_caller = 0;
+  std::int32_t max_waiting_tokens_per_caller = 0;
+  std::int32_t block_size = 16;  // tokens
   bool prefix_caching = true;
   friend bool operator==(const SchedulerLimits&, const SchedulerLimits&) = default;
 };

@@ -56,6 +56,8 @@ Generation::Generation(GenerationRequest request, std::vector<NewChoice> choices
                         .last_token = {}});
     choices_.back().pending.choice = std::int32_t(index);
     choices_.back().submission.arrived = arrival;
+    if (const auto time = request_.times.to_begin(); time.count() > 0)
+      choices_.back().submission.start_by = arrival + time;
   }
 }
 
@@ -267,6 +269,18 @@ void Generation::fail(const Refusal& why) {
   if (over_) return;
   leave(ChoiceEnd::error);
   outlet_.failure(why);
+}
+
+void Generation::cut_short() {
+  for (Choice& choice : choices_) {
+    if (over_ || choice.finished) continue;
+    if (submitted_) outlet_.cancel(choice.submission.sequence);
+    choice.output.finish(true);
+    finish(choice, FinishReason::length);
+    append_text(choice);
+    offer(choice);
+  }
+  if (!over_) end_if_done();
 }
 
 void Generation::check() const {

@@ -52,10 +52,13 @@ class Generation {
   // Why nothing came of logits that these rules changed.
   static Refusal without_a_token(const LogitRules& rules);
   void fail(const Refusal& why);  // nothing will come any more
+  void cut_short();               // what there is is all: choices end as if they had reached max_tokens
   bool over() const { return over_; }
 
   const GenerationRequest& request() const { return request_; }
   const Usage& usage() const { return usage_; }
+  bool has_output() const { return usage_.completion_tokens > 0; }
+  SequenceId first_sequence() const { return first_; }  // of its choices, which follow each other
   std::size_t choices() const { return choices_.size(); }
   // How often a choice was looked at: for each token and each credit spent, once, however many there are.
   std::uint64_t visits() const { return visits_; }

@@ -11,6 +11,7 @@
 
 #include "runtime/base/sampling.hpp"
 #include "runtime/base/service_levels.hpp"
+#include "runtime/base/time_limits.hpp"
 
 namespace troupe::runtime {
 
@@ -71,6 +72,7 @@ struct GenerationRequest {
   bool echo = false;  // completions: the prompt comes first in the text
   std::int32_t priority = 0;
   ServiceLevels slo{};
+  TimeLimits times{};
   std::string cache_salt;
 };
 

@@ -85,6 +85,8 @@ void ScheduleReplay::play(const EpochEnded& event) {
 
 void ScheduleReplay::play(const RecordedSubmission& event) {
   check(!live_.contains(event.sequence), "a sequence was submitted twice");
+  // Whether it could begin in time may have been known from what was recorded before this part, and is taken from there.
+  if (event.urgent && !event.accepted) return void(++report_.refused);
   check(within(event.tokens, 0, most_tokens) && within(event.prompt_tokens, 0, event.tokens),
         "there is no such sequence");
   auto work = cycle().submit(submission_of(event), event.held);

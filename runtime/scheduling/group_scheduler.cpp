@@ -32,8 +32,13 @@ void GroupScheduler::add(Sequence sequence) {
   tokens_ += sequence.length();
   resting_ += !sequence.may_run();
   sequence.acceptance = acceptance_;
+  count_waiting(sequence, 1);
   const auto added = by_arrival_.emplace(place, std::move(sequence)).first;
   by_id_.emplace(place.second, &added->second);
+}
+
+void GroupScheduler::count_waiting(const Sequence& sequence, int times) {
+  if (!sequence.running) load_.add(sequence.submission.caller, sequence.length(), times);
 }
 
 void GroupScheduler::set(SequenceId id, bool Sequence::*flag, bool value) {
@@ -41,6 +46,20 @@ void GroupScheduler::set(SequenceId id, bool Sequence::*flag, bool value) {
   resting_ -= !sequence.may_run();
   sequence.*flag = value;
   resting_ += !sequence.may_run();
+}
+
+void GroupScheduler::add_waiting(const Submission& newcomer, Waiting& waiting) const {
+  waiting.all += load_.all();
+  waiting.of_caller += load_.of(newcomer.caller);
+  if (newcomer.start_by == TimePoint{}) return;
+  for (const auto& [place, sequence] : by_arrival_)
+    if (!sequence.running && sequence.submission.priority <= newcomer.priority)
+      waiting.ahead += sequence.length();
+}
+
+bool GroupScheduler::backed_up() const {
+  return std::ranges::any_of(by_arrival_,
+                             [](const auto& each) { return !each.second.running && each.second.may_run(); });
 }
 
 Sequence* GroupScheduler::find(SequenceId id) const {
@@ -53,6 +72,7 @@ void GroupScheduler::forget(Sequence& sequence, bool finished) {
   // While a request is unanswered, the sequence may hold blocks that the scheduler has not heard of.
   if (sequence.running || asked_) released_.push_back(place.second);
   unknow(sequence);
+  count_waiting(sequence, -1);
   running_ -= sequence.running;
   resting_ -= !sequence.may_run();
   tokens_ -= sequence.length();
@@ -72,9 +92,11 @@ void GroupScheduler::tell_left(const Sequence& sequence, bool finished) {
 }
 
 void GroupScheduler::preempt(Sequence& sequence) {
+  count_waiting(sequence, -1);
   running_ -= sequence.running;
   unknow(sequence);
   sequence.lose_blocks();
+  count_waiting(sequence, 1);
   ++stats_.preemptions;
 }
 
@@ -104,6 +126,7 @@ std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t gene
   by_id_.clear();
   running_ = resting_ = 0;
   tokens_ = 0;
+  load_ = {};
   filled_.clear();
   released_.clear();
   known_.clear();

@@ -12,6 +12,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/scheduler_limits.hpp"
+#include "runtime/scheduling/admission.hpp"
 #include "runtime/scheduling/known_prefixes.hpp"
 #include "runtime/scheduling/policy_shadow.hpp"
 #include "runtime/scheduling/sequence.hpp"
@@ -53,6 +54,11 @@ class GroupScheduler {
   void shadow_with(std::unique_ptr<BatchPolicy> policy);
   void add(Sequence sequence);
   bool has(SequenceId id) const { return by_id_.contains(id); }
+  bool has_begun(SequenceId id) const { return by_id_.at(id)->found >= 0; }  // of one that it has
+  void add_waiting(const Submission& newcomer, Waiting& waiting) const;      // all that wait here
+  // Tokens of sequences that got their first blocks since this was asked.
+  std::int64_t take_begun() { return std::exchange(begun_tokens_, 0); }
+  bool backed_up() const;  // somebody could run, and waits
   // Of a sequence that it has; as in Scheduler.
   void cancel(SequenceId id) { forget(*by_id_.at(id), false); }
   void pause(SequenceId id) { set(id, &Sequence::paused, true); }
@@ -98,6 +104,8 @@ class GroupScheduler {
 
  private:
   void set(SequenceId id, bool Sequence::*flag, bool value);
+  // times: 1 or -1, behind and before whatever changes whether it waits.
+  void count_waiting(const Sequence& sequence, int times);
   // A part of a step in flight. By the time of the commit its sequence may be cancelled, or its blocks lost.
   struct Part {
     SequenceId sequence = 0;
@@ -162,7 +170,8 @@ class GroupScheduler {
   std::int32_t budget_ = 0;                                // of the last proposal, in tokens
   std::int32_t predictions_ = 0, wanted_predictions_ = 0;  // in the last plan, in the next
   Acceptance acceptance_;  // of all drafts: what is expected of a new sequence
-  std::int64_t tokens_ = 0;
+  std::int64_t tokens_ = 0, begun_tokens_ = 0;
+  WaitingLoad load_;  // of what waits here
 
   bool asked_ = false;                // the last request is unanswered
   bool void_ = false;                 // and what it will grant is for a step that is void

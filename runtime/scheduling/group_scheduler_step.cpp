@@ -302,9 +302,12 @@ void GroupScheduler::seat(Sequence& sequence, const BlockGrant& grant) {
     const auto found = sequence.hashes_of(grant.computed / limits_.block_size, limits_.block_size);
     for (auto hash = found.rbegin(); hash != found.rend(); ++hash) known_.remember(*hash);
   }
+  count_waiting(sequence, -1);
   running_ += !sequence.running;
   if (!std::exchange(sequence.running, true)) sequence.computed = grant.computed;
-  if (sequence.found < 0) sequence.found = grant.computed;
+  if (sequence.found >= 0) return;
+  sequence.found = grant.computed;
+  begun_tokens_ += sequence.length();
 }
 
 bool GroupScheduler::granted() const {
@@ -446,7 +449,9 @@ CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) 
                        sequence.found,
                        {}};
   token.prompt_logprobs = std::exchange(sequence.prompt_logprobs, {});
+  count_waiting(sequence, -1);
   token.finish = sequence.append(token.sampled.token, limits_.max_model_len);
+  count_waiting(sequence, 1);
   tokens_ += token.finish != FinishReason::error;
   return token;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace troupe::runtime {
 namespace {
@@ -37,9 +38,13 @@ Scheduler::Scheduler(const SchedulerLimits& limits, const PolicyFactory& make_po
     groups_.emplace_back(limits, make_policy(), group, epoch, groups > 1);
 }
 
-GroupScheduler* Scheduler::group_of(SequenceId id) {
+const GroupScheduler* Scheduler::group_of(SequenceId id) const {
   const auto found = std::ranges::find_if(groups_, [&](const auto& group) { return group.has(id); });
   return found == groups_.end() ? nullptr : &*found;
+}
+
+GroupScheduler* Scheduler::group_of(SequenceId id) {
+  return const_cast<GroupScheduler*>(std::as_const(*this).group_of(id));
 }
 
 void Scheduler::time_is(TimePoint now) {
@@ -61,12 +66,9 @@ Expected<void> Scheduler::submit(Submission submission, bool held) {
   CHECK(!group_of(submission.sequence), "a sequence was submitted twice");
   if (auto checked = check_submission(submission, limits_.max_model_len); !checked) return checked;
   // A replay was accepted once already: a full queue is no reason to lose it.
-  std::int32_t waiting = 0;
-  for (const GroupScheduler& group : groups_) waiting += group.waiting();
-  if (!submission.resubmitted && waiting >= limits_.max_waiting)
-    return refuse(RefusalKind::unavailable,
-                  "the queue is full: " + std::to_string(limits_.max_waiting) + " sequences wait", {},
-                  "queue_full");
+  if (!submission.resubmitted)
+    if (auto admitted = admit(submission, waiting_before(submission), limits_, drain_, now_); !admitted)
+      return admitted;
   Sequence sequence;
   sequence.submission = std::move(submission);
   sequence.replay_end = sequence.length();
@@ -75,6 +77,21 @@ Expected<void> Scheduler::submit(Submission submission, bool held) {
   GroupScheduler& group = group_for(sequence);
   group.add(std::move(sequence));
   return {};
+}
+
+Waiting Scheduler::waiting_before(const Submission& newcomer) const {
+  Waiting waiting;
+  for (const GroupScheduler& group : groups_) group.add_waiting(newcomer, waiting);
+  return waiting;
+}
+
+std::int32_t Scheduler::retry_after() const {
+  return runtime::retry_after(drain_, waiting_before({}).all.tokens);
+}
+
+bool Scheduler::has_begun(SequenceId sequence) const {
+  const GroupScheduler* group = group_of(sequence);
+  return !group || group->has_begun(sequence);
 }
 
 // Where the longest prefix is cached, then where there is least to do. A wrong guess at a prefix costs that
@@ -155,7 +172,18 @@ std::vector<StepPlan> Scheduler::plan() {
     part.group_samples = samples;
   }
   last_in_epoch_ = step.id;
+  measure_drain();
   return plans;
+}
+
+void Scheduler::measure_drain() {
+  std::int64_t begun = 0;
+  bool backed_up = false;
+  for (GroupScheduler& group : groups_) {
+    begun += group.take_begun();
+    backed_up |= group.backed_up();
+  }
+  drain_.planned(now_, begun, backed_up);
 }
 
 const Scheduler::Step* Scheduler::awaiting(const StepResult& result) const {
@@ -209,6 +237,7 @@ std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const Grou
   asked_.clear();
   in_flight_.clear();
   last_in_epoch_ = 0;
+  drain_.paused();
   for (GroupScheduler& group : groups_) group.void_steps();
   std::vector<GroupScheduler::Place> forgotten;
   for (GroupId group : lost) std::ranges::copy(groups_.at(group).lose_cache(epoch), back_inserter(forgotten));

@@ -11,6 +11,7 @@
 #include <set>
 #include <span>
 
+#include "runtime/scheduling/admission.hpp"
 #include "runtime/scheduling/group_scheduler.hpp"
 
 namespace troupe::runtime {
@@ -27,7 +28,7 @@ class Scheduler {
   Scheduler(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
             Epoch epoch);
 
-  // Of whatever follows, until it is told again. Policies go by it; nothing else does.
+  // Of whatever follows, until it is told again. Policies go by it, and who may still join the queue.
   void time_is(TimePoint now);
 
   // From the next proposal on, for all that it has and gets; the factory is called once a group. Throws what the factory
@@ -37,8 +38,8 @@ class Scheduler {
   void shadow_with(const PolicyFactory& make_policy);
 
   // Assigns the sequence to a group for as long as that keeps its cache: the one with the longest known
-  // prefix of it, then the one with the least tokens to compute and to hold. Refuses, with the numbers: queue
-  // full (unavailable; never what is resubmitted), too long or empty (invalid). CHECKs that the id is new. held: see hold.
+  // prefix of it, then the one with the least tokens to compute and to hold. Refuses, with the numbers: what is too
+  // long or empty (invalid), and by admission.hpp; never what is resubmitted. CHECKs that the id is new. held: see hold.
   Expected<void> submit(Submission submission, bool held = false);
   // Forgets a sequence wherever it is, in flight too: what is computed of it is dropped and not counted. Its blocks
   // go back with the next request. Unknown ids are ignored.
@@ -76,6 +77,10 @@ class Scheduler {
 
   std::int32_t groups() const { return std::int32_t(groups_.size()); }
   bool idle() const;  // no sequence that could run
+  // Whether it had blocks at some time since it was submitted; true for unknown ids.
+  bool has_begun(SequenceId sequence) const;
+  // Seconds after which whoever has to go may come again; 0: nobody knows.
+  std::int32_t retry_after() const;
   std::size_t steps_in_flight() const { return in_flight_.size(); }
   SchedulerStats stats() const;
   std::uint64_t steps_committed() const { return committed_; }
@@ -90,6 +95,9 @@ class Scheduler {
   };
 
   GroupScheduler* group_of(SequenceId id);
+  const GroupScheduler* group_of(SequenceId id) const;
+  Waiting waiting_before(const Submission& newcomer) const;
+  void measure_drain();
   GroupScheduler& group_for(Sequence& sequence);
   std::vector<StepPlan> plan();
   void learn(const Step& step);
@@ -100,6 +108,7 @@ class Scheduler {
   TimePoint now_{};
   std::vector<GroupScheduler> groups_;  // by id
   StepCosts costs_;
+  DrainRate drain_;
   std::set<GroupId> asked_;      // whose reply is to come
   std::deque<Step> in_flight_;   // the oldest first
   std::uint64_t committed_ = 0;  // steps

@@ -33,12 +33,13 @@ struct Submission {
   TimePoint arrived{};            // at the server; kept in replay. Not set: when it is submitted
   ServiceLevels slo{};
   std::int32_t predicted_output = 0;  // tokens in all, by whoever knows better than a policy; 0: nobody does
+  TimePoint start_by{};  // refused at once if it will not get blocks by then. Not set: it has time
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Submission& x) {
   return f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.sampling, x.rules, x.grammar,
            x.stop_ids, x.priority, x.arrival, x.cache_salt, x.resubmitted, x.caller, x.arrived, x.slo,
-           x.predicted_output);
+           x.predicted_output, x.start_by);
 }
 
 // A step speaks to the ranks of each group of what is new to them. They remember the rest (runtime/execution/

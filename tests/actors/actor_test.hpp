@@ -96,8 +96,9 @@ class ActorTest : public ::testing::Test {
   Running start(runtime::GenerationRequest request, std::int32_t credit = 1'000'000) {
     Running running;
     auto once = std::make_shared<TerminalOnce>(running.reader);
+    const TimeLimits times = request.times;
     running.actor = system.spawn(actors::request, std::move(request), context, once);
-    self->send(requests, RequestBorn{running.actor, once});
+    self->send(requests, RequestBorn{running.actor, once, times});
     self->send(running.actor, Credit{credit});
     return running;
   }

@@ -17,6 +17,7 @@ RequestHandle::behavior_type scheduler_listener(RequestHandle::pointer, Schedule
           [](const Queued&) {},       [](const Refused&) {},
           [](const Interrupted&) {},  [told](const NewScheduler& news) { *told = news.scheduler; },
           [](const GiveUp&) {},       [](const Credit&) {},
+          [](const TimeIsUp&) {},     [](const Withdraw&) {},
           [](const CancelRequest&) {}};
 }
 

@@ -255,6 +255,106 @@ TEST_F(RequestTest, ABurstOfPromptsHoldsNothingElseUp) {
   EXPECT_EQ(metric("prompt_tokens_total"), each * double(burst.size() - leave));
 }
 
+// Lets time pass until its reader has heard the end.
+struct RequestTimeTest : RequestTest {
+  void wait_for_the_end_of(const Running& running) {
+    while (running.reader->endings == 0 && scheduler.trigger_timeout()) run();
+    ASSERT_EQ(running.reader->endings, 1);
+  }
+  // A worker is gone: who comes now waits.
+  void begin_to_recover() {
+    self->send(supervisor, Drill{.kind = Drill::Kind::crash_worker});
+    run();
+    ASSERT_EQ(state(), ReplicaState::recovering);
+  }
+};
+
+TEST_F(RequestTimeTest, OneWhoseTimeIsUpFails) {
+  auto request = chat("Count from 1 to 100.");
+  request.times.request = std::chrono::seconds(5);
+  auto running = start(request, 3);  // it stands still for want of credit
+  run();
+  ASSERT_EQ(running.reader->endings, 0);
+  const TimePoint before = self->clock().now();
+  wait_for_the_end_of(running);
+  EXPECT_EQ(self->clock().now() - before, std::chrono::seconds(5));
+  ASSERT_TRUE(running.reader->failure);
+  EXPECT_EQ(running.reader->failure->kind, RefusalKind::timeout);
+  EXPECT_EQ(running.reader->failure->code, "request_timeout");
+  EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+}
+
+TEST_F(RequestTimeTest, OrEndsWithWhatThereIsWhereThatIsWanted) {
+  auto request = chat("Count from 1 to 100.");
+  request.times = {.request = std::chrono::seconds(5), .partial = true};
+  auto running = start(request, 3);
+  run();
+  scheduler.advance_time(std::chrono::seconds(6));
+  run();
+  EXPECT_EQ(running.reader->endings, 0) << "the reader has to take it";
+  self->send(running.actor, Credit{1});
+  run();
+  EXPECT_EQ(running.reader->endings, 1);
+  EXPECT_FALSE(running.reader->failure);
+  EXPECT_EQ(running.reader->choices.at(0).finish_reason, "length");
+  EXPECT_TRUE(running.reader->choices.at(0).content.starts_with("1, 2"));
+  EXPECT_EQ(metric("kv_cache_usage_perc"), 0);
+}
+
+TEST_F(RequestTimeTest, OneInTimeHearsNothingOfIt) {
+  auto request = chat("Solve 17 * 23");
+  request.times = {.request = std::chrono::seconds(5),
+                   .queue = std::chrono::seconds(1),
+                   .first_token = std::chrono::seconds(2)};
+  auto running = start(request);
+  run();
+  EXPECT_EQ(running.reader->choices.at(0).finish_reason, "stop");
+  scheduler.trigger_timeouts();
+  run();
+  EXPECT_EQ(running.reader->endings, 1);
+}
+
+TEST_F(RequestTimeTest, WhoseTurnDoesNotComeOrWhoseFirstTokenIsRefused) {
+  for (const auto& [times, code] :
+       {std::pair(TimeLimits{.queue = std::chrono::milliseconds(1)}, "queue_timeout"),
+        {TimeLimits{.first_token = std::chrono::milliseconds(1)}, "ttft_timeout"}}) {
+    begin_to_recover();
+    auto request = chat("Solve 17 * 23");
+    request.times = times;
+    auto running = start(request);
+    run();
+    wait_for_the_end_of(running);
+    ASSERT_TRUE(running.reader->failure);
+    EXPECT_EQ(running.reader->failure->kind, RefusalKind::unavailable);
+    EXPECT_EQ(running.reader->failure->code, code);
+    EXPECT_EQ(metric("num_requests_waiting"), 0);
+    recover();
+  }
+}
+
+TEST_F(RequestTimeTest, OnlyWhoHasNotBegunIsWithdrawn) {
+  const Refusal why{RefusalKind::unavailable, "Leaving.", "", "draining"};
+  auto slow = start(chat("Count from 1 to 100."), 3);
+  run();
+  self->send(slow.actor, Withdraw{why});
+  run();
+  EXPECT_EQ(slow.reader->endings, 0);
+  self->send(slow.actor, CancelRequest{});
+  const auto at_the_door = start(chat("Solve 17 * 23"));
+  self->send(at_the_door.actor, Withdraw{why});
+  scheduler.run();
+  ASSERT_TRUE(at_the_door.reader->failure) << "it is not tokenized yet";
+  begin_to_recover();
+  auto waiting = start(chat("Solve 17 * 23"));
+  run();
+  EXPECT_EQ(waiting.reader->endings, 0);
+  self->send(waiting.actor, Withdraw{why});
+  run();
+  ASSERT_TRUE(waiting.reader->failure);
+  EXPECT_EQ(waiting.reader->failure->code, "draining");
+  EXPECT_EQ(metric("num_requests_waiting"), 0);
+}
+
 TEST_F(RequestTest, EndsBeforeItIsTokenizedWhenTheReplicaGivesUp) {
   const auto running = start(chat("Hello"));
   scheduler.run();

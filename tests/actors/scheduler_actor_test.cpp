@@ -62,6 +62,8 @@ RequestHandle::behavior_type client_actor(RequestHandle::pointer self, Client* c
           },
           [](const GiveUp&) {},
           [](const Credit&) {},
+          [](const TimeIsUp&) {},
+          [](const Withdraw&) {},
           [](const CancelRequest&) {}};
 }
 

@@ -253,6 +253,24 @@ TEST(Read, RefusalsOfVariables) {
   EXPECT_EQ(refusal({}, {"TROUPE_BINARY=/bin/troupe", "OTHER=1"}), "accepted");
 }
 
+TEST(Read, VariablesThatKubernetesSetsForAServiceAreNoSettings) {
+  const Texts links{"TROUPE_SERVICE_HOST=10.0.0.1",
+                    "TROUPE_SERVICE_PORT=8000",
+                    "TROUPE_SERVICE_PORT_HTTP=8000",
+                    "TROUPE_PORT=tcp://10.0.0.1:8000",
+                    "TROUPE_PORT_8000_TCP=tcp://10.0.0.1:8000",
+                    "TROUPE_PORT_8000_TCP_PROTO=tcp",
+                    "TROUPE_PORT_8000_TCP_PORT=8000",
+                    "TROUPE_PORT_8000_TCP_ADDR=10.0.0.1",
+                    "TROUPE_CONTROL_PORT=udp://10.0.0.2:9",
+                    "TROUPE_BLUE_SERVICE_HOST=10.0.0.1",
+                    "TROUPE_BLUE_PORT_53_UDP_ADDR=10.0.0.1"};
+  EXPECT_EQ(read_all({}, links), read_all({}, {}));
+  EXPECT_EQ(read_all({}, {"TROUPE_PORT=8001", "TROUPE_SERVICE_HOST=10.0.0.1"}).edge.port, 8001);
+  for (const char* slip : {"TROUPE_PORT=tcp", "TROUPE_SERVICE_HOTS=x", "TROUPE_PORT_X_TCP=1"})
+    EXPECT_NE(refusal({}, {slip}), "accepted") << slip;
+}
+
 TEST(Read, ListsInVariables) {
   EXPECT_THAT(read_all({}, {"TROUPE_SERVED_MODEL_NAME=a,b"}).served_model_name, ElementsAre("a", "b"));
   // A key that was meant and came out empty must not open the door.

@@ -16,7 +16,8 @@ template <class Inspector>
 void inspect(Inspector& f, SchedulerLimits& x) {
   std::int64_t step_time = x.max_step_time.count();
   f(x.max_num_batched_tokens, step_time, x.max_num_seqs, x.max_model_len, x.max_steps_in_flight,
-    x.speculation, x.max_waiting, x.block_size, x.prefix_caching);
+    x.speculation, x.max_waiting, x.max_waiting_tokens, x.max_waiting_per_caller,
+    x.max_waiting_tokens_per_caller, x.block_size, x.prefix_caching);
   x.max_step_time = std::chrono::milliseconds(step_time);
 }
 template <class Inspector>
@@ -53,13 +54,15 @@ struct RecordedSubmission {
   bool timed = false;
   ServiceLevels slo{};
   std::int32_t predicted_output = 0;
+  bool urgent = false;  // it had to begin by some time
   bool resubmitted = false, held = false, accepted = true, wants_prompt_logprobs = false;
   std::vector<BlockName> blocks{};  // full ones, from the start; none without a prefix cache
 };
 template <class Inspector>
 void inspect(Inspector& f, RecordedSubmission& x) {
   f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.priority, x.arrival, x.caller, x.arrived,
-    x.timed, x.slo, x.predicted_output, x.resubmitted, x.held, x.accepted, x.wants_prompt_logprobs, x.blocks);
+    x.timed, x.slo, x.predicted_output, x.urgent, x.resubmitted, x.held, x.accepted,
+    x.wants_prompt_logprobs, x.blocks);
 }
 
 enum class RecordedEnd : std::uint8_t { none, stop, error };

@@ -76,6 +76,7 @@ RecordedSubmission TextRemoval::without(const SequenceSubmitted& event) {
                               .timed = timed,
                               .slo = submission.slo,
                               .predicted_output = submission.predicted_output,
+                              .urgent = submission.start_by != TimePoint{},
                               .resubmitted = submission.resubmitted,
                               .held = event.held,
                               .accepted = event.accepted,

@@ -367,13 +367,14 @@ TEST_F(DeliveryTest, StopLetsAnAnswerEnd) {
 }
 
 TEST_F(DeliveryTest, StopCutsOffWhatDoesNotEnd) {
-  settings.connection.stop_timeout = milliseconds(50);
+  settings.connection.shutdown_timeout = milliseconds(50);
   settings.connection.read_ahead_size = {100};
   Client client(port()), ahead(port());
   client.post("/v1/chat/completions", chat_stream);
   const auto generation = service->next();
   ahead.post("/v1/chat/completions", chat);
   const auto unwatched = service->next();
+  unwatched->begun = true;
   ahead.send(std::string(1000, 'x'));  // so much that the connection is not read any more
   generation->text(0, "a");
   client.read_head();
@@ -387,11 +388,133 @@ TEST_F(DeliveryTest, StopCutsOffWhatDoesNotEnd) {
   EXPECT_EQ(ahead.read_response().status, 503);
 }
 
-TEST_F(DeliveryTest, WhatComesAfterACutOffIsDropped) {
-  settings.connection.stop_timeout = milliseconds(50);
+// A server that is leaving, while one answer is still told.
+struct LeavingTest : DeliveryTest {
+  LeavingTest() {
+    settings.connection.shutdown_timeout = ScriptedGeneration::deadline;
+    settings.replica_control = true;
+  }
+  ~LeavingTest() override {
+    if (stopper.joinable()) stopper.join();
+  }
+  // Once that is seen.
+  void leave() {
+    stopper = std::thread([this] { server->stop(); });
+    while (status_of("/readyz") != 503) std::this_thread::yield();
+  }
+  int status_of(const char* target) {
+    Client client(port());
+    client.get(target);
+    return client.read_response().status;
+  }
+  Response ask(std::string_view body, std::string_view path = "/v1/chat/completions") {
+    Client client(port());
+    client.post(path, body);
+    return client.read_response();
+  }
+  std::thread stopper;
+};
+
+TEST_F(LeavingTest, TellsProbesAndNewcomersAndLetsStreamsEnd) {
   Client client(port());
   client.post("/v1/chat/completions", chat_stream);
   const auto generation = service->next();
+  generation->text(0, "a");
+  client.read_head();
+  leave();
+  EXPECT_EQ(status_of("/livez"), 200);
+  Response refused = ask(chat);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.json()["error"]["code"], "draining");
+  EXPECT_EQ(refused.headers["Retry-After"], "5");
+  EXPECT_EQ(refused.headers["Connection"], "close");
+  generation->text(0, "b");
+  generation->finish(0);
+  generation->end({});
+  const std::string rest = client.read_to_end();
+  EXPECT_NE(rest.find("[DONE]"), std::string::npos);
+  EXPECT_EQ(rest.find("\"error\""), std::string::npos);
+}
+
+TEST_F(LeavingTest, WhoHasNotBegunIsRefusedAndWhoWasToldMayEnd) {
+  Client waiting(port()), begun(port()), told(port());
+  waiting.post("/v1/chat/completions", chat);
+  const auto unbegun = service->next();
+  begun.post("/v1/chat/completions", chat);
+  const auto running = service->next();
+  running->begun = true;
+  told.post("/v1/chat/completions", chat_stream);
+  const auto accepted = service->next();
+  accepted->accept({});
+  told.read_head();
+  leave();
+  Response refused = waiting.read_response();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.json()["error"]["code"], "draining");
+  for (const auto& each : {running, accepted}) {
+    each->text(0, "a");
+    each->finish(0);
+    each->end({});
+  }
+  EXPECT_EQ(begun.read_response().status, 200);
+  EXPECT_EQ(told.read_until("[DONE]").find("\"error\""), std::string::npos);
+}
+
+TEST_F(LeavingTest, ASecondSignalHastens) {
+  Client client(port());
+  client.post("/v1/chat/completions", chat_stream);
+  const auto generation = service->next();
+  generation->text(0, "a");
+  client.read_head();
+  leave();
+  server->hasten();
+  const std::string rest = client.read_to_end();
+  EXPECT_LT(rest.find("\"error\""), rest.find("[DONE]"));
+  generation->wait_cancelled();
+}
+
+TEST_F(LeavingTest, AnOperatorDrainsAndTakesItBack) {
+  Client client(port());
+  client.post("/v1/chat/completions", chat);
+  const auto generation = service->next();
+  generation->begun = true;
+  Response drained = ask("", "/v1/drain");
+  EXPECT_EQ(drained.status, 202);
+  EXPECT_EQ(drained.body, R"({"status":"draining","active_requests":1})");
+  EXPECT_EQ(status_of("/readyz"), 503);
+  EXPECT_EQ(ask(chat).status, 503);
+  generation->finish(0);
+  generation->end({});
+  EXPECT_EQ(client.read_response().status, 200);
+  EXPECT_EQ(ask(R"({"drain": false})", "/v1/drain").body, R"({"status":"ok","active_requests":0})");
+  EXPECT_EQ(status_of("/readyz"), 200);
+  for (const char* wrong : {"{}", R"({"drain": 1})", "x"})
+    EXPECT_EQ(ask(wrong, "/v1/drain").status, 400) << wrong;
+  EXPECT_EQ(status_of("/openapi.json"), 200);
+  EXPECT_EQ(status_of("/readyz"), 200) << "to describe it is not to do it";
+}
+
+TEST_F(DeliveryTest, AClientsTimeLimitReachesTheReplica) {
+  settings.times.queue = std::chrono::seconds(3);
+  Client client(port());
+  client.post("/v1/chat/completions", chat, "x-request-timeout: 0.5\r\n");
+  const auto generation = service->next();
+  EXPECT_EQ(generation->request.times.request, milliseconds(500));
+  EXPECT_EQ(generation->request.times.queue, std::chrono::seconds(3));
+  generation->fail({RefusalKind::unavailable, "late", "", "queue_timeout", 7});
+  Response response = client.read_response();
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.headers["Retry-After"], "7");
+  client.post("/v1/chat/completions", chat, "x-request-timeout: soon\r\n");
+  EXPECT_EQ(client.read_response().status, 400);
+}
+
+TEST_F(DeliveryTest, WhatComesAfterACutOffIsDropped) {
+  settings.connection.shutdown_timeout = milliseconds(50);
+  Client client(port());
+  client.post("/v1/chat/completions", chat_stream);
+  const auto generation = service->next();
+  generation->begun = true;
   server->stop();
   generation->text(0, "late");
   generation->end({});

@@ -48,13 +48,13 @@ TEST_F(HttpServerTest, ReportsHealthAndVersion) {
 }
 
 TEST_F(HttpServerTest, TellsOfGpusWhereSomeServe) {
-  EXPECT_EQ(get("/health").body, R"({"status":"ok"})");
+  EXPECT_FALSE(get("/health").json().contains("gpu_memory_available"));
   runtime::ReplicaView view;
   view.arithmetic = "f32k128";
   view.gpu_memory_available = 123;
   service->show(view);
   service->serve_on({{"driver", "580.65.06"}, {"gpus", "8 x H200"}});
-  EXPECT_EQ(get("/health").body, R"({"status":"ok","gpu_memory_available":123})");
+  EXPECT_EQ(get("/health").json()["gpu_memory_available"], 123);
   EXPECT_EQ(
       get("/version").body,
       R"({"version":"1.2.3","arithmetic":"f32k128","devices":{"driver":"580.65.06","gpus":"8 x H200"}})");
@@ -86,6 +86,34 @@ TEST_F(HttpServerTest, AModelThatGaveUpIsNotAlive) {
   Client client(port());
   client.post("/v1/completions", "{}");
   EXPECT_EQ(code_of(client.read_response()), "model_failed");
+}
+
+TEST_F(HttpServerTest, HealthTellsWhatIsGoingOn) {
+  runtime::ScheduleView view;
+  view.stats.waiting = 4;
+  view.stats.total_blocks = 10;
+  view.stats.free_blocks = 3;
+  service->show(view);
+  const auto health = get("/health").json();
+  EXPECT_EQ(health["status"], "ok");
+  EXPECT_EQ(health["active_requests"], 3);
+  EXPECT_EQ(health["waiting_sequences"], 4);
+  EXPECT_EQ(health["kv_blocks_used"], 7);
+  EXPECT_EQ(health["kv_blocks"], 10);
+  EXPECT_GT(health["memory_resident"], 1 << 20);
+}
+
+TEST_F(HttpServerTest, AStalledReplicaIsAliveAndNotReady) {
+  service->is_stalled = true;
+  EXPECT_EQ(get("/livez").status, 200);
+  for (const char* path : {"/health", "/readyz"}) {
+    Response response = get(path);
+    EXPECT_EQ(response.status, 503) << path;
+    EXPECT_EQ(response.json()["status"], "stalled");
+  }
+  Client client(port());
+  client.post("/v1/completions", "{}");
+  EXPECT_EQ(client.read_response().status, 400) << "who asks all the same is answered";
 }
 
 TEST_F(HttpServerTest, UnknownRouteAndWrongMethod) {
@@ -310,6 +338,21 @@ TEST_F(HttpServerTest, TooManyConnectionsAre503) {
   }
   first.get("/version");
   EXPECT_EQ(first.read_response().status, 200);
+}
+
+TEST_F(HttpServerTest, TooManyConnectionsOfAnAddressAre429) {
+  settings.connection.connections_per_address = 1;
+  {
+    Client first(port());
+    first.get("/version");
+    EXPECT_EQ(first.read_response().status, 200);
+    Client second(port());
+    Response response = second.read_response();
+    EXPECT_EQ(response.status, 429);
+    EXPECT_EQ(code_of(response), "too_many_connections");
+    EXPECT_EQ(response.headers["Retry-After"], "5");
+  }
+  for (int status = 0; status != 200;) status = get("/version").status;  // once both are forgotten
 }
 
 TEST_F(HttpServerTest, ApiKeysGuardTheApiAlone) {

@@ -42,6 +42,8 @@ TEST(Reply, SaysWhatTheStatusAsksFor) {
   EXPECT_THAT(headers(RefusalKind::rate_limited), ElementsAre(Pair("Retry-After", retry_after_seconds)));
   EXPECT_THAT(headers(RefusalKind::unauthorized), ElementsAre(Pair("WWW-Authenticate", "Bearer")));
   EXPECT_THAT(headers(RefusalKind::invalid), IsEmpty());
+  EXPECT_THAT(refusal_reply({RefusalKind::unavailable, "why", "", "", 17}).headers,
+              ElementsAre(Pair("Retry-After", "17")));
 }
 
 }  // namespace

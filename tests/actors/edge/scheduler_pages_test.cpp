@@ -57,7 +57,7 @@ TEST_F(SchedulerPages, ShowQueuesBudgetsAndThePolicyByGroup) {
       R"({"policy":{"name":"mlfq","options":{"quantum":512}},)"
       R"("shadow_policy":{"name":"vtc","options":{"input_weight":1.5},"steps":6,"different_steps":4,"different_sequences":9,"failures":1},)"
       R"("steps":7,"running":3,"waiting":2,)"
-      R"("limits":{"max_num_batched_tokens":2048,"max_num_seqs":256,"max_waiting":1024,"max_model_len":0,"max_steps_in_flight":2,"max_step_time_ms":200,"block_size":16},)"
+      R"("limits":{"max_num_batched_tokens":2048,"max_num_seqs":256,"max_waiting":1024,"max_waiting_tokens":16777216,"max_model_len":0,"max_steps_in_flight":2,"max_step_time_ms":200,"block_size":16},)"
       R"("groups":[{"group":0,"running":3,"waiting":2,"resting":1,"total_blocks":100,"used_blocks":40,)"
       R"("last_step":{"sequences":3,"tokens":20,"token_budget":64},"preemptions":5,"policy_failures":0}]})");
 }

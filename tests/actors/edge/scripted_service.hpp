@@ -70,6 +70,11 @@ class ScriptedGeneration {
   void add_credit(std::int32_t deltas) {
     change([&] { credit_ += deltas; });
   }
+  // It has not begun.
+  void withdraw(Refusal why) {
+    if (!begun) fail(std::move(why));
+  }
+  std::atomic<bool> begun = false;
   void add_cancel() {
     change([this] { ++cancelled_; });
   }
@@ -140,6 +145,7 @@ class ScriptedService final : public Service {
   const ModelInfo& model() const override { return model_; }
   bool ready() const override { return is_ready; }
   bool healthy() const override { return is_healthy; }
+  bool stalled() const override { return is_stalled; }
   std::vector<StartupPhase> startup() const override {
     return {{"opening_checkpoint", "done", 0, 0}, {"loading_weights", "running", 25, 100}};
   }
@@ -213,7 +219,7 @@ class ScriptedService final : public Service {
     return waiting_.empty();
   }
 
-  std::atomic<bool> is_ready = true, is_healthy = true, throws = false;
+  std::atomic<bool> is_ready = true, is_healthy = true, is_stalled = false, throws = false;
 
  private:
   class Handle final : public GenerationHandle {
@@ -221,6 +227,7 @@ class ScriptedService final : public Service {
     explicit Handle(std::shared_ptr<ScriptedGeneration> made) : made_(std::move(made)) {}
     ~Handle() override { made_->mark_destroyed(); }
     void grant(std::int32_t deltas) override { made_->add_credit(deltas); }
+    void withdraw(Refusal why) override { made_->withdraw(std::move(why)); }
     void cancel() override { made_->add_cancel(); }
 
    private:

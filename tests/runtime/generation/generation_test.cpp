@@ -314,6 +314,42 @@ TEST(Generation, ACancellationAtAnyMomentTakesAllBackAndTellsNobody) {
   }
 }
 
+TEST(Generation, CutShortAtAnyMomentItEndsWithWhatThereIs) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(asking(4), four_texts);
+    talk.generation->meet_scheduler();
+    for (auto events = random() % 40; events > 0; --events)
+      random() % 2 ? talk.token(std::int32_t(random() % 4)) : talk.grant(std::int32_t(random() % 3));
+    talk.generation->cut_short();
+    talk.generation->check();
+    EXPECT_TRUE(talk.outlet.known.empty()) << "seed " << seed;
+    talk.grant(100);
+    talk.fault();
+    talk.generation->cut_short();
+    EXPECT_TRUE(talk.generation->over());
+    EXPECT_EQ(talk.outlet.ends, 1) << "seed " << seed;
+    ASSERT_EQ(talk.outlet.told.size(), 4u) << "seed " << seed;
+    for (const auto& [index, choice] : talk.outlet.told) {
+      EXPECT_NE(choice.finish, ChoiceEnd::none);
+      std::string content = choice.content;
+      const std::string cut = "\uFFFD";  // what stands for part of a character
+      while (content.ends_with(cut)) content.resize(content.size() - cut.size());
+      EXPECT_TRUE(four_texts[std::size_t(index)].starts_with(content)) << "seed " << seed;
+    }
+  }
+}
+
+TEST(Generation, SaysByWhenItMustBegin) {
+  auto request = asking(2);
+  request.times = {.request = std::chrono::seconds(9), .first_token = std::chrono::seconds(2)};
+  Conversation talk(request, {"a", "b"});
+  talk.generation->meet_scheduler();
+  for (const auto& [sequence, submission] : talk.outlet.known)
+    EXPECT_EQ(submission.start_by, TimePoint{} + std::chrono::seconds(2));
+  EXPECT_EQ(talk.outlet.known.size(), 2u);
+}
+
 // The same text in other tokens: cut anywhere between characters' bytes, each piece tokenized by itself.
 std::vector<TokenId> other_tokens(const std::string& text, std::mt19937& random) {
   std::vector<TokenId> tokens;

@@ -29,6 +29,8 @@ class RecordedLife {
                .max_steps_in_flight = 1 + below(2),
                .speculation = {DraftMethod::mtp, below(3), below(2) == 0},
                .max_waiting = 20,
+               .max_waiting_tokens = 300,
+               .max_waiting_per_caller = 8,
                .block_size = 1 + below(5),
                .prefix_caching = below(5) != 0};
     const std::int32_t blocks = 64 / limits_.block_size + 1 + below(20);
@@ -166,6 +168,7 @@ class RecordedLife {
     submission.cache_salt = below(4) == 0 ? "apart" : "";
     if (below(3) > 0) submission.arrived = now_ - std::chrono::milliseconds(below(5));
     if (below(2) == 0) submission.slo = {below(500), below(50), below(3000)};
+    if (below(3) == 0) submission.start_by = now_ + std::chrono::milliseconds(below(500));
     tick();
     auto work = cycle_->submit(submission, below(8) == 0);
     if (!work) return;

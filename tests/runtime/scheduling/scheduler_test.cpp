@@ -105,6 +105,63 @@ TEST(Scheduler, ComputesAPromptInChunksAndThenDecodes) {
   EXPECT_THAT(steps.scheduler.propose(), IsEmpty());
 }
 
+TEST(Scheduler, CountsWhatWaitsThroughSeatsPreemptionsAndEnds) {
+  auto limits = small_limits();
+  limits.max_num_seqs = 1;
+  limits.max_waiting_tokens = 20;
+  limits.max_waiting_per_caller = 2;
+  Steps steps(limits);
+  const auto code = [&](Submission submission, std::uint64_t caller = 0) {
+    submission.caller = caller;
+    const auto done = steps.scheduler.submit(std::move(submission));
+    return done ? std::string() : done.error().code;
+  };
+  EXPECT_EQ(code(submission_of(1, 10, 1)), "");
+  EXPECT_FALSE(steps.scheduler.has_begun(1));
+  EXPECT_EQ(code(submission_of(2, 11, 1)), "queue_full")
+      << "the first one waits, too, until a step is planned";
+  steps.run();  // and ended it
+  EXPECT_EQ(code(submission_of(2, 10, 9)), "");
+  steps.run();
+  EXPECT_TRUE(steps.scheduler.has_begun(2));
+  EXPECT_EQ(code(submission_of(3, 10, 1)), "") << "the second one runs";
+  EXPECT_EQ(code(submission_of(4, 10, 1)), "");
+  EXPECT_EQ(code(submission_of(5, 1, 1)), "queue_full");
+  steps.scheduler.cancel(4);
+  EXPECT_EQ(code(submission_of(5, 1, 1)), "");
+  EXPECT_EQ(code(submission_of(6, 1, 1)), "too_many_waiting");
+  EXPECT_EQ(code(submission_of(6, 1, 1), 7), "");
+  auto again = submission_of(8, 30, 1);
+  again.resubmitted = true;
+  EXPECT_EQ(code(again), "") << "it was accepted before";
+  steps.start_epoch();
+  EXPECT_EQ(code(submission_of(9, 20, 1)), "") << "all are forgotten";
+}
+
+TEST(Scheduler, RefusesADeadlineThatItsQueueCannotMeet) {
+  using std::chrono::seconds;
+  auto limits = small_limits();
+  limits.max_num_seqs = 1;
+  Steps steps(limits);
+  TimePoint now = TimePoint{} + seconds(100);
+  const auto submit = [&](SequenceId id, seconds patience) {
+    auto submission = submission_of(id, 10, 1);
+    submission.start_by = now + patience;
+    return steps.scheduler.submit(std::move(submission));
+  };
+  for (SequenceId id = 1; id <= 6; ++id) ASSERT_TRUE(submit(id, seconds(1))) << "nothing was measured yet";
+  for (int i = 0; i < 3; ++i) {
+    steps.scheduler.time_is(now += seconds(1));
+    steps.run();  // one begins and ends
+  }
+  EXPECT_EQ(steps.scheduler.retry_after(), 3);
+  const auto refused = submit(7, seconds(2));  // behind three
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "deadline_unreachable");
+  EXPECT_EQ(refused.error().retry_after, 1);
+  EXPECT_TRUE(submit(7, seconds(4)));
+}
+
 TEST(Scheduler, RefusesWhatCannotBeServed) {
   Steps steps;
   const auto refusal = [&](Submission submission) {

@@ -1,0 +1,68 @@
+#include "runtime/scheduling/drain_rate.hpp"
+
+#include <gtest/gtest.h>
+
+namespace troupe::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+struct DrainRateTest : testing::Test {
+  // A step so much later, for which so many tokens left the queue.
+  void step(milliseconds later, std::int64_t tokens, bool backed_up = true) {
+    rate.planned(now += later, tokens, backed_up);
+  }
+  double seconds_for(std::int64_t tokens) const {
+    return std::chrono::duration<double>(rate.time_for(tokens).value()).count();
+  }
+
+  TimePoint now{};
+  DrainRate rate;
+};
+
+TEST_F(DrainRateTest, IsUnknownUntilAQueueWasBackedUpForAWhile) {
+  EXPECT_EQ(rate.time_for(0), Duration{});
+  for (int i = 0; i < 100; ++i) step(milliseconds(100), 50, false);
+  EXPECT_FALSE(rate.time_for(1)) << "nobody had to wait";
+  step(milliseconds(100), 50);
+  for (int i = 0; i < 5; ++i) step(milliseconds(99), 50);
+  EXPECT_FALSE(rate.time_for(1)) << "too short to tell";
+  step(milliseconds(99), 50);
+  EXPECT_TRUE(rate.time_for(1));
+}
+
+TEST_F(DrainRateTest, IsWhatLeftOverTheTimeInWhichOthersWaited) {
+  step(milliseconds(0), 1000);  // those did not wait for this one
+  for (int i = 0; i < 20; ++i) step(milliseconds(100), 50);
+  EXPECT_NEAR(seconds_for(1000), 2, 1e-6);
+  step(milliseconds(100), 50, false);
+  step(seconds(100), 0);  // an empty queue is none that stands still
+  EXPECT_NEAR(seconds_for(1000), 2, 1e-6);
+}
+
+TEST_F(DrainRateTest, FollowsChanges) {
+  step(milliseconds(0), 0);
+  for (int i = 0; i < 100; ++i) step(milliseconds(100), 50);
+  for (int i = 0; i < 600; ++i) step(milliseconds(100), 10);
+  EXPECT_NEAR(seconds_for(1000), 10, 0.5);
+}
+
+TEST_F(DrainRateTest, APauseIsNoSlowQueue) {
+  step(milliseconds(0), 0);
+  for (int i = 0; i < 20; ++i) step(milliseconds(100), 50);
+  rate.paused();
+  step(seconds(60), 50);
+  EXPECT_NEAR(seconds_for(1000), 2, 1e-6);
+}
+
+TEST_F(DrainRateTest, HasALongestTime) {
+  step(milliseconds(0), 0);
+  step(seconds(1), 0);
+  EXPECT_EQ(rate.time_for(1), DrainRate::longest) << "nothing leaves";
+  step(seconds(1), 1);
+  EXPECT_EQ(rate.time_for(1'000'000), DrainRate::longest);
+}
+
+}  // namespace
+}  // namespace troupe::runtime
