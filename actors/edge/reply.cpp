@@ -15,6 +15,8 @@ Told told(RefusalKind kind) {
       return {400, "invalid_request_error"};
     case RefusalKind::unauthorized:
       return {401, "authentication_error"};
+    case RefusalKind::forbidden:
+      return {403, "permission_error"};
     case RefusalKind::not_found:
       return {404, "not_found_error"};
     case RefusalKind::method_not_allowed:
@@ -65,16 +67,18 @@ Json error_object(const Refusal& refusal) {
             {"code", or_null(refusal.code)}}}};
 }
 
-Reply refusal_reply_of(RefusalKind kind, const Json& body) {
+Reply refusal_reply_of(const Refusal& refusal, const Json& body) {
+  const RefusalKind kind = refusal.kind;
   Reply reply = json_reply(http_status(kind), body);
   if (kind == RefusalKind::unavailable || kind == RefusalKind::rate_limited)
-    reply.headers.emplace_back("Retry-After", retry_after_seconds);
+    reply.headers.emplace_back(
+        "Retry-After", refusal.retry_after > 0 ? std::to_string(refusal.retry_after) : retry_after_seconds);
   if (kind == RefusalKind::unauthorized) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
   return reply;
 }
 
 Reply refusal_reply(const Refusal& refusal, const std::string&) {
-  return refusal_reply_of(refusal.kind, error_object(refusal));
+  return refusal_reply_of(refusal, error_object(refusal));
 }
 
 }  // namespace troupe::actors::edge

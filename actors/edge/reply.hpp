@@ -17,7 +17,7 @@ struct Reply {
   std::vector<std::pair<std::string, std::string>> headers{};
 };
 
-// For clients that find the server loading or full.
+// For clients that find the server loading or full, where nobody knows for how long.
 constexpr const char* retry_after_seconds = "5";
 
 // nginx's 499 is what logs show of a client that left.
@@ -32,7 +32,7 @@ const char* error_type(RefusalKind kind);
 Json error_object(const Refusal& refusal);
 
 // Carries what the status asks for: Retry-After, WWW-Authenticate. body: the refusal in a protocol's words.
-Reply refusal_reply_of(RefusalKind kind, const Json& body);
+Reply refusal_reply_of(const Refusal& refusal, const Json& body);
 Reply refusal_reply(const Refusal& refusal,
                     const std::string& request_id = {});  // OpenAI's, which names no request
 

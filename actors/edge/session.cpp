@@ -5,7 +5,6 @@
 #include <iterator>
 #include <mutex>
 
-#include "actors/edge/api_key.hpp"
 #include "actors/edge/begin_answer.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "runtime/base/clock.hpp"
@@ -16,7 +15,7 @@ namespace troupe::actors::edge {
 namespace {
 
 // What OPTIONS * is asked of.
-constexpr Endpoint whole_server{.path = "*", .allow = read_or_post, .needs_key = false};
+constexpr Endpoint whole_server{.path = "*", .allow = read_or_post, .key = KeyClass::none};
 
 // A page's reply on its way from the thread that makes it, which may hold this for longer than the server lives:
 // what belongs to the server's sockets goes when the reply is taken.
@@ -73,27 +72,56 @@ Reply options_page(const Resource& resource, const Connection::Request& request,
   return page;
 }
 
+ShownHeaders shown_headers(const Connection::Request& request) {
+  ShownHeaders shown{view(request[http::field::authorization]), view(request["x-api-key"]), {}};
+  const auto [first, last] = request.equal_range("X-Forwarded-For");
+  for (auto line = first; line != last; ++line)
+    shown.forwarded_for.append(shown.forwarded_for.empty() ? "" : ",").append(view(line->value()));
+  return shown;
+}
+
+// Which one a body asks for.
+std::string model_of(const Json& body, const ModelInfo& model) {
+  const auto found = body.is_object() ? body.find("model") : body.end();
+  return found != body.end() && found->is_string() ? found->get<std::string>() : model.names.front();
+}
+
+// Numbers of a generation, for the log.
+void add_record(const GenerationRecord& record, TimePoint began, nlohmann::json& line) {
+  line["prompt_tokens"] = record.usage.prompt_tokens;
+  line["cached_tokens"] = record.usage.cached_tokens;
+  line["completion_tokens"] = record.usage.completion_tokens;
+  if (record.accepted) line["accepted_ms"] = milliseconds(*record.accepted - began);
+  if (record.first) line["first_ms"] = milliseconds(*record.first - began);
+  if (!record.finish.empty()) line["finish"] = record.finish;
+  if (!record.failure.empty()) line["failure"] = record.failure;
+}
+
 void log_failure(const std::string& request_id, const std::string& failure) {
   log_event(LogLevel::error, "http_request_failed", {{"request_id", request_id}, {"error", failure}});
 }
 
 }  // namespace
 
-Session::Session(Socket socket, const config::EdgeSettings& settings, const std::string& version,
-                 Service& service)
+Session::Session(Socket socket, TlsOfServer tls, const config::EdgeSettings& settings,
+                 const std::string& version, Service& service, Callers& callers, Captures& captures)
     : settings_(settings),
       version_(version),
       service_(service),
-      connection_(std::make_shared<Connection>(std::move(socket), settings.connection)) {}
+      callers_(callers),
+      captures_(captures),
+      connection_(std::make_shared<Connection>(std::move(socket), std::move(tls), settings.connection)) {}
 
 net::awaitable<void> Session::run() {
-  bool more = true;
+  idle_ = true;
+  bool more = co_await connection_->handshake();
   while (more && !stopping_) more = co_await serve_one();
   idle_ = true;
   if (!stopping_) co_await connection_->linger();
 }
 
 net::awaitable<void> Session::run_refused() {
+  if (!co_await connection_->handshake()) co_return;
   exchange_ = {.request_id = random_id()};
   began_ = now();
   co_await reply(refusal_reply(too_many_connections()));
@@ -156,8 +184,10 @@ void Session::begin_exchange() {
                .keep_alive = request.keep_alive() && !stopping_,
                .head_only = request.method() == http::verb::head,
                .cors = cors_fields(settings_.cors, view(request[http::field::origin]))};
+  visit_ = callers_.visit(connection_->peer(), shown_headers(request));
   resource_.reset();
   generation_id_.clear();
+  record_.reset();
   began_ = now();
   status_ = 0;
 }
@@ -176,7 +206,7 @@ Expected<void> Session::check_head() {
   if (request.method() == http::verb::options && request.target() == "*")
     resource_ = Resource{&whole_server, {}, std::string(whole_server.allow)};
   else if (auto found = find_resource(view(request.method_string()), view(request.target()),
-                                      settings_.replica_control);
+                                      settings_.replica_control, settings_.root_path);
            found)
     resource_ = std::move(*found);
   else
@@ -186,11 +216,10 @@ Expected<void> Session::check_head() {
     return refuse(RefusalKind::method_not_allowed, "This method is not allowed here; see Allow.", "",
                   "method_not_allowed");
   if (request.method() == http::verb::options) return {};
-  if (endpoint.needs_key)
-    if (const auto ok = check_api_key(view(request[http::field::authorization]), view(request["x-api-key"]),
-                                      settings_.api_keys);
-        !ok)
-      return ok;
+  const auto admitted = callers_.admit(visit_, shown_headers(request), endpoint.key, now());
+  if (admitted || admitted.error().kind != RefusalKind::unauthorized)
+    exchange_.standing = [this] { return callers_.standing(visit_, now()); };
+  if (!admitted) return admitted;
   return endpoint.generation ? accepts_inference(service_) : Expected<void>();
 }
 
@@ -216,15 +245,23 @@ net::awaitable<void> Session::answer() {
     failure = error.what();
   }
   delivery_.reset();
-  if (failure.empty()) co_return;
-  log_failure(exchange_.request_id, failure);
-  if (!connection_->gone()) co_await refuse_and_close(internal_failure());
+  if (!failure.empty()) {
+    log_failure(exchange_.request_id, failure);
+    if (!connection_->gone()) co_await refuse_and_close(internal_failure());
+  }
+  if (capture_) capture_->write(status_);
+  capture_.reset();
 }
 
 net::awaitable<void> Session::answer_page() {
   const Endpoint& endpoint = *resource_->endpoint;
-  const PageRequest request{resource_->argument, connection_->request().body(), service_, settings_, version_,
-                            exchange_.request_id};
+  const PageRequest request{resource_->argument,
+                            connection_->request().body(),
+                            service_,
+                            settings_,
+                            version_,
+                            exchange_.request_id,
+                            captures_};
   if (endpoint.page) {
     co_await reply(endpoint.page(request));
     co_return;
@@ -237,14 +274,23 @@ net::awaitable<void> Session::answer_page() {
 
 net::awaitable<void> Session::answer_inference() {
   const Endpoint& endpoint = *resource_->endpoint;
+  begin_capture();
+  std::string model;
   auto request = parse_body(connection_->request().body(), settings_.request).and_then([&](const Json& body) {
+    model = model_of(body, service_.model());
     return endpoint.generation(body, service_.model(), settings_.request);
   });
   if (!request) {
     co_await reply(in_its_words(request.error()));
     co_return;
   }
+  auto ticket = callers_.begin(visit_, model, request->generation, now());
+  if (!ticket) {
+    co_await reply(in_its_words(in_own_names(request->own_names, std::move(ticket.error()))));
+    co_return;
+  }
   if (!request->request_id.empty()) exchange_.request_id = request->request_id;
+  if (!capture_) begin_capture();
   BegunAnswer begun = begin_answer(*request, exchange_.request_id, service_.model());
   generation_id_ = request->generation.id;
   if (begun.whole) {
@@ -254,10 +300,17 @@ net::awaitable<void> Session::answer_inference() {
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
-  const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(begun.answer));
+  const Delivery::Outcome outcome =
+      co_await delivery_->run(std::move(*request), std::move(begun.answer), std::move(*ticket), capture_);
+  record_ = outcome.record;
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
   log_exchange(outcome.end);
+}
+
+void Session::begin_capture() {
+  capture_ = captures_.begin(exchange_.request_id, now());
+  if (capture_) capture_->asked(resource_->endpoint->path, visit_.name(), connection_->request().body());
 }
 
 net::awaitable<void> Session::reply(Reply whole) {
@@ -277,14 +330,18 @@ Reply Session::in_its_words(const Refusal& refusal) const {
   return resource_ ? resource_->endpoint->refusal(refusal, exchange_.request_id) : refusal_reply(refusal);
 }
 
+// The line that an audit needs: who asked for what, how it ended and what it cost.
 void Session::log_exchange(const char* end) const {
-  const bool probe = resource_ && !resource_->endpoint->needs_key;
+  const bool probe = resource_ && resource_->endpoint->key == KeyClass::none;
   nlohmann::json line = {{"request_id", exchange_.request_id},
                          {"route", resource_ ? resource_->endpoint->path : "unknown"},
+                         {"protocol", resource_ ? protocol_of(*resource_->endpoint) : "unknown"},
                          {"status", status_},
                          {"end", end},
                          {"ms", milliseconds(now() - began_)}};
+  if (const std::string caller = visit_.name(); !caller.empty()) line["caller"] = caller;
   if (!generation_id_.empty()) line["generation"] = generation_id_;
+  if (record_) add_record(*record_, began_, line);
   log_event(probe ? LogLevel::debug : LogLevel::info, "http_request", line);
 }
 

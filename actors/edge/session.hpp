@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "actors/edge/callers/callers.hpp"
+#include "actors/edge/capture/captures.hpp"
 #include "actors/edge/connection.hpp"
 #include "actors/edge/delivery.hpp"
 #include "actors/edge/response_head.hpp"
@@ -17,8 +19,9 @@ namespace troupe::actors::edge {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // settings, version (of the program) and service outlive this.
-  Session(Socket socket, const config::EdgeSettings& settings, const std::string& version, Service& service);
+  // settings, version (of the program), service, callers and captures outlive this. tls: null: HTTP in clear.
+  Session(Socket socket, TlsOfServer tls, const config::EdgeSettings& settings, const std::string& version,
+          Service& service, Callers& callers, Captures& captures);
 
   net::awaitable<void> run();
   net::awaitable<void> run_refused();  // in place of run(): there are too many connections already
@@ -41,18 +44,24 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<void> refuse_and_close(Refusal refusal);
   Reply in_its_words(const Refusal& refusal) const;
   void log_exchange(const char* end) const;
+  void begin_capture();  // if it was ordered for this request's id
 
   const config::EdgeSettings& settings_;
   const std::string& version_;
   Service& service_;
+  Callers& callers_;
+  Captures& captures_;
   std::shared_ptr<Connection> connection_;
   bool idle_ = false;      // between requests
   bool stopping_ = false;  // set by stop()
 
   // Of the request in progress.
   Exchange exchange_;
+  Visit visit_;
   std::optional<Resource> resource_;
   std::string generation_id_;
+  std::optional<GenerationRecord> record_;
+  std::shared_ptr<Capture> capture_;  // null: nobody reads this request
   std::chrono::steady_clock::time_point began_;
   int status_ = 0;
   std::optional<Delivery> delivery_;  // while an answer is generated

@@ -5,6 +5,7 @@
 //   broken code   an invariant does not hold: CHECK names it and stops the process, in release builds too
 #pragma once
 
+#include <cstdint>
 #include <source_location>
 #include <stdexcept>
 #include <string>
@@ -17,6 +18,7 @@ namespace troupe {
 enum class RefusalKind {
   invalid,
   unauthorized,
+  forbidden,
   not_found,
   method_not_allowed,
   timeout,
@@ -33,10 +35,11 @@ struct Refusal {
   std::string message;  // a sentence for the caller; holds no prompt or output text
   std::string param;    // the field of the request that is at fault; may be empty
   std::string code;     // a short machine-readable name such as "context_length_exceeded"; may be empty
+  std::int32_t retry_after = 0;  // seconds, after which the same may be had; 0: nobody knows
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Refusal& x) {
-  return f(x.kind, x.message, x.param, x.code);
+  return f(x.kind, x.message, x.param, x.code, x.retry_after);
 }
 
 template <class T>

@@ -162,7 +162,7 @@ Json error_object(const Refusal& refusal, std::string_view request_id) {
 }
 
 Reply refusal_reply(const Refusal& refusal, const std::string& request_id) {
-  return refusal_reply_of(refusal.kind, error_object(refusal, request_id));
+  return refusal_reply_of(refusal, error_object(refusal, request_id));
 }
 
 }  // namespace troupe::actors::edge::anthropic

@@ -145,7 +145,7 @@ std::unique_ptr<Answer> make_answer(const AnswerIdentity& identity, AnswerOption
 }
 
 Reply refusal_reply(const Refusal& refusal, const std::string&) {
-  return refusal_reply_of(refusal.kind, error_object(refusal));
+  return refusal_reply_of(refusal, error_object(refusal));
 }
 
 std::string time_text(std::int64_t unix_seconds) {

@@ -18,6 +18,7 @@ TEST(Reply, EveryRefusalHasAStatusAndATypeOfItsOwnKind) {
   };
   for (const Case& each : {Case{RefusalKind::invalid, 400, "invalid_request_error"},
                            {RefusalKind::unauthorized, 401, "authentication_error"},
+                           {RefusalKind::forbidden, 403, "permission_error"},
                            {RefusalKind::not_found, 404, "not_found_error"},
                            {RefusalKind::method_not_allowed, 405, "invalid_request_error"},
                            {RefusalKind::timeout, 408, "timeout_error"},
@@ -42,6 +43,8 @@ TEST(Reply, SaysWhatTheStatusAsksFor) {
   EXPECT_THAT(headers(RefusalKind::rate_limited), ElementsAre(Pair("Retry-After", retry_after_seconds)));
   EXPECT_THAT(headers(RefusalKind::unauthorized), ElementsAre(Pair("WWW-Authenticate", "Bearer")));
   EXPECT_THAT(headers(RefusalKind::invalid), IsEmpty());
+  EXPECT_THAT(refusal_reply({RefusalKind::rate_limited, "why", "", "", 17}).headers,
+              ElementsAre(Pair("Retry-After", "17")));
 }
 
 }  // namespace
