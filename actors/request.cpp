@@ -107,11 +107,28 @@ void compile(Self self, RequestState::Prepared prepared) {
   });
 }
 
+// Asks the reader, who may have to pay for it.
+Expected<void> count(TerminalOnce& sink, const std::vector<runtime::NewChoice>& choices,
+                     std::size_t prompts) {
+  // The choices of a prompt stand together.
+  const std::size_t of_one = choices.size() / prompts;
+  std::int64_t prompt_tokens = 0, most_output_tokens = 0;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    const Submission& each = choices[i].submission;
+    if (i % of_one == 0) prompt_tokens += each.prompt_tokens;
+    most_output_tokens += each.max_output_tokens;
+  }
+  return sink.counted(prompt_tokens, most_output_tokens);
+}
+
 void begin(Self self) {
   auto& state = self->state;
   RequestState::Prepared prepared = state.prepared.get();
   state.place.reset();
   if (!prepared.compiled) return compile(self, std::move(prepared));
+  if (prepared.choices)
+    if (const auto paid = count(*state.sink, *prepared.choices, prepared.request.prompts.size()); !paid)
+      prepared.choices = tl::unexpected(paid.error());
   if (!prepared.choices) {
     state.sink->fail(prepared.choices.error());
     return leave(self, "refused");

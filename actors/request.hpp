@@ -35,6 +35,10 @@ class TerminalOnce {
  public:
   explicit TerminalOnce(std::shared_ptr<GenerationSink> sink) : sink_(std::move(sink)) {}
 
+  Expected<void> counted(std::int64_t prompt_tokens, std::int64_t most_output_tokens) {
+    const std::lock_guard lock(mutex_);
+    return over_ ? Expected<void>() : sink_->on_counted(prompt_tokens, most_output_tokens);
+  }
   void accepted(const runtime::Usage& usage) {
     const std::lock_guard lock(mutex_);
     if (!over_) sink_->on_accepted(usage);

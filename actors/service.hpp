@@ -20,6 +20,10 @@ namespace troupe::actors {
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
+  // Its prompts are counted: the most tokens that it can cost. A refusal ends it. Once, before it is accepted.
+  virtual Expected<void> on_counted(std::int64_t /*prompt_tokens*/, std::int64_t /*most_output_tokens*/) {
+    return {};
+  }
   // The scheduler will run it: usage of the prompts. Once, before any delta; what fails later breaks a stream.
   virtual void on_accepted(runtime::Usage usage) = 0;
   virtual void on_delta(runtime::Delta delta) = 0;  // costs one credit

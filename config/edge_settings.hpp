@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,18 +64,48 @@ struct CorsSettings {
   friend bool operator==(const CorsSettings&, const CorsSettings&) = default;
 };
 
+// Of all callers together, and of who has no name; each caller's own limits are in the file of keys.
+struct SharedLimits {
+  std::optional<std::int64_t>
+      tokens_per_minute{};  // of prompts and answers, of the whole server; past it 503
+  std::optional<std::int64_t> requests_per_address{};  // a minute; past it 429
+  // Addresses and networks ("10.0.0.0/8") whose word on whom they speak for is taken: X-Forwarded-For.
+  std::vector<std::string> trusted_proxies{};
+  friend bool operator==(const SharedLimits&, const SharedLimits&) = default;
+};
+
+// PEM files; names and meanings are vLLM's. Empty: none.
+struct EdgeTlsSettings {
+  std::string certificate, key;  // of the server, the chain behind its certificate included
+  std::string authorities;       // whose certificates clients must show
+  friend bool operator==(const EdgeTlsSettings&, const EdgeTlsSettings&) = default;
+};
+
+// Requests whose text an operator wants to see: where it is kept, and who alone can read it. Empty: off.
+struct CaptureSettings {
+  std::string folder;
+  std::string certificate;  // PEM file, of who reads
+  friend bool operator==(const CaptureSettings&, const CaptureSettings&) = default;
+};
+
 struct EdgeSettings {
   std::string host = "127.0.0.1";  // a name or an address, IPv4 or IPv6
   std::uint16_t port = 8000;       // 0: any free one
   std::uint16_t ollama_port = 0;   // a second one on the same host, where Ollama's clients look; 0: none
   std::int32_t io_threads = 2;
-  std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
-  bool replica_control = false;       // operators may order drills, place experts and change the policy
+  std::vector<std::string> api_keys;  // each opens everything
+  std::string api_keys_file;          // of callers with names and limits, see api_keys.hpp; empty: none
+  SharedLimits shared_limits;
+  EdgeTlsSettings tls;
+  CaptureSettings capture;
+  std::string root_path;         // before every path, where a proxy does not take it away: "/llm"
+  bool replica_control = false;  // operators may order drills, place experts and change the policy
   CorsSettings cors;
   ConnectionLimits connection;
   RequestLimits request;
   TimeLimits times;                      // of a request, but for what follows
   std::string timeout_action = "error";  // or partial: see TimeLimits
+  bool asks_for_keys() const { return !api_keys.empty() || !api_keys_file.empty(); }
   friend bool operator==(const EdgeSettings&, const EdgeSettings&) = default;
 };
 

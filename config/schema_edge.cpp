@@ -39,10 +39,26 @@ Table listening(EdgeSettings& s) {
       {.name = "api-key",
        .target = &s.api_keys,
        .argument = "KEY",
-       .help = "Requests to /v1 must show it as a bearer token. May be given several times: then any of "
-               "them. Other users of the machine can read flags: prefer TROUPE_API_KEY or the settings file.",
+       .help =
+           "All requests but those of probes must show it as a bearer token, and may then do anything. May be "
+           "given several times: then any of them. Other users of the machine can read flags: prefer "
+           "TROUPE_API_KEY or the settings file.",
        .unset = "no key is asked for",
        .secret = true},
+      {.name = "api-keys",
+       .target = &s.api_keys_file,
+       .argument = "FILE",
+       .help =
+           "TOML file of callers, their keys and limits, which troupe keys edits; read again when it changes and on "
+           "SIGHUP. All requests but those of probes must show one of the keys, of the right class.",
+       .unset = "none"},
+      {.name = "root-path",
+       .target = &s.root_path,
+       .argument = "PATH",
+       .help =
+           "Where a proxy has put the server, such as /llm; taken away from paths that still begin with it, and told in "
+           "/openapi.json.",
+       .unset = "none"},
       count("io-threads", &s.io_threads, 256, "Threads that serve connections."),
       {.name = "enable-replica-control",
        .target = &s.replica_control,
@@ -50,6 +66,70 @@ Table listening(EdgeSettings& s) {
            "Let clients of the API break parts of the replica at POST /v1/replica/drill, to see it recover, "
            "place experts on ranks at POST /v1/replica/placement and change the policy at PUT /v1/scheduler. For "
            "operators and tests: whoever may ask for a completion may do this, too."},
+  };
+}
+
+Table callers(SharedLimits& s) {
+  constexpr std::int64_t most = std::int64_t(1) << 40;
+  return {
+      {.name = "max-tokens-per-minute",
+       .target = &s.tokens_per_minute,
+       .argument = "N",
+       .help = "Of prompts and answers, of all callers together; past it requests get status 503.",
+       .unset = "no limit",
+       .range = {1, most}},
+      {.name = "max-requests-per-ip",
+       .target = &s.requests_per_address,
+       .argument = "N",
+       .help =
+           "Of one address (of IPv6: one network of 64 bits) in a minute, those of probes not counted; past it "
+           "requests get status 429.",
+       .unset = "no limit",
+       .range = {1, most}},
+      {.name = "trusted-proxy",
+       .target = &s.trusted_proxies,
+       .argument = "ADDRESS",
+       .help =
+           "Address or network, such as 10.0.0.0/8, of a proxy whose X-Forwarded-For tells a client's address. May "
+           "be given several times.",
+       .unset = "whoever connects is the client"},
+  };
+}
+
+Table tls(EdgeTlsSettings& s) {
+  return {
+      {.name = "ssl-certfile",
+       .target = &s.certificate,
+       .argument = "FILE",
+       .help =
+           "PEM file of the server's certificate and those that lead to its authority: clients must speak TLS, 1.2 or "
+           "later. Read again on SIGHUP, as are the other two.",
+       .unset = "HTTP in clear"},
+      {.name = "ssl-keyfile",
+       .target = &s.key,
+       .argument = "FILE",
+       .help = "PEM file of the certificate's key, without a password.",
+       .unset = "in the file of the certificate"},
+      {.name = "ssl-ca-certs",
+       .target = &s.authorities,
+       .argument = "FILE",
+       .help = "PEM file of authorities: clients must show a certificate of one of them.",
+       .unset = "clients show none"},
+  };
+}
+
+Table capture(CaptureSettings& s) {
+  return {
+      {.name = "capture-folder",
+       .target = &s.folder,
+       .argument = "FOLDER",
+       .help = "Lets PUT /v1/debug/capture have the text of one request written here, encrypted.",
+       .unset = "no text is ever written"},
+      {.name = "capture-certificate",
+       .target = &s.certificate,
+       .argument = "FILE",
+       .help = "PEM file of the certificate of who may read captures: openssl cms -decrypt, with its key.",
+       .unset = "none; --capture-folder needs it"},
   };
 }
 
@@ -169,11 +249,14 @@ Table answers(RequestLimits& l) {
 Table schema(EdgeSettings& settings) {
   Table table;
   append(table, listening(settings), "LISTENING");
+  append(table, callers(settings.shared_limits), "CALLERS");
+  append(table, tls(settings.tls), "TLS");
   append(table, cors(settings.cors), "BROWSERS");
   append(table, connection_limits(settings.connection), "LIMITS OF CONNECTIONS");
   append(table, request_limits(settings.request), "LIMITS OF REQUESTS (beyond them: status 400)");
   append(table, time_limits(settings), "TIME LIMITS OF REQUESTS");
   append(table, answers(settings.request), "ANSWERS");
+  append(table, capture(settings.capture), "CAPTURE");
   return table;
 }
 

@@ -1,13 +1,9 @@
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <filesystem>
 #include <iostream>
-#include <system_error>
 
 #include "actors/link/certificate_authority.hpp"
 #include "launch/command_line.hpp"
+#include "launch/whole_file.hpp"
 #include "runtime/base/file.hpp"
 
 namespace troupe::launch {
@@ -83,25 +79,9 @@ void check_hosts(const Options& options) {
   }
 }
 
-// The file is there whole or not at all.
-void write_file(const path& file, const std::string& text, mode_t mode) {
-  const std::string partial = file.string() + ".partial";
-  unlink(partial.c_str());
-  const auto fail = [&](int reason) {
-    unlink(partial.c_str());
-    throw Error("cannot be written: " + std::generic_category().message(reason), file.string());
-  };
-  const int descriptor = open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  if (descriptor < 0) fail(errno);
-  const bool written = write(descriptor, text.data(), text.size()) == ssize_t(text.size());
-  const int reason = written ? 0 : errno;
-  if (close(descriptor) != 0 || !written) fail(reason ? reason : EIO);
-  if (rename(partial.c_str(), file.c_str()) != 0) fail(errno);
-}
-
 void write_credentials(const path& folder, std::string_view name, const actors::Credentials& credentials) {
-  write_file(key_file(folder, name), credentials.key, 0600);
-  write_file(certificate_file(folder, name), credentials.certificate, 0644);
+  write_whole_file(key_file(folder, name), credentials.key, 0600);
+  write_whole_file(certificate_file(folder, name), credentials.certificate, 0644);
   std::cout << certificate_file(folder, name).string() << "\n" << key_file(folder, name).string() << "\n";
 }
 

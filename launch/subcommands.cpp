@@ -32,6 +32,7 @@ constexpr std::array subcommands{
     Subcommand{"status", "how a server's replica is", status},
     Subcommand{"bench", "measure a server or the engine", bench},
     Subcommand{"certs", "make certificates for the hosts of a replica", certs},
+    Subcommand{"keys", "edit the keys of a server's callers", keys},
     Subcommand{"selftest", "test what a replica stands on", selftest},
     Subcommand{"version", "print the version", version},
 };

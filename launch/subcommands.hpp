@@ -24,6 +24,7 @@ int simulate(const Arguments& arguments);
 int status(const Arguments& arguments);
 int bench(const Arguments& arguments);
 int certs(const Arguments& arguments);
+int keys(const Arguments& arguments);
 int selftest(const Arguments& arguments);
 int version(const Arguments& arguments);
 

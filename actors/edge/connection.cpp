@@ -24,15 +24,24 @@ Refusal refusal_for(error_code error) {
 
 }  // namespace
 
-Connection::Connection(Socket socket, const config::ConnectionLimits& limits)
+Connection::Connection(Socket socket, TlsOfServer tls, const config::ConnectionLimits& limits)
     : limits_(limits),
-      socket_(std::move(socket)),
-      deadline_(socket_.get_executor()),
+      stream_(std::move(socket), std::move(tls)),
+      deadline_(strand()),
       buffer_(limits.header_size.bytes + std::max(limits.read_ahead_size.bytes, read_bytes)),
-      read_ended_(socket_.get_executor()) {
+      read_ended_(strand()) {
   error_code ignored;
-  socket_.set_option(net::ip::tcp::no_delay(true), ignored);
-  socket_.set_option(net::socket_base::keep_alive(true), ignored);
+  Socket& below = stream_.socket();
+  peer_ = below.remote_endpoint(ignored).address();
+  below.set_option(net::ip::tcp::no_delay(true), ignored);
+  below.set_option(net::socket_base::keep_alive(true), ignored);
+}
+
+net::awaitable<bool> Connection::handshake() {
+  arm(limits_.header_timeout);
+  const error_code error = co_await stream_.handshake();
+  disarm();
+  co_return !error;
 }
 
 net::awaitable<Expected<bool>> Connection::read_head() {
@@ -43,14 +52,14 @@ net::awaitable<Expected<bool>> Connection::read_head() {
   if (buffer_.size() == 0) {
     buffer_.shrink_to_fit();  // whoever is silent holds no memory for what may come
     arm(fresh_ ? limits_.header_timeout : limits_.idle_timeout);
-    const std::size_t count = co_await socket_.async_read_some(buffer_.prepare(waiting_bytes), into(error));
+    const std::size_t count = co_await stream_.async_read_some(buffer_.prepare(waiting_bytes), into(error));
     disarm();
     if (error) co_return false;
     buffer_.commit(count);
   }
   fresh_ = false;
   arm(limits_.header_timeout);
-  co_await http::async_read_header(socket_, buffer_, *parser_, into(error));
+  co_await http::async_read_header(stream_, buffer_, *parser_, into(error));
   const bool late = disarm();
   co_return outcome(error, late, "headers");
 }
@@ -58,7 +67,7 @@ net::awaitable<Expected<bool>> Connection::read_head() {
 net::awaitable<Expected<bool>> Connection::read_body() {
   error_code error;
   arm(limits_.body_timeout);
-  co_await http::async_read(socket_, buffer_, *parser_, into(error));
+  co_await http::async_read(stream_, buffer_, *parser_, into(error));
   const bool late = disarm();
   co_return outcome(error, late, "body");
 }
@@ -78,7 +87,7 @@ net::awaitable<bool> Connection::write(std::string_view bytes) {
     error_code error;
     arm(limits_.write_timeout);
     const auto portion = net::buffer(bytes.substr(0, write_bytes));
-    const std::size_t count = co_await socket_.async_write_some(portion, into(error));
+    const std::size_t count = co_await stream_.async_write_some(portion, into(error));
     disarm();
     if (error) {
       abort();
@@ -99,7 +108,7 @@ void Connection::read_ahead() {
   if (reading_ || !watcher_ || gone_ || buffer_.size() >= limits_.read_ahead_size.bytes) return;
   const std::size_t room = std::min(waiting_bytes, limits_.read_ahead_size.bytes - buffer_.size());
   reading_ = true;
-  socket_.async_read_some(buffer_.prepare(room),
+  stream_.async_read_some(buffer_.prepare(room),
                           [self = shared_from_this()](error_code error, std::size_t count) {
                             self->reading_ = false;
                             self->buffer_.commit(count);
@@ -116,24 +125,26 @@ void Connection::read_ahead() {
 net::awaitable<void> Connection::unwatch() {
   watcher_ = nullptr;
   error_code ignored;
-  if (reading_) socket_.cancel(ignored);
+  if (reading_) stream_.socket().cancel(ignored);
   while (reading_) co_await read_ended_.wait();
 }
 
 net::awaitable<void> Connection::linger() {
   error_code error;
-  socket_.shutdown(Socket::shutdown_send, error);
+  Socket& socket = stream_.socket();
   arm(limits_.linger_timeout);
+  co_await stream_.end_tls();
+  socket.shutdown(Socket::shutdown_send, error);
   std::array<char, read_bytes> unread;
-  while (!error) co_await socket_.async_read_some(net::buffer(unread), into(error));
+  while (!error && !late_) co_await socket.async_read_some(net::buffer(unread), into(error));
   disarm();
-  socket_.close(error);
+  socket.close(error);
 }
 
 void Connection::abort() {
   gone_ = true;
   error_code ignored;
-  socket_.close(ignored);
+  stream_.socket().close(ignored);
   if (watcher_) watcher_->ring();
 }
 
@@ -144,7 +155,7 @@ void Connection::arm(std::chrono::milliseconds timeout) {
     if (error || turn != self->deadline_turn_) return;
     self->late_ = true;
     error_code ignored;
-    self->socket_.cancel(ignored);
+    self->stream_.socket().cancel(ignored);
   });
 }
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string_view>
 
-#include "actors/edge/asio.hpp"
+#include "actors/edge/client_stream.hpp"
 #include "config/edge_settings.hpp"
 #include "runtime/base/error.hpp"
 
@@ -17,7 +17,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Request = http::request<http::string_body>;
 
-  Connection(Socket socket, const config::ConnectionLimits& limits);
+  // tls: null: HTTP in clear.
+  Connection(Socket socket, TlsOfServer tls, const config::ConnectionLimits& limits);
+
+  // Before anything else. false: there will be no talk with this client.
+  net::awaitable<bool> handshake();
 
   // true: done. false: the client has gone or said nothing, and there is nobody to answer. A refusal is to be
   // sent, and then the connection ends, since where the next request begins is not known.
@@ -41,7 +45,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::awaitable<void> linger();
   void abort();  // every operation ends soon, as if the client had gone
 
-  net::any_io_executor strand() { return socket_.get_executor(); }
+  // Who is at the other end of the socket; no address, once it has gone.
+  net::ip::address peer() const { return peer_; }
+
+  net::any_io_executor strand() { return stream_.get_executor(); }
 
  private:
   void read_ahead();
@@ -50,7 +57,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Expected<bool> outcome(error_code error, bool late, std::string_view part) const;
 
   const config::ConnectionLimits& limits_;
-  Socket socket_;
+  ClientStream stream_;
+  net::ip::address peer_;
   net::steady_timer deadline_;
   std::uint64_t deadline_turn_ = 0;  // a deadline of an earlier turn means nothing
   bool late_ = false;

@@ -28,14 +28,18 @@ Delivery::~Delivery() {
   feed_->close();
 }
 
-net::awaitable<Delivery::Outcome> Delivery::run(ApiRequest request, std::unique_ptr<Answer> answer) {
+net::awaitable<Delivery::Outcome> Delivery::run(ApiRequest request, std::unique_ptr<Answer> answer,
+                                                std::shared_ptr<Ledger::Ticket> ticket,
+                                                std::shared_ptr<Capture> capture) {
   answer_ = std::move(answer);
+  meter_ = std::make_shared<MeteredSink>(capture ? capture->listen(feed_, capture) : feed_, std::move(ticket),
+                                         request.generation.max_tokens.has_value());
   stream_ = request.stream;
   own_names_ = std::move(request.own_names);
   connection_.watch(bell_);
   std::exception_ptr failure;
   try {
-    generation_ = service_.generate(std::move(request.generation), feed_);
+    generation_ = service_.generate(std::move(request.generation), meter_);
     grant(std::size_t(limits_.buffered_deltas));
     co_await deliver();
   } catch (...) {
@@ -43,6 +47,7 @@ net::awaitable<Delivery::Outcome> Delivery::run(ApiRequest request, std::unique_
   }
   if (failure && outcome_.status != 0) connection_.abort();  // the client sees that the answer is not whole
   co_await connection_.unwatch();
+  outcome_.record = meter_->leave();
   if (failure) std::rethrow_exception(failure);
   if (outcome_.status == 0) outcome_.status = http_status(RefusalKind::cancelled);
   outcome_.connection_usable = !connection_.gone();

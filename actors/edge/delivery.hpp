@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "actors/edge/answer.hpp"
+#include "actors/edge/callers/metered_sink.hpp"
+#include "actors/edge/capture/captures.hpp"
 #include "actors/edge/connection.hpp"
 #include "actors/edge/delta_feed.hpp"
 #include "actors/edge/protocol.hpp"
@@ -18,6 +20,7 @@ class Delivery {
   struct Outcome {
     int status = 0;                  // that the client saw; 499 when it left before seeing one
     const char* end = "cancelled";   // "complete", "failed" or "cancelled": for the log
+    GenerationRecord record;         // likewise
     bool connection_usable = false;  // for another request
   };
 
@@ -30,7 +33,9 @@ class Delivery {
 
   // Once. The client's going away cancels the generation at once. What the service throws comes out of it,
   // with nothing sent or with the connection aborted.
-  net::awaitable<Outcome> run(ApiRequest request, std::unique_ptr<Answer> answer);
+  // ticket: what pays for it. capture: who listens; may be null.
+  net::awaitable<Outcome> run(ApiRequest request, std::unique_ptr<Answer> answer,
+                              std::shared_ptr<Ledger::Ticket> ticket, std::shared_ptr<Capture> capture);
   // On the connection's strand, because the server leaves. cut_off: the answer ends as after a failure. withdraw: it is
   // refused, if the generation has not begun and nothing is told of it.
   void cut_off();
@@ -52,6 +57,7 @@ class Delivery {
   const config::ConnectionLimits& limits_;
   std::shared_ptr<Bell> bell_;
   std::shared_ptr<DeltaFeed> feed_;
+  std::shared_ptr<MeteredSink> meter_;  // before it
 
   std::vector<OwnName> own_names_;
   std::unique_ptr<Answer> answer_;

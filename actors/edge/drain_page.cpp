@@ -34,6 +34,7 @@ std::span<const Endpoint> drain_endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/v1/drain",
                .allow = post_only,
+               .key = KeyClass::control,
                .page = drain_page,
                .about = "No more requests are taken; those in progress end.",
                .success = 202,

@@ -3,8 +3,10 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <boost/asio/strand.hpp>
 #include <condition_variable>
+#include <csignal>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -24,6 +26,7 @@ using Acceptor = net::ip::tcp::acceptor;
 
 constexpr std::size_t refused_connections = 64;               // that may be told why; more are just closed
 constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
+constexpr std::chrono::milliseconds keys_poll{1000};          // after which a changed file of keys is seen
 
 // flag: the one that chose the port. Throws Error.
 void listen(Acceptor& acceptor, const std::string& host, std::uint16_t port, const std::string& flag) {
@@ -50,11 +53,16 @@ class HttpServer::Listener {
       : settings_(settings),
         version_(std::move(version)),
         service_(std::move(service)),
+        callers_(settings),
+        tls_(settings.tls),
+        captures_(settings.capture),
         strand_(net::make_strand(io_)) {
     CHECK(settings_.io_threads >= 1 && settings_.connection.buffered_deltas >= 1);
     open_door(settings_.port, "--port");
     if (settings_.ollama_port != 0) open_door(settings_.ollama_port, "--ollama-port");
     port_ = doors_.front().acceptor.local_endpoint().port();
+    if (!settings_.api_keys_file.empty() || !settings_.tls.certificate.empty())
+      net::post(strand_, [this] { watch_files(); });
     for (std::int32_t i = 0; i < settings_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
   }
 
@@ -95,6 +103,9 @@ class HttpServer::Listener {
         each.acceptor.close(ignored);
         each.retry.cancel();
       }
+      hangup_.cancel(ignored);
+      keys_poll_.cancel();
+      watching_ = false;
     });
   }
 
@@ -140,13 +151,37 @@ class HttpServer::Listener {
     });
   }
 
+  // Keys and certificates are read again on SIGHUP, keys also when their file has changed. These files are small and local,
+  // so that a thread of connections may read them.
+  void watch_files() {
+    watching_ = true;
+    hangup_.add(SIGHUP);
+    await_hangup();
+    poll_keys();
+  }
+  void await_hangup() {
+    hangup_.async_wait([this](error_code error, int) {
+      if (error || !watching_) return;
+      callers_.reload();
+      tls_.reload();
+      await_hangup();
+    });
+  }
+  void poll_keys() {
+    keys_poll_.expires_after(keys_poll);
+    keys_poll_.async_wait([this](error_code cancelled) {
+      if (cancelled || !watching_) return;
+      callers_.reload_if_changed();
+      poll_keys();
+    });
+  }
+
   void admit(Socket socket) {
     error_code gone;
     const net::ip::address address = socket.remote_endpoint(gone).address();
     if (gone) return;
     const auto strand = socket.get_executor();
-    const auto session =
-        std::make_shared<Session>(std::move(socket), settings_, version_, *service_, departure_);
+    const auto session = std::make_shared<Session>(std::move(socket), tls_.context(), parts_);
     std::optional<Refusal> refusal;
     {
       const std::lock_guard lock(mutex_);
@@ -199,11 +234,19 @@ class HttpServer::Listener {
     log_event(LogLevel::info, "draining", {{"active_requests", departure_.in_progress()}});
     withdraw_those_who_wait();
   }};
+  Callers callers_;
+  ServerTls tls_;
+  Captures captures_;
+  const ServerParts parts_{settings_, version_, *service_, departure_, callers_, captures_};
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   net::strand<net::io_context::executor_type> strand_;  // of accepting
-  std::deque<Door> doors_;                              // open until stop(); they stay where they are
-  std::uint16_t port_ = 0;                              // of the first
+  // On that strand, too.
+  net::signal_set hangup_{strand_};
+  net::steady_timer keys_poll_{strand_};
+  bool watching_ = false;
+  std::deque<Door> doors_;  // open until stop(); they stay where they are
+  std::uint16_t port_ = 0;  // of the first
 
   std::mutex mutex_;  // guards the next four
   std::condition_variable quiet_;

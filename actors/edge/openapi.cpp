@@ -64,8 +64,7 @@ class Description {
   }
 
  private:
-  bool keys_are_set() const { return !request_.settings.api_keys.empty(); }
-  bool asks_for_key() const { return endpoint_.needs_key && keys_are_set(); }
+  bool asks_for_key() const { return endpoint_.key != KeyClass::none && request_.settings.asks_for_keys(); }
 
   // What its parser asks an empty body for, and the example: an empty page is refused or changes nothing.
   Json body_schema() const {
@@ -76,14 +75,11 @@ class Description {
     } else {
       PageRequest empty{
           request_.argument, "{}", request_.service, request_.settings, request_.version, request_.request_id,
-          request_.departure};
+          request_.departure, request_.captures};
       if (endpoint_.page) endpoint_.page(empty);
       if (endpoint_.awaited_page) endpoint_.awaited_page(empty, [](const Reply&) {});
     }
-    Json schema = recording.schema();
-    // What /v1/models tells those with a key, this page, which asks for none, does not tell all.
-    if (keys_are_set() && schema["properties"].contains("model")) schema["properties"]["model"].erase("enum");
-    return schema;
+    return recording.schema();
   }
 
   Expected<ApiRequest> parsed(const Json& body) const {
@@ -94,7 +90,6 @@ class Description {
     Json content = media("application/json", schema);
     Json& example = content["application/json"]["example"];
     example = example_;
-    if (keys_are_set() && example.contains("model")) example["model"] = "MODEL";
     if (example.empty()) content["application/json"].erase("example");
     return {{"required", true}, {"content", std::move(content)}};
   }
@@ -106,7 +101,8 @@ class Description {
     std::set<RefusalKind> refusals{RefusalKind::invalid, RefusalKind::timeout, RefusalKind::headers_too_large,
                                    RefusalKind::internal, RefusalKind::unavailable};
     if (has_body) refusals.insert(RefusalKind::too_large);
-    if (asks_for_key()) refusals.insert(RefusalKind::unauthorized);
+    if (asks_for_key())
+      refusals.insert({RefusalKind::unauthorized, RefusalKind::forbidden, RefusalKind::rate_limited});
     if (names_model || !name_in(endpoint_.path).empty()) refusals.insert(RefusalKind::not_found);
     for (const RefusalKind kind : refusals) add_refusal(kind, all);
     return all;
@@ -171,7 +167,9 @@ Reply openapi_page(const PageRequest& request) {
   Json document = {{"openapi", "3.1.0"},
                    {"info", {{"title", "Troupe"}, {"version", request.version}}},
                    {"paths", paths(request)}};
-  if (!request.settings.api_keys.empty())
+  if (!request.settings.root_path.empty())
+    document["servers"] = Json::array({{{"url", request.settings.root_path}}});
+  if (request.settings.asks_for_keys())
     document["components"]["securitySchemes"] = {
         {"bearer", {{"type", "http"}, {"scheme", "bearer"}}},
         {"x-api-key", {{"type", "apiKey"}, {"in", "header"}, {"name", "x-api-key"}}}};
@@ -181,10 +179,8 @@ Reply openapi_page(const PageRequest& request) {
 }  // namespace
 
 std::span<const Endpoint> openapi_endpoints() {
-  static constexpr std::array table{Endpoint{.path = "/openapi.json",
-                                             .needs_key = false,
-                                             .page = openapi_page,
-                                             .about = "This description of what is served."}};
+  static constexpr std::array table{Endpoint{
+      .path = "/openapi.json", .page = openapi_page, .about = "This description of what is served."}};
   return table;
 }
 

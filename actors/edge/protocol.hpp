@@ -11,9 +11,12 @@
 #include "actors/edge/departure.hpp"
 #include "actors/edge/reply.hpp"
 #include "actors/service.hpp"
+#include "config/api_keys.hpp"
 #include "config/edge_settings.hpp"
 
 namespace troupe::actors::edge {
+
+class Captures;
 
 // What an endpoint that generates nothing may look at.
 struct PageRequest {
@@ -24,6 +27,7 @@ struct PageRequest {
   const std::string& version;     // of the program
   const std::string& request_id;  // of the HTTP request
   Departure& departure;           // of the server
+  Captures& captures;
 };
 using Page = Reply (*)(const PageRequest&);
 
@@ -42,10 +46,13 @@ constexpr std::string_view put_only = "PUT, OPTIONS";
 constexpr std::string_view delete_only = "DELETE, OPTIONS";
 constexpr std::string_view read_or_post = "GET, HEAD, POST, OPTIONS";
 
+using config::KeyClass;
+
 struct Endpoint {
   std::string_view path;  // its last part may be a name in braces, which stands for the rest
   std::string_view allow = read_only;
-  bool needs_key = true;  // where keys are set; false: a probe, which is logged for debugging alone
+  KeyClass key =
+      KeyClass::inference;  // where keys are set; none: a probe, which is logged for debugging alone
   // One of the three.
   Page page = nullptr;
   AwaitedPage awaited_page = nullptr;

@@ -156,16 +156,20 @@ Reply placement_page(const PageRequest& request) {
 
 std::span<const Endpoint> replica_endpoints() {
   static constexpr std::array table{
-      Endpoint{
-          .path = "/v1/replica", .page = replica_page, .about = "The replica's ranks and its last fault."},
+      Endpoint{.path = "/v1/replica",
+               .key = KeyClass::metrics,
+               .page = replica_page,
+               .about = "The replica's ranks and its last fault."},
       Endpoint{.path = "/v1/replica/drill",
                .allow = post_only,
+               .key = KeyClass::control,
                .page = drill_page,
                .about = "A fault, on purpose.",
                .success = 202,
                .replica_control = true},
       Endpoint{.path = "/v1/replica/placement",
                .allow = post_only,
+               .key = KeyClass::control,
                .page = placement_page,
                .about = "Which ranks hold an expert.",
                .success = 202,

@@ -15,6 +15,8 @@ Told told(RefusalKind kind) {
       return {400, "invalid_request_error"};
     case RefusalKind::unauthorized:
       return {401, "authentication_error"};
+    case RefusalKind::forbidden:
+      return {403, "permission_error"};
     case RefusalKind::not_found:
       return {404, "not_found_error"};
     case RefusalKind::method_not_allowed:
@@ -66,11 +68,12 @@ Json error_object(const Refusal& refusal) {
 }
 
 Reply refusal_reply_of(const Refusal& refusal, const Json& body) {
-  Reply reply = json_reply(http_status(refusal.kind), body);
-  if (refusal.kind == RefusalKind::unavailable || refusal.kind == RefusalKind::rate_limited)
+  const RefusalKind kind = refusal.kind;
+  Reply reply = json_reply(http_status(kind), body);
+  if (kind == RefusalKind::unavailable || kind == RefusalKind::rate_limited)
     reply.headers.emplace_back(
         "Retry-After", refusal.retry_after > 0 ? std::to_string(refusal.retry_after) : retry_after_seconds);
-  if (refusal.kind == RefusalKind::unauthorized) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (kind == RefusalKind::unauthorized) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
   return reply;
 }
 

@@ -30,6 +30,8 @@ Head begin_head(int status, const Exchange& exchange) {
   head.set("X-Request-Id", exchange.request_id);
   head.set("Request-Id", exchange.request_id);  // where Anthropic's clients look
   for (const auto& [name, value] : exchange.cors) head.set(name, value);
+  if (exchange.standing)
+    for (const auto& [name, value] : exchange.standing()) head.set(name, value);
   head.keep_alive(exchange.keep_alive);
   return head;
 }

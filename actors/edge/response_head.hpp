@@ -1,6 +1,7 @@
 // Status line and headers as bytes. Any thread.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,8 @@ struct Exchange {
   bool keep_alive = false;  // after this answer
   bool head_only = false;   // HEAD: the body is left away
   HeaderFields cors{};      // what a browser asks for
+  std::function<HeaderFields()>
+      standing{};  // what is left of the caller's limits when the answer begins; may be empty
 };
 
 std::string whole_response(const Reply& reply, const Exchange& exchange);

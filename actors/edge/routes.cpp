@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "actors/edge/anthropic/endpoints.hpp"
+#include "actors/edge/capture/endpoints.hpp"
 #include "actors/edge/drain_page.hpp"
 #include "actors/edge/ollama/endpoints.hpp"
 #include "actors/edge/openai/endpoints.hpp"
@@ -17,11 +18,19 @@
 namespace troupe::actors::edge {
 namespace {
 
-// The tables of all protocols.
+struct Table {
+  std::string_view protocol;
+  std::span<const Endpoint> endpoints;
+};
+constexpr std::string_view own = "troupe";
+
 auto tables() {
-  return std::array{openai::endpoints(), anthropic::endpoints(), ollama::endpoints(), vllm::endpoints(),
-                    tgi::endpoints(),    status_endpoints(),     replica_endpoints(), scheduler_endpoints(),
-                    drain_endpoints(),   openapi_endpoints()};
+  return std::array{Table{"openai", openai::endpoints()}, Table{"anthropic", anthropic::endpoints()},
+                    Table{"ollama", ollama::endpoints()}, Table{"vllm", vllm::endpoints()},
+                    Table{"tgi", tgi::endpoints()},       Table{own, status_endpoints()},
+                    Table{own, replica_endpoints()},      Table{own, scheduler_endpoints()},
+                    Table{own, drain_endpoints()},        Table{own, capture_endpoints()},
+                    Table{own, openapi_endpoints()}};
 }
 
 // Path of a target, still encoded.
@@ -80,14 +89,26 @@ std::string methods_of_both(std::string_view one, std::string_view other) {
 
 std::vector<const Endpoint*> all_endpoints() {
   std::vector<const Endpoint*> all;
-  for (const auto& table : tables())
-    for (const Endpoint& each : table) all.push_back(&each);
+  for (const Table& table : tables())
+    for (const Endpoint& each : table.endpoints) all.push_back(&each);
   return all;
 }
 
-Expected<Resource> find_resource(std::string_view method, std::string_view target, bool replica_control) {
+std::string_view protocol_of(const Endpoint& endpoint) {
+  for (const Table& table : tables())
+    for (const Endpoint& each : table.endpoints)
+      if (&each == &endpoint) return table.protocol;
+  return own;
+}
+
+Expected<Resource> find_resource(std::string_view method, std::string_view target, bool replica_control,
+                                 std::string_view root_path) {
   auto path = decode(path_of(target));
   if (!path) return tl::unexpected(path.error());
+  if (!root_path.empty() && (*path + "/").starts_with(std::string(root_path) + "/")) {
+    path->erase(0, root_path.size());
+    if (path->empty()) *path = "/";
+  }
   if (path->size() > 1 && path->ends_with('/')) path->pop_back();
   Resource resource;
   for (const Endpoint* each : all_endpoints()) {

@@ -17,13 +17,16 @@ struct Resource {
 
 // method: which of the endpoints of one path is meant; where none allows it, the first is.
 // target: as it came: a path with or without a query, or a whole URL. 400 when malformed, 404 when unknown.
-// replica_control: whether there are resources that change the replica.
+// replica_control: whether there are resources that change the replica. root_path: may stand before every path.
 Expected<Resource> find_resource(std::string_view method, std::string_view target,
-                                 bool replica_control = false);
+                                 bool replica_control = false, std::string_view root_path = {});
 
 bool allows(const Endpoint& endpoint, std::string_view method);
 
 // Every endpoint of every protocol.
 std::vector<const Endpoint*> all_endpoints();
+
+// Whose it is: "openai", "anthropic", ...; "troupe" for what no other server has.
+std::string_view protocol_of(const Endpoint& endpoint);
 
 }  // namespace troupe::actors::edge

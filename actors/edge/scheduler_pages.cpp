@@ -111,10 +111,12 @@ Reply policy_page(const PageRequest& request) {
 std::span<const Endpoint> scheduler_endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/v1/scheduler",
+               .key = KeyClass::metrics,
                .page = scheduler_page,
                .about = "Queues, budgets and the policy, by attention group."},
       Endpoint{.path = "/v1/scheduler",
                .allow = put_only,
+               .key = KeyClass::control,
                .page = policy_page,
                .about = "Another policy from the next step on.",
                .success = 202,

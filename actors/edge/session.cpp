@@ -5,7 +5,6 @@
 #include <iterator>
 #include <mutex>
 
-#include "actors/edge/api_key.hpp"
 #include "actors/edge/begin_answer.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "actors/edge/time_limits.hpp"
@@ -17,7 +16,7 @@ namespace troupe::actors::edge {
 namespace {
 
 // What OPTIONS * is asked of.
-constexpr Endpoint whole_server{.path = "*", .allow = read_or_post, .needs_key = false};
+constexpr Endpoint whole_server{.path = "*", .allow = read_or_post, .key = KeyClass::none};
 
 // A page's reply on its way from the thread that makes it, which may hold this for longer than the server lives:
 // what belongs to the server's sockets goes when the reply is taken.
@@ -71,28 +70,52 @@ Reply options_page(const Resource& resource, const Connection::Request& request,
   return page;
 }
 
+ShownHeaders shown_headers(const Connection::Request& request) {
+  ShownHeaders shown{view(request[http::field::authorization]), view(request["x-api-key"]), {}};
+  const auto [first, last] = request.equal_range("X-Forwarded-For");
+  for (auto line = first; line != last; ++line)
+    shown.forwarded_for.append(shown.forwarded_for.empty() ? "" : ",").append(view(line->value()));
+  return shown;
+}
+
+// Which one a body asks for.
+std::string model_of(const Json& body, const ModelInfo& model) {
+  const auto found = body.is_object() ? body.find("model") : body.end();
+  return found != body.end() && found->is_string() ? found->get<std::string>() : model.names.front();
+}
+
+// Numbers of a generation, for the log.
+void add_record(const GenerationRecord& record, TimePoint began, nlohmann::json& line) {
+  line["prompt_tokens"] = record.usage.prompt_tokens;
+  line["cached_tokens"] = record.usage.cached_tokens;
+  line["completion_tokens"] = record.usage.completion_tokens;
+  if (record.accepted) line["accepted_ms"] = milliseconds(*record.accepted - began);
+  if (record.first) line["first_ms"] = milliseconds(*record.first - began);
+  if (!record.finish.empty()) line["finish"] = record.finish;
+  if (!record.failure.empty()) line["failure"] = record.failure;
+}
+
 void log_failure(const std::string& request_id, const std::string& failure) {
   log_event(LogLevel::error, "http_request_failed", {{"request_id", request_id}, {"error", failure}});
 }
 
 }  // namespace
 
-Session::Session(Socket socket, const config::EdgeSettings& settings, const std::string& version,
-                 Service& service, Departure& departure)
-    : settings_(settings),
-      version_(version),
-      service_(service),
-      departure_(departure),
-      connection_(std::make_shared<Connection>(std::move(socket), settings.connection)) {}
+Session::Session(Socket socket, TlsOfServer tls, const ServerParts& server)
+    : server_(server),
+      settings_(server.settings),
+      connection_(std::make_shared<Connection>(std::move(socket), std::move(tls), settings_.connection)) {}
 
 net::awaitable<void> Session::run() {
-  bool more = true;
+  idle_ = true;
+  bool more = co_await connection_->handshake();
   while (more && !stopping_) more = co_await serve_one();
   idle_ = true;
   if (!stopping_) co_await connection_->linger();
 }
 
 net::awaitable<void> Session::run_refused(Refusal why) {
+  if (!co_await connection_->handshake()) co_return;
   exchange_ = {.request_id = random_id()};
   began_ = now();
   co_await reply(refusal_reply(why));
@@ -148,7 +171,7 @@ net::awaitable<bool> Session::serve_one() {
     co_return false;
   }
   if (!*body) co_return false;
-  exchange_.keep_alive = connection_->keeps_alive() && !stopping_ && !departure_.begun();
+  exchange_.keep_alive = connection_->keeps_alive() && !stopping_ && !server_.departure.begun();
   co_await answer();
   co_return exchange_.keep_alive && !connection_->gone();
 }
@@ -158,11 +181,13 @@ void Session::begin_exchange() {
   const std::string_view id = view(request["X-Request-Id"]);
   exchange_ = {.request_id = usable_request_id(id) ? std::string(id) : random_id(),
                .version = request.version() == 10 ? 10u : 11u,
-               .keep_alive = request.keep_alive() && !stopping_ && !departure_.begun(),
+               .keep_alive = request.keep_alive() && !stopping_ && !server_.departure.begun(),
                .head_only = request.method() == http::verb::head,
                .cors = cors_fields(settings_.cors, view(request[http::field::origin]))};
+  visit_ = server_.callers.visit(connection_->peer(), shown_headers(request));
   resource_.reset();
   generation_id_.clear();
+  record_.reset();
   began_ = now();
   status_ = 0;
 }
@@ -181,7 +206,7 @@ Expected<void> Session::check_head() {
   if (request.method() == http::verb::options && request.target() == "*")
     resource_ = Resource{&whole_server, {}, std::string(whole_server.allow)};
   else if (auto found = find_resource(view(request.method_string()), view(request.target()),
-                                      settings_.replica_control);
+                                      settings_.replica_control, settings_.root_path);
            found)
     resource_ = std::move(*found);
   else
@@ -191,12 +216,11 @@ Expected<void> Session::check_head() {
     return refuse(RefusalKind::method_not_allowed, "This method is not allowed here; see Allow.", "",
                   "method_not_allowed");
   if (request.method() == http::verb::options) return {};
-  if (endpoint.needs_key)
-    if (const auto ok = check_api_key(view(request[http::field::authorization]), view(request["x-api-key"]),
-                                      settings_.api_keys);
-        !ok)
-      return ok;
-  return endpoint.generation ? accepts_inference(service_, departure_) : Expected<void>();
+  const auto admitted = server_.callers.admit(visit_, shown_headers(request), endpoint.key, now());
+  if (admitted || admitted.error().kind != RefusalKind::unauthorized)
+    exchange_.standing = [this] { return server_.callers.standing(visit_, now()); };
+  if (!admitted) return admitted;
+  return endpoint.generation ? accepts_inference(server_.service, server_.departure) : Expected<void>();
 }
 
 net::awaitable<Expected<bool>> Session::receive_body() {
@@ -221,16 +245,24 @@ net::awaitable<void> Session::answer() {
     failure = error.what();
   }
   delivery_.reset();
-  if (failure.empty()) co_return;
-  log_failure(exchange_.request_id, failure);
-  if (!connection_->gone()) co_await refuse_and_close(internal_failure());
+  if (!failure.empty()) {
+    log_failure(exchange_.request_id, failure);
+    if (!connection_->gone()) co_await refuse_and_close(internal_failure());
+  }
+  if (capture_) capture_->write(status_);
+  capture_.reset();
 }
 
 net::awaitable<void> Session::answer_page() {
   const Endpoint& endpoint = *resource_->endpoint;
-  const PageRequest request{
-      resource_->argument, connection_->request().body(), service_, settings_, version_, exchange_.request_id,
-      departure_};
+  const PageRequest request{resource_->argument,
+                            connection_->request().body(),
+                            server_.service,
+                            settings_,
+                            server_.version,
+                            exchange_.request_id,
+                            server_.departure,
+                            server_.captures};
   if (endpoint.page) {
     co_await reply(endpoint.page(request));
     co_return;
@@ -246,26 +278,34 @@ Expected<ApiRequest> Session::read_request() {
   const auto times = time_limits(settings_, view(message["x-request-timeout"]));
   if (!times) return tl::unexpected(times.error());
   auto request = parse_body(message.body(), settings_.request).and_then([&](const Json& body) {
-    return resource_->endpoint->generation(body, service_.model(), settings_.request);
+    model_ = model_of(body, server_.service.model());
+    return resource_->endpoint->generation(body, server_.service.model(), settings_.request);
   });
   if (request) request->generation.times = *times;
   return request;
 }
 
 net::awaitable<void> Session::answer_inference() {
+  begin_capture();
   auto request = read_request();
   if (!request) {
     co_await reply(in_its_words(request.error()));
     co_return;
   }
+  auto ticket = server_.callers.begin(visit_, model_, request->generation, now());
+  if (!ticket) {
+    co_await reply(in_its_words(in_own_names(request->own_names, std::move(ticket.error()))));
+    co_return;
+  }
   if (!request->request_id.empty()) exchange_.request_id = request->request_id;
-  BegunAnswer begun = begin_answer(*request, exchange_.request_id, service_.model());
+  if (!capture_) begin_capture();
+  BegunAnswer begun = begin_answer(*request, exchange_.request_id, server_.service.model());
   generation_id_ = request->generation.id;
   if (begun.whole) {
     co_await reply(json_reply(200, *begun.whole));
     co_return;
   }
-  const Departure::Pass pass = departure_.admit();
+  const Departure::Pass pass = server_.departure.admit();
   if (!pass) {
     co_await reply(in_its_words(leaving()));
     co_return;
@@ -273,11 +313,18 @@ net::awaitable<void> Session::answer_inference() {
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   connection_->forget_body();  // which may be large, while the answer may take long
-  delivery_.emplace(*connection_, service_, exchange_, *resource_->endpoint, settings_.connection);
-  const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(begun.answer));
+  delivery_.emplace(*connection_, server_.service, exchange_, *resource_->endpoint, settings_.connection);
+  const Delivery::Outcome outcome =
+      co_await delivery_->run(std::move(*request), std::move(begun.answer), std::move(*ticket), capture_);
+  record_ = outcome.record;
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
   log_exchange(outcome.end);
+}
+
+void Session::begin_capture() {
+  capture_ = server_.captures.begin(exchange_.request_id, now());
+  if (capture_) capture_->asked(resource_->endpoint->path, visit_.name(), connection_->request().body());
 }
 
 net::awaitable<void> Session::reply(Reply whole) {
@@ -297,14 +344,18 @@ Reply Session::in_its_words(const Refusal& refusal) const {
   return resource_ ? resource_->endpoint->refusal(refusal, exchange_.request_id) : refusal_reply(refusal);
 }
 
+// The line that an audit needs: who asked for what, how it ended and what it cost.
 void Session::log_exchange(const char* end) const {
-  const bool probe = resource_ && !resource_->endpoint->needs_key;
+  const bool probe = resource_ && resource_->endpoint->key == KeyClass::none;
   nlohmann::json line = {{"request_id", exchange_.request_id},
                          {"route", resource_ ? resource_->endpoint->path : "unknown"},
+                         {"protocol", resource_ ? protocol_of(*resource_->endpoint) : "unknown"},
                          {"status", status_},
                          {"end", end},
                          {"ms", milliseconds(now() - began_)}};
+  if (const std::string caller = visit_.name(); !caller.empty()) line["caller"] = caller;
   if (!generation_id_.empty()) line["generation"] = generation_id_;
+  if (record_) add_record(*record_, began_, line);
   log_event(probe ? LogLevel::debug : LogLevel::info, "http_request", line);
 }
 

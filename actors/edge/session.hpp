@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "actors/edge/callers/callers.hpp"
+#include "actors/edge/capture/captures.hpp"
 #include "actors/edge/connection.hpp"
 #include "actors/edge/delivery.hpp"
 #include "actors/edge/departure.hpp"
@@ -16,11 +18,20 @@
 
 namespace troupe::actors::edge {
 
+// What a server's sessions share.
+struct ServerParts {
+  const config::EdgeSettings& settings;
+  const std::string& version;  // of the program
+  Service& service;
+  Departure& departure;
+  Callers& callers;
+  Captures& captures;
+};
+
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // settings, version (of the program), service and departure outlive this.
-  Session(Socket socket, const config::EdgeSettings& settings, const std::string& version, Service& service,
-          Departure& departure);
+  // server and what it names outlive this. tls: null: HTTP in clear.
+  Session(Socket socket, TlsOfServer tls, const ServerParts& server);
 
   net::awaitable<void> run();
   net::awaitable<void> run_refused(Refusal why);  // in place of run()
@@ -46,19 +57,22 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<void> refuse_and_close(Refusal refusal);
   Reply in_its_words(const Refusal& refusal) const;
   void log_exchange(const char* end) const;
+  void begin_capture();  // if it was ordered for this request's id
 
+  const ServerParts& server_;
   const config::EdgeSettings& settings_;
-  const std::string& version_;
-  Service& service_;
-  Departure& departure_;
   std::shared_ptr<Connection> connection_;
   bool idle_ = false;      // between requests
   bool stopping_ = false;  // set by stop()
 
   // Of the request in progress.
   Exchange exchange_;
+  Visit visit_;
   std::optional<Resource> resource_;
+  std::string model_;  // of a generation: the name that was asked for
   std::string generation_id_;
+  std::optional<GenerationRecord> record_;
+  std::shared_ptr<Capture> capture_;  // null: nobody reads this request
   std::chrono::steady_clock::time_point began_;
   int status_ = 0;
   std::optional<Delivery> delivery_;  // while an answer is generated

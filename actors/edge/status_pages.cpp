@@ -77,27 +77,27 @@ Reply readiness_page(const PageRequest& request) {
 std::span<const Endpoint> status_endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/health",
-               .needs_key = false,
+               .key = KeyClass::none,
                .page = readiness_page,
                .about = "Whether requests are served."},
       Endpoint{.path = "/livez",
-               .needs_key = false,
+               .key = KeyClass::none,
                .page = livez_page,
                .about = "Whether the server has not given up."},
       Endpoint{.path = "/readyz",
-               .needs_key = false,
+               .key = KeyClass::none,
                .page = readiness_page,
                .about = "Whether requests are served."},
       Endpoint{.path = "/startupz",
-               .needs_key = false,
+               .key = KeyClass::none,
                .page = startup_page,
                .about = "How far the start has got."},
       Endpoint{.path = "/metrics",
-               .needs_key = false,
+               .key = KeyClass::metrics,
                .page = metrics_page,
                .about = "Metrics for Prometheus.",
                .produces = "text/plain"},
-      Endpoint{.path = "/version", .needs_key = false, .page = version_page, .about = "Of the program."},
+      Endpoint{.path = "/version", .page = version_page, .about = "Of the program."},
   };
   return table;
 }

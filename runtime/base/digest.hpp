@@ -1,4 +1,4 @@
-// A short name for bytes. Any thread.
+// Names for bytes. Any thread.
 #pragma once
 
 #include <string>
@@ -6,7 +6,9 @@
 
 namespace troupe {
 
-// The beginning of their SHA-256, 16 hexadecimal digits.
+std::string sha256_hex(std::string_view bytes);  // 64 hexadecimal digits, small letters
+
+// A short one: their beginning, 16 digits.
 std::string digest(std::string_view bytes);
 
 }  // namespace troupe

@@ -18,6 +18,7 @@ namespace troupe {
 enum class RefusalKind {
   invalid,
   unauthorized,
+  forbidden,
   not_found,
   method_not_allowed,
   timeout,

@@ -138,6 +138,7 @@ Expected<std::int32_t> output_limit(const Context& context, std::size_t prompt_t
       request.max_tokens
           ? std::max(1, *request.max_tokens)
           : context.text.defaults.max_new_tokens.value_or(request.default_max_tokens.value_or(most));
+  if (request.most_tokens) wanted = std::min<std::int64_t>(wanted, *request.most_tokens);
   if (request.min_tokens.value_or(0) > wanted)
     return refuse("min_tokens is " + std::to_string(*request.min_tokens) + ", and at most " +
                       std::to_string(wanted) + " are generated.",
@@ -198,7 +199,8 @@ Submission submission_of(const Context& context, std::vector<TokenId> prompt, st
     submission.stop_ids.insert(submission.stop_ids.end(), eos_ids.begin(), eos_ids.end());
   submission.priority = request.priority;
   submission.cache_salt = request.cache_salt;
-  submission.caller = std::hash<std::string>{}(request.cache_salt);  // who shares no cache is somebody else
+  // Of those without a name, who shares no cache is somebody else.
+  submission.caller = std::hash<std::string>{}(request.caller.empty() ? request.cache_salt : request.caller);
   submission.slo = request.slo;
   return submission;
 }

@@ -46,6 +46,8 @@ struct GenerationRequest {
   // Of output, a choice; what does not fit into the context is not generated. 0: nothing, the prompt is looked at. Unset:
   // what the checkpoint or else the API has as its default, or up to the context length.
   std::optional<std::int32_t> max_tokens, default_max_tokens;
+  std::optional<std::int32_t>
+      most_tokens;  // that the caller may have, where it does not say how many it wants
   std::optional<float> temperature, top_p, min_p;
   std::optional<std::int32_t> top_k;
   std::optional<float> repetition_penalty;
@@ -73,7 +75,8 @@ struct GenerationRequest {
   std::int32_t priority = 0;
   ServiceLevels slo{};
   TimeLimits times{};
-  std::string cache_salt;
+  std::string cache_salt;  // whoever does not know it shares no cached prefixes
+  std::string caller;      // who asks, between whom policies are fair; empty: who has the same cache_salt
 };
 
 struct LogprobToken {

@@ -15,6 +15,11 @@ namespace {
 // A reader on threads of its own: others wait for its deltas and its end.
 class WaitingReader final : public GenerationSink {
  public:
+  Expected<void> on_counted(std::int64_t prompt_tokens, std::int64_t most_output_tokens) override {
+    const std::lock_guard lock(mutex_);
+    counted.emplace_back(prompt_tokens, most_output_tokens);
+    return pays ? Expected<void>() : refuse(RefusalKind::rate_limited, "no money", "", "rate_limit_exceeded");
+  }
   void on_accepted(runtime::Usage) override {}
   void on_delta(runtime::Delta delta) override {
     const std::lock_guard lock(mutex_);
@@ -41,6 +46,9 @@ class WaitingReader final : public GenerationSink {
     changed_.wait(lock, [&] { return reader_.endings > 0; });
     return reader_;
   }
+
+  bool pays = true;                                              // before it begins
+  std::vector<std::pair<std::int64_t, std::int64_t>> counted{};  // once it has ended
 
  private:
   std::mutex mutex_;
@@ -122,6 +130,25 @@ TEST_F(ReplicaTest, EightStreamsOutliveCrashesOfEveryPartWithTheSameBytes) {
   }
   EXPECT_EQ(texts(struck), expected);
   EXPECT_EQ(replica.replica().ranks.at(0).restarts, 2u);
+}
+
+TEST_F(ReplicaTest, AReaderPaysForPromptsAndTheMostThatMayComeOrIsRefused) {
+  Replica replica(settings, options());
+  wait_until_ready(replica);
+  runtime::GenerationRequest request = chat("Count.");
+  request.prompts = {std::string("one"), std::string("one two three")};
+  request.n = 2;
+  request.max_tokens = 3;
+  Stream stream = start(replica, request);
+  const Reader& paid = stream.reader->wait_for_end();
+  EXPECT_FALSE(paid.failure);
+  EXPECT_EQ(stream.reader->counted,
+            (std::vector{std::pair<std::int64_t, std::int64_t>{paid.usage.prompt_tokens, 12}}));
+  Stream poor;
+  poor.reader->pays = false;
+  poor.generation = replica.generate(std::move(request), poor.reader);
+  EXPECT_EQ(poor.reader->wait_for_end().failure->code, "rate_limit_exceeded");
+  EXPECT_EQ(replica.load(), 2);  // both are still held
 }
 
 TEST_F(ReplicaTest, EightStreamsGoOnWithTheSameBytesWhileThePolicyChanges) {

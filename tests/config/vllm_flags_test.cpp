@@ -130,7 +130,7 @@ TEST(VllmFlags, WhatWouldChangeAnswersIsRefusedByName) {
   EXPECT_THAT(refusal({"-pp", "2"}), HasSubstr("--pipeline-parallel-size: '2' is not served"));
   EXPECT_THAT(refusal({"--task", "embed"}), HasSubstr("--task: 'embed'"));
   for (const char* flag : {"--quantization", "--lora-modules", "--rope-scaling", "--hf-overrides",
-                           "--override-generation-config", "--ssl-keyfile", "--hf-overrides.rope_theta"})
+                           "--override-generation-config", "--ssl-cert-reqs", "--hf-overrides.rope_theta"})
     EXPECT_THAT(refusal({flag, "x"}),
                 AllOf(HasSubstr(std::string(flag).substr(0, std::string(flag).find('.')) + ": "),
                       HasSubstr("this flag of vLLM's is not served")));

@@ -34,7 +34,7 @@ TEST_F(Subcommands, VersionAndHelp) {
   EXPECT_THAT(run("--help").out, HasSubstr("serve"));
   EXPECT_THAT(run("certs --help").out, HasSubstr("troupe certs HOST... --out FOLDER"));
   for (const char* name : {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "status",
-                           "certs", "node", "run-batch", "chat", "selftest", "version"}) {
+                           "certs", "keys", "node", "run-batch", "chat", "selftest", "version"}) {
     const Outcome page = run(std::string(name) + " --help");
     EXPECT_EQ(page.code, 0);
     EXPECT_THAT(page.out, StartsWith("NAME\n       troupe-" + std::string(name) + " - "));
@@ -53,6 +53,14 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
   mistake("serve --prot 1", "the nearest known one is --port");
   mistake("serve -tp 3", "--tensor-parallel-size: '3' is not a power of two");
   mistake("serve -tp 2 --nodes 4", "2 ranks cannot be spread evenly over 4 nodes");
+  mistake("serve --ssl-keyfile x", "--ssl-certfile: is missing");
+  mistake("serve --api-key k --capture-folder x",
+          "--capture-folder and --capture-certificate need each other");
+  mistake("serve --capture-folder x --capture-certificate y",
+          "give --api-keys with a caller of class control");
+  for (const char* path : {"llm", "/llm/", "/"})
+    mistake("serve --root-path " + std::string(path),
+            "--root-path: '" + std::string(path) + "' is not a path");
   mistake("node", "--join is missing");
   for (const char* address : {"a", "a:", ":1", "a:0", "a:65536", "a:b", "a:99999999999999999999"})
     mistake("node --join " + std::string(address), "is not HOST:PORT");

@@ -37,7 +37,7 @@ constexpr Endpoint no_other_model(std::string_view path, std::string_view allow)
 std::span<const Endpoint> endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/",
-               .needs_key = false,
+               .key = KeyClass::none,
                .page = running_page,
                .refusal = refusal_reply,
                .about = "A sentence that Ollama's clients look for.",
@@ -68,7 +68,6 @@ std::span<const Endpoint> endpoints() {
                .refusal = refusal_reply,
                .about = "The model, once it is loaded."},
       Endpoint{.path = "/api/version",
-               .needs_key = false,
                .page = version_page,
                .refusal = refusal_reply,
                .about = "Of Ollama, whose API this is."},

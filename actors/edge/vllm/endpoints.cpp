@@ -37,10 +37,13 @@ std::span<const Endpoint> endpoints() {
                .about = "The text of tokens."},
       Endpoint{.path = "/ping",
                .allow = read_or_post,
-               .needs_key = false,
+               .key = KeyClass::none,
                .page = readiness_page,
                .about = "Whether requests are served."},
-      Endpoint{.path = "/load", .page = load_page, .about = "How many generations are in progress."},
+      Endpoint{.path = "/load",
+               .key = KeyClass::metrics,
+               .page = load_page,
+               .about = "How many generations are in progress."},
       Endpoint{.path = "/server_info", .page = server_info_page, .about = "The model, and what computes it."},
   };
   return table;

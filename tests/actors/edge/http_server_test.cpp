@@ -355,7 +355,7 @@ TEST_F(HttpServerTest, TooManyConnectionsOfAnAddressAre429) {
   for (int status = 0; status != 200;) status = get("/version").status;  // once both are forgotten
 }
 
-TEST_F(HttpServerTest, ApiKeysGuardTheApiAlone) {
+TEST_F(HttpServerTest, ApiKeysGuardAllButProbes) {
   settings.api_keys = {"k1", "k2"};
   EXPECT_EQ(get("/health").status, 200);
   Response response = get("/v1/models");
@@ -365,6 +365,8 @@ TEST_F(HttpServerTest, ApiKeysGuardTheApiAlone) {
   EXPECT_EQ(code_of(response), "invalid_api_key");
   Client client(port());
   client.send("GET /v1/models HTTP/1.1\r\nAuthorization: Bearer k2\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 200);
+  client.send("GET /metrics HTTP/1.1\r\nAuthorization: Bearer k1\r\n\r\n");
   EXPECT_EQ(client.read_response().status, 200);
   client.post("/v1/completions", "{}", "Authorization: Bearer k3\r\n");
   EXPECT_EQ(client.read_response().status, 401);

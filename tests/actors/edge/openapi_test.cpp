@@ -9,6 +9,11 @@ namespace {
 
 struct OpenApi : HttpServerFixture {
   Json document() { return Json::parse(get("/openapi.json").body); }
+  Json document(const std::string& key) {
+    Client client(port());
+    client.send("GET /openapi.json HTTP/1.1\r\nAuthorization: Bearer " + key + "\r\n\r\n");
+    return Json::parse(client.read_response().body);
+  }
   static Json properties_of(const Json& document, const char* path) {
     return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
                    ["properties"];
@@ -108,9 +113,10 @@ TEST_F(OpenApi, AKeyIsAskedForWhereOneIsSet) {
   EXPECT_FALSE(document()["paths"]["/v1/models"]["get"].contains("security"));
   server.reset();
   settings.api_keys = {"k"};
-  const Json all = document();
+  const Json all = document("k");
   EXPECT_EQ(all["paths"]["/v1/models"]["get"]["security"].dump(), R"([{"bearer":[]},{"x-api-key":[]}])");
-  EXPECT_TRUE(all["paths"]["/v1/models"]["get"]["responses"].contains("401"));
+  for (const char* status : {"401", "403", "429"})
+    EXPECT_TRUE(all["paths"]["/v1/models"]["get"]["responses"].contains(status)) << status;
   EXPECT_FALSE(all["paths"]["/health"]["get"].contains("security"));
   EXPECT_EQ(
       all["components"]["securitySchemes"].dump(),
@@ -121,9 +127,15 @@ TEST_F(OpenApi, TheModelIsNamedToWhoMayAskForIt) {
   EXPECT_NE(document().dump().find("\"demo\""), std::string::npos);
   server.reset();
   settings.api_keys = {"k"};
-  const Json hidden = document();
-  EXPECT_EQ(hidden.dump().find("demo"), std::string::npos);
-  EXPECT_TRUE(properties_of(hidden, "/v1/chat/completions").contains("model"));
+  EXPECT_EQ(get("/openapi.json").status, 401);
+  EXPECT_NE(document("k").dump().find("\"demo\""), std::string::npos);
+}
+
+TEST_F(OpenApi, TellsWhereAProxyHasPutTheServer) {
+  EXPECT_FALSE(document().contains("servers"));
+  server.reset();
+  settings.root_path = "/llm";
+  EXPECT_EQ(document()["servers"].dump(), R"([{"url":"/llm"}])");
 }
 
 TEST_F(OpenApi, FieldsOfOtherProtocolsAreNone) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "actors/edge/capture/captures.hpp"
 #include "actors/edge/routes.hpp"
 #include "tests/actors/edge/scripted_service.hpp"
 
@@ -13,13 +14,16 @@ using ::testing::HasSubstr;
 struct ReplicaPages : testing::Test {
   ScriptedService service;
   config::EdgeSettings settings;
+  Departure departure{[] {}};
+  Captures captures{settings.capture};
 
   // What the page at a path says to a body.
   Reply ask(std::string_view path, std::string_view body = {}) {
     static const std::string version = "1", request_id = "r";
     const auto resource = find_resource("POST", path, true);
     CHECK(resource && resource->endpoint->page, "there is such a page");
-    return resource->endpoint->page({resource->argument, body, service, settings, version, request_id});
+    return resource->endpoint->page(
+        {resource->argument, body, service, settings, version, request_id, departure, captures});
   }
   Reply drill(std::string_view body) { return ask("/v1/replica/drill", body); }
   Reply place(std::string_view body) { return ask("/v1/replica/placement", body); }

@@ -18,6 +18,7 @@ TEST(Reply, EveryRefusalHasAStatusAndATypeOfItsOwnKind) {
   };
   for (const Case& each : {Case{RefusalKind::invalid, 400, "invalid_request_error"},
                            {RefusalKind::unauthorized, 401, "authentication_error"},
+                           {RefusalKind::forbidden, 403, "permission_error"},
                            {RefusalKind::not_found, 404, "not_found_error"},
                            {RefusalKind::method_not_allowed, 405, "invalid_request_error"},
                            {RefusalKind::timeout, 408, "timeout_error"},

@@ -1,11 +1,16 @@
 #include "actors/edge/routes.hpp"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+
+#include <map>
+#include <set>
 
 #include "actors/edge/reply.hpp"
 
 namespace troupe::actors::edge {
 namespace {
+
+using ::testing::UnorderedElementsAre;
 
 std::string pattern_of(std::string_view target) {
   const auto found = find_resource("GET", target);
@@ -58,7 +63,7 @@ TEST(Routes, ThePolicyIsChangedOnlyWherePermitted) {
   EXPECT_EQ(shown->allow, "GET, HEAD, OPTIONS");
   EXPECT_FALSE(allows(*shown->endpoint, "PUT"));
   for (const auto* each : {&put, &got}) EXPECT_EQ((*each)->allow, "GET, HEAD, PUT, OPTIONS");
-  EXPECT_TRUE(allows(*put->endpoint, "PUT") && put->endpoint->needs_key);
+  EXPECT_TRUE(allows(*put->endpoint, "PUT") && put->endpoint->key == KeyClass::control);
   EXPECT_TRUE(allows(*got->endpoint, "GET"));
 }
 
@@ -68,18 +73,45 @@ TEST(Routes, TheReplicaIsChangedOnlyWherePermitted) {
     EXPECT_EQ(pattern_of(target), "404");
     const auto permitted = find_resource("POST", target, true);
     ASSERT_TRUE(permitted) << target;
-    EXPECT_TRUE(permitted->endpoint->needs_key && allows(*permitted->endpoint, "POST") &&
+    EXPECT_TRUE(permitted->endpoint->key == KeyClass::control && allows(*permitted->endpoint, "POST") &&
                 !allows(*permitted->endpoint, "GET"))
         << target;
   }
 }
 
-TEST(Routes, OnlyTheApiNeedsAKey) {
-  EXPECT_TRUE(find_resource("GET", "/v1/models")->endpoint->needs_key);
-  EXPECT_TRUE(find_resource("GET", "/v1/models/x")->endpoint->needs_key);
-  EXPECT_TRUE(find_resource("GET", "/v1/replica")->endpoint->needs_key);
-  EXPECT_FALSE(find_resource("GET", "/health")->endpoint->needs_key);
-  EXPECT_FALSE(find_resource("GET", "/metrics")->endpoint->needs_key);
+// Whoever adds a route that changes or shows the server says so here, too.
+TEST(Routes, AllButProbesNeedAKeyOfTheirClass) {
+  std::map<KeyClass, std::set<std::string>> paths;
+  for (const Endpoint* each : all_endpoints()) paths[each->key].emplace(each->path);
+  EXPECT_THAT(paths[KeyClass::none],
+              UnorderedElementsAre("/", "/health", "/livez", "/readyz", "/startupz", "/ping"));
+  EXPECT_THAT(paths[KeyClass::metrics],
+              UnorderedElementsAre("/metrics", "/load", "/v1/replica", "/v1/scheduler"));
+  EXPECT_THAT(paths[KeyClass::control], UnorderedElementsAre("/v1/scheduler", "/v1/replica/drill",
+                                                             "/v1/replica/placement", "/v1/debug/capture"));
+  for (const Endpoint* each : all_endpoints())
+    EXPECT_TRUE(!each->replica_control || each->key == KeyClass::control) << each->path;
+}
+
+TEST(Routes, ARootPathMayStandBeforeAllOthers) {
+  const auto path_of = [](std::string_view target) {
+    const auto found = find_resource("GET", target, false, "/llm");
+    return found ? std::string(found->endpoint->path) : "none";
+  };
+  EXPECT_EQ(path_of("/llm/v1/models"), "/v1/models");
+  EXPECT_EQ(path_of("/v1/models"), "/v1/models");  // the proxy has taken it away
+  EXPECT_EQ(path_of("http://host/llm/v1/models?x"), "/v1/models");
+  for (const char* root : {"/llm", "/llm/", "/"}) EXPECT_EQ(path_of(root), "/") << root;
+  for (const char* other : {"/llmx/v1/models", "/llm/llm/v1/models", "/ll/v1/models"})
+    EXPECT_EQ(path_of(other), "none") << other;
+}
+
+TEST(Routes, EachEndpointIsOfAProtocol) {
+  EXPECT_EQ(protocol_of(*find_resource("GET", "/v1/models")->endpoint), "openai");
+  EXPECT_EQ(protocol_of(*find_resource("POST", "/v1/messages")->endpoint), "anthropic");
+  EXPECT_EQ(protocol_of(*find_resource("GET", "/")->endpoint), "ollama");
+  EXPECT_EQ(protocol_of(*find_resource("POST", "/")->endpoint), "tgi");
+  EXPECT_EQ(protocol_of(*find_resource("GET", "/metrics")->endpoint), "troupe");
 }
 
 }  // namespace

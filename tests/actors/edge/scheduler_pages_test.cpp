@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "actors/edge/capture/captures.hpp"
 #include "actors/edge/routes.hpp"
 #include "tests/actors/edge/scripted_service.hpp"
 
@@ -14,12 +15,15 @@ using ::testing::HasSubstr;
 struct SchedulerPages : testing::Test {
   ScriptedService service;
   config::EdgeSettings settings;
+  Departure departure{[] {}};
+  Captures captures{settings.capture};
 
   Reply ask(std::string_view method, std::string_view body = {}) {
     static const std::string version = "1", request_id = "r";
     const auto resource = find_resource(method, "/v1/scheduler", true);
     CHECK(resource && allows(*resource->endpoint, method), "there is such a page");
-    return resource->endpoint->page({resource->argument, body, service, settings, version, request_id});
+    return resource->endpoint->page(
+        {resource->argument, body, service, settings, version, request_id, departure, captures});
   }
   void expect_fault(std::string_view body, const std::string& param, const std::string& sentence) {
     const Reply reply = ask("PUT", body);

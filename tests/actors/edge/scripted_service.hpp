@@ -49,6 +49,9 @@ class ScriptedGeneration {
     delta.finish = how;
     emit(std::move(delta));
   }
+  Expected<void> count(std::int64_t prompt_tokens, std::int64_t most_output_tokens) {
+    return sink_->on_counted(prompt_tokens, most_output_tokens);
+  }
   void accept(runtime::Usage prompts) { sink_->on_accepted(prompts); }
   void end(runtime::Usage usage) { sink_->on_end(usage); }
   void fail(Refusal refusal) { sink_->on_failure(std::move(refusal)); }

@@ -118,6 +118,30 @@ TEST(Choices, TheCheckpointsLengthAndPenaltyAreDefaults) {
   EXPECT_TRUE(made().rules.none());
 }
 
+TEST(Choices, ACallerGetsNoMoreThanItMay) {
+  auto request = continuing(std::string("one"));
+  const auto most = [&] { return choices_of(request).value().front().submission.max_output_tokens; };
+  request.most_tokens = 20;
+  EXPECT_EQ(most(), 20);
+  request.default_max_tokens = 16;
+  EXPECT_EQ(most(), 16);
+  request.max_tokens = 8;
+  EXPECT_EQ(most(), 8);
+}
+
+TEST(Choices, ACallerIsItsNameOrElseItsSalt) {
+  const auto caller = [](const std::string& name, const std::string& salt) {
+    auto request = continuing(std::string("one"));
+    request.caller = name;
+    request.cache_salt = salt;
+    return choices_of(request).value().front().submission.caller;
+  };
+  EXPECT_EQ(caller("a", "s"), caller("a", "t"));
+  EXPECT_NE(caller("a", "s"), caller("b", "s"));
+  EXPECT_NE(caller("", "s"), caller("", "t"));
+  EXPECT_EQ(caller("", "s"), caller("", "s"));
+}
+
 TEST(Choices, TheCheckpointForbidsTokensAndAsksForALength) {
   auto text = model::TextModel::load(DEMO_MODEL);
   text.defaults.bad_words = {{40}, {41, 42}};

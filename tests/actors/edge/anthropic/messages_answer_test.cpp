@@ -194,6 +194,7 @@ TEST(MessagesAnswer, RefusalsHaveAnthropicsTypes) {
   const std::pair<RefusalKind, std::pair<int, const char*>> cases[] = {
       {RefusalKind::invalid, {400, "invalid_request_error"}},
       {RefusalKind::unauthorized, {401, "authentication_error"}},
+      {RefusalKind::forbidden, {403, "permission_error"}},
       {RefusalKind::not_found, {404, "not_found_error"}},
       {RefusalKind::rate_limited, {429, "rate_limit_error"}},
       {RefusalKind::internal, {500, "api_error"}},

@@ -1,0 +1,73 @@
+// Who asks, and whether it may: keys and limits before any work is done for it. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "actors/edge/callers/client_address.hpp"
+#include "actors/edge/callers/key_ring.hpp"
+#include "actors/edge/callers/ledger.hpp"
+#include "actors/edge/cors.hpp"
+#include "config/edge_settings.hpp"
+#include "runtime/generation/request.hpp"
+
+namespace troupe::actors::edge {
+
+// Values of a request's headers; empty: it has none.
+struct ShownHeaders {
+  std::string_view authorization, x_api_key;  // Anthropic's clients send the second
+  std::string forwarded_for;                  // of several lines of X-Forwarded-For all, joined by commas
+};
+
+// A request, as far as it is known whose it is.
+struct Visit {
+  std::string network{};                           // of the client: an address, of IPv6 a network
+  std::shared_ptr<const config::Caller> caller{};  // null: no key is asked for, or none was right
+
+  std::string name() const { return caller ? caller->name : ""; }
+};
+
+class Callers {
+ public:
+  // settings outlive this. Throws UsageError and Error for keys that cannot be read and proxies that are none.
+  explicit Callers(const config::EdgeSettings& settings);
+
+  Visit visit(net::ip::address peer, const ShownHeaders& headers) const;
+  // Counts the request against the limits of its address and its caller, once it is known which that is. 401, 403, 429.
+  Expected<void> admit(Visit& visit, const ShownHeaders& headers, config::KeyClass needed, TimePoint now);
+  // A generation of a visit that was admitted: 400, 403 or 429; else it is made to ask for no more than the caller may, and
+  // marked as the caller's.
+  Expected<std::shared_ptr<Ledger::Ticket>> begin(const Visit& visit, std::string_view model,
+                                                  runtime::GenerationRequest& request, TimePoint now);
+  // x-ratelimit-...
+  HeaderFields standing(const Visit& visit, TimePoint now) const;
+
+  // Reads the keys again; a file that cannot be used changes nothing, and the log says why.
+  void reload();
+  void reload_if_changed();
+
+ private:
+  struct Stamp {  // of a file: equal, it is the same
+    std::int64_t inode = 0, size = 0, seconds = 0, nanoseconds = 0;
+    friend bool operator==(const Stamp&, const Stamp&) = default;
+  };
+  Stamp stamp_of_file() const;
+  std::shared_ptr<const KeyRing> read_keys() const;
+  std::shared_ptr<const KeyRing> keys() const;
+  Expected<std::shared_ptr<const config::Caller>> owner_of(const ShownHeaders& headers,
+                                                           config::KeyClass needed) const;
+
+  const config::EdgeSettings& settings_;
+  const ClientAddresses addresses_;
+  const std::shared_ptr<Ledger> ledger_;
+  mutable std::mutex mutex_;  // guards the next two
+  Stamp stamp_;
+  std::shared_ptr<const KeyRing> keys_;
+};
+
+// What separates a caller's cached prefixes from those of others. No caller can choose its own such that it is another's.
+std::string cache_salt(const config::Caller& caller, const std::string& narrower);
+
+}  // namespace troupe::actors::edge

@@ -1,0 +1,263 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <iostream>
+#include <limits>
+
+#include "config/api_keys.hpp"
+#include "config/nearest.hpp"
+#include "launch/command_line.hpp"
+#include "launch/whole_file.hpp"
+#include "runtime/base/digest.hpp"
+#include "runtime/base/file_descriptor.hpp"
+#include "runtime/base/random_id.hpp"
+
+namespace troupe::launch {
+namespace {
+
+using config::Caller;
+using std::filesystem::path;
+
+constexpr mode_t mode_of_new_file = 0600;
+constexpr std::string_view key_prefix = "troupe-";  // so that searches for lost keys find them
+constexpr std::size_t shown_digits = 12;            // of a key's SHA-256
+
+constexpr config::Page add_page{
+    .command = "keys add",
+    .summary = "makes a key for a caller",
+    .description =
+        "Prints a new key, which is nowhere else: the file has its SHA-256. A caller that is there gets one key more, so "
+        "that both are valid while it changes over; limits that are given replace its own.\n\n"
+        "A server that was started with --api-keys and this file sees the change within a second. The file is written "
+        "anew, without the comments that it may have.",
+    .examples =
+        "$ troupe keys add search --api-keys keys.toml --tokens-per-minute 100000\n"
+        "$ troupe keys add prometheus --api-keys keys.toml --class metrics\n"
+        "$ troupe keys add search --api-keys keys.toml --expires 2027-01-31"};
+constexpr config::Page list_page{
+    .command = "keys list",
+    .summary = "shows the keys of a file",
+    .description =
+        "A line for each key: its caller, its class, the first digits of its SHA-256, and when it expires.",
+    .examples = "$ troupe keys list --api-keys keys.toml"};
+constexpr config::Page revoke_page{
+    .command = "keys revoke",
+    .summary = "takes keys from a caller",
+    .description =
+        "All of them and the caller's limits, or the one that --key names. Streams in progress end as they would.",
+    .examples =
+        "$ troupe keys revoke search --api-keys keys.toml\n"
+        "$ troupe keys revoke search --api-keys keys.toml --key 2bb80d537b1d"};
+
+// Of several processes that edit files of a folder, one at a time does.
+class FolderLock {
+ public:
+  explicit FolderLock(const path& folder)
+      : folder_(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (folder_.get() < 0 || flock(folder_.get(), LOCK_EX) != 0)
+      throw Error("cannot be locked", folder.empty() ? "." : folder.string(), "make the folder first");
+  }
+
+ private:
+  const FileDescriptor folder_;
+};
+
+config::Setting file_setting(std::string& file) {
+  return {.name = "api-keys",
+          .target = &file,
+          .argument = "FILE",
+          .help = "The TOML file of keys, as troupe serve takes it.",
+          .required = true,
+          .flag_only = true};
+}
+config::Setting name_setting(std::string& name) {
+  return {.name = "name",
+          .target = &name,
+          .argument = "NAME",
+          .help = "What logs and limits call the caller.",
+          .positional = true,
+          .required = true,
+          .flag_only = true};
+}
+
+struct Added {
+  std::string file, expires, key_class;
+  Caller caller;
+};
+
+config::Table add_table(Added& a) {
+  config::Table table{
+      name_setting(a.caller.name),
+      file_setting(a.file),
+      {.name = "class",
+       .target = &a.key_class,
+       .argument = "CLASS",
+       .help = "What the caller's keys open: the model, how the server is, or orders of an operator.",
+       .unset = "inference",
+       .choices = {"inference", "metrics", "control"}},
+      {.name = "expires",
+       .target = &a.expires,
+       .argument = "TIME",
+       .help = "When the new key ends: 2027-01-31, or 2027-01-31T12:00:00Z.",
+       .unset = "never"},
+      {.name = "requests-per-minute",
+       .target = &a.caller.requests_per_minute,
+       .argument = "N",
+       .help = "Requests.",
+       .unset = "no limit",
+       .range = {1, config::most_per_minute}},
+      {.name = "tokens-per-minute",
+       .target = &a.caller.tokens_per_minute,
+       .argument = "N",
+       .help = "Tokens of prompts and answers.",
+       .unset = "no limit",
+       .range = {1, config::most_per_minute}},
+      {.name = "concurrent",
+       .target = &a.caller.concurrent,
+       .argument = "N",
+       .help = "Generations at a time.",
+       .unset = "no limit",
+       .range = {1}},
+      {.name = "max-tokens",
+       .target = &a.caller.max_tokens,
+       .argument = "N",
+       .help = "Tokens of an answer.",
+       .unset = "no limit",
+       .range = {1}},
+      {.name = "models",
+       .target = &a.caller.models,
+       .argument = "NAME",
+       .help = "Name of the model that it may ask for. May be given several times.",
+       .unset = "all"},
+      {.name = "priority",
+       .target = &a.caller.priority,
+       .argument = "N",
+       .help = "The best that its requests have under --scheduling-policy priority; lower runs earlier.",
+       .unset = "as they ask",
+       .range = {std::numeric_limits<std::int32_t>::min()}},
+      {.name = "shares-prefix-cache",
+       .target = &a.caller.shares_prefix_cache,
+       .help =
+           "Its cached prefixes serve all others that share, too, who can then find out by the time it takes what it has asked."},
+  };
+  for (config::Setting& each : table) each.flag_only = true;
+  return table;
+}
+
+std::vector<Caller> read_or_none(const path& file) {
+  return std::filesystem::exists(file) ? config::read_callers(file) : std::vector<Caller>();
+}
+
+void write(const path& file, const std::vector<Caller>& callers) {
+  struct stat found {};
+  const bool there = stat(file.c_str(), &found) == 0;
+  write_whole_file(file, config::callers_text(callers), there ? found.st_mode & 07777 : mode_of_new_file);
+}
+
+auto find(std::vector<Caller>& callers, std::string_view name) {
+  return std::ranges::find(callers, name, &Caller::name);
+}
+
+// What is given replaces what is there.
+void merge(Caller& into, Caller given) {
+  const auto take = [](auto& old, auto& fresh) {
+    if (fresh) old = fresh;
+  };
+  take(into.requests_per_minute, given.requests_per_minute);
+  take(into.tokens_per_minute, given.tokens_per_minute);
+  take(into.concurrent, given.concurrent);
+  take(into.max_tokens, given.max_tokens);
+  take(into.priority, given.priority);
+  if (!given.models.empty()) into.models = std::move(given.models);
+  into.shares_prefix_cache |= given.shares_prefix_cache;
+}
+
+int add(const Arguments& arguments) {
+  Added added;
+  config::Table table = add_table(added);
+  if (!read_command_line(add_page, table, arguments)) return 0;
+  config::check_caller_name(added.caller.name, "NAME");
+  config::ApiKey key;
+  if (!added.expires.empty() && !(key.expires = config::parse_time(added.expires)))
+    throw config::UsageError("'" + added.expires + "' is no time", "--expires", "write it as 2027-01-31");
+  const FolderLock lock(path(added.file).parent_path());
+  std::vector<Caller> callers = read_or_none(added.file);
+  auto caller = find(callers, added.caller.name);
+  if (caller == callers.end()) caller = callers.insert(callers.end(), Caller{.name = added.caller.name});
+  merge(*caller, added.caller);
+  for (const auto kind : {config::KeyClass::inference, config::KeyClass::metrics, config::KeyClass::control})
+    if (to_string(kind) == added.key_class) caller->key_class = kind;
+  const std::string text = std::string(key_prefix) + random_id() + random_id();
+  key.sha256 = sha256_hex(text);
+  caller->keys.push_back(key);
+  write(added.file, callers);
+  std::cout << text << "\n";
+  return 0;
+}
+
+int list(const Arguments& arguments) {
+  std::string file;
+  config::Table table{file_setting(file)};
+  if (!read_command_line(list_page, table, arguments)) return 0;
+  for (const Caller& caller : config::read_callers(file))
+    for (const config::ApiKey& key : caller.keys)
+      std::cout << caller.name << "  " << to_string(caller.key_class) << "  "
+                << key.sha256.substr(0, shown_digits) << "  "
+                << (key.expires ? config::time_text(*key.expires) : "never") << "\n";
+  return 0;
+}
+
+int revoke(const Arguments& arguments) {
+  std::string file, name, digits;
+  config::Table table{
+      name_setting(name),
+      file_setting(file),
+      {.name = "key",
+       .target = &digits,
+       .argument = "DIGITS",
+       .help = "The first digits of the SHA-256 of the one key to take, as troupe keys list shows them.",
+       .unset = "all of the caller's keys",
+       .flag_only = true}};
+  if (!read_command_line(revoke_page, table, arguments)) return 0;
+  const FolderLock lock(path(file).parent_path());
+  std::vector<Caller> callers = config::read_callers(file);
+  const auto caller = find(callers, name);
+  if (caller == callers.end()) throw Error("there is no caller '" + name + "'", file);
+  if (digits.empty()) {
+    callers.erase(caller);
+  } else {
+    const auto is_it = [&](const config::ApiKey& key) { return key.sha256.starts_with(digits); };
+    const auto count = std::ranges::count_if(caller->keys, is_it);
+    if (count != 1)
+      throw Error("'" + name + "' has " + std::to_string(count) + " keys that begin with '" + digits + "'",
+                  file, "troupe keys list shows them");
+    std::erase_if(caller->keys, is_it);
+  }
+  write(file, callers);
+  return 0;
+}
+
+}  // namespace
+
+int keys(const Arguments& arguments) {
+  static const std::vector<std::string> known{"add", "list", "revoke"};
+  const std::string name = arguments.empty() ? "" : arguments.front();
+  const Arguments rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
+  if (name == "add") return add(rest);
+  if (name == "list") return list(rest);
+  if (name == "revoke") return revoke(rest);
+  if (name == "--help" || name == "-h") {
+    std::cout << "NAME\n       troupe-keys - edits the keys of a server's callers\n\n"
+                 "SYNOPSIS\n       troupe keys add NAME --api-keys FILE [FLAG]...\n"
+                 "       troupe keys list --api-keys FILE\n"
+                 "       troupe keys revoke NAME --api-keys FILE [--key DIGITS]\n\n"
+                 "       troupe keys add --help is the manual page of one.\n";
+    return 0;
+  }
+  throw config::UsageError(name.empty() ? "what to do is missing" : "'" + name + "' is no word for it",
+                           "keys", "the nearest known one is " + config::nearest(name, known));
+}
+
+}  // namespace troupe::launch
