@@ -65,6 +65,9 @@ struct EdgeSettings {
   std::string host = "127.0.0.1";  // a name or an address, IPv4 or IPv6
   std::uint16_t port = 8000;       // 0: any free one
   std::uint16_t ollama_port = 0;   // a second one on the same host, where Ollama's clients look; 0: none
+  std::uint16_t metrics_port =
+      0;  // a port on the same host for what watches the server, and nothing else; 0: none
+  bool also_vllm_names = false;  // of metrics
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
   bool replica_control = false;       // operators may order drills, place experts and change the policy

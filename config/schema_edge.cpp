@@ -36,6 +36,18 @@ Table listening(EdgeSettings& s) {
        .argument = "PORT",
        .help = "A second port, for clients of Ollama, which is at 11434.",
        .unset = "none"},
+      {.name = "metrics-port",
+       .target = &s.metrics_port,
+       .argument = "PORT",
+       .help =
+           "A further port, where probes, /metrics and the status page are served and nothing else: for a network that "
+           "may watch the server and not use it.",
+       .unset = "none"},
+      {.name = "also-vllm-names",
+       .target = &s.also_vllm_names,
+       .help =
+           "Metrics that vLLM has, too, are shown under its names as well, as vllm:*, for dashboards that were made "
+           "for it."},
       {.name = "api-key",
        .target = &s.api_keys,
        .argument = "KEY",

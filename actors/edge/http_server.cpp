@@ -51,6 +51,7 @@ class HttpServer::Listener {
     CHECK(settings_.io_threads >= 1 && settings_.connection.buffered_deltas >= 1);
     open_door(settings_.port, "--port");
     if (settings_.ollama_port != 0) open_door(settings_.ollama_port, "--ollama-port");
+    if (settings_.metrics_port != 0) open_door(settings_.metrics_port, "--metrics-port", true);
     port_ = doors_.front().acceptor.local_endpoint().port();
     for (std::int32_t i = 0; i < settings_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
   }
@@ -91,11 +92,12 @@ class HttpServer::Listener {
   struct Door {
     Acceptor acceptor;
     net::steady_timer retry;
+    bool only_watching;
   };
 
   // Throws Error.
-  void open_door(std::uint16_t port, const std::string& flag) {
-    Door& door = doors_.emplace_back(Acceptor(strand_), net::steady_timer(strand_));
+  void open_door(std::uint16_t port, const std::string& flag, bool only_watching = false) {
+    Door& door = doors_.emplace_back(Acceptor(strand_), net::steady_timer(strand_), only_watching);
     listen(door.acceptor, settings_.host, port, flag);
     net::post(strand_, [this, &door] { accept(door); });
   }
@@ -104,7 +106,7 @@ class HttpServer::Listener {
     door.acceptor.async_accept(net::make_strand(io_), [this, &door](error_code error, Socket socket) {
       if (!door.acceptor.is_open()) return;
       if (!error) {
-        admit(std::move(socket));
+        admit(std::move(socket), door.only_watching);
         return accept(door);
       }
       log_event(LogLevel::warning, "accept_failed", {{"error", error.message()}});
@@ -115,9 +117,10 @@ class HttpServer::Listener {
     });
   }
 
-  void admit(Socket socket) {
+  void admit(Socket socket, bool only_watching) {
     const auto strand = socket.get_executor();
-    const auto session = std::make_shared<Session>(std::move(socket), settings_, version_, *service_);
+    const auto session =
+        std::make_shared<Session>(std::move(socket), settings_, version_, *service_, only_watching);
     bool refused = false;
     {
       const std::lock_guard lock(mutex_);

@@ -22,6 +22,7 @@ struct PageRequest {
   const config::EdgeSettings& settings;
   const std::string& version;     // of the program
   const std::string& request_id;  // of the HTTP request
+  bool to_browser = false;        // who asks takes HTML, by name
 };
 using Page = Reply (*)(const PageRequest&);
 
@@ -44,6 +45,7 @@ struct Endpoint {
   std::string_view path;  // its last part may be a name in braces, which stands for the rest
   std::string_view allow = read_only;
   bool needs_key = true;  // where keys are set; false: a probe, which is logged for debugging alone
+  bool watches = false;   // tells how the server is, and no more: served at --metrics-port, too
   // One of the three.
   Page page = nullptr;
   AwaitedPage awaited_page = nullptr;

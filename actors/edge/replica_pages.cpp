@@ -156,8 +156,10 @@ Reply placement_page(const PageRequest& request) {
 
 std::span<const Endpoint> replica_endpoints() {
   static constexpr std::array table{
-      Endpoint{
-          .path = "/v1/replica", .page = replica_page, .about = "The replica's ranks and its last fault."},
+      Endpoint{.path = "/v1/replica",
+               .watches = true,
+               .page = replica_page,
+               .about = "The replica's ranks and its last fault."},
       Endpoint{.path = "/v1/replica/drill",
                .allow = post_only,
                .page = drill_page,

@@ -110,6 +110,7 @@ Reply policy_page(const PageRequest& request) {
 std::span<const Endpoint> scheduler_endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/v1/scheduler",
+               .watches = true,
                .page = scheduler_page,
                .about = "Queues, budgets and the policy, by attention group."},
       Endpoint{.path = "/v1/scheduler",

@@ -51,6 +51,11 @@ std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
 }
 
+// As browsers say it; other clients take anything.
+bool takes_html(const Connection::Request& request) {
+  return view(request[http::field::accept]).find("text/html") != std::string_view::npos;
+}
+
 bool expects_continue(const Connection::Request& request) {
   return boost::beast::iequals(request[http::field::expect], "100-continue");
 }
@@ -80,10 +85,11 @@ void log_failure(const std::string& request_id, const std::string& failure) {
 }  // namespace
 
 Session::Session(Socket socket, const config::EdgeSettings& settings, const std::string& version,
-                 Service& service)
+                 Service& service, bool only_watching)
     : settings_(settings),
       version_(version),
       service_(service),
+      only_watching_(only_watching),
       connection_(std::make_shared<Connection>(std::move(socket), settings.connection)) {}
 
 net::awaitable<void> Session::run() {
@@ -182,6 +188,7 @@ Expected<void> Session::check_head() {
   else
     return tl::unexpected(found.error());
   const Endpoint& endpoint = *resource_->endpoint;
+  if (only_watching_ && !endpoint.watches) return refuse_route();
   if (!allows(endpoint, view(request.method_string())))
     return refuse(RefusalKind::method_not_allowed, "This method is not allowed here; see Allow.", "",
                   "method_not_allowed");
@@ -223,8 +230,9 @@ net::awaitable<void> Session::answer() {
 
 net::awaitable<void> Session::answer_page() {
   const Endpoint& endpoint = *resource_->endpoint;
-  const PageRequest request{resource_->argument, connection_->request().body(), service_, settings_, version_,
-                            exchange_.request_id};
+  const PageRequest request{
+      resource_->argument,  connection_->request().body(),     service_, settings_, version_,
+      exchange_.request_id, takes_html(connection_->request())};
   if (endpoint.page) {
     co_await reply(endpoint.page(request));
     co_return;

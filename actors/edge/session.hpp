@@ -17,8 +17,9 @@ namespace troupe::actors::edge {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // settings, version (of the program) and service outlive this.
-  Session(Socket socket, const config::EdgeSettings& settings, const std::string& version, Service& service);
+  // settings, version (of the program) and service outlive this. only_watching: nothing else is served.
+  Session(Socket socket, const config::EdgeSettings& settings, const std::string& version, Service& service,
+          bool only_watching);
 
   net::awaitable<void> run();
   net::awaitable<void> run_refused();  // in place of run(): there are too many connections already
@@ -45,6 +46,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const config::EdgeSettings& settings_;
   const std::string& version_;
   Service& service_;
+  const bool only_watching_;
   std::shared_ptr<Connection> connection_;
   bool idle_ = false;      // between requests
   bool stopping_ = false;  // set by stop()

@@ -127,6 +127,7 @@ void Generation::take(const CommittedToken& committed, TimePoint now) {
 
 void Generation::begin_text(Choice& choice, const CommittedToken& first) {
   Delta& delta = choice.pending;
+  choice.seated = std::max(first.seated, arrival_);
   if (delta.choice % request_.n == 0) usage_.cached_tokens += first.cached_tokens;
   const std::span prompt =
       std::span(choice.submission.tokens).first(std::size_t(choice.submission.prompt_tokens));
@@ -155,10 +156,12 @@ std::vector<LogprobEntry> Generation::prompt_entries(const Choice& choice,
 
 void Generation::count(Choice& choice, TimePoint now) {
   ++usage_.completion_tokens;
-  if (choice.last_token)
+  if (choice.last_token) {
     outlet_.next_token(now - *choice.last_token);
-  else
+  } else {
     outlet_.first_token(now - arrival_);
+    choice.first_token = now;
+  }
   choice.last_token = now;
 }
 
@@ -196,6 +199,18 @@ void Generation::finish(Choice& choice, FinishReason why) {
                           : choice.output.called_tools() ? ChoiceEnd::tool_calls
                                                          : ChoiceEnd::stop;
   outlet_.choice_ended(choice.pending.finish);
+  if (choice.last_token) outlet_.choice_served(times_of(choice));
+}
+
+// Its last token's text is not yet appended, but the token is.
+ChoiceTimes Generation::times_of(const Choice& choice) const {
+  const Submission& submission = choice.submission;
+  return {.queue = choice.seated - arrival_,
+          .prefill = choice.first_token - choice.seated,
+          .decode = *choice.last_token - choice.first_token,
+          .prompt_tokens = submission.prompt_tokens,
+          .output_tokens = std::int64_t(submission.tokens.size()) - submission.prompt_tokens,
+          .slo = request_.slo};
 }
 
 void Generation::append_text(Choice& choice) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "runtime/base/clock.hpp"
+#include "runtime/generation/choice_times.hpp"
 #include "runtime/generation/choices.hpp"
 
 namespace troupe::runtime {
@@ -31,6 +32,8 @@ class GenerationOutlet {
   virtual void first_token(Duration since_arrival) = 0;
   virtual void next_token(Duration since_previous) = 0;
   virtual void choice_ended(ChoiceEnd how) = 0;
+  // After that, of one that has output and was neither cancelled nor failed.
+  virtual void choice_served(const ChoiceTimes& times) = 0;
 };
 
 class Generation {
@@ -71,6 +74,8 @@ class Generation {
     bool queued = false;    // in waiting_
     bool paused = false;    // at the scheduler
     bool finished = false;
+    TimePoint seated{},
+        first_token{};  // when it got blocks, and what it waited for; once there is a last token
     std::optional<TimePoint> last_token;
   };
 
@@ -81,6 +86,7 @@ class Generation {
   void append(Choice& choice, const CommittedToken& committed);
   bool is_stop_of_client(TokenId token) const;
   void finish(Choice& choice, FinishReason why);
+  ChoiceTimes times_of(const Choice& choice) const;
   void append_text(Choice& choice);
   LogprobEntry entry_of(const SampledToken& sampled) const;
   std::vector<LogprobEntry> prompt_entries(const Choice& choice, const CommittedToken& first) const;

@@ -30,7 +30,7 @@ void GroupScheduler::shadow_with(std::unique_ptr<BatchPolicy> policy) {
 void GroupScheduler::add(Sequence sequence) {
   const Place place(sequence.submission.arrival, sequence.submission.sequence);
   tokens_ += sequence.length();
-  resting_ += !sequence.may_run();
+  count(sequence, 1);
   sequence.acceptance = acceptance_;
   const auto added = by_arrival_.emplace(place, std::move(sequence)).first;
   by_id_.emplace(place.second, &added->second);
@@ -38,9 +38,15 @@ void GroupScheduler::add(Sequence sequence) {
 
 void GroupScheduler::set(SequenceId id, bool Sequence::*flag, bool value) {
   Sequence& sequence = *by_id_.at(id);
-  resting_ -= !sequence.may_run();
+  count(sequence, -1);
   sequence.*flag = value;
-  resting_ += !sequence.may_run();
+  count(sequence, 1);
+}
+
+void GroupScheduler::count(const Sequence& sequence, std::int32_t times) {
+  running_ += times * sequence.running;
+  resting_ += times * !sequence.may_run();
+  deferred_ += times * sequence.deferred();
 }
 
 Sequence* GroupScheduler::find(SequenceId id) const {
@@ -53,8 +59,7 @@ void GroupScheduler::forget(Sequence& sequence, bool finished) {
   // While a request is unanswered, the sequence may hold blocks that the scheduler has not heard of.
   if (sequence.running || asked_) released_.push_back(place.second);
   unknow(sequence);
-  running_ -= sequence.running;
-  resting_ -= !sequence.may_run();
+  count(sequence, -1);
   tokens_ -= sequence.length();
   tell_left(sequence, finished);
   by_id_.erase(place.second);
@@ -72,9 +77,10 @@ void GroupScheduler::tell_left(const Sequence& sequence, bool finished) {
 }
 
 void GroupScheduler::preempt(Sequence& sequence) {
-  running_ -= sequence.running;
   unknow(sequence);
+  count(sequence, -1);
   sequence.lose_blocks();
+  count(sequence, 1);
   ++stats_.preemptions;
 }
 
@@ -102,7 +108,7 @@ std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t gene
   }
   by_arrival_.clear();
   by_id_.clear();
-  running_ = resting_ = 0;
+  running_ = resting_ = deferred_ = 0;
   tokens_ = 0;
   filled_.clear();
   released_.clear();
@@ -115,6 +121,7 @@ GroupStats GroupScheduler::stats() const {
   stats.running = running_;
   stats.waiting = waiting();
   stats.resting = resting_;
+  stats.deferred = deferred_;
   stats.total_blocks = total_blocks_;
   stats.free_blocks = free_blocks_;
   if (shadow_) stats.shadow = shadow_->stats();

@@ -302,9 +302,12 @@ void GroupScheduler::seat(Sequence& sequence, const BlockGrant& grant) {
     const auto found = sequence.hashes_of(grant.computed / limits_.block_size, limits_.block_size);
     for (auto hash = found.rbegin(); hash != found.rend(); ++hash) known_.remember(*hash);
   }
-  running_ += !sequence.running;
+  count(sequence, -1);
   if (!std::exchange(sequence.running, true)) sequence.computed = grant.computed;
-  if (sequence.found < 0) sequence.found = grant.computed;
+  count(sequence, 1);
+  if (sequence.found >= 0) return;
+  sequence.found = grant.computed;
+  sequence.seated = now_;
 }
 
 bool GroupScheduler::granted() const {
@@ -446,6 +449,7 @@ CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) 
                        sequence.found,
                        {}};
   token.prompt_logprobs = std::exchange(sequence.prompt_logprobs, {});
+  token.seated = sequence.seated;
   token.finish = sequence.append(token.sampled.token, limits_.max_model_len);
   tokens_ += token.finish != FinishReason::error;
   return token;
