@@ -1,41 +1,40 @@
 #include "actors/vllm_names.hpp"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
 namespace troupe::actors {
 namespace {
 
 // vllm/v1/metrics/loggers.py, without the prefix.
-constexpr std::array names{"num_requests_running",
-                           "num_requests_waiting",
-                           "num_requests_waiting_by_reason",
-                           "kv_cache_usage_perc",
-                           "cache_config_info",
-                           "prefix_cache_queries_total",
-                           "prefix_cache_hits_total",
-                           "num_preemptions_total",
-                           "prompt_tokens_total",
-                           "generation_tokens_total",
-                           "request_success_total",
-                           "iteration_tokens_total",
-                           "time_to_first_token_seconds",
-                           "inter_token_latency_seconds",
-                           "e2e_request_latency_seconds",
-                           "request_queue_time_seconds",
-                           "request_prefill_time_seconds",
-                           "request_decode_time_seconds",
-                           "request_inference_time_seconds",
-                           "request_time_per_output_token_seconds",
-                           "request_prompt_tokens",
-                           "request_generation_tokens",
-                           "request_params_max_tokens",
-                           "request_params_n",
-                           "spec_decode_num_drafts_total",
-                           "spec_decode_num_draft_tokens_total",
-                           "spec_decode_num_accepted_tokens_total",
-                           "spec_decode_num_accepted_tokens_per_pos_total"};
+constexpr std::string_view names[]{"num_requests_running",
+                                   "num_requests_waiting",
+                                   "num_requests_waiting_by_reason",
+                                   "kv_cache_usage_perc",
+                                   "cache_config_info",
+                                   "prefix_cache_queries_total",
+                                   "prefix_cache_hits_total",
+                                   "num_preemptions_total",
+                                   "prompt_tokens_total",
+                                   "generation_tokens_total",
+                                   "request_success_total",
+                                   "iteration_tokens_total",
+                                   "time_to_first_token_seconds",
+                                   "inter_token_latency_seconds",
+                                   "e2e_request_latency_seconds",
+                                   "request_queue_time_seconds",
+                                   "request_prefill_time_seconds",
+                                   "request_decode_time_seconds",
+                                   "request_inference_time_seconds",
+                                   "request_time_per_output_token_seconds",
+                                   "request_prompt_tokens",
+                                   "request_generation_tokens",
+                                   "request_params_max_tokens",
+                                   "request_params_n",
+                                   "spec_decode_num_drafts_total",
+                                   "spec_decode_num_draft_tokens_total",
+                                   "spec_decode_num_accepted_tokens_total",
+                                   "spec_decode_num_accepted_tokens_per_pos_total"};
 constexpr std::string_view prefix = "troupe_";
 
 bool known(std::string_view name) {

@@ -67,7 +67,8 @@ struct EdgeSettings {
   std::uint16_t ollama_port = 0;   // a second one on the same host, where Ollama's clients look; 0: none
   std::uint16_t metrics_port =
       0;  // a port on the same host for what watches the server, and nothing else; 0: none
-  bool also_vllm_names = false;  // of metrics
+  bool also_vllm_names = false;      // of metrics
+  std::string otlp_traces_endpoint;  // "http://HOST:4318/v1/traces"; empty: nothing is traced
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // one of them must come as a bearer token; empty: no key is asked for
   bool replica_control = false;       // operators may order drills, place experts and change the policy

@@ -48,6 +48,14 @@ Table listening(EdgeSettings& s) {
        .help =
            "Metrics that vLLM has, too, are shown under its names as well, as vllm:*, for dashboards that were made "
            "for it."},
+      {.name = "otlp-traces-endpoint",
+       .target = &s.otlp_traces_endpoint,
+       .argument = "URL",
+       .help =
+           "Collector of OpenTelemetry, such as http://127.0.0.1:4318/v1/traces, that is sent the spans of each request as JSON: "
+           "the whole, queue, prefill, decode, and what was computed again after a fault; never its text. A request that comes "
+           "with traceparent belongs to its caller's trace.",
+       .unset = "nothing is traced"},
       {.name = "api-key",
        .target = &s.api_keys,
        .argument = "KEY",

@@ -49,6 +49,8 @@ class HttpServer::Listener {
         service_(std::move(service)),
         strand_(net::make_strand(io_)) {
     CHECK(settings_.io_threads >= 1 && settings_.connection.buffered_deltas >= 1);
+    if (!settings_.otlp_traces_endpoint.empty())
+      traces_ = std::make_unique<TraceExporter>(settings_.otlp_traces_endpoint, version_);
     open_door(settings_.port, "--port");
     if (settings_.ollama_port != 0) open_door(settings_.ollama_port, "--ollama-port");
     if (settings_.metrics_port != 0) open_door(settings_.metrics_port, "--metrics-port", true);
@@ -119,8 +121,8 @@ class HttpServer::Listener {
 
   void admit(Socket socket, bool only_watching) {
     const auto strand = socket.get_executor();
-    const auto session =
-        std::make_shared<Session>(std::move(socket), settings_, version_, *service_, only_watching);
+    const auto session = std::make_shared<Session>(std::move(socket), settings_, version_, *service_,
+                                                   only_watching, traces_.get());
     bool refused = false;
     {
       const std::lock_guard lock(mutex_);
@@ -153,6 +155,7 @@ class HttpServer::Listener {
   const config::EdgeSettings& settings_;
   const std::string version_;
   const std::shared_ptr<Service> service_;
+  std::unique_ptr<TraceExporter> traces_;  // null: nothing is traced
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   net::strand<net::io_context::executor_type> strand_;  // of accepting

@@ -8,6 +8,7 @@
 #include "actors/edge/api_key.hpp"
 #include "actors/edge/begin_answer.hpp"
 #include "actors/edge/status_pages.hpp"
+#include "actors/edge/traces/request_trace.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/random_id.hpp"
@@ -85,11 +86,12 @@ void log_failure(const std::string& request_id, const std::string& failure) {
 }  // namespace
 
 Session::Session(Socket socket, const config::EdgeSettings& settings, const std::string& version,
-                 Service& service, bool only_watching)
+                 Service& service, bool only_watching, TraceExporter* traces)
     : settings_(settings),
       version_(version),
       service_(service),
       only_watching_(only_watching),
+      traces_(traces),
       connection_(std::make_shared<Connection>(std::move(socket), settings.connection)) {}
 
 net::awaitable<void> Session::run() {
@@ -250,6 +252,7 @@ net::awaitable<void> Session::answer_inference() {
   });
   if (!request) {
     co_await reply(in_its_words(request.error()));
+    trace_exchange("failed");
     co_return;
   }
   if (!request->request_id.empty()) exchange_.request_id = request->request_id;
@@ -262,10 +265,11 @@ net::awaitable<void> Session::answer_inference() {
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   delivery_.emplace(*connection_, service_, exchange_, endpoint, settings_.connection);
-  const Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(begun.answer));
+  Delivery::Outcome outcome = co_await delivery_->run(std::move(*request), std::move(begun.answer));
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
   log_exchange(outcome.end);
+  trace_exchange(outcome.end, std::move(outcome.choices));
 }
 
 net::awaitable<void> Session::reply(Reply whole) {
@@ -294,6 +298,24 @@ void Session::log_exchange(const char* end) const {
                          {"ms", milliseconds(now() - began_)}};
   if (!generation_id_.empty()) line["generation"] = generation_id_;
   log_event(probe ? LogLevel::debug : LogLevel::info, "http_request", line);
+}
+
+// Of a request for a generation, once it is answered.
+void Session::trace_exchange(const char* end, std::vector<runtime::ChoiceTimes> choices) {
+  if (!traces_) return;
+  const Connection::Request& request = connection_->request();
+  RequestTrace trace{.context = begin_trace(view(request["traceparent"]), view(request["tracestate"])),
+                     .method = std::string(view(request.method_string())),
+                     .route = std::string(resource_->endpoint->path),
+                     .model = service_.model().names.front(),
+                     .request_id = exchange_.request_id,
+                     .generation_id = generation_id_,
+                     .status = status_,
+                     .end = end,
+                     .began = began_,
+                     .ended = now(),
+                     .choices = std::move(choices)};
+  if (trace.context.sampled) traces_->add(spans_of(trace, trace.ended, std::chrono::system_clock::now()));
 }
 
 }  // namespace troupe::actors::edge

@@ -11,6 +11,7 @@
 #include "actors/edge/delivery.hpp"
 #include "actors/edge/response_head.hpp"
 #include "actors/edge/routes.hpp"
+#include "actors/edge/traces/trace_exporter.hpp"
 #include "actors/service.hpp"
 
 namespace troupe::actors::edge {
@@ -18,8 +19,9 @@ namespace troupe::actors::edge {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   // settings, version (of the program) and service outlive this. only_watching: nothing else is served.
+  // traces: outlives it, too; null: nothing is traced.
   Session(Socket socket, const config::EdgeSettings& settings, const std::string& version, Service& service,
-          bool only_watching);
+          bool only_watching, TraceExporter* traces);
 
   net::awaitable<void> run();
   net::awaitable<void> run_refused();  // in place of run(): there are too many connections already
@@ -42,11 +44,13 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<void> refuse_and_close(Refusal refusal);
   Reply in_its_words(const Refusal& refusal) const;
   void log_exchange(const char* end) const;
+  void trace_exchange(const char* end, std::vector<runtime::ChoiceTimes> choices = {});
 
   const config::EdgeSettings& settings_;
   const std::string& version_;
   Service& service_;
   const bool only_watching_;
+  TraceExporter* const traces_;
   std::shared_ptr<Connection> connection_;
   bool idle_ = false;      // between requests
   bool stopping_ = false;  // set by stop()

@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "runtime/base/clock.hpp"
-#include "runtime/generation/choice_times.hpp"
 #include "runtime/generation/choices.hpp"
 
 namespace troupe::runtime {
@@ -74,15 +73,16 @@ class Generation {
     bool queued = false;    // in waiting_
     bool paused = false;    // at the scheduler
     bool finished = false;
-    TimePoint seated{},
-        first_token{};  // when it got blocks, and what it waited for; once there is a last token
+    // When it got blocks, first and after the last fault, and its first token; once there is a last one.
+    TimePoint seated{}, seated_again{}, first_token{};
+    std::vector<ChoiceTimes::Replay> replays;
     std::optional<TimePoint> last_token;
   };
 
   Choice* running(SequenceId sequence);
   void submit(Choice& choice, bool again);
   void begin_text(Choice& choice, const CommittedToken& first);
-  void count(Choice& choice, TimePoint now);
+  void count(Choice& choice, TimePoint seated, TimePoint now);
   void append(Choice& choice, const CommittedToken& committed);
   bool is_stop_of_client(TokenId token) const;
   void finish(Choice& choice, FinishReason why);

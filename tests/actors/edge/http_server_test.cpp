@@ -93,6 +93,16 @@ TEST_F(HttpServerTest, AMetricsPortThatIsInUseIsAnError) {
   }
 }
 
+TEST_F(HttpServerTest, TracesGoToAnHttpAddress) {
+  for (const char* endpoint :
+       {"localhost:4318", "https://a", "http://", "http:///v1/traces", "http://a:/x", "http://a:b"}) {
+    settings.otlp_traces_endpoint = endpoint;
+    EXPECT_THROW(HttpServer(settings, "1.2.3", service), Error) << endpoint;
+  }
+  settings.otlp_traces_endpoint = "http://127.0.0.1";
+  EXPECT_EQ(get("/health").status, 200);
+}
+
 TEST_F(HttpServerTest, TellsOfGpusWhereSomeServe) {
   EXPECT_EQ(get("/health").body, R"({"status":"ok"})");
   runtime::ReplicaView view;

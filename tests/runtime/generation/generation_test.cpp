@@ -225,6 +225,9 @@ TEST(Generation, TellsHowItWasServed) {
   EXPECT_EQ(times.output_tokens, gaps + 1);
   EXPECT_EQ(times.prompt_tokens, talk.generation->usage().prompt_tokens);
   EXPECT_TRUE(times.in_time());
+  ASSERT_EQ(times.replays.size(), 1u);
+  EXPECT_EQ(times.replays[0].lost, TimePoint{} + milliseconds(7));
+  EXPECT_EQ(times.replays[0].back, TimePoint{} + milliseconds(17));
   ChoiceTimes other = times;
   const std::int32_t latency = 7 + 10 * gaps;
   for (const ServiceLevels& slo : {ServiceLevels{6, 0, 0}, {0, 9, 0}, {0, 0, latency - 1}}) {
