@@ -12,8 +12,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 RULES = ROOT / "launch/prometheus"
 
 
-def promtool(*arguments, cwd=None, text=None):
-    done = subprocess.run(["promtool", *arguments], cwd=cwd, input=text, capture_output=True, text=True, timeout=120)
+def promtool(*arguments, cwd=None):
+    done = subprocess.run(["promtool", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -33,10 +33,10 @@ class Prometheus:
         self.process = subprocess.Popen(
             ["prometheus", "--config.file", folder / "scrape.yml", "--storage.tsdb.path", folder / "data", "--web.listen-address", "127.0.0.1:0"],
             stderr=subprocess.PIPE, text=True)
-        self.log, self.listening = [], threading.Event()
+        self.log, self.ready = [], threading.Event()
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
-        assert self.listening.wait(60) and self.url, "".join(self.log)
+        assert self.ready.wait(60) and self.process.poll() is None, "".join(self.log)
 
     url = None
 
@@ -45,8 +45,9 @@ class Prometheus:
             self.log.append(line)
             if found := re.search(r'msg="Listening on" address=(\S+)', line):
                 self.url = f"http://{found[1]}/api/v1/"
-                self.listening.set()
-        self.listening.set()
+            if "Server is ready" in line:
+                self.ready.set()
+        self.ready.set()
 
     def get(self, path, **fields):
         answer = urllib.request.urlopen(self.url + path + "?" + urllib.parse.urlencode(fields), timeout=30)

@@ -10,6 +10,7 @@
 #include "actors/edge/api_key.hpp"
 #include "actors/edge/connection.hpp"
 #include "actors/edge/cors.hpp"
+#include "actors/edge/traces/trace_context.hpp"
 #include "tests/fuzz/bytes.hpp"
 
 namespace troupe::actors::edge {
@@ -27,6 +28,7 @@ void look_at(const Connection::Request& request) {
   const config::CorsSettings cors{.allowed_origins = {"https://a.example"}};
   (void)check_api_key(view(request[http::field::authorization]), view(request["x-api-key"]), keys);
   (void)usable_request_id(view(request["X-Request-Id"]));
+  (void)begin_trace(view(request["traceparent"]), view(request["tracestate"]));
   (void)cors_fields(cors, view(request[http::field::origin]));
   (void)preflight_fields(cors, view(request[http::field::origin]),
                          view(request[http::field::access_control_request_method]),
