@@ -8,6 +8,7 @@ KvBlockManagerHandle::behavior_type kv_block_manager(
   state.pool.emplace(settings.blocks, settings.block_size, settings.prefix_caching, settings.generation);
   state.group = settings.group;
   state.metrics = std::move(settings.metrics);
+  state.metrics->cache_config(settings.group, settings.blocks, settings.block_size, settings.prefix_caching);
   return {
       [self](const runtime::BlockRequest& request) {
         auto& state = self->state;

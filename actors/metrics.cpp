@@ -6,8 +6,13 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <mutex>
+
+#include "actors/process_figures.hpp"
+#include "actors/vllm_names.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -20,6 +25,15 @@ const Histogram::BucketBoundaries latency_seconds{0.001, 0.0025, 0.005, 0.01, 0.
                                                   0.5,   1,      2.5,   5,    10,    30,   60,  120};
 const Histogram::BucketBoundaries powers_of_two{1,   2,   4,    8,    16,   32,   64,   128,
                                                 256, 512, 1024, 2048, 4096, 8192, 16384};
+const Histogram::BucketBoundaries token_counts{1,    2,    5,    10,    20,    50,    100,    200,   500,
+                                               1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000};
+const Histogram::BucketBoundaries choice_counts{1, 2, 5, 10, 20, 50, 100};
+
+// What a request wants quickly: to be read as it is written, to be whole by a time, or nothing.
+const char* slo_class(const ServiceLevels& levels) {
+  if (levels.ttft_slo_ms > 0 || levels.tpot_slo_ms > 0) return "interactive";
+  return levels.latency_slo_ms > 0 ? "deadline" : "none";
+}
 
 // Moves a counter to a total that only grows; a total that began again (a new pool, a new scheduler) counts
 // from zero.
@@ -55,10 +69,43 @@ struct Metrics::Families {
         .Add(labels, buckets);
   }
 
-  explicit Families(const std::string& model_name) : labels{{"model_name", model_name}} {}
+  // The labels of all, and another.
+  prometheus::Labels with(const std::string& name, std::string value) const {
+    prometheus::Labels more = labels;
+    more[name] = std::move(value);
+    return more;
+  }
+
+  explicit Families(const std::string& model_name) : labels{{"model_name", model_name}} {
+    // There before the first one, so that what it adds is seen as growth.
+    using runtime::ChoiceEnd;
+    for (const ChoiceEnd how :
+         {ChoiceEnd::stop, ChoiceEnd::length, ChoiceEnd::tool_calls, ChoiceEnd::abort, ChoiceEnd::error})
+      success.Add(with("finished_reason", std::string(to_string(how))));
+    for (const ServiceLevels& each : {ServiceLevels{}, ServiceLevels{1, 0, 0}, ServiceLevels{0, 0, 1}})
+      for (const bool met : {false, true}) slo_counter(each, met);
+  }
+
+  Counter& slo_counter(const ServiceLevels& levels, bool met) {
+    auto of_class = with("slo_class", slo_class(levels));
+    of_class["met"] = met ? "true" : "false";
+    return slo.Add(of_class);
+  }
 
   Gauge& running = gauge("num_requests_running", "Sequences that hold KV blocks.");
   Gauge& waiting = gauge("num_requests_waiting", "Sequences that wait for KV blocks.");
+  // By vLLM's words.
+  prometheus::Family<Gauge>& waiting_by_reason =
+      prometheus::BuildGauge()
+          .Name("troupe_num_requests_waiting_by_reason")
+          .Help("Sequences that wait for KV blocks: for capacity, or deferred by their reader or a grammar.")
+          .Register(registry);
+  Gauge& waiting_for_capacity = waiting_by_reason.Add(with("reason", "capacity"));
+  Gauge& deferred = waiting_by_reason.Add(with("reason", "deferred"));
+  prometheus::Family<Gauge>& cache_config = prometheus::BuildGauge()
+                                                .Name("troupe_cache_config_info")
+                                                .Help("1; its labels tell of an attention group's KV cache.")
+                                                .Register(registry);
   prometheus::Family<Gauge>& cache_usage =
       prometheus::BuildGauge()
           .Name("troupe_kv_cache_usage_perc")
@@ -126,6 +173,32 @@ struct Metrics::Families {
       histogram("inter_token_latency_seconds", "Between tokens of a choice.", latency_seconds);
   Histogram& end_to_end =
       histogram("e2e_request_latency_seconds", "From arrival to the last token.", latency_seconds);
+  Histogram& queue_time =
+      histogram("request_queue_time_seconds", "From arrival until a choice got KV blocks.", latency_seconds);
+  Histogram& prefill_time =
+      histogram("request_prefill_time_seconds", "From then until its first token.", latency_seconds);
+  Histogram& decode_time =
+      histogram("request_decode_time_seconds", "From its first token to its last.", latency_seconds);
+  Histogram& inference_time =
+      histogram("request_inference_time_seconds", "From its blocks to its last token.", latency_seconds);
+  Histogram& per_token =
+      histogram("request_time_per_output_token_seconds",
+                "Between a choice's tokens, on average over it; of those with several.", latency_seconds);
+  Histogram& choice_prompt =
+      histogram("request_prompt_tokens", "Prompt tokens of a choice that was served.", token_counts);
+  Histogram& choice_output =
+      histogram("request_generation_tokens", "Output tokens of a choice that was served.", token_counts);
+  Histogram& max_tokens =
+      histogram("request_params_max_tokens", "max_tokens of requests that have it.", token_counts);
+  Histogram& n =
+      histogram("request_params_n", "Choices that a request asks for, of a prompt.", choice_counts);
+  prometheus::Family<Counter>& slo =
+      prometheus::BuildCounter()
+          .Name("troupe_request_slo_total")
+          .Help(
+              "Choices that were served, by what their request wanted (interactive: ttft_slo_ms or "
+              "tpot_slo_ms; deadline: latency_slo_ms alone) and whether that was met.")
+          .Register(registry);
   prometheus::Family<Counter>& success = prometheus::BuildCounter()
                                              .Name("troupe_request_success_total")
                                              .Help("Choices that ended, by finished_reason.")
@@ -169,17 +242,22 @@ struct Metrics::Families {
       shadow_different_sequences_seen;
   std::map<std::size_t, Growth> accepted_at_seen;              // by place
   std::map<GroupId, std::pair<Growth, Growth>> prefixes_seen;  // queries, hits
+  std::map<GroupId, Gauge*> cache_configs;                     // that are shown
   std::vector<Counter*> expert_counters;                       // made with the first load
   std::map<int, std::vector<Growth>> experts_seen;             // by rank
   std::uint64_t steps_seen = 0;
   std::map<prometheus::Labels, Growth> gpu_errors_seen;
 };
 
-Metrics::Metrics(const std::string& model_name) : families_(std::make_unique<Families>(model_name)) {}
+Metrics::Metrics(const std::string& model_name, bool also_vllm_names)
+    : families_(std::make_unique<Families>(model_name)), also_vllm_names_(also_vllm_names) {}
 Metrics::~Metrics() = default;
 
 std::string Metrics::text() const {
-  return prometheus::TextSerializer().Serialize(families_->registry.Collect());
+  auto families = families_->registry.Collect();
+  if (also_vllm_names_) std::ranges::move(vllm_named(families), std::back_inserter(families));
+  std::ranges::move(process_figures(), std::back_inserter(families));
+  return prometheus::TextSerializer().Serialize(families);
 }
 
 void Metrics::scheduler(const runtime::SchedulerStats& stats) {
@@ -187,6 +265,8 @@ void Metrics::scheduler(const runtime::SchedulerStats& stats) {
   const std::lock_guard lock(f.mutex);
   f.running.Set(stats.running);
   f.waiting.Set(stats.waiting);
+  f.waiting_for_capacity.Set(stats.waiting - stats.deferred);
+  f.deferred.Set(stats.deferred);
   f.preemptions_seen.to(stats.preemptions, f.preemptions);
   f.replayed_seen.to(stats.replayed_tokens, f.replayed);
   f.policy_failures_seen.to(stats.policy_failures, f.policy_failures);
@@ -221,6 +301,19 @@ void Metrics::blocks(GroupId group, const runtime::PoolUsage& usage) {
   hits.to(usage.prefix_hits, f.prefix_hits);
 }
 
+void Metrics::cache_config(GroupId group, std::int32_t blocks, std::int32_t block_size, bool prefix_caching) {
+  auto& f = *families_;
+  const std::lock_guard lock(f.mutex);
+  auto labels = f.with("engine", std::to_string(group));
+  labels["num_gpu_blocks"] = std::to_string(blocks);  // vLLM's name, whatever holds them
+  labels["block_size"] = std::to_string(block_size);
+  labels["enable_prefix_caching"] = prefix_caching ? "True" : "False";  // as Python writes it
+  Gauge*& shown = f.cache_configs[group];
+  if (shown) f.cache_config.Remove(shown);
+  shown = &f.cache_config.Add(labels);
+  shown->Set(1);
+}
+
 void Metrics::step_committed(std::chrono::duration<double> took) {
   families_->step_seconds.Observe(took.count());
 }
@@ -238,8 +331,11 @@ void Metrics::expert_load(int rank, std::span<const std::uint64_t> tokens) {
   for (std::size_t i = 0; i < tokens.size(); ++i) seen[i].to(tokens[i], *f.expert_counters[i]);
 }
 
-void Metrics::request_tokenized(std::size_t prompt_tokens) {
+void Metrics::request_tokenized(std::size_t prompt_tokens, std::int32_t n,
+                                std::optional<std::int32_t> max_tokens) {
   families_->prompt_tokens.Increment(double(prompt_tokens));
+  families_->n.Observe(n);
+  if (max_tokens) families_->max_tokens.Observe(*max_tokens);
 }
 
 void Metrics::first_token(std::chrono::duration<double> since_arrival) {
@@ -253,9 +349,22 @@ void Metrics::next_token(std::chrono::duration<double> since_previous) {
 }
 
 void Metrics::choice_finished(runtime::ChoiceEnd how) {
-  auto labels = families_->labels;
-  labels["finished_reason"] = to_string(how);
-  families_->success.Add(labels).Increment();
+  families_->success.Add(families_->with("finished_reason", std::string(to_string(how)))).Increment();
+}
+
+void Metrics::choice_served(const runtime::ChoiceTimes& times) {
+  auto& f = *families_;
+  const auto observe = [](Histogram& histogram, std::chrono::duration<double> seconds) {
+    histogram.Observe(seconds.count());
+  };
+  observe(f.queue_time, times.queue);
+  observe(f.prefill_time, times.prefill);
+  observe(f.decode_time, times.decode);
+  observe(f.inference_time, times.inference());
+  if (times.output_tokens > 1) observe(f.per_token, times.per_token());
+  f.choice_prompt.Observe(double(times.prompt_tokens));
+  f.choice_output.Observe(double(times.output_tokens));
+  f.slo_counter(times.slo, times.in_time()).Increment();
 }
 
 void Metrics::request_finished(std::chrono::duration<double> since) {

@@ -1,5 +1,5 @@
-// The replica's Prometheus metrics: vLLM's names after the prefix `troupe_`. Thread-safe; shared by the
-// actors.
+// The replica's Prometheus metrics: vLLM's names after the prefix `troupe_`. Labels are closed: their values come from the
+// program, the deployment and its hardware, never from a request. Thread-safe; shared by the actors.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 
 #include "runtime/base/gpu_reading.hpp"
 #include "runtime/base/ticks.hpp"
+#include "runtime/generation/choice_times.hpp"
 #include "runtime/generation/request.hpp"
 #include "runtime/scheduling/blocks.hpp"
 #include "runtime/scheduling/scheduler.hpp"
@@ -18,24 +19,28 @@ namespace troupe::actors {
 
 class Metrics {
  public:
-  explicit Metrics(const std::string& model_name);
+  // also_vllm_names: those that vLLM has, too, are shown a second time as `vllm:*`.
+  explicit Metrics(const std::string& model_name, bool also_vllm_names = false);
   ~Metrics();
 
-  std::string text() const;  // Prometheus exposition format
+  std::string text() const;  // Prometheus exposition format; with this process' figures and its host's
 
   // What scheduler and pool counted, after each step or change of queue. Counters take the growth since the
   // last call.
   void scheduler(const runtime::SchedulerStats& stats);
   void blocks(GroupId group, const runtime::PoolUsage& usage);
+  void cache_config(GroupId group, std::int32_t blocks, std::int32_t block_size, bool prefix_caching);
   void step_committed(std::chrono::duration<double> took);
   void expert_load(int rank,
                    std::span<const std::uint64_t> tokens);  // growing, by expert; of one rank's group
 
-  void request_tokenized(std::size_t prompt_tokens);
+  // n and max_tokens: as the request has them.
+  void request_tokenized(std::size_t prompt_tokens, std::int32_t n, std::optional<std::int32_t> max_tokens);
   // Each output token is told once, as its choice's first or as a later one.
   void first_token(std::chrono::duration<double> since_arrival);
   void next_token(std::chrono::duration<double> since_previous);
   void choice_finished(runtime::ChoiceEnd how);
+  void choice_served(const runtime::ChoiceTimes& times);
   void request_finished(std::chrono::duration<double> since_arrival);
 
   void epoch(Epoch now);
@@ -50,6 +55,7 @@ class Metrics {
  private:
   struct Families;
   std::unique_ptr<Families> families_;
+  const bool also_vllm_names_;
 };
 
 }  // namespace troupe::actors

@@ -58,7 +58,7 @@ runtime::SystemPrompt system_prompt_of(const config::Settings& settings) {
 Replica::Replica(const config::Settings& settings, ReplicaOptions options)
     : deployment_(settings),
       options_(std::move(options)),
-      metrics_(std::make_shared<Metrics>(options_.info.names.front())),
+      metrics_(std::make_shared<Metrics>(options_.info.names.front(), settings.edge.also_vllm_names)),
       compiler_(options_.text->tokenizer, options_.vocab_size, options_.text->eos_ids),
       grammars_(
           [this](const GrammarSpec& spec, TimePoint deadline) { return compiler_.admit(spec, deadline); },

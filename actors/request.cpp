@@ -32,6 +32,9 @@ class Outlet final : public runtime::GenerationOutlet {
   void first_token(Duration since_arrival) override { state_.context->metrics->first_token(since_arrival); }
   void next_token(Duration since_previous) override { state_.context->metrics->next_token(since_previous); }
   void choice_ended(runtime::ChoiceEnd how) override { state_.context->metrics->choice_finished(how); }
+  void choice_served(const runtime::ChoiceTimes& times) override {
+    state_.context->metrics->choice_served(times);
+  }
 
  private:
   template <class Message>
@@ -137,7 +140,8 @@ void begin(Self self) {
   auto& generation = state.generation.emplace(std::move(prepared.request), std::move(*prepared.choices),
                                               *state.context->text, *state.outlet, state.arrival);
   const std::int64_t prompt_tokens = generation.usage().prompt_tokens;
-  state.context->metrics->request_tokenized(std::size_t(prompt_tokens));
+  state.context->metrics->request_tokenized(std::size_t(prompt_tokens), generation.request().n,
+                                            generation.request().max_tokens);
   log_event(LogLevel::info, "request_accepted",
             {{"request_id", state.id}, {"choices", generation.choices()}, {"prompt_tokens", prompt_tokens}});
   generation.grant(state.early_credit);

@@ -92,6 +92,10 @@ struct EdgeSettings {
   std::string host = "127.0.0.1";  // a name or an address, IPv4 or IPv6
   std::uint16_t port = 8000;       // 0: any free one
   std::uint16_t ollama_port = 0;   // a second one on the same host, where Ollama's clients look; 0: none
+  std::uint16_t metrics_port =
+      0;  // a port on the same host for what watches the server, and nothing else; 0: none
+  bool also_vllm_names = false;      // of metrics
+  std::string otlp_traces_endpoint;  // "http://HOST:4318/v1/traces"; empty: nothing is traced
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // each opens everything
   std::string api_keys_file;          // of callers with names and limits, see api_keys.hpp; empty: none

@@ -36,6 +36,26 @@ Table listening(EdgeSettings& s) {
        .argument = "PORT",
        .help = "A second port, for clients of Ollama, which is at 11434.",
        .unset = "none"},
+      {.name = "metrics-port",
+       .target = &s.metrics_port,
+       .argument = "PORT",
+       .help =
+           "A further port, where probes, /metrics and the status page are served and nothing else: for a network that "
+           "may watch the server and not use it.",
+       .unset = "none"},
+      {.name = "also-vllm-names",
+       .target = &s.also_vllm_names,
+       .help =
+           "Metrics that vLLM has, too, are shown under its names as well, as vllm:*, for dashboards that were made "
+           "for it."},
+      {.name = "otlp-traces-endpoint",
+       .target = &s.otlp_traces_endpoint,
+       .argument = "URL",
+       .help =
+           "Collector of OpenTelemetry, such as http://127.0.0.1:4318/v1/traces, that is sent the spans of each request as JSON: "
+           "the whole, queue, prefill, decode, and what was computed again after a fault; never its text. A request that comes "
+           "with traceparent belongs to its caller's trace.",
+       .unset = "nothing is traced"},
       {.name = "api-key",
        .target = &s.api_keys,
        .argument = "KEY",

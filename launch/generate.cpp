@@ -156,6 +156,7 @@ class Terminal final : public runtime::GenerationOutlet {
   void first_token(Duration) override {}
   void next_token(Duration) override {}
   void choice_ended(runtime::ChoiceEnd) override {}
+  void choice_served(const runtime::ChoiceTimes&) override {}
 
  private:
   runtime::Engine& engine_;

@@ -158,9 +158,11 @@ int run_server(const config::Settings& settings, const std::filesystem::path& ch
   const sigset_t stop = block_stop_signals(true);
   const auto replica = start_replica(settings, checkpoint, launch);
   actors::edge::HttpServer server(settings.edge, TROUPE_VERSION, replica);
-  log_event(
-      LogLevel::info, "listening",
-      {{"host", settings.edge.host}, {"port", server.port()}, {"ollama_port", settings.edge.ollama_port}});
+  log_event(LogLevel::info, "listening",
+            {{"host", settings.edge.host},
+             {"port", server.port()},
+             {"ollama_port", settings.edge.ollama_port},
+             {"metrics_port", settings.edge.metrics_port}});
   const bool loaded = wait_for_the_end(stop, *replica);
   const std::jthread impatient([&](const std::stop_token& left) {
     while (!left.stop_requested())

@@ -76,6 +76,8 @@ net::awaitable<void> Delivery::deliver() {
     if (connection_.gone()) break;
     over = news.end || news.failure;
     if (news.failure) news.failure = in_own_names(own_names_, std::move(*news.failure));
+    for (const runtime::Delta& each : news.deltas)
+      if (each.served) outcome_.choices.push_back(*each.served);
     if (stream_)
       co_await send_part(std::move(news));
     else

@@ -18,10 +18,11 @@ namespace troupe::actors::edge {
 class Delivery {
  public:
   struct Outcome {
-    int status = 0;                  // that the client saw; 499 when it left before seeing one
-    const char* end = "cancelled";   // "complete", "failed" or "cancelled": for the log
-    GenerationRecord record;         // likewise
-    bool connection_usable = false;  // for another request
+    int status = 0;                               // that the client saw; 499 when it left before seeing one
+    const char* end = "cancelled";                // "complete", "failed" or "cancelled": for the log
+    GenerationRecord record;                      // likewise
+    bool connection_usable = false;               // for another request
+    std::vector<runtime::ChoiceTimes> choices{};  // those that were served
   };
 
   // All outlive this.

@@ -45,6 +45,10 @@ void listen(Acceptor& acceptor, const std::string& host, std::uint16_t port, con
     throw Error("cannot listen: " + error.message(), address, "choose another " + flag + " or --host");
 }
 
+std::unique_ptr<TraceExporter> exporter(const std::string& endpoint, const std::string& version) {
+  return endpoint.empty() ? nullptr : std::make_unique<TraceExporter>(endpoint, version);
+}
+
 }  // namespace
 
 class HttpServer::Listener {
@@ -56,10 +60,12 @@ class HttpServer::Listener {
         callers_(settings),
         tls_(settings.tls),
         captures_(settings.capture),
+        traces_(exporter(settings.otlp_traces_endpoint, version_)),
         strand_(net::make_strand(io_)) {
     CHECK(settings_.io_threads >= 1 && settings_.connection.buffered_deltas >= 1);
     open_door(settings_.port, "--port");
     if (settings_.ollama_port != 0) open_door(settings_.ollama_port, "--ollama-port");
+    if (settings_.metrics_port != 0) open_door(settings_.metrics_port, "--metrics-port", true);
     port_ = doors_.front().acceptor.local_endpoint().port();
     if (!settings_.api_keys_file.empty() || !settings_.tls.certificate.empty())
       net::post(strand_, [this] { watch_files(); });
@@ -94,6 +100,7 @@ class HttpServer::Listener {
   struct Door {
     Acceptor acceptor;
     net::steady_timer retry;
+    bool only_watching;
   };
 
   void close_doors() {
@@ -130,8 +137,8 @@ class HttpServer::Listener {
   }
 
   // Throws Error.
-  void open_door(std::uint16_t port, const std::string& flag) {
-    Door& door = doors_.emplace_back(Acceptor(strand_), net::steady_timer(strand_));
+  void open_door(std::uint16_t port, const std::string& flag, bool only_watching = false) {
+    Door& door = doors_.emplace_back(Acceptor(strand_), net::steady_timer(strand_), only_watching);
     listen(door.acceptor, settings_.host, port, flag);
     net::post(strand_, [this, &door] { accept(door); });
   }
@@ -140,7 +147,7 @@ class HttpServer::Listener {
     door.acceptor.async_accept(net::make_strand(io_), [this, &door](error_code error, Socket socket) {
       if (!door.acceptor.is_open()) return;
       if (!error) {
-        admit(std::move(socket));
+        admit(std::move(socket), door.only_watching);
         return accept(door);
       }
       log_event(LogLevel::warning, "accept_failed", {{"error", error.message()}});
@@ -176,12 +183,13 @@ class HttpServer::Listener {
     });
   }
 
-  void admit(Socket socket) {
+  void admit(Socket socket, bool only_watching) {
     error_code gone;
     const net::ip::address address = socket.remote_endpoint(gone).address();
     if (gone) return;
     const auto strand = socket.get_executor();
-    const auto session = std::make_shared<Session>(std::move(socket), tls_.context(), parts_);
+    const auto session =
+        std::make_shared<Session>(std::move(socket), tls_.context(), parts_, only_watching);
     std::optional<Refusal> refusal;
     {
       const std::lock_guard lock(mutex_);
@@ -237,7 +245,9 @@ class HttpServer::Listener {
   Callers callers_;
   ServerTls tls_;
   Captures captures_;
-  const ServerParts parts_{settings_, version_, *service_, departure_, callers_, captures_};
+  const std::unique_ptr<TraceExporter> traces_;  // null: nothing is traced
+  const ServerParts parts_{settings_, version_,  *service_,     departure_,
+                           callers_,  captures_, traces_.get()};
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   net::strand<net::io_context::executor_type> strand_;  // of accepting

@@ -28,6 +28,7 @@ struct PageRequest {
   const std::string& request_id;  // of the HTTP request
   Departure& departure;           // of the server
   Captures& captures;
+  bool to_browser = false;        // who asks takes HTML, by name
 };
 using Page = Reply (*)(const PageRequest&);
 
@@ -53,6 +54,7 @@ struct Endpoint {
   std::string_view allow = read_only;
   KeyClass key =
       KeyClass::inference;  // where keys are set; none: a probe, which is logged for debugging alone
+  bool watches = false;     // tells how the server is, and no more: served at --metrics-port, too
   // One of the three.
   Page page = nullptr;
   AwaitedPage awaited_page = nullptr;

@@ -158,6 +158,7 @@ std::span<const Endpoint> replica_endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/v1/replica",
                .key = KeyClass::metrics,
+               .watches = true,
                .page = replica_page,
                .about = "The replica's ranks and its last fault."},
       Endpoint{.path = "/v1/replica/drill",

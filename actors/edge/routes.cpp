@@ -118,9 +118,12 @@ Expected<Resource> find_resource(std::string_view method, std::string_view targe
       resource.endpoint = each;
     resource.allow = methods_of_both(resource.allow, each->allow);
   }
-  if (!resource.endpoint)
-    return refuse(RefusalKind::not_found, "There is nothing at this path.", "", "unknown_route");
+  if (!resource.endpoint) return refuse_route();
   return resource;
+}
+
+tl::unexpected<Refusal> refuse_route() {
+  return refuse(RefusalKind::not_found, "There is nothing at this path.", "", "unknown_route");
 }
 
 bool allows(const Endpoint& endpoint, std::string_view method) {

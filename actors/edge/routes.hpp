@@ -21,6 +21,8 @@ struct Resource {
 Expected<Resource> find_resource(std::string_view method, std::string_view target,
                                  bool replica_control = false, std::string_view root_path = {});
 
+tl::unexpected<Refusal> refuse_route();  // 404
+
 bool allows(const Endpoint& endpoint, std::string_view method);
 
 // Every endpoint of every protocol.

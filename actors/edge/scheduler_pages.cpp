@@ -112,6 +112,7 @@ std::span<const Endpoint> scheduler_endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/v1/scheduler",
                .key = KeyClass::metrics,
+               .watches = true,
                .page = scheduler_page,
                .about = "Queues, budgets and the policy, by attention group."},
       Endpoint{.path = "/v1/scheduler",

@@ -8,6 +8,7 @@
 #include "actors/edge/begin_answer.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "actors/edge/time_limits.hpp"
+#include "actors/edge/traces/request_trace.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/random_id.hpp"
@@ -49,6 +50,11 @@ class AwaitedReply {
 
 std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
+}
+
+// As browsers say it; other clients take anything.
+bool takes_html(const Connection::Request& request) {
+  return view(request[http::field::accept]).find("text/html") != std::string_view::npos;
 }
 
 bool expects_continue(const Connection::Request& request) {
@@ -101,9 +107,10 @@ void log_failure(const std::string& request_id, const std::string& failure) {
 
 }  // namespace
 
-Session::Session(Socket socket, TlsOfServer tls, const ServerParts& server)
+Session::Session(Socket socket, TlsOfServer tls, const ServerParts& server, bool only_watching)
     : server_(server),
       settings_(server.settings),
+      only_watching_(only_watching),
       connection_(std::make_shared<Connection>(std::move(socket), std::move(tls), settings_.connection)) {}
 
 net::awaitable<void> Session::run() {
@@ -212,6 +219,7 @@ Expected<void> Session::check_head() {
   else
     return tl::unexpected(found.error());
   const Endpoint& endpoint = *resource_->endpoint;
+  if (only_watching_ && !endpoint.watches) return refuse_route();
   if (!allows(endpoint, view(request.method_string())))
     return refuse(RefusalKind::method_not_allowed, "This method is not allowed here; see Allow.", "",
                   "method_not_allowed");
@@ -262,7 +270,8 @@ net::awaitable<void> Session::answer_page() {
                             server_.version,
                             exchange_.request_id,
                             server_.departure,
-                            server_.captures};
+                            server_.captures,
+                            takes_html(connection_->request())};
   if (endpoint.page) {
     co_await reply(endpoint.page(request));
     co_return;
@@ -288,15 +297,9 @@ Expected<ApiRequest> Session::read_request() {
 net::awaitable<void> Session::answer_inference() {
   begin_capture();
   auto request = read_request();
-  if (!request) {
-    co_await reply(in_its_words(request.error()));
-    co_return;
-  }
+  if (!request) co_return co_await refuse_inference(std::move(request.error()));
   auto ticket = server_.callers.begin(visit_, model_, request->generation, now());
-  if (!ticket) {
-    co_await reply(in_its_words(in_own_names(request->own_names, std::move(ticket.error()))));
-    co_return;
-  }
+  if (!ticket) co_return co_await refuse_inference(in_own_names(request->own_names, std::move(ticket.error())));
   if (!request->request_id.empty()) exchange_.request_id = request->request_id;
   if (!capture_) begin_capture();
   BegunAnswer begun = begin_answer(*request, exchange_.request_id, server_.service.model());
@@ -306,20 +309,23 @@ net::awaitable<void> Session::answer_inference() {
     co_return;
   }
   const Departure::Pass pass = server_.departure.admit();
-  if (!pass) {
-    co_await reply(in_its_words(leaving()));
-    co_return;
-  }
+  if (!pass) co_return co_await refuse_inference(leaving());
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
   connection_->forget_body();  // which may be large, while the answer may take long
   delivery_.emplace(*connection_, server_.service, exchange_, *resource_->endpoint, settings_.connection);
-  const Delivery::Outcome outcome =
+  Delivery::Outcome outcome =
       co_await delivery_->run(std::move(*request), std::move(begun.answer), std::move(*ticket), capture_);
-  record_ = outcome.record;
+  record_ = std::move(outcome.record);
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
   log_exchange(outcome.end);
+  trace_exchange(outcome.end, std::move(outcome.choices));
+}
+
+net::awaitable<void> Session::refuse_inference(Refusal refusal) {
+  co_await reply(in_its_words(refusal));
+  trace_exchange("failed");
 }
 
 void Session::begin_capture() {
@@ -357,6 +363,24 @@ void Session::log_exchange(const char* end) const {
   if (!generation_id_.empty()) line["generation"] = generation_id_;
   if (record_) add_record(*record_, began_, line);
   log_event(probe ? LogLevel::debug : LogLevel::info, "http_request", line);
+}
+
+// Of a request for a generation, once it is answered.
+void Session::trace_exchange(const char* end, std::vector<runtime::ChoiceTimes> choices) {
+  if (!server_.traces) return;
+  const Connection::Request& request = connection_->request();
+  RequestTrace trace{.context = begin_trace(view(request["traceparent"]), view(request["tracestate"])),
+                     .method = std::string(view(request.method_string())),
+                     .route = std::string(resource_->endpoint->path),
+                     .model = server_.service.model().names.front(),
+                     .request_id = exchange_.request_id,
+                     .generation_id = generation_id_,
+                     .status = status_,
+                     .end = end,
+                     .began = began_,
+                     .ended = now(),
+                     .choices = std::move(choices)};
+  if (trace.context.sampled) server_.traces->add(spans_of(trace, trace.ended, std::chrono::system_clock::now()));
 }
 
 }  // namespace troupe::actors::edge

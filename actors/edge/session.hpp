@@ -14,6 +14,7 @@
 #include "actors/edge/departure.hpp"
 #include "actors/edge/response_head.hpp"
 #include "actors/edge/routes.hpp"
+#include "actors/edge/traces/trace_exporter.hpp"
 #include "actors/service.hpp"
 
 namespace troupe::actors::edge {
@@ -26,12 +27,13 @@ struct ServerParts {
   Departure& departure;
   Callers& callers;
   Captures& captures;
+  TraceExporter* traces;  // null: nothing is traced
 };
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  // server and what it names outlive this. tls: null: HTTP in clear.
-  Session(Socket socket, TlsOfServer tls, const ServerParts& server);
+  // server and what it names outlive this. tls: null: HTTP in clear. only_watching: nothing else is served.
+  Session(Socket socket, TlsOfServer tls, const ServerParts& server, bool only_watching);
 
   net::awaitable<void> run();
   net::awaitable<void> run_refused(Refusal why);  // in place of run()
@@ -53,14 +55,17 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<void> answer_page();
   Expected<ApiRequest> read_request();
   net::awaitable<void> answer_inference();
+  net::awaitable<void> refuse_inference(Refusal refusal);
   net::awaitable<void> reply(Reply whole);
   net::awaitable<void> refuse_and_close(Refusal refusal);
   Reply in_its_words(const Refusal& refusal) const;
   void log_exchange(const char* end) const;
   void begin_capture();  // if it was ordered for this request's id
+  void trace_exchange(const char* end, std::vector<runtime::ChoiceTimes> choices = {});
 
   const ServerParts& server_;
   const config::EdgeSettings& settings_;
+  const bool only_watching_;
   std::shared_ptr<Connection> connection_;
   bool idle_ = false;      // between requests
   bool stopping_ = false;  // set by stop()

@@ -118,7 +118,7 @@ void Generation::take(const CommittedToken& committed, TimePoint now) {
     if (committed.finish == FinishReason::none) outlet_.cancel(committed.sequence);
     finish(*choice, FinishReason::length);
   } else {
-    count(*choice, now);
+    count(*choice, committed.seated, now);
     tokens.push_back(committed.sampled.token);
     choice->pending.token_ids.push_back(committed.sampled.token);
     append(*choice, committed);
@@ -129,6 +129,8 @@ void Generation::take(const CommittedToken& committed, TimePoint now) {
 
 void Generation::begin_text(Choice& choice, const CommittedToken& first) {
   Delta& delta = choice.pending;
+  choice.seated = std::max(first.seated, arrival_);
+  choice.seated_again = first.seated;
   if (delta.choice % request_.n == 0) usage_.cached_tokens += first.cached_tokens;
   const std::span prompt =
       std::span(choice.submission.tokens).first(std::size_t(choice.submission.prompt_tokens));
@@ -155,12 +157,17 @@ std::vector<LogprobEntry> Generation::prompt_entries(const Choice& choice,
   return entries;
 }
 
-void Generation::count(Choice& choice, TimePoint now) {
+void Generation::count(Choice& choice, TimePoint seated, TimePoint now) {
   ++usage_.completion_tokens;
-  if (choice.last_token)
+  if (choice.last_token) {
+    if (std::exchange(choice.seated_again, seated) != seated &&
+        choice.replays.size() < ChoiceTimes::most_replays)
+      choice.replays.push_back({*choice.last_token, now});
     outlet_.next_token(now - *choice.last_token);
-  else
+  } else {
     outlet_.first_token(now - arrival_);
+    choice.first_token = now;
+  }
   choice.last_token = now;
 }
 
@@ -198,6 +205,23 @@ void Generation::finish(Choice& choice, FinishReason why) {
                           : choice.output.called_tools() ? ChoiceEnd::tool_calls
                                                          : ChoiceEnd::stop;
   outlet_.choice_ended(choice.pending.finish);
+  if (!choice.last_token) return;
+  choice.pending.served = times_of(choice);
+  outlet_.choice_served(*choice.pending.served);
+}
+
+// Its last token's text is not yet appended, but the token is.
+ChoiceTimes Generation::times_of(const Choice& choice) const {
+  const Submission& submission = choice.submission;
+  return {.choice = choice.pending.choice,
+          .arrived = arrival_,
+          .queue = choice.seated - arrival_,
+          .prefill = choice.first_token - choice.seated,
+          .decode = *choice.last_token - choice.first_token,
+          .prompt_tokens = submission.prompt_tokens,
+          .output_tokens = std::int64_t(submission.tokens.size()) - submission.prompt_tokens,
+          .slo = request_.slo,
+          .replays = choice.replays};
 }
 
 void Generation::append_text(Choice& choice) {

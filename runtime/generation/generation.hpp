@@ -31,6 +31,8 @@ class GenerationOutlet {
   virtual void first_token(Duration since_arrival) = 0;
   virtual void next_token(Duration since_previous) = 0;
   virtual void choice_ended(ChoiceEnd how) = 0;
+  // After that, of one that has output and was neither cancelled nor failed.
+  virtual void choice_served(const ChoiceTimes& times) = 0;
 };
 
 class Generation {
@@ -74,16 +76,20 @@ class Generation {
     bool queued = false;    // in waiting_
     bool paused = false;    // at the scheduler
     bool finished = false;
+    // When it got blocks, first and after the last fault, and its first token; once there is a last one.
+    TimePoint seated{}, seated_again{}, first_token{};
+    std::vector<ChoiceTimes::Replay> replays;
     std::optional<TimePoint> last_token;
   };
 
   Choice* running(SequenceId sequence);
   void submit(Choice& choice, bool again);
   void begin_text(Choice& choice, const CommittedToken& first);
-  void count(Choice& choice, TimePoint now);
+  void count(Choice& choice, TimePoint seated, TimePoint now);
   void append(Choice& choice, const CommittedToken& committed);
   bool is_stop_of_client(TokenId token) const;
   void finish(Choice& choice, FinishReason why);
+  ChoiceTimes times_of(const Choice& choice) const;
   void append_text(Choice& choice);
   LogprobEntry entry_of(const SampledToken& sampled) const;
   std::vector<LogprobEntry> prompt_entries(const Choice& choice, const CommittedToken& first) const;

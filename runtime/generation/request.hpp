@@ -12,6 +12,7 @@
 #include "runtime/base/sampling.hpp"
 #include "runtime/base/service_levels.hpp"
 #include "runtime/base/time_limits.hpp"
+#include "runtime/generation/choice_times.hpp"
 
 namespace troupe::runtime {
 
@@ -116,6 +117,7 @@ struct Delta {
   ChoiceEnd finish = ChoiceEnd::none;
   std::string stop_reason;              // the stop string that matched, if one did
   std::optional<TokenId> stop_token{};  // or that of the request's stop_token_ids
+  std::optional<ChoiceTimes> served{};  // with the end, of one that has output
 
   bool ends() const { return finish != ChoiceEnd::none; }  // the choice
   bool says_something() const {

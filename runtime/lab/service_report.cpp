@@ -13,9 +13,7 @@ void ServedRequest::token_came(double now, std::int32_t cached) {
 }
 
 bool ServedRequest::meets(const ServiceLevels& levels) const {
-  const auto within = [](double seconds, std::int32_t ms) { return ms == 0 || seconds * 1000 <= ms; };
-  return within(ttft(), levels.ttft_slo_ms) && within(tpot(), levels.tpot_slo_ms) &&
-         within(ended - arrived, levels.latency_slo_ms);
+  return troupe::meets({ttft(), tpot(), ended - arrived}, levels);
 }
 
 void ServiceReport::add(const ServedRequest& request) {

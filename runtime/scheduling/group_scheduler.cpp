@@ -30,22 +30,24 @@ void GroupScheduler::shadow_with(std::unique_ptr<BatchPolicy> policy) {
 void GroupScheduler::add(Sequence sequence) {
   const Place place(sequence.submission.arrival, sequence.submission.sequence);
   tokens_ += sequence.length();
-  resting_ += !sequence.may_run();
+  count(sequence, 1);
   sequence.acceptance = acceptance_;
-  count_waiting(sequence, 1);
   const auto added = by_arrival_.emplace(place, std::move(sequence)).first;
   by_id_.emplace(place.second, &added->second);
 }
 
-void GroupScheduler::count_waiting(const Sequence& sequence, int times) {
-  if (!sequence.running) load_.add(sequence.submission.caller, sequence.length(), times);
-}
-
 void GroupScheduler::set(SequenceId id, bool Sequence::*flag, bool value) {
   Sequence& sequence = *by_id_.at(id);
-  resting_ -= !sequence.may_run();
+  count(sequence, -1);
   sequence.*flag = value;
-  resting_ += !sequence.may_run();
+  count(sequence, 1);
+}
+
+void GroupScheduler::count(const Sequence& sequence, std::int32_t times) {
+  running_ += times * sequence.running;
+  resting_ += times * !sequence.may_run();
+  deferred_ += times * sequence.deferred();
+  if (!sequence.running) load_.add(sequence.submission.caller, sequence.length(), times);
 }
 
 void GroupScheduler::add_waiting(const Submission& newcomer, Waiting& waiting) const {
@@ -72,9 +74,7 @@ void GroupScheduler::forget(Sequence& sequence, bool finished) {
   // While a request is unanswered, the sequence may hold blocks that the scheduler has not heard of.
   if (sequence.running || asked_) released_.push_back(place.second);
   unknow(sequence);
-  count_waiting(sequence, -1);
-  running_ -= sequence.running;
-  resting_ -= !sequence.may_run();
+  count(sequence, -1);
   tokens_ -= sequence.length();
   tell_left(sequence, finished);
   by_id_.erase(place.second);
@@ -92,11 +92,10 @@ void GroupScheduler::tell_left(const Sequence& sequence, bool finished) {
 }
 
 void GroupScheduler::preempt(Sequence& sequence) {
-  count_waiting(sequence, -1);
-  running_ -= sequence.running;
   unknow(sequence);
+  count(sequence, -1);
   sequence.lose_blocks();
-  count_waiting(sequence, 1);
+  count(sequence, 1);
   ++stats_.preemptions;
 }
 
@@ -124,7 +123,7 @@ std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t gene
   }
   by_arrival_.clear();
   by_id_.clear();
-  running_ = resting_ = 0;
+  running_ = resting_ = deferred_ = 0;
   tokens_ = 0;
   load_ = {};
   filled_.clear();
@@ -138,6 +137,7 @@ GroupStats GroupScheduler::stats() const {
   stats.running = running_;
   stats.waiting = waiting();
   stats.resting = resting_;
+  stats.deferred = deferred_;
   stats.total_blocks = total_blocks_;
   stats.free_blocks = free_blocks_;
   if (shadow_) stats.shadow = shadow_->stats();

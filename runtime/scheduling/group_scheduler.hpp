@@ -23,6 +23,7 @@ namespace troupe::runtime {
 struct GroupStats {
   std::int32_t running = 0, waiting = 0;           // now
   std::int32_t resting = 0;                        // of those: paused by their readers, or held
+  std::int32_t deferred = 0;                       // likewise, of those that wait
   std::int32_t total_blocks = 0, free_blocks = 0;  // when the pool answered last
   std::uint64_t preemptions = 0;
   std::uint64_t prompt_tokens_computed = 0,
@@ -104,8 +105,7 @@ class GroupScheduler {
 
  private:
   void set(SequenceId id, bool Sequence::*flag, bool value);
-  // times: 1 or -1, behind and before whatever changes whether it waits.
-  void count_waiting(const Sequence& sequence, int times);
+  void count(const Sequence& sequence, std::int32_t times);  // 1 or -1: around whatever changes its state
   // A part of a step in flight. By the time of the commit its sequence may be cancelled, or its blocks lost.
   struct Part {
     SequenceId sequence = 0;
@@ -165,7 +165,7 @@ class GroupScheduler {
 
   std::map<Place, Sequence> by_arrival_;
   std::unordered_map<SequenceId, Sequence*> by_id_;
-  std::int32_t running_ = 0, resting_ = 0;                 // sequences
+  std::int32_t running_ = 0, resting_ = 0, deferred_ = 0;  // sequences
   std::int32_t free_blocks_ = 0, total_blocks_ = 0;        // when the pool answered last
   std::int32_t budget_ = 0;                                // of the last proposal, in tokens
   std::int32_t predictions_ = 0, wanted_predictions_ = 0;  // in the last plan, in the next

@@ -302,11 +302,12 @@ void GroupScheduler::seat(Sequence& sequence, const BlockGrant& grant) {
     const auto found = sequence.hashes_of(grant.computed / limits_.block_size, limits_.block_size);
     for (auto hash = found.rbegin(); hash != found.rend(); ++hash) known_.remember(*hash);
   }
-  count_waiting(sequence, -1);
-  running_ += !sequence.running;
+  count(sequence, -1);
   if (!std::exchange(sequence.running, true)) sequence.computed = grant.computed;
+  count(sequence, 1);
   if (sequence.found >= 0) return;
   sequence.found = grant.computed;
+  sequence.seated = now_;
   begun_tokens_ += sequence.length();
 }
 
@@ -449,9 +450,10 @@ CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) 
                        sequence.found,
                        {}};
   token.prompt_logprobs = std::exchange(sequence.prompt_logprobs, {});
-  count_waiting(sequence, -1);
+  token.seated = sequence.seated;
+  count(sequence, -1);
   token.finish = sequence.append(token.sampled.token, limits_.max_model_len);
-  count_waiting(sequence, 1);
+  count(sequence, 1);
   tokens_ += token.finish != FinishReason::error;
   return token;
 }

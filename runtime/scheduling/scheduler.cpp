@@ -259,6 +259,7 @@ SchedulerStats Scheduler::stats() const {
     sum.running += each.running;
     sum.waiting += each.waiting;
     sum.resting += each.resting;
+    sum.deferred += each.deferred;
     sum.total_blocks += each.total_blocks;
     sum.free_blocks += each.free_blocks;
     sum.policy_failures += each.policy_failures;

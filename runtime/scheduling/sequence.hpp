@@ -21,6 +21,7 @@ struct Sequence {
   Acceptance acceptance;        // of its drafts
   bool prediction_gap = false;  // the prediction layer was left out for some of its tokens in the cache
   std::int32_t found = -1;  // of the prompt, in the prefix cache when it first got blocks; -1: it did not yet
+  TimePoint seated{};       // when that was
   bool running = false;     // holds blocks
   bool paused = false;      // by its owner
   bool held = false;        // the ranks are not ready for it
@@ -49,6 +50,7 @@ struct Sequence {
   bool decoding() const { return pending() == 1 && coming_outputs() > 0; }
 
   bool may_run() const { return !paused && !held; }
+  bool deferred() const { return !running && !may_run(); }
   // Whether its prompt's log-probabilities are still to be told.
   bool wants_prompt_logprobs() const { return submission.sampling.prompt_logprobs >= 0 && outputs() == 0; }
 

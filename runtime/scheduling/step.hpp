@@ -164,10 +164,11 @@ struct CommittedToken {
   std::int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache since it was submitted
   std::vector<SampledToken>
       prompt_logprobs{};  // with the first output, if they were asked for: of all but the first
+  TimePoint seated{};     // when it first got blocks since it was submitted
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, CommittedToken& x) {
-  return f(x.sequence, x.output_position, x.sampled, x.finish, x.cached_tokens, x.prompt_logprobs);
+  return f(x.sequence, x.output_position, x.sampled, x.finish, x.cached_tokens, x.prompt_logprobs, x.seated);
 }
 
 }  // namespace troupe::runtime

@@ -51,8 +51,8 @@ class Server:
         return urllib.request.urlopen(request, timeout=60).read().decode()
 
     def metric(self, name):
-        """The sum of a metric's lines."""
-        lines = [l for l in self.get("/metrics").splitlines() if l.startswith("troupe_" + name) and l[len("troupe_" + name)] in "{ "]
+        """The sum of a metric's lines; name: may go on with the first labels."""
+        lines = [l for l in self.get("/metrics").splitlines() if l.startswith("troupe_" + name) and l[len("troupe_" + name)] in "{ ,}"]
         return sum(float(l.rsplit(" ", 1)[1]) for l in lines)
 
     def raw(self, data, close_writing=False):

@@ -38,9 +38,10 @@ std::span<const Endpoint> endpoints() {
   static constexpr std::array table{
       Endpoint{.path = "/",
                .key = KeyClass::none,
+               .watches = true,
                .page = running_page,
                .refusal = refusal_reply,
-               .about = "A sentence that Ollama's clients look for.",
+               .about = "A sentence that Ollama's clients look for; to browsers, the status page.",
                .produces = "text/plain"},
       Endpoint{.path = "/api/chat",
                .allow = post_only,

@@ -2,6 +2,7 @@
 
 #include "actors/edge/ollama/answer.hpp"
 #include "actors/edge/ollama/model_name.hpp"
+#include "actors/edge/status_page.hpp"
 
 namespace troupe::actors::edge::ollama {
 namespace {
@@ -50,7 +51,8 @@ Reply show(const ModelInfo& model) {
 
 }  // namespace
 
-Reply running_page(const PageRequest&) {
+Reply running_page(const PageRequest& request) {
+  if (request.to_browser) return status_page();
   return {.content_type = "text/plain; charset=utf-8", .body = "Ollama is running"};
 }
 

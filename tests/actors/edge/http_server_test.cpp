@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "actors/edge/routes.hpp"
 #include "tests/actors/edge/http_server_fixture.hpp"
 
 namespace troupe::actors::edge {
@@ -45,6 +46,61 @@ TEST_F(HttpServerTest, ReportsHealthAndVersion) {
   EXPECT_EQ(metrics.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8");
   for (const char* path : {"/health", "/livez", "/readyz", "/startupz"})
     EXPECT_EQ(get(path).status, 200) << path;
+}
+
+TEST_F(HttpServerTest, ShowsBrowsersTheStatusPageWithoutAKey) {
+  settings.api_keys = {"k1"};
+  Client client(port());
+  client.send("GET / HTTP/1.1\r\nAccept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\r\n");
+  Response page = client.read_response();
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.headers["Content-Type"], "text/html; charset=utf-8");
+  EXPECT_EQ(page.headers["Vary"], "Accept");
+  EXPECT_TRUE(page.headers["Content-Security-Policy"].starts_with("default-src 'none';"));
+  EXPECT_TRUE(page.body.starts_with("<!DOCTYPE html>") && page.body.ends_with("</html>\n"));
+  EXPECT_EQ(page.body.find("http", page.body.find("2000/svg") + 1), std::string::npos) << "no other host";
+  EXPECT_EQ(get("/").body, "Ollama is running") << "to all others";
+  EXPECT_EQ(get("/v1/replica").status, 401) << "what it shows asks for the key";
+}
+
+TEST_F(HttpServerTest, AtTheMetricsPortTheServerIsWatchedAndNotUsed) {
+  settings.metrics_port = HttpServer(settings, "1.2.3", service).port();
+  settings.replica_control = true;
+  port();
+  const auto status_there = [&](std::string_view method, std::string_view target) {
+    Client client(settings.metrics_port);
+    client.send(std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}");
+    return client.read_response().status;
+  };
+  for (const char* target : {"/", "/metrics", "/health", "/livez", "/readyz", "/startupz", "/version",
+                             "/v1/replica", "/v1/scheduler"})
+    EXPECT_EQ(status_there("GET", target), 200) << target;
+  for (const Endpoint* each : all_endpoints())
+    if (!each->watches)
+      for (const char* method : {"GET", "POST", "PUT", "DELETE"})
+        if (allows(*each, method)) EXPECT_EQ(status_there(method, each->path), 404) << each->path;
+  EXPECT_EQ(get("/metrics").status, 200) << "at the first port, too";
+}
+
+TEST_F(HttpServerTest, AMetricsPortThatIsInUseIsAnError) {
+  HttpServer other(settings, "1.2.3", service);
+  settings.metrics_port = other.port();
+  try {
+    port();
+    FAIL() << "it listens, too";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("--metrics-port"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(HttpServerTest, TracesGoToAnHttpAddress) {
+  for (const char* endpoint :
+       {"localhost:4318", "https://a", "http://", "http:///v1/traces", "http://a:/x", "http://a:b"}) {
+    settings.otlp_traces_endpoint = endpoint;
+    EXPECT_THROW(HttpServer(settings, "1.2.3", service), Error) << endpoint;
+  }
+  settings.otlp_traces_endpoint = "http://127.0.0.1";
+  EXPECT_EQ(get("/health").status, 200);
 }
 
 TEST_F(HttpServerTest, TellsOfGpusWhereSomeServe) {

@@ -94,6 +94,7 @@ class Recorder final : public GenerationOutlet {
     ++next_tokens;
   }
   void choice_ended(ChoiceEnd how) override { ++ended[how]; }
+  void choice_served(const ChoiceTimes& times) override { served.push_back(times); }
 
   bool closed() const { return ends + int(failures.size()) > 0; }
 
@@ -102,6 +103,7 @@ class Recorder final : public GenerationOutlet {
   std::map<std::int32_t, Told> told;
   std::map<std::int32_t, int> deltas;
   std::map<ChoiceEnd, int> ended;
+  std::vector<ChoiceTimes> served;
   std::vector<TokenId> token_ids, prompt_token_ids;
   std::vector<LogprobEntry> prompt_logprobs;
   int accepted_times = 0, all_deltas = 0, ends = 0, first_tokens = 0, next_tokens = 0;
@@ -194,6 +196,46 @@ TEST(Generation, TellsEachChoiceItsTextAndItsEnd) {
   EXPECT_EQ(outlet.ends, 1);
   EXPECT_EQ(outlet.usage.completion_tokens, outlet.first_tokens + outlet.next_tokens);
   EXPECT_EQ(outlet.usage.cached_tokens, 1) << "a prompt counts once";
+}
+
+TEST(Generation, TellsHowItWasServed) {
+  using std::chrono::milliseconds;
+  auto request = asking(2);
+  request.slo = {.ttft_slo_ms = 7};
+  Conversation talk(request, {"1, 2, 3", "4"});
+  const std::vector<TokenId> tokens = talk.scripts[0];
+  const int gaps = int(tokens.size()) - 1;
+  ASSERT_GE(gaps, 1);
+  talk.generation->meet_scheduler();
+  for (int i = 0; i <= gaps; ++i) {
+    CommittedToken committed{
+        first_sequence, std::uint64_t(i), {tokens[std::size_t(i)], -1, {}}, FinishReason::none, 0};
+    committed.seated = TimePoint{} + milliseconds(i == 0 ? 2 : 9);  // after a fault it gets them again
+    if (i == gaps) committed.finish = FinishReason::length;
+    talk.generation->take(committed, TimePoint{} + milliseconds(7 + 10 * i));
+  }
+  talk.generation->cancel();
+  ASSERT_EQ(talk.outlet.served.size(), 1u) << "what was cancelled is not told";
+  const ChoiceTimes& times = talk.outlet.served.front();
+  EXPECT_EQ(times.queue, milliseconds(2));
+  EXPECT_EQ(times.prefill, milliseconds(5));
+  EXPECT_EQ(times.decode, milliseconds(10 * gaps));
+  EXPECT_EQ(times.inference(), milliseconds(5 + 10 * gaps));
+  EXPECT_EQ(times.per_token(), milliseconds(10));
+  EXPECT_EQ(times.output_tokens, gaps + 1);
+  EXPECT_EQ(times.prompt_tokens, talk.generation->usage().prompt_tokens);
+  EXPECT_TRUE(times.in_time());
+  ASSERT_EQ(times.replays.size(), 1u);
+  EXPECT_EQ(times.replays[0].lost, TimePoint{} + milliseconds(7));
+  EXPECT_EQ(times.replays[0].back, TimePoint{} + milliseconds(17));
+  ChoiceTimes other = times;
+  const std::int32_t latency = 7 + 10 * gaps;
+  for (const ServiceLevels& slo : {ServiceLevels{6, 0, 0}, {0, 9, 0}, {0, 0, latency - 1}}) {
+    other.slo = slo;
+    EXPECT_FALSE(other.in_time());
+  }
+  other.slo = {7, 10, latency};
+  EXPECT_TRUE(other.in_time());
 }
 
 TEST(Generation, IsAcceptedOnceAllItsChoicesWait) {

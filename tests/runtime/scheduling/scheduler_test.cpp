@@ -441,16 +441,21 @@ TEST(Scheduler, APausedSequenceKeepsNobodyFromRunning) {
 
 TEST(Scheduler, AHeldSequenceWaitsThoughItIsNotPaused) {
   Steps steps;
+  const auto deferred = [&] { return steps.scheduler.stats().deferred; };
   ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 2, 9), true));
   ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 2, 9)));
+  EXPECT_EQ(deferred(), 1);
   EXPECT_THAT(steps.shares(), ElementsAre(S{2, 2}));
   steps.scheduler.pause(1);
   steps.scheduler.release(1);
+  EXPECT_EQ(deferred(), 1);
   EXPECT_THAT(steps.shares(), ElementsAre(S{2, 1}));
   steps.scheduler.resume(1);
+  EXPECT_EQ(deferred(), 0);
   EXPECT_THAT(steps.shares(), ElementsAre(S{1, 2}, S{2, 1}));
   steps.scheduler.hold(1);
   steps.scheduler.hold(2);
+  EXPECT_EQ(deferred(), 0) << "they hold blocks";
   EXPECT_TRUE(steps.scheduler.idle());
   steps.scheduler.cancel(2);
   steps.scheduler.release(1);
@@ -476,8 +481,27 @@ TEST(Scheduler, APausedSequenceIsTheFirstToLoseItsBlocks) {
   steps.scheduler.pause(1);
   ASSERT_TRUE(steps.scheduler.submit(submission_of(4, 16, 9, 400)));
   steps.run();
+  EXPECT_EQ(steps.scheduler.stats().deferred, 0);
   while (steps.reply.preempted.empty() && !steps.scheduler.idle()) steps.run();
   EXPECT_THAT(steps.reply.preempted, ElementsAre(1));
+  EXPECT_EQ(steps.scheduler.stats().deferred, 1) << "it waits now, and not for capacity";
+}
+
+TEST(Scheduler, ATokenTellsWhenItsSequenceGotBlocks) {
+  using std::chrono::seconds;
+  Steps steps;
+  for (SequenceId id = 1; id <= 5; ++id) ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 2, 2)));
+  std::map<SequenceId, TimePoint> seated;
+  for (int second = 1; !steps.scheduler.idle(); ++second) {
+    steps.scheduler.time_is(TimePoint{} + seconds(second));
+    for (const CommittedToken& token : steps.run()) {
+      const auto known = seated.emplace(token.sequence, token.seated).first;
+      EXPECT_EQ(known->second, token.seated) << "it has them once";
+    }
+  }
+  ASSERT_EQ(seated.size(), 5u);
+  for (SequenceId id = 1; id <= 4; ++id) EXPECT_EQ(seated[id], TimePoint{} + seconds(1));
+  EXPECT_EQ(seated[5], TimePoint{} + seconds(3)) << "four have seats";
 }
 
 TEST(Scheduler, ACancelledSequenceIsForgottenAtOnceAndItsBlocksFollowTheStep) {
