@@ -188,8 +188,7 @@ class HttpServer::Listener {
     const net::ip::address address = socket.remote_endpoint(gone).address();
     if (gone) return;
     const auto strand = socket.get_executor();
-    const auto session =
-        std::make_shared<Session>(std::move(socket), tls_.context(), parts_, only_watching);
+    const auto session = std::make_shared<Session>(std::move(socket), tls_.context(), parts_, only_watching);
     std::optional<Refusal> refusal;
     {
       const std::lock_guard lock(mutex_);
@@ -246,8 +245,7 @@ class HttpServer::Listener {
   ServerTls tls_;
   Captures captures_;
   const std::unique_ptr<TraceExporter> traces_;  // null: nothing is traced
-  const ServerParts parts_{settings_, version_,  *service_,     departure_,
-                           callers_,  captures_, traces_.get()};
+  const ServerParts parts_{settings_, version_, *service_, departure_, callers_, captures_, traces_.get()};
   net::io_context io_;
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   net::strand<net::io_context::executor_type> strand_;  // of accepting

@@ -73,9 +73,10 @@ class Description {
       parsed(Json::object());
       parsed(example_);
     } else {
-      PageRequest empty{
-          request_.argument, "{}", request_.service, request_.settings, request_.version, request_.request_id,
-          request_.departure, request_.captures};
+      PageRequest empty{request_.argument,  "{}",
+                        request_.service,   request_.settings,
+                        request_.version,   request_.request_id,
+                        request_.departure, request_.captures};
       if (endpoint_.page) endpoint_.page(empty);
       if (endpoint_.awaited_page) endpoint_.awaited_page(empty, [](const Reply&) {});
     }

@@ -28,7 +28,7 @@ struct PageRequest {
   const std::string& request_id;  // of the HTTP request
   Departure& departure;           // of the server
   Captures& captures;
-  bool to_browser = false;        // who asks takes HTML, by name
+  bool to_browser = false;  // who asks takes HTML, by name
 };
 using Page = Reply (*)(const PageRequest&);
 

@@ -299,7 +299,8 @@ net::awaitable<void> Session::answer_inference() {
   auto request = read_request();
   if (!request) co_return co_await refuse_inference(std::move(request.error()));
   auto ticket = server_.callers.begin(visit_, model_, request->generation, now());
-  if (!ticket) co_return co_await refuse_inference(in_own_names(request->own_names, std::move(ticket.error())));
+  if (!ticket)
+    co_return co_await refuse_inference(in_own_names(request->own_names, std::move(ticket.error())));
   if (!request->request_id.empty()) exchange_.request_id = request->request_id;
   if (!capture_) begin_capture();
   BegunAnswer begun = begin_answer(*request, exchange_.request_id, server_.service.model());
@@ -312,7 +313,7 @@ net::awaitable<void> Session::answer_inference() {
   if (!pass) co_return co_await refuse_inference(leaving());
   if (exchange_.version == 10 && request->stream)
     exchange_.keep_alive = false;  // the close is the stream's end
-  connection_->forget_body();  // which may be large, while the answer may take long
+  connection_->forget_body();      // which may be large, while the answer may take long
   delivery_.emplace(*connection_, server_.service, exchange_, *resource_->endpoint, settings_.connection);
   Delivery::Outcome outcome =
       co_await delivery_->run(std::move(*request), std::move(begun.answer), std::move(*ticket), capture_);
@@ -380,7 +381,8 @@ void Session::trace_exchange(const char* end, std::vector<runtime::ChoiceTimes> 
                      .began = began_,
                      .ended = now(),
                      .choices = std::move(choices)};
-  if (trace.context.sampled) server_.traces->add(spans_of(trace, trace.ended, std::chrono::system_clock::now()));
+  if (trace.context.sampled)
+    server_.traces->add(spans_of(trace, trace.ended, std::chrono::system_clock::now()));
 }
 
 }  // namespace troupe::actors::edge

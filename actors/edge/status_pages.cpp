@@ -102,10 +102,7 @@ std::span<const Endpoint> status_endpoints() {
                .page = metrics_page,
                .about = "Metrics for Prometheus.",
                .produces = "text/plain"},
-      Endpoint{.path = "/version",
-               .watches = true,
-               .page = version_page,
-               .about = "Of the program."},
+      Endpoint{.path = "/version", .watches = true, .page = version_page, .about = "Of the program."},
   };
   return table;
 }

@@ -61,8 +61,8 @@ struct RecordedSubmission {
 template <class Inspector>
 void inspect(Inspector& f, RecordedSubmission& x) {
   f(x.sequence, x.tokens, x.prompt_tokens, x.max_output_tokens, x.priority, x.arrival, x.caller, x.arrived,
-    x.timed, x.slo, x.predicted_output, x.urgent, x.resubmitted, x.held, x.accepted,
-    x.wants_prompt_logprobs, x.blocks);
+    x.timed, x.slo, x.predicted_output, x.urgent, x.resubmitted, x.held, x.accepted, x.wants_prompt_logprobs,
+    x.blocks);
 }
 
 enum class RecordedEnd : std::uint8_t { none, stop, error };
