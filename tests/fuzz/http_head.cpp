@@ -7,9 +7,10 @@
 #include <boost/asio/detached.hpp>
 
 #include "actors/edge/answer.hpp"
-#include "actors/edge/api_key.hpp"
+#include "actors/edge/callers/callers.hpp"
 #include "actors/edge/connection.hpp"
 #include "actors/edge/cors.hpp"
+#include "actors/edge/time_limits.hpp"
 #include "actors/edge/traces/trace_context.hpp"
 #include "tests/fuzz/bytes.hpp"
 
@@ -18,7 +19,12 @@ namespace {
 
 constexpr std::size_t most_bytes = 64 << 10;  // that a socket pair holds unread
 
-const std::vector<std::string> keys{"k1", "k2"};
+config::EdgeSettings guarded() {
+  config::EdgeSettings settings;
+  settings.api_keys = {"k1", "k2"};
+  settings.shared_limits.trusted_proxies = {"10.0.0.0/8"};
+  return settings;
+}
 
 std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
@@ -26,7 +32,13 @@ std::string_view view(boost::beast::string_view text) {
 
 void look_at(const Connection::Request& request) {
   const config::CorsSettings cors{.allowed_origins = {"https://a.example"}};
-  (void)check_api_key(view(request[http::field::authorization]), view(request["x-api-key"]), keys);
+  static const config::EdgeSettings settings = guarded();
+  static Callers callers(settings);
+  const ShownHeaders shown{view(request[http::field::authorization]), view(request["x-api-key"]),
+                           std::string(view(request["X-Forwarded-For"]))};
+  Visit visit = callers.visit(net::ip::make_address("10.1.2.3"), shown);
+  (void)callers.admit(visit, shown, config::KeyClass::inference, now());
+  (void)time_limits(settings, view(request["x-request-timeout"]));
   (void)usable_request_id(view(request["X-Request-Id"]));
   (void)begin_trace(view(request["traceparent"]), view(request["tracestate"]));
   (void)cors_fields(cors, view(request[http::field::origin]));
@@ -57,7 +69,7 @@ void run(std::string_view bytes) {
     net::io_context io;
     Socket socket(io);
     socket.assign(net::ip::tcp::v4(), ends[1]);
-    net::co_spawn(io, serve(std::make_shared<Connection>(std::move(socket), limits)), net::detached);
+    net::co_spawn(io, serve(std::make_shared<Connection>(std::move(socket), nullptr, limits)), net::detached);
     io.run();
   }
   ::close(ends[0]);
