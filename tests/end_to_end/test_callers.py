@@ -1,11 +1,9 @@
 """Who may ask for how much, and what is told of it: keys, limits, the audit's lines, TLS, nginx before the server."""
 import http.client
 import json
-import os
 import random
 import signal
 import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -15,19 +13,8 @@ import openai
 import pytest
 
 from conftest import Server
+from key_file import KeyFile, troupe
 from nginx import Nginx
-
-
-def troupe(*arguments):
-    return subprocess.run([os.environ["TROUPE_BINARY"], *arguments], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
-
-
-class KeyFile:
-    def __init__(self, folder):
-        self.path = str(folder / "keys.toml")
-
-    def add(self, name, *flags):
-        return troupe("keys", "add", name, "--api-keys", self.path, *flags)
 
 
 class KeyedServer(Server):

@@ -9,6 +9,7 @@ import pytest
 
 from browser import CHROMIUM, Browser
 from conftest import Server
+from key_file import KeyFile
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed; launch/packages.txt has it")
 
@@ -90,12 +91,14 @@ def test_sees_a_worker_die(replica, browse):
     keep_picture(page, "fault.png")
 
 
-def test_asks_for_the_key_and_says_that_a_server_is_gone(browse):
-    server = Server("--api-key", "k1")
+def test_asks_for_the_key_and_says_that_a_server_is_gone(browse, tmp_path):
+    keys = KeyFile(tmp_path)
+    watcher, user = keys.add("watcher", "--class", "metrics"), keys.add("user")
+    server = Server("--api-keys", keys.path)
     try:
         page = browse(server.url + "/", **PHONE)
         page.await_true(f"{text_of('state')} === 'locked' && !document.getElementById('door').hidden")
-        for key, state in [("k2", "locked"), ("k1", "serving")]:
+        for key, state in [("none", "locked"), (user, "locked"), (watcher, "serving")]:
             page.look(f"document.getElementById('key').value = '{key}'; document.getElementById('state').textContent = ''; document.querySelector('button').click()")
             page.await_true(f"{text_of('state')} === '{state}'")
         assert page.look("document.getElementById('door').hidden")
