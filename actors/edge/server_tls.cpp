@@ -14,7 +14,7 @@ namespace ssl = net::ssl;
 constexpr unsigned char session_context[] = "troupe";  // whose sessions clients may resume
 constexpr unsigned char protocols[] = "\x08http/1.1";  // of ALPN, each behind its length
 
-void must(error_code error, const std::string& file, std::string_view remedy) {
+void check_usable(error_code error, const std::string& file, std::string_view remedy) {
   if (error) throw Error("cannot be used for TLS: " + error.message(), file, remedy);
 }
 
@@ -30,7 +30,7 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length, c
 void demand_certificates(ssl::context& context, const std::string& authorities) {
   error_code error;
   context.load_verify_file(authorities, error);
-  must(error, authorities, "--ssl-ca-certs wants a PEM file of certificates");
+  check_usable(error, authorities, "--ssl-ca-certs wants a PEM file of certificates");
   context.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
   SSL_CTX_set_client_CA_list(context.native_handle(), SSL_load_client_CA_file(authorities.c_str()));
 }
@@ -47,9 +47,9 @@ TlsOfServer make_context(const config::EdgeTlsSettings& settings) {
   context->set_password_callback([](std::size_t, ssl::context::password_purpose) { return std::string(); });
   error_code error;
   context->use_certificate_chain_file(settings.certificate, error);
-  must(error, settings.certificate, "--ssl-certfile wants a PEM file of certificates");
+  check_usable(error, settings.certificate, "--ssl-certfile wants a PEM file of certificates");
   context->use_private_key_file(key, ssl::context::pem, error);
-  must(error, key, "--ssl-keyfile wants the certificate's key as PEM, without a password");
+  check_usable(error, key, "--ssl-keyfile wants the certificate's key as PEM, without a password");
   if (!settings.authorities.empty()) demand_certificates(*context, settings.authorities);
   return context;
 }
