@@ -8,6 +8,10 @@ namespace {
 constexpr const char* remembered_seconds =
     "600";  // of a preflight's answer; Chromium keeps it for 2 hours at most
 
+constexpr const char* exposed_headers =
+    "X-Request-Id, Request-Id, Retry-After, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
+
 bool any(const std::vector<std::string>& permitted) {
   return std::ranges::find(permitted, "*") != permitted.end();
 }
@@ -35,7 +39,7 @@ HeaderFields cors_fields(const config::CorsSettings& settings, std::string_view 
   if (!admits(settings, origin)) return fields;
   fields.emplace_back("Access-Control-Allow-Origin", star ? "*" : origin);
   if (settings.allow_credentials) fields.emplace_back("Access-Control-Allow-Credentials", "true");
-  fields.emplace_back("Access-Control-Expose-Headers", "X-Request-Id, Request-Id, Retry-After");
+  fields.emplace_back("Access-Control-Expose-Headers", exposed_headers);
   return fields;
 }
 

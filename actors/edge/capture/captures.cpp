@@ -65,7 +65,9 @@ Json by_choice(const std::map<std::int32_t, std::string>& texts) {
 
 Capture::Capture(std::filesystem::path file, std::shared_ptr<const Certificate> reader,
                  std::string request_id)
-    : file_(std::move(file)), reader_(std::move(reader)), text_({{"request_id", std::move(request_id)}}) {}
+    : file_(std::move(file)), reader_(std::move(reader)) {
+  text_["request_id"] = std::move(request_id);
+}
 
 void Capture::asked(std::string_view route, std::string_view caller, std::string_view body) {
   const std::lock_guard lock(mutex_);
