@@ -450,19 +450,6 @@ void validate_parallelism(const Settings& s) {
                      "--control-host", "give --tensor-interface");
 }
 
-void validate_edge(const EdgeSettings& s) {
-  const auto& [certificate, key, authorities] = s.tls;
-  if (certificate.empty() && !(key.empty() && authorities.empty()))
-    throw UsageError("is missing", "--ssl-certfile", "give it, or neither --ssl-keyfile nor --ssl-ca-certs");
-  if (s.capture.folder.empty() != s.capture.certificate.empty())
-    throw UsageError("--capture-folder and --capture-certificate need each other", "--capture-folder");
-  if (!s.capture.folder.empty() && !s.asks_for_keys())
-    throw UsageError("whoever may ask for a completion could order captures", "--capture-folder",
-                     "give --api-keys with a caller of class control");
-  if (!s.root_path.empty() && (!s.root_path.starts_with('/') || s.root_path.ends_with('/')))
-    throw UsageError("'" + s.root_path + "' is not a path such as /llm", "--root-path");
-}
-
 // So that a slash at the end makes no difference.
 std::filesystem::path as_folder(const std::string& name) {
   return (std::filesystem::path(name) / "").lexically_normal();
@@ -498,9 +485,7 @@ void validate(const Settings& s) {
                      "leave it out: a checkpoint is served with its own tokenizer");
   for (const std::string& name : s.served_model_name)
     if (name.empty()) throw UsageError("a name is empty", "--served-model-name");
-  for (const std::string& key : s.edge.api_keys)
-    if (key.empty()) throw UsageError("a key is empty", "--api-key", "leave it out to ask for none");
-  validate_edge(s.edge);
+  validate(s.edge);
 }
 
 }  // namespace troupe::config

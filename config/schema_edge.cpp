@@ -280,4 +280,20 @@ Table schema(EdgeSettings& settings) {
   return table;
 }
 
+void validate(const EdgeSettings& s) {
+  for (const std::string& key : s.api_keys)
+    if (key.empty()) throw UsageError("a key is empty", "--api-key", "leave it out to ask for none");
+  const auto& [certificate, key, authorities] = s.tls;
+  if (certificate.empty() && !(key.empty() && authorities.empty()))
+    throw UsageError("is missing", "--ssl-certfile", "give it, or neither --ssl-keyfile nor --ssl-ca-certs");
+  if (s.capture.folder.empty() != s.capture.certificate.empty())
+    throw UsageError("--capture-folder and --capture-certificate need each other", "--capture-folder",
+                     "give both, or neither");
+  if (!s.capture.folder.empty() && !s.asks_for_keys())
+    throw UsageError("whoever may ask for a completion could order captures", "--capture-folder",
+                     "give --api-keys with a caller of class control");
+  if (!s.root_path.empty() && (!s.root_path.starts_with('/') || s.root_path.ends_with('/')))
+    throw UsageError("'" + s.root_path + "' is not a path such as /llm", "--root-path");
+}
+
 }  // namespace troupe::config

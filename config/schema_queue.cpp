@@ -1,14 +1,10 @@
 #include "config/settings.hpp"
 
 namespace troupe::config {
-namespace {
-
-constexpr std::int64_t most_items = 1 << 20;
-constexpr std::int64_t most_seconds = 24 * 60 * 60;
-
-}  // namespace
 
 Table queue_schema(Settings& s) {
+  constexpr std::int64_t most_items = 1 << 20;
+  constexpr std::int64_t most_seconds = 24 * 60 * 60;
   return {
       {.name = "max-waiting",
        .target = &s.scheduler.max_waiting,

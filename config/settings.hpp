@@ -107,6 +107,7 @@ Table select(Table table, const std::vector<std::string_view>& names);
 // Throws UsageError for values that are each permitted but
 // do not go together, or that this version cannot serve.
 void validate(const Settings& settings);
+void validate(const EdgeSettings& settings);  // a part of it
 // Of the links alone.
 void validate_links(const Settings& settings);
 bool is_loopback(const std::string& host);

@@ -87,8 +87,9 @@ TEST(Routes, AllButProbesNeedAKeyOfTheirClass) {
               UnorderedElementsAre("/", "/health", "/livez", "/readyz", "/startupz", "/ping"));
   EXPECT_THAT(paths[KeyClass::metrics],
               UnorderedElementsAre("/metrics", "/load", "/v1/replica", "/v1/scheduler"));
-  EXPECT_THAT(paths[KeyClass::control], UnorderedElementsAre("/v1/scheduler", "/v1/replica/drill",
-                                                             "/v1/replica/placement", "/v1/debug/capture"));
+  EXPECT_THAT(paths[KeyClass::control],
+              UnorderedElementsAre("/v1/scheduler", "/v1/replica/drill", "/v1/replica/placement",
+                                   "/v1/debug/capture", "/v1/drain"));
   for (const Endpoint* each : all_endpoints())
     EXPECT_TRUE(!each->replica_control || each->key == KeyClass::control) << each->path;
 }
