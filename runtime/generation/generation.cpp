@@ -53,6 +53,7 @@ Generation::Generation(GenerationRequest request, std::vector<NewChoice> choices
     choices_.push_back({.submission = std::move(each.submission),
                         .output = {text.tokenizer, std::move(each.output)},
                         .pending = {},
+                        .replays = {},
                         .last_token = {}});
     choices_.back().pending.choice = std::int32_t(index);
     choices_.back().submission.arrived = arrival;

@@ -7,11 +7,11 @@ namespace troupe::runtime {
 namespace {
 
 // Whether a newcomer of that length is one too many. A long one may wait alone.
-bool too_many(const Load& load, std::int64_t length, std::int32_t sequences, std::int32_t tokens) {
+bool too_many(const Backlog& load, std::int64_t length, std::int32_t sequences, std::int32_t tokens) {
   return load.sequences >= sequences || (load.sequences > 0 && load.tokens + length > tokens);
 }
 
-std::string told(const Load& load, std::int32_t sequences, std::int32_t tokens) {
+std::string told(const Backlog& load, std::int32_t sequences, std::int32_t tokens) {
   return std::to_string(load.sequences) + " sequences of " + std::to_string(load.tokens) +
          " tokens wait, and at most " + std::to_string(sequences) + " of " + std::to_string(tokens) + " may";
 }

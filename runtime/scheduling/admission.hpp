@@ -12,9 +12,9 @@
 
 namespace troupe::runtime {
 
-struct Load {
+struct Backlog {
   std::int64_t sequences = 0, tokens = 0;
-  Load& operator+=(const Load& other) {
+  Backlog& operator+=(const Backlog& other) {
     sequences += other.sequences;
     tokens += other.tokens;
     return *this;
@@ -25,25 +25,25 @@ struct Load {
 class WaitingLoad {
  public:
   void add(std::uint64_t caller, std::int64_t tokens, int times) {  // a sequence; times: 1 or -1
-    const Load change{times, times * tokens};
+    const Backlog change{times, times * tokens};
     all_ += change;
-    Load& of_caller = by_caller_[caller] += change;
+    Backlog& of_caller = by_caller_[caller] += change;
     if (of_caller.sequences == 0) by_caller_.erase(caller);
   }
-  const Load& all() const { return all_; }
-  Load of(std::uint64_t caller) const {
+  const Backlog& all() const { return all_; }
+  Backlog of(std::uint64_t caller) const {
     const auto found = by_caller_.find(caller);
-    return found == by_caller_.end() ? Load{} : found->second;
+    return found == by_caller_.end() ? Backlog{} : found->second;
   }
 
  private:
-  Load all_;
-  std::unordered_map<std::uint64_t, Load> by_caller_;  // those who have something that waits
+  Backlog all_;
+  std::unordered_map<std::uint64_t, Backlog> by_caller_;  // those who have something that waits
 };
 
 // That, as a newcomer finds it.
 struct Waiting {
-  Load all, of_caller;  // the newcomer's
+  Backlog all, of_caller;  // the newcomer's
   std::int64_t ahead =
       0;  // tokens, of those whose priority is no lower; only where the newcomer is in a hurry
 };
