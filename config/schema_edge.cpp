@@ -6,15 +6,15 @@ namespace troupe::config {
 namespace {
 
 // Upper ends of ranges: beyond them a value is a slip of the keyboard.
-constexpr std::int64_t most_bytes = 1 << 30;
+constexpr std::int64_t largest = 1 << 30;
 constexpr std::int64_t most_seconds = 24 * 60 * 60;
-constexpr std::int64_t most_items = 1 << 24;
+constexpr std::int64_t most_in_body = 1 << 24;
 
 Setting count(std::string_view name, std::integral auto* target, std::int64_t most, std::string_view help) {
   return {.name = name, .target = target, .argument = "N", .help = help, .range = {1, most}};
 }
 Setting size(std::string_view name, ByteSize* target, std::string_view help) {
-  return {.name = name, .target = target, .argument = "SIZE", .help = help, .range = {1, most_bytes}};
+  return {.name = name, .target = target, .argument = "SIZE", .help = help, .range = {1, largest}};
 }
 Setting seconds(std::string_view name, std::chrono::milliseconds* target, std::string_view help) {
   return {
@@ -209,12 +209,12 @@ Table connection_limits(ConnectionLimits& l) {
 Table request_limits(RequestLimits& l) {
   return {
       count("max-json-depth", &l.json_depth, 512, "Arrays and objects inside each other."),
-      count("max-json-values", &l.json_values, most_items, "Values of a request's body."),
-      count("max-json-keys", &l.json_keys, most_items, "Keys of one object."),
-      count("max-messages", &l.messages, most_items, "Messages of a chat."),
-      count("max-content-parts", &l.content_parts, most_items, "Parts of a message."),
-      count("max-tool-calls", &l.tool_calls, most_items, "Tool calls of a message."),
-      count("max-tools", &l.tools, most_items, "Tools of a chat."),
+      count("max-json-values", &l.json_values, most_in_body, "Values of a request's body."),
+      count("max-json-keys", &l.json_keys, most_in_body, "Keys of one object."),
+      count("max-messages", &l.messages, most_in_body, "Messages of a chat."),
+      count("max-content-parts", &l.content_parts, most_in_body, "Parts of a message."),
+      count("max-tool-calls", &l.tool_calls, most_in_body, "Tool calls of a message."),
+      count("max-tools", &l.tools, most_in_body, "Tools of a chat."),
       count("max-n", &l.n, 4096, "The field n."),
       count("max-choices", &l.choices, 65536, "Prompts of a request times n."),
       count("max-stop-strings", &l.stop_strings, 4096, "Stop strings."),
