@@ -29,7 +29,7 @@ add_library(xgrammar STATIC ${sources})
 target_include_directories(xgrammar SYSTEM PUBLIC ${XGRAMMAR_SOURCE}/include ${XGRAMMAR_SOURCE}/cpp
                                                   ${XGRAMMAR_SOURCE}/3rdparty/picojson ${XGRAMMAR_SOURCE}/3rdparty/dlpack/include)
 target_compile_features(xgrammar PUBLIC cxx_std_17)
-set_target_properties(xgrammar PROPERTIES CXX_STANDARD 17)
+set_target_properties(xgrammar PROPERTIES CXX_STANDARD 17 UNITY_BUILD OFF)
 target_compile_options(xgrammar PRIVATE -w -include ${PROJECT_SOURCE_DIR}/model/grammar/engine_deadline.hpp)
 if(TROUPE_SANITIZE)
   target_compile_options(xgrammar PRIVATE -fno-sanitize=all)  # our own code is what is examined
