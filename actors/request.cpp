@@ -117,7 +117,7 @@ Expected<void> count(TerminalOnce& sink, const std::vector<runtime::NewChoice>& 
   const std::size_t of_one = choices.size() / prompts;
   std::int64_t prompt_tokens = 0, most_output_tokens = 0;
   for (std::size_t i = 0; i < choices.size(); ++i) {
-    const Submission& each = choices[i].submission;
+    const runtime::Submission& each = choices[i].submission;
     if (i % of_one == 0) prompt_tokens += each.prompt_tokens;
     most_output_tokens += each.max_output_tokens;
   }
