@@ -159,22 +159,20 @@ TEST_F(ServerTlsTest, ANewCertificateIsShownAfterASignalAndStreamsGoOn) {
 }
 
 TEST_F(ServerTlsTest, FilesThatCannotBeUsedAreNamed) {
-  const auto failure = [&](const config::EdgeTlsSettings& tls) {
+  const auto failure = [&](const std::string& certificate, const std::string& key = "",
+                           const std::string& authorities = "") {
+    const config::EdgeTlsSettings tls{certificate, key, authorities};
     return error_of([&] { ServerTls made(tls); });
   };
-  EXPECT_THAT(failure({.certificate = file("none.pem")}),
-              AllOf(HasSubstr("none.pem"), HasSubstr("--ssl-certfile")));
-  EXPECT_THAT(failure({.certificate = file("server.key"), .key = file("server.key")}),
-              HasSubstr("--ssl-certfile"));
-  EXPECT_THAT(failure({.certificate = file("server.pem"), .key = file("client.key")}),
+  EXPECT_THAT(failure(file("none.pem")), AllOf(HasSubstr("none.pem"), HasSubstr("--ssl-certfile")));
+  EXPECT_THAT(failure(file("server.key"), file("server.key")), HasSubstr("--ssl-certfile"));
+  EXPECT_THAT(failure(file("server.pem"), file("client.key")),
               AllOf(HasSubstr("client.key"), HasSubstr("--ssl-keyfile")));
-  EXPECT_THAT(failure({.certificate = file("server.pem")}), HasSubstr("--ssl-keyfile"));
-  EXPECT_THAT(
-      failure({.certificate = file("server.pem"), .key = file("server.key"), .authorities = file("x")}),
-      HasSubstr("--ssl-ca-certs"));
+  EXPECT_THAT(failure(file("server.pem")), HasSubstr("--ssl-keyfile"));
+  EXPECT_THAT(failure(file("server.pem"), file("server.key"), file("x")), HasSubstr("--ssl-ca-certs"));
   const Credentials made = authority.issue("127.0.0.1");
   const std::string both = folder.write("both.pem", made.certificate + made.key).string();
-  EXPECT_EQ(failure({.certificate = both}), "no error");
+  EXPECT_EQ(failure(both), "no error");
 }
 
 }  // namespace
