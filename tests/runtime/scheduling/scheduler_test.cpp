@@ -479,9 +479,9 @@ TEST(Scheduler, APausedSequenceIsTheFirstToLoseItsBlocks) {
     ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 16, 9, TokenId(100 * id))));
   for (int i = 0; i < 3; ++i) steps.run();  // with the decodes five, five and four blocks
   steps.scheduler.pause(1);
+  EXPECT_EQ(steps.scheduler.stats().deferred, 0) << "it holds blocks";
   ASSERT_TRUE(steps.scheduler.submit(submission_of(4, 16, 9, 400)));
   steps.run();
-  EXPECT_EQ(steps.scheduler.stats().deferred, 0);
   while (steps.reply.preempted.empty() && !steps.scheduler.idle()) steps.run();
   EXPECT_THAT(steps.reply.preempted, ElementsAre(1));
   EXPECT_EQ(steps.scheduler.stats().deferred, 1) << "it waits now, and not for capacity";
