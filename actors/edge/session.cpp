@@ -122,10 +122,11 @@ net::awaitable<void> Session::run() {
 }
 
 net::awaitable<void> Session::run_refused(Refusal why) {
-  if (!co_await connection_->handshake()) co_return;
-  exchange_ = {.request_id = random_id()};
+  const bool heard = co_await connection_->handshake();
+  if (!heard) co_return;
+  exchange_.request_id = random_id();
   began_ = now();
-  co_await reply(refusal_reply(why));
+  co_await refuse_and_close(std::move(why));
   co_await connection_->linger();
 }
 
