@@ -66,6 +66,7 @@ net::awaitable<Expected<bool>> Connection::read_head() {
 
 net::awaitable<Expected<bool>> Connection::read_body() {
   error_code error;
+  buffer_.reserve(buffer_.size() + read_bytes);  // else it is read in as small parts as a head
   arm(limits_.body_timeout);
   co_await http::async_read(stream_, buffer_, *parser_, into(error));
   const bool late = disarm();

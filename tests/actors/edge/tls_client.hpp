@@ -62,7 +62,7 @@ class TlsClient {
   std::string read_until(std::string_view mark) {
     std::string text;
     char byte = 0;
-    while (text.find(mark) == text.npos && SSL_read(ssl_.get(), &byte, 1) == 1) text += byte;
+    while (!text.ends_with(mark) && SSL_read(ssl_.get(), &byte, 1) == 1) text += byte;
     return text;
   }
   // The server said that it has said all, instead of just going.
