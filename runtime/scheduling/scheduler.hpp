@@ -8,7 +8,7 @@
 #pragma once
 
 #include <deque>
-#include <set>
+#include <optional>
 #include <span>
 
 #include "runtime/scheduling/group_scheduler.hpp"
@@ -85,13 +85,13 @@ class Scheduler {
   struct Step {
     StepId id = 0;
     std::int32_t predictions = 0;
-    std::set<GroupId> awaited;        // whose result is to come
-    std::vector<StepResult> results;  // by group, as far as they are in
+    std::vector<std::optional<StepResult>> results;  // by group; none: it is to come
   };
 
   GroupScheduler* group_of(SequenceId id);
   GroupScheduler& group_for(Sequence& sequence);
   std::vector<StepPlan> plan();
+  bool anybody_asked() const;
   void learn(const Step& step);
   const Step* awaiting(const StepResult& result) const;  // null: nobody awaits it
 
@@ -100,7 +100,7 @@ class Scheduler {
   TimePoint now_{};
   std::vector<GroupScheduler> groups_;  // by id
   StepCosts costs_;
-  std::set<GroupId> asked_;      // whose reply is to come
+  std::vector<bool> asked_;      // by group: its reply is to come
   std::deque<Step> in_flight_;   // the oldest first
   std::uint64_t committed_ = 0;  // steps
   StepId steps_ = 0;             // planned; the last one's id, which no other step of this scheduler gets
