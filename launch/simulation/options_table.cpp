@@ -108,7 +108,7 @@ config::Table generator_settings(Options& o) {
       {.name = "think-seconds",
        .target = &g.think_seconds,
        .argument = "SECONDS",
-       .help = "From a turn's arrival to the next one's, on average.",
+       .help = "From an answer's end to the next turn's arrival, on average; --rate does not change it.",
        .range = {0, most_requests}},
       {.name = "callers",
        .target = &g.callers,

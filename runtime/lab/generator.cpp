@@ -14,38 +14,27 @@ Generator::Generator(const GeneratorSettings& settings) : settings_(settings), r
       settings.callers < 1 || settings.longest < 1 || settings.system_tokens < 0 ||
       settings.think_seconds < 0)
     throw Error("rates, lengths, turns and callers must be above 0", "a generated trace");
-  begin_conversation();
 }
 
-// A conversation begins before the turns that come at its time.
 std::optional<TraceRequest> Generator::next() {
-  Turn turn = coming_.top();
-  coming_.pop();
-  if (turn.number == 1) begin_conversation();
-  if (turn.number < settings_.turns) {
-    Turn later = turn;
-    ++later.number;
-    std::exponential_distribution<double> thought(1);
-    later.request.arrives += settings_.think_seconds * thought(random_);
-    later.request.prompt.push_back({turn.request.answer, turn.request.output_tokens});
-    later.request.prompt.push_back(
-        {new_content(), length(settings_.prompt_lengths, settings_.prompt_tokens)});
-    later.request.output_tokens = length(settings_.output_lengths, settings_.output_tokens);
-    later.request.answer = new_content();
-    coming_.push(std::move(later));
-  }
-  return std::move(turn.request);
+  TraceRequest request;
+  request.arrives = next_arrival();
+  if (settings_.system_tokens > 0) request.prompt.push_back({0, settings_.system_tokens});
+  request.prompt.push_back({new_content(), length(settings_.prompt_lengths, settings_.prompt_tokens)});
+  request.output_tokens = length(settings_.output_lengths, settings_.output_tokens);
+  request.answer = new_content();
+  request.caller = random_() % std::uint64_t(settings_.callers);
+  for (std::int32_t turn = 1; turn < settings_.turns; ++turn) request.later.push_back(later_turn());
+  return request;
 }
 
-void Generator::begin_conversation() {
-  Turn turn;
-  turn.request.arrives = next_arrival();
-  if (settings_.system_tokens > 0) turn.request.prompt.push_back({0, settings_.system_tokens});
-  turn.request.prompt.push_back({new_content(), length(settings_.prompt_lengths, settings_.prompt_tokens)});
-  turn.request.output_tokens = length(settings_.output_lengths, settings_.output_tokens);
-  turn.request.answer = new_content();
-  turn.request.caller = random_() % std::uint64_t(settings_.callers);
-  coming_.push(std::move(turn));
+LaterTurn Generator::later_turn() {
+  LaterTurn turn;
+  turn.thinks = settings_.think_seconds * std::exponential_distribution<double>(1)(random_);
+  turn.says = {new_content(), length(settings_.prompt_lengths, settings_.prompt_tokens)};
+  turn.output_tokens = length(settings_.output_lengths, settings_.output_tokens);
+  turn.answer = new_content();
+  return turn;
 }
 
 // In a time that runs faster during the spike, gaps are of one distribution.

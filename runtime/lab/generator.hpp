@@ -2,7 +2,6 @@
 // by one thread.
 #pragma once
 
-#include <queue>
 #include <random>
 #include <string>
 
@@ -27,38 +26,28 @@ struct GeneratorSettings {
   std::int32_t longest = 1 << 16;  // tokens of either
   std::int32_t system_tokens = 0;  // that all prompts begin with
   std::int32_t turns = 1;     // of a conversation; the next turn's prompt is all before it and something new
-  double think_seconds = 10;  // between the arrivals of two turns, on average
+  double think_seconds = 10;  // from an answer's end to the next turn's arrival, on average
   std::int32_t callers = 1;   // who ask with equal probability
   std::uint64_t seed = 0;
 };
 
 class Generator final : public Trace {
  public:
-  // Without end. Throws Error for settings of which nothing can be drawn.
+  // Conversations without end, each drawn with all its turns: what is asked does not depend on who answers how fast. Throws Error for settings of which nothing can be drawn.
   explicit Generator(const GeneratorSettings& settings);
   std::optional<TraceRequest> next() override;
   bool shares_prefixes() const override { return settings_.turns > 1 || settings_.system_tokens > 0; }
 
  private:
-  struct Turn {
-    TraceRequest request;
-    std::int32_t number = 1;
-    bool operator>(const Turn& other) const {
-      return std::pair(request.arrives, request.answer) >
-             std::pair(other.request.arrives, other.request.answer);
-    }
-  };
-
   double next_arrival();
   std::int32_t length(Lengths kind, std::int32_t mean);
   ContentId new_content() { return ++contents_; }
-  void begin_conversation();
+  LaterTurn later_turn();
 
   GeneratorSettings settings_;
   std::mt19937_64 random_;
   ContentId contents_ = 0;
-  double last_ = 0;                                                      // arrival of a conversation
-  std::priority_queue<Turn, std::vector<Turn>, std::greater<>> coming_;  // the next on top
+  double last_ = 0;  // arrival of a conversation
 };
 
 }  // namespace troupe::runtime::lab

@@ -21,10 +21,11 @@ StepResult SimulatedExecutor::execute(const StepPlan& plan) {
     const std::int32_t position = entry.computed - entry.prompt_tokens;
     const std::int32_t right = accepted(entry, position, part.drafts);
     entry.computed += right;
-    SequenceOutput& output = result.outputs.emplace_back(SequenceOutput{part.sequence, {}});
-    output.sampled.reserve(std::size_t(right) + 1);
+    SequenceOutput& output = result.outputs.emplace_back();
+    output.sequence = part.sequence;
+    output.sampled.resize(std::size_t(right) + 1);
     for (std::int32_t i = 0; i <= right; ++i)
-      output.sampled.push_back({word_of(words_, entry.answer, std::uint64_t(position + i)), 0, {}});
+      output.sampled[std::size_t(i)].token = word_of(words_, entry.answer, std::uint64_t(position + i));
   }
   result.times = cost_.step(load_);
   return result;

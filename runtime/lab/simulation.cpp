@@ -51,15 +51,15 @@ Simulation::Simulation(const SimulationSettings& settings, Trace& trace, const C
 Simulation::~Simulation() = default;
 
 ServiceReport Simulation::run() {
-  for (auto next = trace_.next();;) {
+  constexpr double never = std::numeric_limits<double>::infinity();
+  for (opening_ = trace_.next();;) {
     SimulatedReplica& replica = next_replica();
-    const double event = replica.next_event();
-    if (!next && !std::isfinite(event)) return report();
+    const double event = replica.next_event(), arrival = next_arrival();
+    if (arrival == never && event == never) return report();
     // Nobody dies any more once all are served.
-    const double death = next || !live_.empty() ? failures_.next() : std::numeric_limits<double>::infinity();
-    if (next && next->arrives <= std::min(event, death)) {
-      arrive(std::move(*next));
-      next = trace_.next();
+    const double death = arrival < never || !live_.empty() ? failures_.next() : never;
+    if (arrival < never && arrival <= std::min(event, death)) {
+      arrive(take_arrival());
     } else if (death < event) {
       die();
     } else {
@@ -68,6 +68,19 @@ ServiceReport Simulation::run() {
       replica.advance();
     }
   }
+}
+
+double Simulation::next_arrival() const {
+  const double never = std::numeric_limits<double>::infinity();
+  return std::min(opening_ ? opening_->arrives : never, later_.empty() ? never : later_.begin()->first);
+}
+
+TraceRequest Simulation::take_arrival() {
+  if (!later_.empty() && later_.begin()->first == next_arrival())
+    return std::move(later_.extract(later_.begin()).mapped());
+  TraceRequest request = std::move(*opening_);
+  opening_ = trace_.next();
+  return request;
 }
 
 SimulatedReplica& Simulation::next_replica() {
@@ -194,6 +207,10 @@ void Simulation::take(const CommittedToken& token, ReplicaLoad& load) {
   request.ended = report_.seconds = now_;
   report_.add(request);
   if (on_request) on_request(request);
+  if (!live.asked.later.empty()) {
+    TraceRequest turn = std::move(live.asked).next_turn(now_);
+    later_.emplace(turn.arrives, std::move(turn));
+  }
   live_.erase(found);
 }
 

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <unordered_map>
 
 #include "runtime/lab/failures.hpp"
@@ -53,6 +54,8 @@ class Simulation final : public SimulatedReplica::Owner {
   void planned(const SimulatedStep& step) override;
   void committed(std::size_t replica, std::span<const CommittedToken> tokens) override;
 
+  double next_arrival() const;  // infinity: nobody comes by itself
+  TraceRequest take_arrival();
   void arrive(TraceRequest request);
   void die();
   Submission submission_of(SequenceId id, const Live& live) const;
@@ -63,7 +66,9 @@ class Simulation final : public SimulatedReplica::Owner {
 
   SimulationSettings settings_;
   Trace& trace_;
-  std::deque<SimulatedReplica> replicas_;  // which stay where they are
+  std::optional<TraceRequest> opening_;        // the trace's next; none: it is over
+  std::multimap<double, TraceRequest> later_;  // turns whose conversations were answered, by arrival
+  std::deque<SimulatedReplica> replicas_;      // which stay where they are
   std::unique_ptr<Router> router_;
   std::vector<ReplicaLoad> loads_;  // by replica
   Failures failures_;

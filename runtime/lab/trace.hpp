@@ -18,6 +18,14 @@ struct Passage {
   std::int32_t tokens = 0;
 };
 
+// What somebody asks once the turn before is answered: its prompt is all that was said by then, and this.
+struct LaterTurn {
+  double thinks = 0;  // seconds, from the answer's end to the turn's arrival
+  Passage says{};
+  std::int32_t output_tokens = 0;
+  ContentId answer = 0;
+};
+
 struct TraceRequest {
   double arrives = 0;  // seconds from the trace's begin
   std::vector<Passage> prompt{};
@@ -26,11 +34,24 @@ struct TraceRequest {
   std::uint64_t caller = 0;
   std::int32_t priority = 0;
   ServiceLevels slo{};
+  std::vector<LaterTurn> later{};  // of the conversation that it begins or goes on with, the last one first
 
   std::int64_t prompt_tokens() const {
     std::int64_t sum = 0;
     for (const Passage& each : prompt) sum += each.tokens;
     return sum;
+  }
+
+  // What follows its answer, which ended then; there must be something later.
+  TraceRequest next_turn(double ended) && {
+    const LaterTurn turn = later.back();
+    later.pop_back();
+    prompt.push_back({answer, output_tokens});
+    prompt.push_back(turn.says);
+    arrives = ended + turn.thinks;
+    output_tokens = turn.output_tokens;
+    answer = turn.answer;
+    return std::move(*this);
   }
 };
 
@@ -47,7 +68,8 @@ class Trace {
 constexpr std::int32_t most_trace_tokens = 1 << 24;  // of a prompt, or of an answer
 
 // The first requests of a trace, so many at most, at so many times the speed, and from the start again, behind the last one's
-// arrival, so often in all. open: opens the trace once more.
+// arrival, so often in all. A conversation's turns stand behind its first one, and think no faster. open: opens the trace once
+// more.
 class TraceWindow final : public Trace {
  public:
   using Open = std::function<std::unique_ptr<Trace>()>;
@@ -67,6 +89,9 @@ class TraceWindow final : public Trace {
       return std::nullopt;
     }
     --left_;
+    auto& later = request->later;
+    if (later.size() > left_) later.erase(later.begin(), later.end() - std::ptrdiff_t(left_));
+    left_ -= later.size();
     last_ = begins_ + request->arrives / speed_;
     request->arrives = last_;
     return request;

@@ -3,11 +3,10 @@
 namespace troupe::runtime {
 
 GroupScheduler::GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> policy,
-                               GroupId group, std::uint64_t generation, bool remembers_prefixes)
+                               GroupId group, std::uint64_t generation)
     : limits_(limits),
       group_(group),
       generation_(generation),
-      remembers_prefixes_(remembers_prefixes),
       acceptance_(Acceptance::of(limits.speculation.method)) {
   CHECK(limits.max_num_batched_tokens > 0 && limits.max_num_seqs > 0 && limits.block_size > 0);
   use_policy(std::move(policy));
@@ -16,15 +15,11 @@ GroupScheduler::GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<Ba
 void GroupScheduler::use_policy(std::unique_ptr<BatchPolicy> policy) {
   CHECK(policy != nullptr);
   policy_ = std::move(policy);
-  policy_wants_prefixes_ = limits_.prefix_caching && policy_->wants_prefixes();
-  remembers_prefixes_ |= policy_wants_prefixes_;
 }
 
 void GroupScheduler::shadow_with(std::unique_ptr<BatchPolicy> policy) {
   CHECK(policy != nullptr);
   shadow_.emplace(std::move(policy));
-  shadow_wants_prefixes_ = limits_.prefix_caching && shadow_->wants_prefixes();
-  remembers_prefixes_ |= shadow_wants_prefixes_;
 }
 
 void GroupScheduler::add(Sequence sequence) {
@@ -77,8 +72,17 @@ void GroupScheduler::forget(Sequence& sequence, bool finished) {
   count(sequence, -1);
   tokens_ -= sequence.length();
   tell_left(sequence, finished);
+  leave_steps(sequence);
   by_id_.erase(place.second);
   by_arrival_.erase(place);
+}
+
+// Of those that are granted, and those in flight.
+void GroupScheduler::leave_steps(const Sequence& sequence) {
+  std::ranges::replace(granted_, &sequence, nullptr);
+  for (Step& step : in_flight_)
+    for (Part& part : step.parts)
+      if (part.sequence == &sequence) part.sequence = nullptr;
 }
 
 void GroupScheduler::tell_left(const Sequence& sequence, bool finished) {
@@ -106,6 +110,7 @@ void GroupScheduler::unknow(Sequence& sequence) {
 void GroupScheduler::void_steps() {
   void_ = asked_;
   grants_.clear();
+  granted_.clear();
   in_flight_.clear();
   unknown_.clear();
   for (auto& [place, sequence] : by_arrival_) sequence.void_steps();

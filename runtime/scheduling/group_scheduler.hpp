@@ -45,9 +45,9 @@ class GroupScheduler {
  public:
   using Place = std::pair<std::uint64_t, SequenceId>;  // in the order of arrival
 
-  // generation: of the group's cache. remembers_prefixes: known_prefix will be asked.
+  // generation: of the group's cache.
   GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> policy, GroupId group,
-                 std::uint64_t generation, bool remembers_prefixes);
+                 std::uint64_t generation);
 
   void time_is(TimePoint now) { now_ = now; }
   // From the next proposal on. What the one before had learned is lost.
@@ -108,7 +108,8 @@ class GroupScheduler {
   void count(const Sequence& sequence, std::int32_t times);  // 1 or -1: around whatever changes its state
   // A part of a step in flight. By the time of the commit its sequence may be cancelled, or its blocks lost.
   struct Part {
-    SequenceId sequence = 0;
+    SequenceId id = 0;
+    Sequence* sequence = nullptr;  // null: it was forgotten
     std::uint64_t seating = 0;
     std::int32_t rows = 0, drafts = 0, forced = 0;  // forced: of the drafts, which begin with them
     bool samples = false;
@@ -122,11 +123,11 @@ class GroupScheduler {
 
   Sequence* find(SequenceId id) const;
   void forget(Sequence& sequence, bool finished);  // its blocks go back with the next request
+  void leave_steps(const Sequence& sequence);
   void preempt(Sequence& sequence);
   void unknow(Sequence& sequence);  // the ranks hear of it with the next plan
 
-  void look(std::vector<SequenceView>& views, bool prefixes);
-  void look_on(SchedulerView view, std::int32_t budget);
+  void look();
   std::int32_t token_budget(const StepCost& cost) const;
   std::int32_t rank(std::int32_t budget, const StepCost& cost);
   void ask_policy(const SchedulerView& view, std::int32_t budget);
@@ -136,6 +137,8 @@ class GroupScheduler {
   void tell_left(const Sequence& sequence, bool finished);
   SequenceView view_of(Sequence& sequence, std::int32_t& lookups) const;
   bool plannable(const Sequence& sequence) const;
+  bool may_share(const Sequence& sequence) const;
+  std::span<const BlockHash> prefix_of(Sequence& sequence) const;
   std::vector<BlockWant> wants(std::int32_t budget);
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
   void add_drafts(std::vector<BlockWant>& wants, const StepCosts& costs);
@@ -147,11 +150,11 @@ class GroupScheduler {
   }
   bool predicts() const { return limits_.speculation.method == DraftMethod::mtp; }
   void seat(Sequence& sequence, const BlockGrant& grant);
-  void add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant);
+  void add_part(StepPlan& plan, Sequence& sequence, BlockGrant&& grant);
   void keep_logprobs(std::span<const Part> parts, PromptLogprobs logprobs);
-  void commit_part(const Part& part, SequenceOutput output, std::vector<CommittedToken>& committed);
+  void commit_part(const Part& part, SequenceOutput& output, std::vector<CommittedToken>& committed);
   void advance(Sequence& sequence, std::int32_t rows);
-  CommittedToken append(Sequence& sequence, SampledToken sampled);
+  FinishReason append(Sequence& sequence, SampledToken& sampled, std::vector<CommittedToken>& committed);
   void count_drafts(Sequence& sequence, const Part& part, std::int32_t accepted);
 
   SchedulerLimits limits_;
@@ -159,7 +162,6 @@ class GroupScheduler {
   std::optional<PolicyShadow> shadow_;
   GroupId group_;
   std::uint64_t generation_;
-  bool policy_wants_prefixes_ = false, shadow_wants_prefixes_ = false, remembers_prefixes_;
   TimePoint now_{};
   KnownPrefixes known_;
 
@@ -176,6 +178,7 @@ class GroupScheduler {
   bool asked_ = false;                // the last request is unanswered
   bool void_ = false;                 // and what it will grant is for a step that is void
   std::vector<BlockGrant> grants_;    // for the next plan
+  std::vector<Sequence*> granted_;    // whom each of those is for; null: it was forgotten since
   std::deque<Step> in_flight_;        // the oldest first
   std::vector<FilledBlock> filled_;   // for the next request
   std::vector<SequenceId> released_;  // likewise
@@ -184,7 +187,7 @@ class GroupScheduler {
   GroupStats stats_;
 
   // Kept between steps for their memory.
-  std::vector<SequenceView> views_, shadow_views_;
+  std::vector<SequenceView> views_;
   std::vector<Drafted> drafted_;
   std::vector<std::int32_t> forced_;  // tokens, of each want
   Proposal proposal_;

@@ -9,7 +9,7 @@ namespace troupe::runtime {
 std::optional<BlockRequest> GroupScheduler::propose(const StepCosts& costs, bool stream_waits) {
   wanted_predictions_ = 0;
   if (asked_) return std::nullopt;
-  look(views_, policy_wants_prefixes_);
+  look();
   const std::int32_t budget =
       rank(stream_waits ? token_budget(costs.step) : limits_.max_num_batched_tokens, costs.step);
   BlockRequest request;
@@ -49,22 +49,13 @@ std::int32_t GroupScheduler::token_budget(const StepCost& cost) const {
   return std::min(limits_.max_num_batched_tokens, std::int32_t(decoding.rows) + std::max(fits, fewest));
 }
 
-// What the policy sees: all those that may run in the next step.
-void GroupScheduler::look(std::vector<SequenceView>& views, bool prefixes) {
-  constexpr std::int32_t most_lookups = 128;  // of waiting sequences' prefixes, in a step
-  std::int32_t lookups = prefixes ? most_lookups : 0;
-  views.clear();
+// What policies see: all those that may run in the next step.
+void GroupScheduler::look() {
+  constexpr std::int32_t most_lookups = 128;  // of waiting sequences' prefixes, in a step: the oldest
+  std::int32_t lookups = most_lookups;
+  views_.clear();
   for (auto& [place, sequence] : by_arrival_)
-    if (sequence.may_run() && plannable(sequence)) views.push_back(view_of(sequence, lookups));
-}
-
-// The shadow sees prefixes if it wants them, and only then: what the policy sees is the same with and without it.
-void GroupScheduler::look_on(SchedulerView view, std::int32_t budget) {
-  if (shadow_wants_prefixes_ != policy_wants_prefixes_) {
-    look(shadow_views_, shadow_wants_prefixes_);
-    view.sequences = shadow_views_;
-  }
-  shadow_->look(view, budget, proposal_);
+    if (sequence.may_run() && plannable(sequence)) views_.push_back(view_of(sequence, lookups));
 }
 
 // Everyone, most urgent first: those that the policy named in its order, then those that it forgot or was not asked
@@ -85,7 +76,7 @@ std::int32_t GroupScheduler::rank(std::int32_t budget, const StepCost& cost) {
     go_by_arrival();
     rank_proposed();
   }
-  if (shadow_) look_on(view, budget);
+  if (shadow_) shadow_->look(view, budget, proposal_);
   budget_ = std::clamp(proposal_.token_budget.value_or(budget), 1, limits_.max_num_batched_tokens);
   if (ranked_.size() == by_id_.size()) return budget_;
   for (bool may_run : {true, false})
@@ -132,16 +123,30 @@ bool GroupScheduler::somebody_runs() {
   return true;
 }
 
+// What seems to be cached counts as computed, so that a step's budget is for what will be. Where that is wrong, the step has
+// fewer tokens than it could.
 SequenceView GroupScheduler::view_of(Sequence& sequence, std::int32_t& lookups) const {
   SequenceView view = sequence.view();
   if (sequence.running) {
     view.blocks = (view.computed + limits_.block_size - 1) / limits_.block_size;
-  } else if (lookups > 0) {
+  } else if (may_share(sequence) && lookups > 0) {
     --lookups;
-    view.prefix = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
-    view.cached = std::int32_t(known_.length(view.prefix)) * limits_.block_size;
+    view.prefix = prefix_of(sequence);
+    sequence.known_prefix = known_.length(view.prefix, sequence.known_prefix);
+    view.computed = std::int32_t(sequence.known_prefix) * limits_.block_size;
+    view.pending -= view.computed;
   }
   return view;
+}
+
+// Whether the pool will look for a prefix of it.
+bool GroupScheduler::may_share(const Sequence& sequence) const {
+  return limits_.prefix_caching && !sequence.running && !sequence.wants_prompt_logprobs();
+}
+
+// The last token is always computed: its logits are what the next one is sampled from.
+std::span<const BlockHash> GroupScheduler::prefix_of(Sequence& sequence) const {
+  return sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
 }
 
 bool GroupScheduler::plannable(const Sequence& sequence) const {
@@ -271,9 +276,8 @@ BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
                  .length = sequence.coming_length(),
                  .known_blocks = sequence.known_blocks,
                  .prefix = {}};
-  if (!sequence.running && limits_.prefix_caching && !sequence.wants_prompt_logprobs()) {
-    // The last token is always computed: its logits are what the next one is sampled from.
-    const auto hashes = sequence.hashes_of((sequence.length() - 1) / limits_.block_size, limits_.block_size);
+  if (may_share(sequence)) {
+    const auto hashes = prefix_of(sequence);
     want.prefix.assign(hashes.begin(), hashes.end());
   }
   return want;
@@ -290,14 +294,20 @@ bool GroupScheduler::dispose(BlockReply reply) {
     std::erase_if(filled_, [&](const FilledBlock& block) { return block.sequence == victim; });
     if (Sequence* sequence = find(victim)) preempt(*sequence);
   }
-  for (const BlockGrant& grant : reply.grants)
-    if (Sequence* sequence = find(grant.sequence)) seat(*sequence, grant);
-  if (!std::exchange(void_, false)) grants_ = std::move(reply.grants);
+  granted_.clear();
+  for (const BlockGrant& grant : reply.grants) {
+    granted_.push_back(find(grant.sequence));
+    if (granted_.back()) seat(*granted_.back(), grant);
+  }
+  grants_ = std::move(reply.grants);
+  if (!std::exchange(void_, false)) return true;
+  grants_.clear();
+  granted_.clear();
   return true;
 }
 
 void GroupScheduler::seat(Sequence& sequence, const BlockGrant& grant) {
-  if (remembers_prefixes_ && !sequence.running && limits_.prefix_caching) {
+  if (!sequence.running && limits_.prefix_caching) {
     // A prefix that was found is young again; its start stays the longest, as in the pool.
     const auto found = sequence.hashes_of(grant.computed / limits_.block_size, limits_.block_size);
     for (auto hash = found.rbegin(); hash != found.rend(); ++hash) known_.remember(*hash);
@@ -312,8 +322,7 @@ void GroupScheduler::seat(Sequence& sequence, const BlockGrant& grant) {
 }
 
 bool GroupScheduler::granted() const {
-  return std::ranges::any_of(grants_,
-                             [&](const BlockGrant& grant) { return by_id_.contains(grant.sequence); });
+  return std::ranges::any_of(granted_, [](const Sequence* sequence) { return sequence != nullptr; });
 }
 
 StepPlan GroupScheduler::plan(std::int32_t predictions) {
@@ -325,20 +334,22 @@ StepPlan GroupScheduler::plan(std::int32_t predictions) {
   Step& step = in_flight_.emplace_back();
   step.parts.reserve(grants_.size());
   step.budget = budget_;
-  for (BlockGrant& grant : grants_)
-    if (Sequence* sequence = find(grant.sequence)) add_part(plan, *sequence, std::move(grant));
+  for (std::size_t i = 0; i < grants_.size(); ++i)
+    if (granted_[i]) add_part(plan, *granted_[i], std::move(grants_[i]));
   grants_.clear();
+  granted_.clear();
   return plan;
 }
 
 // A sequence that decodes computes its last token; whatever else it was granted is for drafts.
-void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant grant) {
+void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant&& grant) {
   const Submission& submission = sequence.submission;
   const std::int32_t begin = sequence.coming_computed(), rows = grant.new_tokens;
   const std::int32_t drafts = sequence.decoding() ? rows - 1 : 0;
   const std::int32_t end = begin + rows - drafts, told = std::min(end + 1, sequence.length());
   CHECK(rows > 0 && end <= sequence.coming_length(), "a grant past the sequence's end");
-  Extend part{submission.sequence, {}, {}, rows, drafts, end == sequence.coming_length()};
+  const bool samples = end == sequence.coming_length();
+  Extend& part = plan.extend.emplace_back(Extend{submission.sequence, {}, {}, rows, drafts, samples});
   sequence.known_blocks += std::int32_t(grant.blocks.size());
   if (!std::exchange(sequence.begun, true)) {
     CHECK(grant.computed == begin && told >= end, "a sequence begins with what is known and cached");
@@ -358,14 +369,13 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant gra
   }
   sequence.known_tokens = std::max(sequence.known_tokens, told);
   sequence.planned += rows;
-  sequence.sampling += part.samples;
+  sequence.sampling += samples;
   sequence.drafts += drafts;
   sequence.prediction_gap |= predictions_ == 0;
   Step& step = in_flight_.back();
   step.work = step.work + StepWork::of(rows, begin);
-  step.parts.push_back({part.sequence, sequence.seating, rows, drafts,
-                        std::min(drafts, sequence.forced_drafts), part.samples});
-  plan.extend.push_back(std::move(part));
+  step.parts.push_back({submission.sequence, &sequence, sequence.seating, rows, drafts,
+                        std::min(drafts, sequence.forced_drafts), samples});
 }
 
 void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& committed) {
@@ -379,24 +389,24 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
   auto output = result.outputs.begin();
   committed.reserve(committed.size() + result.outputs.size());
   const std::uint64_t drafts = stats_.drafts;
+  SequenceOutput none;
   for (const Part& part : parts) {
     stats_.last_step_tokens += part.rows;
-    commit_part(part, part.samples ? std::move(*output++) : SequenceOutput{}, committed);
+    commit_part(part, part.samples ? *output++ : none, committed);
   }
   if (stats_.drafts == drafts) acceptance_.rested();
 }
 
 // Of a sequence that has kept its blocks; else they come again.
 void GroupScheduler::keep_logprobs(std::span<const Part> parts, PromptLogprobs logprobs) {
-  const auto part = std::ranges::find(parts, logprobs.sequence, &Part::sequence);
-  Sequence* sequence = find(logprobs.sequence);
-  if (part == parts.end() || !sequence || sequence->seating != part->seating) return;
-  std::ranges::move(logprobs.tokens, std::back_inserter(sequence->prompt_logprobs));
+  const auto part = std::ranges::find(parts, logprobs.sequence, &Part::id);
+  if (part == parts.end() || !part->sequence || part->sequence->seating != part->seating) return;
+  std::ranges::move(logprobs.tokens, std::back_inserter(part->sequence->prompt_logprobs));
 }
 
-void GroupScheduler::commit_part(const Part& part, SequenceOutput output,
+void GroupScheduler::commit_part(const Part& part, SequenceOutput& output,
                                  std::vector<CommittedToken>& committed) {
-  Sequence* sequence = find(part.sequence);
+  Sequence* const sequence = part.sequence;
   if (!sequence) return;
   const bool seated = sequence->seating == part.seating;
   std::int32_t rows = part.rows - part.drafts;
@@ -406,10 +416,8 @@ void GroupScheduler::commit_part(const Part& part, SequenceOutput output,
     --sequence->sampling;
     sequence->drafts -= part.drafts;
     std::int32_t taken = 0;  // what was computed past an end is nobody's
-    for (; taken < std::int32_t(output.sampled.size()) && finish == FinishReason::none; ++taken) {
-      committed.push_back(append(*sequence, std::move(output.sampled[std::size_t(taken)])));
-      finish = committed.back().finish;
-    }
+    for (; taken < std::int32_t(output.sampled.size()) && finish == FinishReason::none; ++taken)
+      finish = append(*sequence, output.sampled[std::size_t(taken)], committed);
     sequence->forced_length = sequence->length() + output.forced;
     rows += taken - 1;
   }
@@ -419,7 +427,7 @@ void GroupScheduler::commit_part(const Part& part, SequenceOutput output,
     if (part.samples) sequence->known_tokens = sequence->length();  // the ranks have sampled it themselves
   }
   if (finish == FinishReason::error)  // nobody shall share what led to it
-    std::erase_if(filled_, [&](const auto& block) { return block.sequence == part.sequence; });
+    std::erase_if(filled_, [&](const auto& block) { return block.sequence == part.id; });
   if (finish != FinishReason::none) forget(*sequence, finish != FinishReason::error);
 }
 
@@ -442,27 +450,27 @@ void GroupScheduler::count_drafts(Sequence& sequence, const Part& part, std::int
   for (std::int32_t i = 0; i < right; ++i) ++stats_.accepted_at[std::size_t(i)];
 }
 
-CommittedToken GroupScheduler::append(Sequence& sequence, SampledToken sampled) {
-  CommittedToken token{sequence.submission.sequence,
-                       std::uint64_t(sequence.outputs()),
-                       std::move(sampled),
-                       FinishReason::none,
-                       sequence.found,
-                       {}};
-  token.prompt_logprobs = std::exchange(sequence.prompt_logprobs, {});
+FinishReason GroupScheduler::append(Sequence& sequence, SampledToken& sampled,
+                                    std::vector<CommittedToken>& committed) {
+  CommittedToken& token = committed.emplace_back();
+  token.sequence = sequence.submission.sequence;
+  token.output_position = std::uint64_t(sequence.outputs());
+  token.sampled = std::move(sampled);
+  token.cached_tokens = sequence.found;
+  token.prompt_logprobs.swap(sequence.prompt_logprobs);
   token.seated = sequence.seated;
   count(sequence, -1);
   token.finish = sequence.append(token.sampled.token, limits_.max_model_len);
   count(sequence, 1);
   tokens_ += token.finish != FinishReason::error;
-  return token;
+  return token.finish;
 }
 
 bool GroupScheduler::fits(const StepResult& result, std::size_t at) const {
   auto output = result.outputs.begin();
   for (const Part& part : in_flight_.at(at).parts) {
     if (!part.samples) continue;
-    if (output == result.outputs.end() || output->sequence != part.sequence) return false;
+    if (output == result.outputs.end() || output->sequence != part.id) return false;
     if (output->sampled.empty() || std::int32_t(output->sampled.size()) > part.drafts + 1) return false;
     if (output->forced < 0 || output->forced > most_forced_tokens) return false;
     ++output;
@@ -483,7 +491,7 @@ void GroupScheduler::advance(Sequence& sequence, std::int32_t rows) {
   const auto hashes = sequence.hashes_of(after, limits_.block_size);
   for (std::int32_t i = before; i < after; ++i) {
     filled_.push_back({sequence.submission.sequence, i, hashes[std::size_t(i)]});
-    if (remembers_prefixes_) known_.remember(hashes[std::size_t(i)]);
+    known_.remember(hashes[std::size_t(i)]);
   }
 }
 

@@ -28,9 +28,10 @@ class KnownPrefixes {
     forget_beyond_limit();
   }
 
-  // How many of a sequence's blocks are known, from its start.
-  std::size_t length(std::span<const BlockHash> prefix) const {
-    std::size_t blocks = 0;
+  // How many of a sequence's blocks are known, from its start. before: what that was when it was asked for last, so that not
+  // all of them are looked up again; where the start alone has been forgotten since, it is too much.
+  std::size_t length(std::span<const BlockHash> prefix, std::size_t before = 0) const {
+    std::size_t blocks = before > 0 && places_.contains(prefix[before - 1]) ? before : 0;
     while (blocks < prefix.size() && places_.contains(prefix[blocks])) ++blocks;
     return blocks;
   }

@@ -4,8 +4,7 @@
 
 namespace troupe::runtime {
 
-PolicyShadow::PolicyShadow(std::unique_ptr<BatchPolicy> policy)
-    : policy_(std::move(policy)), wants_prefixes_(policy_->wants_prefixes()) {}
+PolicyShadow::PolicyShadow(std::unique_ptr<BatchPolicy> policy) : policy_(std::move(policy)) {}
 
 void PolicyShadow::look(const SchedulerView& view, std::int32_t token_budget, const Proposal& chosen) {
   proposal_.shares.clear();

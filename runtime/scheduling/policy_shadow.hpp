@@ -32,7 +32,6 @@ class PolicyShadow {
   // A step is about to be made of what the policy that serves has chosen.
   void look(const SchedulerView& view, std::int32_t token_budget, const Proposal& chosen);
   void left(const SequenceView& sequence, bool finished);
-  bool wants_prefixes() const { return wants_prefixes_; }
   const ShadowStats& stats() const { return stats_; }
 
  private:
@@ -41,7 +40,6 @@ class PolicyShadow {
   void compare(const Tokens& chosen, const Tokens& other);
 
   std::unique_ptr<BatchPolicy> policy_;
-  bool wants_prefixes_;
   ShadowStats stats_;
   Proposal proposal_;  // kept between steps for its memory
 };

@@ -31,11 +31,11 @@ std::vector<std::unique_ptr<BatchPolicy>> made(const PolicyFactory& make_policy,
 
 Scheduler::Scheduler(const SchedulerLimits& limits, const PolicyFactory& make_policy, std::int32_t groups,
                      Epoch epoch)
-    : limits_(limits), epoch_(epoch) {
+    : limits_(limits), epoch_(epoch), asked_(std::size_t(groups)) {
   CHECK(groups > 0);
   groups_.reserve(std::size_t(groups));
   for (GroupId group = 0; group < GroupId(groups); ++group)
-    groups_.emplace_back(limits, make_policy(), group, epoch, groups > 1);
+    groups_.emplace_back(limits, make_policy(), group, epoch);
 }
 
 const GroupScheduler* Scheduler::group_of(SequenceId id) const {
@@ -128,22 +128,27 @@ void Scheduler::release(SequenceId sequence) {
 
 std::vector<BlockRequest> Scheduler::propose() {
   std::vector<BlockRequest> requests;
-  if (!asked_.empty() || std::int32_t(in_flight_.size()) >= limits_.max_steps_in_flight) return requests;
+  if (anybody_asked() || std::int32_t(in_flight_.size()) >= limits_.max_steps_in_flight) return requests;
   const bool stream_waits = std::ranges::any_of(groups_, &GroupScheduler::stream_waits);
   for (GroupScheduler& group : groups_)
     if (auto request = group.propose(costs_, stream_waits)) {
-      asked_.insert(request->group);
+      asked_[request->group] = true;
       requests.push_back(std::move(*request));
     }
   return requests;
+}
+
+bool Scheduler::anybody_asked() const {
+  return std::ranges::find(asked_, true) != asked_.end();
 }
 
 std::vector<StepPlan> Scheduler::dispose(BlockReply reply) {
   const GroupId group = reply.group;
   CHECK(group < groups_.size(), "a reply of a group that the replica has not");
   if (!groups_[group].dispose(std::move(reply))) return {};
-  const bool awaited = asked_.erase(group) > 0;
-  if (!awaited || !asked_.empty()) return {};
+  const bool awaited = asked_[group];
+  asked_[group] = false;
+  if (!awaited || anybody_asked()) return {};
   return plan();
 }
 
@@ -159,7 +164,6 @@ std::vector<StepPlan> Scheduler::plan() {
   step.predictions = predictions;
   for (GroupScheduler& group : groups_) {
     StepPlan& part = plans.emplace_back(group.plan(predictions));
-    step.awaited.insert(part.group);
     rows.push_back(0);
     samples.push_back(std::int32_t(std::ranges::count(part.extend, true, &Extend::samples)));
     for (const Extend& each : part.extend) rows.back() += each.rows;
@@ -168,8 +172,9 @@ std::vector<StepPlan> Scheduler::plan() {
     part.epoch = epoch_;
     part.step = step.id;
     part.after = last_in_epoch_;
-    part.group_rows = rows;
-    part.group_samples = samples;
+    const bool last = &part == &plans.back();
+    part.group_rows = last ? std::move(rows) : rows;
+    part.group_samples = last ? std::move(samples) : samples;
   }
   last_in_epoch_ = step.id;
   measure_drain();
@@ -188,8 +193,8 @@ void Scheduler::measure_drain() {
 
 const Scheduler::Step* Scheduler::awaiting(const StepResult& result) const {
   const auto step = std::ranges::find(in_flight_, result.step, &Step::id);
-  const bool awaited =
-      step != in_flight_.end() && result.epoch == epoch_ && step->awaited.contains(result.group);
+  const bool awaited = step != in_flight_.end() && result.epoch == epoch_ && result.group < groups_.size() &&
+                       !step->results[result.group];
   return awaited ? &*step : nullptr;
 }
 
@@ -203,13 +208,14 @@ std::vector<CommittedToken> Scheduler::commit(StepResult result) {
   const Step* awaited = awaiting(result);
   if (!awaited) return committed;
   Step& step = in_flight_[std::size_t(awaited->id - in_flight_.front().id)];
-  step.awaited.erase(result.group);
   step.results[result.group] = std::move(result);
-  for (; !in_flight_.empty() && in_flight_.front().awaited.empty(); in_flight_.pop_front()) {
+  const auto is_in = [](const auto& result) { return result.has_value(); };
+  for (; !in_flight_.empty() && std::ranges::all_of(in_flight_.front().results, is_in);
+       in_flight_.pop_front()) {
     ++committed_;
     learn(in_flight_.front());
     for (std::size_t i = 0; i < groups_.size(); ++i)
-      groups_[i].commit(std::move(in_flight_.front().results[i]), committed);
+      groups_[i].commit(std::move(*in_flight_.front().results[i]), committed);
   }
   return committed;
 }
@@ -220,7 +226,7 @@ void Scheduler::learn(const Step& step) {
   StepTimes longest;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     const StepWork work = groups_[i].oldest_work();
-    const StepTimes& times = step.results[i].times;
+    const StepTimes& times = step.results[i]->times;
     most = {std::max(most.rows, work.rows), std::max(most.attended, work.attended)};
     longest = {std::max(longest.compute_seconds, times.compute_seconds),
                std::max(longest.prediction_seconds, times.prediction_seconds)};
@@ -234,7 +240,7 @@ void Scheduler::learn(const Step& step) {
 std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const GroupId> lost) {
   CHECK(epoch > epoch_, "epochs only grow");
   epoch_ = epoch;
-  asked_.clear();
+  asked_.assign(groups_.size(), false);
   in_flight_.clear();
   last_in_epoch_ = 0;
   drain_.paused();

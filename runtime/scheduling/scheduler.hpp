@@ -8,7 +8,7 @@
 #pragma once
 
 #include <deque>
-#include <set>
+#include <optional>
 #include <span>
 
 #include "runtime/scheduling/admission.hpp"
@@ -90,8 +90,7 @@ class Scheduler {
   struct Step {
     StepId id = 0;
     std::int32_t predictions = 0;
-    std::set<GroupId> awaited;        // whose result is to come
-    std::vector<StepResult> results;  // by group, as far as they are in
+    std::vector<std::optional<StepResult>> results;  // by group; none: it is to come
   };
 
   GroupScheduler* group_of(SequenceId id);
@@ -100,6 +99,7 @@ class Scheduler {
   void measure_drain();
   GroupScheduler& group_for(Sequence& sequence);
   std::vector<StepPlan> plan();
+  bool anybody_asked() const;
   void learn(const Step& step);
   const Step* awaiting(const StepResult& result) const;  // null: nobody awaits it
 
@@ -109,7 +109,7 @@ class Scheduler {
   std::vector<GroupScheduler> groups_;  // by id
   StepCosts costs_;
   DrainRate drain_;
-  std::set<GroupId> asked_;      // whose reply is to come
+  std::vector<bool> asked_;      // by group: its reply is to come
   std::deque<Step> in_flight_;   // the oldest first
   std::uint64_t committed_ = 0;  // steps
   StepId steps_ = 0;             // planned; the last one's id, which no other step of this scheduler gets

@@ -33,7 +33,9 @@ struct Sequence {
   std::int32_t known_tokens = 0, known_blocks = 0;
   std::int32_t replay_end = 0;    // output tokens before this position were produced once already
   std::vector<BlockHash> hashes;  // of full blocks from the start, as far as they were needed
-  std::uint64_t ranked_in = 0;    // the last proposal that named it
+  std::size_t known_prefix =
+      0;  // of those, while it waits: that the cache seemed to hold when they were looked up last
+  std::uint64_t ranked_in = 0;  // the last proposal that named it
 
   std::int32_t forced_length = 0;   // up to its grammar's next choice, as far as that is known
   std::int32_t forced_drafts = 0;   // of what was wanted for it last

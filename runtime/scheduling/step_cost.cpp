@@ -38,7 +38,8 @@ void StepCost::solve() {
     for (double& each : shares[i]) each /= products_[i][i];
     alone[i] /= products_[i][i];
   }
-  for (int round = 0; round < 16; ++round)
+  for (int round = 0; round < 16; ++round) {
+    const Terms before = cost_;
     for (std::size_t i = 0; i < terms; ++i) {
       if (!(products_[i][i] > 0)) continue;
       double rest = alone[i];
@@ -46,6 +47,8 @@ void StepCost::solve() {
         if (j != i) rest -= shares[i][j] * cost_[j];
       cost_[i] = std::max(0.0, rest);
     }
+    if (cost_ == before) return;  // and so would all further rounds leave it
+  }
 }
 
 double StepCost::seconds(const StepWork& work) const {

@@ -49,7 +49,6 @@ void order_branch(Branch branch, std::size_t depth) {
 class Dfs final : public BatchPolicy {
  public:
   std::string_view name() const override { return "dfs"; }
-  bool wants_prefixes() const override { return true; }
 
   void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) override {
     order_running_first(view, order_);

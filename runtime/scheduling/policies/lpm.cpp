@@ -11,11 +11,10 @@ namespace {
 class Lpm final : public BatchPolicy {
  public:
   std::string_view name() const override { return "lpm"; }
-  bool wants_prefixes() const override { return true; }
 
   void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) override {
     order_running_first(view, order_);
-    std::ranges::stable_sort(waiting_part(order_), std::ranges::greater(), &SequenceView::cached);
+    std::ranges::stable_sort(waiting_part(order_), std::ranges::greater(), &SequenceView::computed);
     share_keeping_blocks(view, order_, token_budget, out);
   }
 

@@ -23,7 +23,6 @@ std::unique_ptr<BatchPolicy> make(std::string_view name, PolicyOptions& options)
   auto policy = found->second(options);
   options.check_all_read();
   if (!policy) throw Error("batch policy '" + std::string(name) + "' makes none", "");
-  policy->wants_prefixes();
   return policy;
 } catch (const Error&) {
   throw;

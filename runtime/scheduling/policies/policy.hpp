@@ -23,7 +23,9 @@ namespace troupe::runtime {
 
 struct SequenceView {
   SequenceId id = 0;
-  std::int32_t pending = 0;  // tokens not yet computed: the rest of the prompt, or 1 while decoding
+  // Tokens that are to be computed: the rest of the prompt, less what the prefix cache seems to hold of it, or 1 while
+  // decoding. What is cached takes nothing of a step's budget.
+  std::int32_t pending = 0;
   bool decoding = false;
   bool running = false;  // holds blocks
   std::int32_t priority = 0;
@@ -33,14 +35,12 @@ struct SequenceView {
   TimePoint arrived{};
   ServiceLevels slo{};
   std::int32_t prompt_tokens = 0, max_output_tokens = 0;
-  std::int32_t computed = 0;          // tokens in the cache once all steps in flight are done
-  std::int32_t outputs = 0;           // tokens sampled by then: what it was served
-  std::int32_t predicted_output = 0;  // in all; 0: nobody knows
-  std::int32_t blocks = 0;            // held
-  // Only for a policy that wants them, and of those that hold no blocks: names of its full blocks from the start, and how
-  // many of its tokens the cache seems to hold.
-  std::span<const BlockHash> prefix{};
-  std::int32_t cached = 0;
+  std::int32_t computed =
+      0;  // tokens in the cache once all steps in flight are done, or that seem to be cached
+  std::int32_t outputs = 0;             // tokens sampled by then: what it was served
+  std::int32_t predicted_output = 0;    // in all; 0: nobody knows
+  std::int32_t blocks = 0;              // held
+  std::span<const BlockHash> prefix{};  // while it holds none: names of its full blocks from the start
 };
 
 struct SchedulerView {
@@ -74,8 +74,6 @@ class BatchPolicy {
   virtual void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) = 0;
   // The sequence has left, as it was then. finished: by itself, so that its length says something.
   virtual void left(const SequenceView&, bool /*finished*/) {}
-  // Whether views shall have prefixes; what the cache holds is asked for each waiting sequence and step.
-  virtual bool wants_prefixes() const { return false; }
 };
 
 // A policy as it is asked for.
@@ -94,7 +92,7 @@ using PolicyMaker = std::function<std::unique_ptr<BatchPolicy>(PolicyOptions&)>;
 // What a policy was compiled against. A plugin of another version has other numbers, and is refused.
 struct PolicyInterface {
   std::uint32_t version =
-      1;  // to be raised with what layouts do not show: names, order and meaning of fields and functions
+      2;  // to be raised with what layouts do not show: names, order and meaning of fields and functions
   std::uint64_t layout = 0;
   friend bool operator==(const PolicyInterface&, const PolicyInterface&) = default;
 };
@@ -107,7 +105,6 @@ consteval PolicyInterface policy_interface() {
                                  offsetof(SequenceView, slo),
                                  offsetof(SequenceView, computed),
                                  offsetof(SequenceView, prefix),
-                                 offsetof(SequenceView, cached),
                                  sizeof(SchedulerView),
                                  offsetof(SchedulerView, now),
                                  offsetof(SchedulerView, free_blocks),

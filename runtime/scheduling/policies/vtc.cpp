@@ -93,7 +93,7 @@ class Vtc final : public BatchPolicy {
       auto& [served, id] = turns.back();
       Caller& caller = callers_.at(id);
       place = caller.waiting[caller.next++];
-      served += input_weight_ * place->pending;
+      served += input_weight_ * (place->computed + place->pending);
       if (caller.next < caller.waiting.size())
         std::ranges::push_heap(turns, std::greater());
       else

@@ -30,6 +30,7 @@ TEST(Generator, TheSameSeedDrawsTheSame) {
     EXPECT_EQ(a[i].arrives, b[i].arrives);
     EXPECT_EQ(a[i].output_tokens, b[i].output_tokens);
     EXPECT_EQ(a[i].caller, b[i].caller);
+    EXPECT_EQ(a[i].later.back().thinks, b[i].later.back().thinks);
   }
 }
 
@@ -57,17 +58,48 @@ TEST(Generator, DrawsLengthsOfTheirMeans) {
   }
 }
 
-TEST(Generator, ATurnBeginsWithAllBeforeIt) {
-  const auto requests =
-      some({.rate = 0.001, .prompt_tokens = 10, .output_tokens = 5, .system_tokens = 20, .turns = 3}, 6);
-  ASSERT_EQ(requests[0].prompt.size(), 2u);
-  EXPECT_EQ(requests[0].prompt_tokens(), 30);
-  ASSERT_EQ(requests[2].prompt.size(), 6u);
-  EXPECT_EQ(requests[2].prompt_tokens(), 60);
-  EXPECT_EQ(requests[2].prompt[2].content, requests[0].answer);
-  EXPECT_EQ(requests[2].prompt[4].content, requests[1].answer);
-  EXPECT_EQ(requests[3].prompt.size(), 2u) << "another conversation";
-  EXPECT_NE(requests[3].prompt[1].content, requests[0].prompt[1].content);
+TEST(Generator, ATurnBeginsWithAllBeforeItAndWaitsForItsAnswer) {
+  const auto conversations =
+      some({.prompt_tokens = 10, .output_tokens = 5, .system_tokens = 20, .turns = 3}, 2);
+  const TraceRequest& first = conversations[0];
+  ASSERT_EQ(first.prompt.size(), 2u);
+  EXPECT_EQ(first.prompt_tokens(), 30);
+  ASSERT_EQ(first.later.size(), 2u);
+  const TraceRequest second = TraceRequest(first).next_turn(100);
+  EXPECT_EQ(second.arrives, 100 + first.later.back().thinks);
+  EXPECT_EQ(second.later.size(), 1u);
+  const TraceRequest third = TraceRequest(second).next_turn(200);
+  EXPECT_EQ(third.arrives, 200 + first.later.front().thinks);
+  EXPECT_TRUE(third.later.empty());
+  ASSERT_EQ(third.prompt.size(), 6u);
+  EXPECT_EQ(third.prompt_tokens(), 60);
+  EXPECT_EQ(third.prompt[2].content, first.answer);
+  EXPECT_EQ(third.prompt[4].content, second.answer);
+  EXPECT_NE(third.answer, second.answer);
+  EXPECT_EQ(conversations[1].prompt.size(), 2u) << "another conversation";
+  EXPECT_NE(conversations[1].prompt[1].content, first.prompt[1].content);
+}
+
+TEST(Generator, DrawsThePromisedRateAndPausesOfConversations) {
+  const auto conversations = some({.rate = 5, .turns = 4, .think_seconds = 7}, 5000);
+  EXPECT_NEAR(conversations.back().arrives, 4000, 150);
+  double thinks = 0;
+  for (const TraceRequest& each : conversations)
+    for (const LaterTurn& turn : each.later) thinks += turn.thinks;
+  EXPECT_NEAR(thinks / (3 * 5000), 7, 0.2);
+}
+
+TEST(Generator, AWindowCountsTheTurnsOfItsConversations) {
+  const auto turns = [](std::uint64_t requests) {
+    TraceWindow window([] { return std::make_unique<Generator>(GeneratorSettings{.turns = 3}); }, requests,
+                       1);
+    std::vector<std::size_t> turns;
+    while (const auto next = window.next()) turns.push_back(1 + next->later.size());
+    return turns;
+  };
+  EXPECT_THAT(turns(6), testing::ElementsAre(3, 3));
+  EXPECT_THAT(turns(8), testing::ElementsAre(3, 3, 2));
+  EXPECT_THAT(turns(1), testing::ElementsAre(1));
 }
 
 TEST(Generator, RefusesWhatCannotBeDrawn) {

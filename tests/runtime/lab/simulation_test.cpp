@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "runtime/lab/generator.hpp"
 #include "tests/runtime/lab/list_trace.hpp"
 
 namespace troupe::runtime::lab {
@@ -89,6 +90,36 @@ TEST(Simulation, EqualContentsShareWhatIsCached) {
   simulation.on_request = [&](const ServedRequest& each) { cached.push_back(each.cached_tokens); };
   simulation.run();
   EXPECT_THAT(cached, testing::ElementsAre(0, 40, 56));
+}
+
+// However long the answer takes; another conversation arrives meanwhile.
+TEST(Simulation, ATurnWaitsForTheAnswerBeforeIt) {
+  TraceRequest first = request_of(1, 0, 40, 64);
+  first.later = {{.thinks = 0, .says = {100, 4}, .output_tokens = 2, .answer = 101},
+                 {.thinks = 3, .says = {102, 6}, .output_tokens = 4, .answer = 103}};
+  ListTrace trace({first, request_of(2, 2, 8, 2)});
+  const LinearCost cost(tick, 0, 0);
+  Simulation simulation(settings_of("fcfs"), trace, cost);
+  std::vector<ServedRequest> served;
+  simulation.on_request = [&](const ServedRequest& each) { served.push_back(each); };
+  EXPECT_EQ(simulation.run().served, 4u);
+  ASSERT_EQ(served.size(), 4u);
+  EXPECT_EQ(served[0].ended, 1);
+  EXPECT_EQ(served[1].arrived, 2) << "who is no part of it comes when it comes";
+  EXPECT_EQ(served[2].arrived, served[0].ended + 3);
+  EXPECT_EQ(served[2].prompt_tokens, 40 + 64 + 6);
+  EXPECT_EQ(served[2].cached_tokens, 100)
+      << "the last token of an answer is never computed, nor is its block full";
+  EXPECT_EQ(served[3].arrived, served[2].ended);
+}
+
+TEST(Simulation, ARefusedTurnEndsItsConversation) {
+  TraceRequest first = request_of(1, 0, 100, 100);
+  first.later = {{.thinks = 1, .says = {100, 1}, .output_tokens = 1, .answer = 101},
+                 {.thinks = 1, .says = {102, 60}, .output_tokens = 1, .answer = 103}};
+  const ServiceReport report = simulate(settings_of("fcfs"), {first});
+  EXPECT_EQ(report.served, 1u);
+  EXPECT_EQ(report.refused, 1u) << "of a context of 256 tokens its second turn has 260";
 }
 
 TEST(Simulation, APoolThatIsTooSmallPreempts) {
@@ -301,6 +332,18 @@ TEST_P(EveryPolicy, ServesEachRequestOnceWithinItsBudgets) {
   });
   EXPECT_TRUE(held);
 }
+
+// Forty questions to a text that fills most of a step: only what is not cached of it counts, so that the seats are the limit.
+TEST_P(EveryPolicy, AdmitsAsManyAsTheBudgetHoldsWithoutWhatIsCached) {
+  std::deque<TraceRequest> requests{request_of(1, 0, 48, 1)};
+  for (std::uint64_t i = 0; i < 40; ++i)
+    requests.push_back(
+        {.arrives = 1, .prompt = {{2, 48}, {100 + 2 * i, 4}}, .output_tokens = 1, .answer = 101 + 2 * i});
+  const ServiceReport report = simulate(settings_of(GetParam()), requests);
+  EXPECT_EQ(report.served, 41u);
+  EXPECT_EQ(report.cached_tokens, 40u * 48);
+  EXPECT_LE(report.steps, 8u) << "of eight seats, each for a step";
+}
 INSTANTIATE_TEST_SUITE_P(All, EveryPolicy, ::testing::ValuesIn(policy_names()),
                          [](const auto& info) { return info.param; });
 
@@ -322,6 +365,40 @@ TEST(Vtc, ServesBackloggedCallersEquallyWithinItsBound) {
   EXPECT_LE(simulate(settings, two_callers()).largest_service_difference, bound);
   settings.make_policy = [] { return make_policy("fcfs"); };
   EXPECT_GT(simulate(settings, two_callers()).largest_service_difference, 2 * bound);
+}
+
+// Lengths as in published traces, in a pool that holds a few of them; rate: times what fcfs serves if all come at once.
+ServiceReport overloaded(const std::string& policy, double rate) {
+  constexpr std::uint64_t requests = 600;
+  const LinearCost cost(tick, tick / 64, 0);
+  const auto served = [&](const std::string& by, double requests_per_second) {
+    auto settings = settings_of(by);
+    settings.limits.max_model_len = 1024;
+    settings.limits.max_num_seqs = 64;
+    settings.limits.max_waiting = requests;
+    settings.blocks = 512;
+    TraceWindow trace(
+        [&] {
+          return std::make_unique<Generator>(GeneratorSettings{.rate = requests_per_second,
+                                                               .prompt_tokens = 100,
+                                                               .output_tokens = 100,
+                                                               .prompt_lengths = Lengths::lognormal,
+                                                               .output_lengths = Lengths::lognormal,
+                                                               .longest = 500});
+        },
+        requests, 1);
+    return Simulation(settings, trace, cost).run();
+  };
+  const ServiceReport at_once = served("fcfs", 1e6);
+  return served(policy, rate * double(at_once.served) / at_once.seconds);
+}
+
+TEST(Mlfq, IsNotMuchSlowerThanFcfsUnderOverload) {
+  constexpr double least_of_fcfs = 0.95;
+  const ServiceReport fcfs = overloaded("fcfs", 1.2), mlfq = overloaded("mlfq", 1.2);
+  EXPECT_EQ(mlfq.served, fcfs.served);
+  EXPECT_GE(fcfs.seconds / mlfq.seconds, least_of_fcfs);
+  EXPECT_LT(mlfq.ttft.at(0.5), fcfs.ttft.at(0.5)) << "short ones skip the queues of long ones";
 }
 
 // A stream of newcomers that takes more than there is.

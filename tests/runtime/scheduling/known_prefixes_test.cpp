@@ -21,6 +21,18 @@ TEST(KnownPrefixes, CountsFromTheStart) {
   EXPECT_EQ(known.length(chain), 0u);
 }
 
+TEST(KnownPrefixes, GoesOnFromWhatItWasAskedBefore) {
+  KnownPrefixes known;
+  known.limit(3);
+  known.remember(b);
+  known.remember(a);
+  EXPECT_EQ(known.length(chain, 1), 2u);
+  known.remember(c);
+  EXPECT_EQ(known.length(chain, 2), 3u);
+  known.remember(d);  // in place of b
+  EXPECT_EQ(known.length(chain, 2), 1u);
+}
+
 TEST(KnownPrefixes, ForgetsTheOldestBeyondItsLimit) {
   KnownPrefixes known;
   known.remember(a);

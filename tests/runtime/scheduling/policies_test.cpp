@@ -189,7 +189,7 @@ TEST(Policies, MlfqLetsShortPromptsPassAndWhoWasServedFall) {
   EXPECT_THAT(shares_of(*policy, view_of(all, 50), 30), ElementsAre(P{1, 30}, P{2, 0}));
   all.push_back(waiting(3, 4));
   SchedulerView later = view_of(all, 50);
-  EXPECT_THAT(shares_of(*policy, later, 4), ElementsAre(P{3, 4}, P{1, 0}, P{2, 0}));
+  EXPECT_THAT(shares_of(*policy, later, 4), ElementsAre(P{3, 4}, P{2, 0}, P{1, 0}));  // 2 keeps its blocks
   later.now += std::chrono::seconds(2);  // the oldest has starved, and so has the other
   all[2].computed = 1;
   EXPECT_THAT(shares_of(*policy, later, 30), ElementsAre(P{2, 1}, P{1, 29}, P{3, 0}));
@@ -215,14 +215,14 @@ struct TreeOfPrompts {
   std::vector<SequenceView> views;
 };
 
-TEST(Policies, LpmAdmitsWhatIsCachedWhichTakesNothingOfTheBudget) {
+TEST(Policies, LpmAdmitsWhatIsCached) {
   TreeOfPrompts tree;
-  tree.views[3].cached = 2;
-  tree.views[4].cached = 3;
-  tree.views[1].cached = 2;
+  for (const auto& [at, cached] : {std::pair(3, 2), std::pair(4, 3), std::pair(1, 2)}) {
+    tree.views[std::size_t(at)].computed = cached;
+    tree.views[std::size_t(at)].pending -= cached;
+  }
   EXPECT_THAT(shares_of(*make_policy("lpm"), view_of(tree.views, 50), 12),
               ElementsAre(P{5, 1}, P{2, 2}, P{4, 2}, P{1, 4}, P{3, 3}, P{6, 0}));
-  EXPECT_TRUE(make_policy("lpm")->wants_prefixes());
 }
 
 TEST(Policies, DfsWalksTheTreeOfPromptsTheLargestBranchFirst) {

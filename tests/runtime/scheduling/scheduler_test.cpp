@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 SchedulerLimits small_limits() {
   SchedulerLimits limits;
@@ -560,6 +561,53 @@ TEST(Scheduler, SharesABlockOnlyOnceTheStepThatFilledItHasCommitted) {
   EXPECT_THAT(steps.shares(), ElementsAre(S{1, 1}, S{2, 1}));  // eight of nine tokens were cached
   EXPECT_EQ(steps.request.filled.size(), 2u);
   EXPECT_EQ(steps.reply.usage.prefix_hits, 8u);
+}
+
+class EveryPolicysBudget : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(EveryPolicysBudget, IsForWhatIsNotCached) {
+  SchedulerLimits limits = small_limits();
+  limits.max_num_batched_tokens = 14;
+  Steps steps(limits, 64, GetParam());
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 13, 1)));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 13}));
+  for (SequenceId id = 2; id <= 4; ++id) ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 13, 9)));
+  EXPECT_THAT(steps.shares(), UnorderedElementsAre(S{2, 1}, S{3, 1}, S{4, 1}));
+}
+
+// What the cache seems to hold it may have lost: then the budget holds all the same, and the rest comes in later steps.
+TEST_P(EveryPolicysBudget, HoldsThoughTheCacheHasForgotten) {
+  SchedulerLimits limits = small_limits();
+  limits.max_num_batched_tokens = 14;
+  Steps steps(limits, 64, GetParam());
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 13, 1)));
+  steps.run();
+  for (SequenceId id = 2; id <= 4; ++id) ASSERT_TRUE(steps.scheduler.submit(submission_of(id, 13, 1)));
+  auto requests = steps.scheduler.propose();
+  ASSERT_EQ(requests.size(), 1u);
+  for (BlockWant& want : requests[0].wants) want.prefix.clear();  // as if nothing of it were there
+  const auto plans = steps.scheduler.dispose(steps.pool.reserve(requests[0]));
+  ASSERT_EQ(plans.size(), 1u);
+  EXPECT_EQ(plans[0].group_rows[0], 3);
+  steps.scheduler.commit(steps.executor.execute(plans[0]));
+  std::int32_t finished = 0;
+  while (!steps.scheduler.idle()) {
+    finished += std::int32_t(steps.run().size());
+    EXPECT_LE(steps.scheduler.stats().last_step_tokens, limits.max_num_batched_tokens);
+  }
+  EXPECT_EQ(finished, 3);
+}
+INSTANTIATE_TEST_SUITE_P(All, EveryPolicysBudget, ::testing::ValuesIn(policy_names()),
+                         [](const auto& info) { return info.param; });
+
+TEST(Scheduler, APromptWhoseLogprobsAreWantedIsComputedThoughItIsCached) {
+  Steps steps;
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 13, 1)));
+  steps.run();
+  Submission wants = submission_of(2, 13, 1);
+  wants.sampling.prompt_logprobs = 0;
+  ASSERT_TRUE(steps.scheduler.submit(wants));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{2, 13}));
 }
 
 TEST(Scheduler, SaltsSeparateCaches) {
