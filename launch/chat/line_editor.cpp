@@ -5,6 +5,7 @@
 
 #include <clocale>
 #include <cstdio>
+#include <cwchar>
 #include <utility>
 
 #include "runtime/base/error.hpp"
@@ -33,7 +34,8 @@ class LibeditEditor final : public LineEditor {
     el_set(editor_, EL_EDITOR, "emacs");
     el_set(editor_, EL_HIST, history, history_);
     el_set(editor_, EL_SETTY, "-d", "-isig", nullptr);  // Ctrl-C is a key while a line is typed
-    el_set(editor_, EL_ADDFN, "troupe-interrupt", "clears the line", &LibeditEditor::interrupt);
+    // Of wide characters: of others the library makes copies that it never gives back.
+    el_wset(editor_, EL_ADDFN, L"troupe-interrupt", L"clears the line", &LibeditEditor::interrupt);
     el_set(editor_, EL_BIND, "^C", "troupe-interrupt", nullptr);
   }
   ~LibeditEditor() override {
@@ -71,7 +73,7 @@ class LibeditEditor final : public LineEditor {
     return *static_cast<LibeditEditor*>(self);
   }
   static char* prompt_of(EditLine* editor) { return of(editor).prompt_.data(); }
-  static unsigned char interrupt(EditLine* editor, int) {
+  static unsigned char interrupt(EditLine* editor, wint_t) {
     of(editor).interrupted_ = true;
     std::fputs("^C\n", stdout);
     return CC_NEWLINE;
