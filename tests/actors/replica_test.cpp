@@ -311,7 +311,7 @@ TEST_F(ReplicaTest, AGenerationThatIsDroppedIsCancelled) {
     Stream stream = start(replica, endless);
     stream.reader->wait_for_deltas(3);
   }
-  while (replica.metrics_text().find("{finished_reason=\"abort\",model_name=\"troupe-mini\"} 1") ==
+  while (replica.metrics_text().find("{finished_reason=\"abort\",model_name=\"demo\"} 1") ==
          std::string::npos)
     std::this_thread::yield();
 }

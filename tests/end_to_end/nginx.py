@@ -10,6 +10,17 @@ CONFIG = pathlib.Path(__file__).parent.parent.parent / "launch" / "nginx.conf"
 LINE = "        server 127.0.0.1:8000 max_fails=0;\n"
 
 
+class Connection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=60)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
 class Nginx:
     def __init__(self, folder, ports):
         self.socket, self.access_log = folder / "nginx.sock", folder / "troupe.log"
@@ -26,11 +37,7 @@ class Nginx:
             assert self.process.poll() is None, "nginx ended; it says why above"
 
     def connect(self):
-        connection = http.client.HTTPConnection("localhost", timeout=60)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(60)
-        connection.sock.connect(str(self.socket))
-        return connection
+        return Connection(self.socket)
 
     def stop(self):
         self.process.terminate()

@@ -56,7 +56,7 @@ def collector():
 
 def ask(server, **fields):
     client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=60)
-    fields = {"model": "troupe-mini", "prompt": "xylophone quark", "max_tokens": 8, "temperature": 0} | fields
+    fields = {"model": "troupe-mini", "prompt": "xylophone quark", "max_tokens": 8, "temperature": 0, "extra_body": {"ignore_eos": True}} | fields
     return client.completions.create(**fields)
 
 

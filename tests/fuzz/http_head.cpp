@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <utility>  // which Boost 1.74 forgets
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
