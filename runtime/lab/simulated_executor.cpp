@@ -23,9 +23,9 @@ StepResult SimulatedExecutor::execute(const StepPlan& plan) {
     entry.computed += right;
     SequenceOutput& output = result.outputs.emplace_back();
     output.sequence = part.sequence;
-    output.sampled.resize(std::size_t(right) + 1);
+    output.sampled.reserve(std::size_t(right) + 1);
     for (std::int32_t i = 0; i <= right; ++i)
-      output.sampled[std::size_t(i)].token = word_of(words_, entry.answer, std::uint64_t(position + i));
+      output.sampled.emplace_back(word_of(words_, entry.answer, std::uint64_t(position + i)));
   }
   result.times = cost_.step(load_);
   return result;

@@ -1,11 +1,12 @@
 // Skip-join multi-level feedback queues (FastServe, arXiv 2305.05920, 2023): level i serves so many tokens as `quantum` (512) doubled i
 // times; a sequence joins the level whose quantum holds its prompt, falls a level when it has used the quantum of its own up, and is served
 // before all of lower levels and those that came later to its own. Who got nothing for starve_ms rises to the top. Where it departs: service
-// is counted in tokens instead of seconds, and who loses its blocks is computed again instead of being swapped out; so one that is
-// running loses them only to one of a higher level.
+// is counted in tokens instead of seconds, and who loses its blocks is computed again instead of being swapped out. So levels are
+// for prompts and for who waits, and nobody who runs makes way: who holds blocks keeps them, since taking them would cost all that is
+// in the cache, and who decodes has its token in every step, since that is a row beside those of the prompts. When blocks run
+// short, the youngest of those loses its own.
 #include <algorithm>
 #include <unordered_map>
-#include <utility>
 
 #include "runtime/scheduling/policies/shares.hpp"
 
@@ -17,19 +18,23 @@ class Mlfq final : public BatchPolicy {
   explicit Mlfq(PolicyOptions& options)
       : quantum_(options.whole("quantum", 512, 1, 1 << 24)),
         levels_(std::int32_t(options.whole("levels", 8, 1, 16))),
-        starves_after_(std::chrono::milliseconds(options.whole("starve_ms", 30'000, 1, 1'000'000'000))),
-        recomputed_(options.number("recomputed", 2, 0, 1e6)) {}
+        starves_after_(std::chrono::milliseconds(options.whole("starve_ms", 30'000, 1, 1'000'000'000))) {}
   std::string_view name() const override { return "mlfq"; }
 
   void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) override {
     ranked_.clear();
-    for (const SequenceView& each : view.sequences) ranked_.emplace_back(level_of(each, view.now), &each);
+    order_.clear();
+    for (const SequenceView& each : view.sequences) {
+      const std::int32_t level = level_of(each, view.now);
+      if (each.decoding)
+        order_.push_back(&each);
+      else
+        ranked_.emplace_back(level, &each);
+    }
     std::ranges::stable_sort(ranked_, {},
                              [](const Ranked& each) { return std::pair(each.first, !each.second->running); });
-    order_.clear();
     for (const auto& [level, each] : ranked_) order_.push_back(each);
-    share_keeping_blocks(view, order_, token_budget, out,
-                         [this](const SequenceView& each) { return has_earned(each); });
+    share_keeping_blocks(view, order_, token_budget, out);
   }
 
   void left(const SequenceView& sequence, bool) override { states_.erase(sequence.id); }
@@ -40,8 +45,6 @@ class Mlfq final : public BatchPolicy {
     std::int32_t level = 0;
     std::int32_t served = 0;   // tokens, the most that was ever in its cache
     std::int32_t entered = 0;  // of those, when it came to its level
-    std::int32_t holds = 0;    // tokens in its cache
-    std::int64_t lost = 0;     // tokens that were, whenever it lost its blocks
     TimePoint last_served{};
   };
 
@@ -54,15 +57,11 @@ class Mlfq final : public BatchPolicy {
       while (state.level + 1 < levels_ && quantum(state.level) < sequence.pending) ++state.level;
       state.last_served = now;
     }
-    if (!sequence.running) state.lost += std::exchange(state.holds, 0);
-    if (sequence.running) state.holds = sequence.computed;
-    if (state.holds > state.served) {
-      state.served = state.holds;
+    if (sequence.running && sequence.computed > state.served) {
+      state.served = sequence.computed;
       state.last_served = now;
     } else if (now - state.last_served >= starves_after_) {
-      state.level = 0;
-      state.entered = state.served;
-      state.last_served = now;
+      state = {0, state.served, state.served, now};
     }
     while (state.level + 1 < levels_ && state.served - state.entered > quantum(state.level)) {
       state.entered += std::int32_t(quantum(state.level));
@@ -71,16 +70,9 @@ class Mlfq final : public BatchPolicy {
     return state.level;
   }
 
-  // What it has lost, and would, against what it was worth.
-  bool has_earned(const SequenceView& running) const {
-    const State& state = states_.at(running.id);
-    return double(state.lost + state.holds) <= recomputed_ * running.outputs;
-  }
-
   std::int64_t quantum_;  // tokens, of the highest level
   std::int32_t levels_;
   Duration starves_after_;
-  double recomputed_;  // tokens, of one that is sampled
   std::unordered_map<SequenceId, State> states_;
   std::vector<Ranked> ranked_;  // kept between steps for its memory, as the other
   Order order_;

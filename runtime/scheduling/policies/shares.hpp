@@ -1,8 +1,6 @@
 // How policies hand out a step's tokens once they know who is more urgent than whom. Plain functions; any thread.
 #pragma once
 
-#include <functional>
-
 #include "runtime/scheduling/policies/policy.hpp"
 
 namespace troupe::runtime {
@@ -17,13 +15,9 @@ std::span<const SequenceView*> waiting_part(Order& order);
 // Each gets all it wants, in their order, as long as the budget lasts. The urgent take blocks from the less urgent.
 void share_all(const Order& order, std::int32_t budget, Proposal& out);
 
-// Whether one who holds blocks may lose them to one who holds none and comes before it.
-using Yields = std::function<bool(const SequenceView&)>;
-
-// Likewise, but who holds blocks keeps them, unless it yields: those who hold none get tokens in their order while their whole
-// prompts find blocks that are free or yielded. First who has yielded is preempted, and then they.
-void share_keeping_blocks(const SchedulerView& view, const Order& order, std::int32_t budget, Proposal& out,
-                          const Yields& yields = nullptr);
+// Likewise, but nobody who holds blocks loses them to one who holds none: those get tokens in their order while their whole
+// prompts find free blocks, and are preempted first.
+void share_keeping_blocks(const SchedulerView& view, const Order& order, std::int32_t budget, Proposal& out);
 
 // Blocks that the sequence still lacks for its tokens up to the last of these, and for what is ahead of them.
 std::int32_t lacking_blocks(const SchedulerView& view, const SequenceView& sequence, std::int32_t tokens);

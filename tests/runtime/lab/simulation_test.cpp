@@ -368,11 +368,12 @@ TEST(Vtc, ServesBackloggedCallersEquallyWithinItsBound) {
 }
 
 // Lengths as in published traces, in a pool that holds a few of them; rate: times what fcfs serves if all come at once.
-ServiceReport overloaded(const std::string& policy, double rate) {
+ServiceReport overloaded(const std::string& policy, const std::vector<std::string>& options, double rate) {
   constexpr std::uint64_t requests = 600;
   const LinearCost cost(tick, tick / 64, 0);
-  const auto served = [&](const std::string& by, double requests_per_second) {
-    auto settings = settings_of(by);
+  const auto served = [&](const std::string& by, const std::vector<std::string>& with,
+                          double requests_per_second) {
+    auto settings = settings_of(by, with);
     settings.limits.max_model_len = 1024;
     settings.limits.max_num_seqs = 64;
     settings.limits.max_waiting = requests;
@@ -389,13 +390,13 @@ ServiceReport overloaded(const std::string& policy, double rate) {
         requests, 1);
     return Simulation(settings, trace, cost).run();
   };
-  const ServiceReport at_once = served("fcfs", 1e6);
-  return served(policy, rate * double(at_once.served) / at_once.seconds);
+  const ServiceReport at_once = served("fcfs", {}, 1e6);
+  return served(policy, options, rate * double(at_once.served) / at_once.seconds);
 }
 
 TEST(Mlfq, IsNotMuchSlowerThanFcfsUnderOverload) {
   constexpr double least_of_fcfs = 0.95;
-  const ServiceReport fcfs = overloaded("fcfs", 1.2), mlfq = overloaded("mlfq", 1.2);
+  const ServiceReport fcfs = overloaded("fcfs", {}, 1.2), mlfq = overloaded("mlfq", {"quantum=64"}, 1.2);
   EXPECT_EQ(mlfq.served, fcfs.served);
   EXPECT_GE(fcfs.seconds / mlfq.seconds, least_of_fcfs);
   EXPECT_LT(mlfq.ttft.at(0.5), fcfs.ttft.at(0.5)) << "short ones skip the queues of long ones";

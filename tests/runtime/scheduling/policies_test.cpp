@@ -183,16 +183,17 @@ TEST(Policies, MlfqLetsShortPromptsPassAndWhoWasServedFall) {
   const auto policy = make_policy("mlfq", {"quantum=8", "starve_ms=1000"});
   std::vector<SequenceView> all{waiting(1, 30), waiting(2, 8)};
   EXPECT_THAT(shares_of(*policy, view_of(all, 50), 8), ElementsAre(P{2, 8}, P{1, 0}));
-  all[1] = running(2, 30, 23);  // past its first two quanta
+  all[1] = running(2, 60, 53);  // past its first three quanta, but a token is a row
   EXPECT_THAT(shares_of(*policy, view_of(all, 50), 30), ElementsAre(P{2, 1}, P{1, 29}));
-  all[1].computed = 60;
-  EXPECT_THAT(shares_of(*policy, view_of(all, 50), 30), ElementsAre(P{1, 30}, P{2, 0}));
+  EXPECT_THAT(shares_of(*policy, view_of(all, 1), 30), ElementsAre(P{2, 1}, P{1, 0}))
+      << "and keeps its blocks";
   all.push_back(waiting(3, 4));
   SchedulerView later = view_of(all, 50);
-  EXPECT_THAT(shares_of(*policy, later, 4), ElementsAre(P{3, 4}, P{2, 0}, P{1, 0}));  // 2 keeps its blocks
-  later.now += std::chrono::seconds(2);  // the oldest has starved, and so has the other
-  all[2].computed = 1;
-  EXPECT_THAT(shares_of(*policy, later, 30), ElementsAre(P{2, 1}, P{1, 29}, P{3, 0}));
+  EXPECT_THAT(shares_of(*policy, later, 4), ElementsAre(P{2, 1}, P{3, 3}, P{1, 0}));
+  all[1] = waiting(2, 8);  // as if it had lost them
+  EXPECT_THAT(shares_of(*policy, later, 36), ElementsAre(P{3, 4}, P{1, 30}, P{2, 2}));
+  later.now += std::chrono::seconds(2);  // all have starved
+  EXPECT_THAT(shares_of(*policy, later, 30), ElementsAre(P{1, 30}, P{2, 0}, P{3, 0}));
 }
 
 // Of a tree of prompts: 1 alone, 2 and 4 share a block, 3, 5 and 6 share one, 5 and 6 two.
