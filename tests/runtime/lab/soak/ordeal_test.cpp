@@ -28,7 +28,7 @@ TEST_P(EveryPolicy, KeepsItsPromisesForLong) {
   std::mt19937 random(11);
   for (std::int32_t groups : {1, 2, 4}) {
     Tally tally;
-    for (int life = 0; life < 15; ++life) {
+    for (int life = 0; life < 20; ++life) {
       std::vector<std::uint32_t> source(20000);
       for (std::uint32_t& each : source) each = random();
       Chance chance(std::move(source));
@@ -49,7 +49,7 @@ TEST_P(EveryPolicy, KeepsItsPromisesForLong) {
     EXPECT_GT(tally.deaths, 20);
     EXPECT_GT(tally.resubmitted_to_full_queue, 20);
     EXPECT_GT(tally.faults_between, 10);
-    EXPECT_GT(tally.faults_asked, 40);
+    EXPECT_GT(tally.faults_asked, 50);
     EXPECT_GT(tally.faults_in_flight, 50);
     EXPECT_GT(tally.late_replies, 20);
     EXPECT_GT(tally.dropped_replies, 20);
