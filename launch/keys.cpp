@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "config/api_keys.hpp"
-#include "config/nearest.hpp"
 #include "launch/command_line.hpp"
+#include "launch/subcommand_group.hpp"
 #include "launch/whole_file.hpp"
 #include "runtime/base/digest.hpp"
 #include "runtime/base/file_descriptor.hpp"
@@ -242,22 +242,14 @@ int revoke(const Arguments& arguments) {
 }  // namespace
 
 int keys(const Arguments& arguments) {
-  static const std::vector<std::string> known{"add", "list", "revoke"};
-  const std::string name = arguments.empty() ? "" : arguments.front();
-  const Arguments rest(arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end());
-  if (name == "add") return add(rest);
-  if (name == "list") return list(rest);
-  if (name == "revoke") return revoke(rest);
-  if (name == "--help" || name == "-h") {
-    std::cout << "NAME\n       troupe-keys - edits the keys of a server's callers\n\n"
-                 "SYNOPSIS\n       troupe keys add NAME --api-keys FILE [FLAG]...\n"
-                 "       troupe keys list --api-keys FILE\n"
-                 "       troupe keys revoke NAME --api-keys FILE [--key DIGITS]\n\n"
-                 "       troupe keys add --help is the manual page of one.\n";
-    return 0;
-  }
-  throw config::UsageError(name.empty() ? "what to do is missing" : "'" + name + "' is no word for it",
-                           "keys", "the nearest known one is " + config::nearest(name, known));
+  static const SubcommandGroup group{.name = "keys",
+                                     .summary = "edits the keys of a server's callers",
+                                     .missing = "what to do is missing",
+                                     .unknown = "is no word for it",
+                                     .members = {{"add", add, "NAME --api-keys FILE [FLAG]..."},
+                                                 {"list", list, "--api-keys FILE"},
+                                                 {"revoke", revoke, "NAME --api-keys FILE [--key DIGITS]"}}};
+  return run_group(group, arguments);
 }
 
 }  // namespace troupe::launch
