@@ -43,8 +43,8 @@ void load(ComputeState& state, const LoadModel& order) {
 
 std::int32_t room_for_cache(const ComputeState& state) {
   const LoadModel& order = state.loaded;
-  const auto bytes_per_token =
-      model::cache_bytes_per_token(state.checkpoint->config(), order.limits.prediction);
+  const auto bytes_per_token = model::cache_bytes_per_token(state.checkpoint->config(), order.sharding,
+                                                            order.limits.prediction, order.limits.cache_type);
   return runtime::kv_size(order.cache,
                           {bytes_per_token, order.block_size, std::int32_t(order.limits.max_positions)},
                           state.ops->memory())
@@ -58,7 +58,15 @@ void make_cache(ComputeState& state, std::int32_t blocks) {
   log_event(LogLevel::info, "kv_cache",
             {{"rank", state.loaded.life.rank},
              {"blocks", blocks},
-             {"tokens", std::int64_t{blocks} * state.loaded.block_size}});
+             {"tokens", std::int64_t{blocks} * state.loaded.block_size},
+             {"type", name_of(state.loaded.limits.cache_type)}});
+}
+
+// What all ranks of a replica must have alike: how their operations round, and what their caches store.
+std::string arithmetic(const ComputeState& state) {
+  const kernels::CacheType cache = state.loaded.limits.cache_type;
+  const std::string ops(state.ops->arithmetic());
+  return cache == kernels::CacheType::f32 ? ops : ops + " with a cache in " + std::string(name_of(cache));
 }
 
 // A rank whose device has failed is of no use any more, nor is what lies in its memory. What is known of it stays on the
@@ -81,7 +89,7 @@ void act_and_tell(Self self, const runtime::WorkerLife& life, const ReplicaSuper
   try {
     act(state);
     if (state.cache)
-      self->send(supervisor, runtime::ModelLoaded{life, std::string(state.ops->arithmetic())});
+      self->send(supervisor, runtime::ModelLoaded{life, arithmetic(state)});
     else
       self->send(supervisor, RoomForCache{life, room_for_cache(state)});
   } catch (const DeviceError& why) {
@@ -123,7 +131,10 @@ void join(ComputeState& state, const JoinOrder& told) {
   state.executor = std::make_unique<runtime::ModelExecutor>(
       *state.ops, *state.decoder, state.link->communicators(), GroupId(state.loaded.sharding.group()),
       *state.cache, state.loaded.speculation, state.options.ticks,
-      [grammars = told.grammars](GrammarId id) { return grammars->find(id); });
+      [&grammars = state.grammars](GrammarId id) {
+        const auto found = grammars.find(id);
+        return found == grammars.end() ? nullptr : found->second;
+      });
 }
 
 void join_and_tell(Self self, const JoinOrder& told) {
@@ -158,6 +169,7 @@ void run(Self self, const StepOrder& told) {
   const runtime::StepPlan& plan = told.plan;
   if (!state.executor || plan.epoch != state.link->epoch()) return;  // of an epoch that is over
   if (std::exchange(state.loses_next_step, false)) return;
+  state.grammars = told.grammars;
   runtime::StepResult result;
   try {
     result = state.executor->execute(plan);

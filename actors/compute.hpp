@@ -33,11 +33,11 @@ struct JoinOrder {
   JoinEpoch order;
   std::shared_ptr<runtime::EpochLink> link;
   ReplicaSupervisorHandle supervisor;
-  std::shared_ptr<const runtime::GrammarShelf> grammars;
 };
 struct StepOrder {
   runtime::StepPlan plan;
-  SchedulerHandle scheduler;  // gets the result
+  runtime::Grammars grammars;  // that it needs
+  SchedulerHandle scheduler;   // gets the result
   ReplicaSupervisorHandle supervisor;
   ExpertShardHandle experts;
 };
@@ -56,6 +56,7 @@ struct ComputeState {
   std::unique_ptr<model::Decoder> decoder;
   std::unique_ptr<model::KvCache> cache;
   std::shared_ptr<runtime::EpochLink> link;
+  runtime::Grammars grammars;                        // of the step that it was told last
   std::unique_ptr<runtime::ModelExecutor> executor;  // of the link's epoch; none between epochs
   bool loses_next_step = false;                      // a drill
 };

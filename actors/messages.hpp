@@ -44,22 +44,25 @@ typename Inspector::result_type inspect(Inspector& f, Refused& x) {
   return f(x.sequence, x.refusal);
 }
 
-// Scheduler -> Worker: make a grammar ready, of which plans will name only the id; answered with GrammarReady.
+// Scheduler -> Worker: make a grammar ready, of which plans will name only the id; answered with GrammarReady. Since it may
+// be forgotten meanwhile and told again, both name the telling.
 struct LearnGrammar {
   GrammarSpec grammar;
+  std::uint64_t telling = 0;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, LearnGrammar& x) {
-  return f(x.grammar);
+  return f(x.grammar, x.telling);
 }
 struct GrammarReady {
   GrammarId id;
+  std::uint64_t telling = 0;
   std::int32_t rank = 0;
   std::string failure;  // why it is not; empty: it is
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, GrammarReady& x) {
-  return f(x.id, x.rank, x.failure);
+  return f(x.id, x.telling, x.rank, x.failure);
 }
 
 // Scheduler -> Worker: no sequence needs it any more.

@@ -147,6 +147,8 @@ struct Metrics::Families {
   Counter& prompt_tokens = counter("prompt_tokens_total", "Prompt tokens of requests.");
   Counter& generation_tokens =
       counter("generation_tokens_total", "Output tokens, those past a stop left out.");
+  Counter& quarantined =
+      counter("requests_quarantined_total", "Requests that were stopped because workers died of them.");
   Counter& restarts = counter("worker_restarts_total", "Workers started again after a fault.");
   prometheus::Family<Counter>& faults =
       prometheus::BuildCounter()
@@ -250,12 +252,15 @@ struct Metrics::Families {
 };
 
 Metrics::Metrics(const std::string& model_name, bool also_vllm_names)
-    : families_(std::make_unique<Families>(model_name)), also_vllm_names_(also_vllm_names) {}
+    : families_(std::make_unique<Families>(model_name)),
+      model_name_(model_name),
+      also_vllm_names_(also_vllm_names) {}
 Metrics::~Metrics() = default;
 
-std::string Metrics::text() const {
+std::string Metrics::text(const KeptAnswers& kept) const {
   auto families = families_->registry.Collect();
   if (also_vllm_names_) std::ranges::move(vllm_named(families), std::back_inserter(families));
+  std::ranges::move(kept_answer_figures(kept, model_name_), std::back_inserter(families));
   std::ranges::move(process_figures(), std::back_inserter(families));
   return prometheus::TextSerializer().Serialize(families);
 }
@@ -369,6 +374,9 @@ void Metrics::choice_served(const runtime::ChoiceTimes& times) {
 
 void Metrics::request_finished(std::chrono::duration<double> since) {
   families_->end_to_end.Observe(since.count());
+}
+void Metrics::request_quarantined() {
+  families_->quarantined.Increment();
 }
 void Metrics::epoch(Epoch now) {
   families_->epoch.Set(double(now));

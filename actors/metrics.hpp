@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "actors/kept_answers.hpp"
 #include "runtime/base/gpu_reading.hpp"
 #include "runtime/base/ticks.hpp"
 #include "runtime/generation/choice_times.hpp"
@@ -23,7 +24,8 @@ class Metrics {
   explicit Metrics(const std::string& model_name, bool also_vllm_names = false);
   ~Metrics();
 
-  std::string text() const;  // Prometheus exposition format; with this process' figures and its host's
+  // Prometheus exposition format; with what the edge keeps, this process' figures and its host's.
+  std::string text(const KeptAnswers& kept = {}) const;
 
   // What scheduler and pool counted, after each step or change of queue. Counters take the growth since the
   // last call.
@@ -42,6 +44,7 @@ class Metrics {
   void choice_finished(runtime::ChoiceEnd how);
   void choice_served(const runtime::ChoiceTimes& times);
   void request_finished(std::chrono::duration<double> since_arrival);
+  void request_quarantined();
 
   void epoch(Epoch now);
   void loaded(int rank, std::uint64_t bytes);  // of weights, since the rank's process began
@@ -55,6 +58,7 @@ class Metrics {
  private:
   struct Families;
   std::unique_ptr<Families> families_;
+  const std::string model_name_;
   const bool also_vllm_names_;
 };
 

@@ -103,16 +103,19 @@ NodeActor::behavior_type node(Self self, NodeSettings settings) {
 }
 
 NodeHandle::behavior_type local_node(LocalSelf self, ReplicaSupervisorHandle supervisor,
-                                     SpawnWorker spawn_worker) {
+                                     SpawnWorker spawn_worker, const TickBoard* ticks) {
   auto& state = self->state;
   state.supervisor = std::move(supervisor);
   state.spawn_worker = std::move(spawn_worker);
+  state.ticks = ticks;
   self->set_down_handler([self](const caf::down_msg& down) {
     auto& state = self->state;
     if (!state.worker || down.source != state.worker.address()) return;
     state.worker = WorkerHandle{};
+    Tick last;  // in which step it ended; of the rest the board is another life's by now, or was before
+    if (state.ticks) last.epoch = state.ticks->epoch, last.step = state.ticks->step;
     self->send(state.supervisor,
-               runtime::WorkerExited{{.life = state.life, .tick = {}}, self->system().render(down.reason)});
+               runtime::WorkerExited{{.life = state.life, .tick = last}, self->system().render(down.reason)});
   });
   // Its place and its build are clear.
   caf::anon_send(state.supervisor, NodeIntroduced{{0, {}, ""}, NodeHandle(self)});

@@ -48,10 +48,13 @@ struct LocalNodeState {
   ReplicaSupervisorHandle supervisor;
   WorkerHandle worker;
   runtime::WorkerLife life;
+  const TickBoard* ticks = nullptr;
 };
 
+// ticks: the worker's; outlives the node. Null: there are none.
 NodeHandle::behavior_type local_node(NodeHandle::stateful_pointer<LocalNodeState> self,
-                                     ReplicaSupervisorHandle supervisor, SpawnWorker spawn_worker);
+                                     ReplicaSupervisorHandle supervisor, SpawnWorker spawn_worker,
+                                     const TickBoard* ticks);
 
 }  // namespace troupe::actors
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "actors/metric_family.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/process_memory.hpp"
 
@@ -19,12 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-
-MetricFamily family(const char* name, const char* help, MetricType type, double value) {
-  prometheus::ClientMetric metric;
-  (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
-  return {name, help, type, {std::move(metric)}};
-}
 
 // Of /proc/self/stat, see proc(5).
 struct Stat {
@@ -64,16 +59,17 @@ void add_process(const fs::path& root, std::vector<MetricFamily>& all) {
   const auto stat = read_stat(root);
   if (!stat) return;
   const double ticks = double(::sysconf(_SC_CLK_TCK)), page = double(::sysconf(_SC_PAGESIZE));
-  all.push_back(family("process_cpu_seconds_total", "User and system time of this process.",
-                       MetricType::Counter, (stat->user_ticks + stat->system_ticks) / ticks));
-  all.push_back(family("process_resident_memory_bytes", "Resident memory of this process.", MetricType::Gauge,
-                       stat->resident_pages * page));
-  all.push_back(family("process_virtual_memory_bytes", "Virtual memory of this process.", MetricType::Gauge,
-                       stat->virtual_bytes));
-  all.push_back(family("process_threads", "Threads of this process.", MetricType::Gauge, stat->threads));
+  all.push_back(metric_family("process_cpu_seconds_total", "User and system time of this process.",
+                              MetricType::Counter, (stat->user_ticks + stat->system_ticks) / ticks));
+  all.push_back(metric_family("process_resident_memory_bytes", "Resident memory of this process.",
+                              MetricType::Gauge, stat->resident_pages * page));
+  all.push_back(metric_family("process_virtual_memory_bytes", "Virtual memory of this process.",
+                              MetricType::Gauge, stat->virtual_bytes));
+  all.push_back(
+      metric_family("process_threads", "Threads of this process.", MetricType::Gauge, stat->threads));
   if (const auto boot = boot_time(root))
-    all.push_back(family("process_start_time_seconds", "When this process began, in Unix seconds.",
-                         MetricType::Gauge, *boot + stat->start_ticks / ticks));
+    all.push_back(metric_family("process_start_time_seconds", "When this process began, in Unix seconds.",
+                                MetricType::Gauge, *boot + stat->start_ticks / ticks));
 }
 
 void add_descriptors(const fs::path& root, std::vector<MetricFamily>& all) {
@@ -82,23 +78,24 @@ void add_descriptors(const fs::path& root, std::vector<MetricFamily>& all) {
   for (fs::directory_iterator each(root / "proc/self/fd", error), end; !error && each != end;
        each.increment(error))
     ++open;
-  if (!error) all.push_back(family("process_open_fds", "Open descriptors.", MetricType::Gauge, open));
+  if (!error) all.push_back(metric_family("process_open_fds", "Open descriptors.", MetricType::Gauge, open));
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0)
-    all.push_back(family("process_max_fds", "Descriptors that may be open.", MetricType::Gauge,
-                         double(limit.rlim_cur)));
+    all.push_back(metric_family("process_max_fds", "Descriptors that may be open.", MetricType::Gauge,
+                                double(limit.rlim_cur)));
 }
 
 void add_host(const fs::path& root, std::vector<MetricFamily>& all) {
-  all.push_back(family("troupe_host_cpus", "Processors that this process may run on.", MetricType::Gauge,
-                       double(std::thread::hardware_concurrency())));
+  all.push_back(metric_family("troupe_host_cpus", "Processors that this process may run on.",
+                              MetricType::Gauge, double(std::thread::hardware_concurrency())));
   if (double load = 0; std::ifstream(root / "proc/loadavg") >> load)
-    all.push_back(family("troupe_host_load_average", "Of the host, over a minute.", MetricType::Gauge, load));
+    all.push_back(
+        metric_family("troupe_host_load_average", "Of the host, over a minute.", MetricType::Gauge, load));
   try {
-    all.push_back(family("troupe_host_memory_bytes", "Memory that this process may use.", MetricType::Gauge,
-                         double(memory_limit(root))));
-    all.push_back(family("troupe_host_memory_available_bytes", "Of it, what it could take now.",
-                         MetricType::Gauge, double(memory_available(root))));
+    all.push_back(metric_family("troupe_host_memory_bytes", "Memory that this process may use.",
+                                MetricType::Gauge, double(memory_limit(root))));
+    all.push_back(metric_family("troupe_host_memory_available_bytes", "Of it, what it could take now.",
+                                MetricType::Gauge, double(memory_available(root))));
   } catch (const Error&) {  // the machine does not tell
   }
 }

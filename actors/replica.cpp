@@ -6,6 +6,7 @@
 #include "actors/system_config.hpp"
 #include "config/speculation.hpp"
 #include "runtime/base/build_id.hpp"
+#include "runtime/scheduling/admission.hpp"
 #include "transport/expert_placement.hpp"
 
 namespace troupe::actors {
@@ -47,6 +48,10 @@ std::unique_ptr<caf::actor_system_config> make_config(const ReplicaOptions& opti
   return std::make_unique<LocalConfig>();
 }
 
+ComputeHandle computing_rank(caf::actor_system& system, const WorkerOptions& options) {
+  return system.spawn<caf::detached>(compute, options);
+}
+
 runtime::SystemPrompt system_prompt_of(const config::Settings& settings) {
   if (settings.system_prompt == "fold") return runtime::SystemPrompt::fold;
   if (settings.system_prompt == "reject") return runtime::SystemPrompt::reject;
@@ -65,8 +70,9 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
           {.bytes = deployment_.grammar_cache.bytes, .timeout = deployment_.grammar_compile_timeout}),
       config_(make_config(options_)),
       system_(std::make_unique<caf::actor_system>(*config_)),
-      tokenizing_(deployment_.tokenizing_threads, std::size_t(deployment_.max_tokenizing)),
-      compiling_(grammar_threads, std::size_t(deployment_.max_tokenizing)) {
+      tokenizing_(deployment_.tokenizing_threads, std::size_t(deployment_.max_tokenizing),
+                  std::size_t(deployment_.scheduler.max_waiting_per_caller)),
+      compiling_(grammar_threads, tokenizing_.limit(), tokenizing_.share()) {
   context_->text = options_.text;
   context_->metrics = metrics_;
   context_->rules = {.max_model_len = options_.info.max_model_len,
@@ -107,19 +113,20 @@ ReplicaSettings Replica::supervisor_settings() const {
     settings.membership.nodes = deployment_.nodes;
     settings.membership.build = build_id();
   }
-  settings.model = {.life = {},
-                    .checkpoint = options_.checkpoint,
-                    .device = deployment_.device,
-                    // The host's network is TCP.
-                    .gpu_communicator = deployment_.require_rdma ? "nccl" : deployment_.gpu_communicator,
-                    .sharding = plan,
-                    .limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits),
-                               limits.max_model_len, limits.speculation.method == DraftMethod::mtp},
-                    .cache = options_.cache,
-                    .block_size = limits.block_size,
-                    .speculation = limits.speculation,
-                    .grammar_cache_bytes = deployment_.grammar_cache.bytes,
-                    .grammar_compile_timeout = deployment_.grammar_compile_timeout};
+  settings.model = {
+      .life = {},
+      .checkpoint = options_.checkpoint,
+      .device = deployment_.device,
+      // The host's network is TCP.
+      .gpu_communicator = deployment_.require_rdma ? "nccl" : deployment_.gpu_communicator,
+      .sharding = plan,
+      .limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits), limits.max_model_len,
+                 limits.speculation.method == DraftMethod::mtp, options_.cache_type},
+      .cache = options_.cache,
+      .block_size = limits.block_size,
+      .speculation = limits.speculation,
+      .grammar_cache_bytes = deployment_.grammar_cache.bytes,
+      .grammar_compile_timeout = deployment_.grammar_compile_timeout};
   settings.scheduler = {.limits = limits,
                         .policy = {deployment_.scheduling_policy, deployment_.policy_option},
                         .groups = plan.data_parallel,
@@ -146,9 +153,11 @@ void Replica::start_node() {
   if (!options_.processes) {
     WorkerOptions options{deployment_.compute_threads(), "", &ticks_, &progress_};
     options.compile_grammar = [this](const GrammarSpec& spec) { return grammars_.get(spec); };
-    node_ = system_->spawn(local_node, supervisor_, [options](caf::actor_system& system) {
-      return system.spawn(worker, options, system.spawn<caf::detached>(compute, options));
-    });
+    const auto spawn_compute = options_.spawn_compute ? options_.spawn_compute : computing_rank;
+    const auto spawn = [options, spawn_compute](caf::actor_system& system) {
+      return system.spawn(worker, options, spawn_compute(system, options));
+    };
+    node_ = system_->spawn(local_node, supervisor_, spawn, &ticks_);
     return;
   }
   auto& processes = *options_.processes;
@@ -180,6 +189,12 @@ std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest r
     sink->on_failure({RefusalKind::unavailable, "The model is not ready.", "", "not_ready"});
     return std::make_unique<NoGeneration>();
   }
+  // The scheduler would say the same, once the prompt is tokenized: a server that refuses many has no time for that.
+  const Duration limit = request.times.to_begin(), wait = schedule_->newcomers_wait().value_or(Duration{});
+  if (limit > Duration{} && wait > limit) {
+    sink->on_failure(runtime::unreachable_deadline(wait, wait - limit));
+    return std::make_unique<NoGeneration>();
+  }
   auto once = std::make_shared<TerminalOnce>(std::move(sink));
   const TimeLimits times = request.times;
   const auto born = system_->spawn(actors::request, std::move(request), context_, once);
@@ -188,23 +203,29 @@ std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest r
 }
 
 template <class T, class Work>
-void Replica::on_text(Done<T> done, Work work) {
+void Replica::on_text(std::uint64_t caller, Done<T> done, Work work) {
   const auto told = std::make_shared<Done<T>>(std::move(done));  // to the job, or to nobody
-  const bool posted = tokenizing_.post(
-      [told, work = std::move(work), context = context_] { (*told)(work(*context->text, context->rules)); });
-  if (!posted) (*told)(tl::unexpected(too_much_to_tokenize(tokenizing_)));
+  const auto posted = tokenizing_.post(
+      [told, work = std::move(work), context = context_] { (*told)(work(*context->text, context->rules)); },
+      caller);
+  if (!posted) (*told)(tl::unexpected(too_much_to_tokenize(tokenizing_, posted.error())));
 }
 
 void Replica::tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) {
-  on_text(std::move(done), [request = std::move(request)](const model::TextModel& text, const auto& rules) {
-    return runtime::tokenize(request, text, rules);
-  });
+  const std::uint64_t caller = request.caller_number();
+  on_text(caller, std::move(done),
+          [request = std::move(request)](const model::TextModel& text, const auto& rules) {
+            return runtime::tokenize(request, text, rules);
+          });
 }
 
-void Replica::detokenize(std::vector<TokenId> tokens, Done<std::string> done) {
-  on_text(std::move(done), [tokens = std::move(tokens)](const model::TextModel& text, const auto&) {
-    return runtime::detokenize(tokens, text);
-  });
+void Replica::detokenize(std::vector<TokenId> tokens, std::string caller, Done<std::string> done) {
+  runtime::GenerationRequest request;
+  request.caller = std::move(caller);
+  on_text(request.caller_number(), std::move(done),
+          [tokens = std::move(tokens)](const model::TextModel& text, const auto&) {
+            return runtime::detokenize(tokens, text);
+          });
 }
 
 std::string Replica::vocabulary_entry(TokenId token) const {

@@ -7,6 +7,7 @@
 #include "actors/request_supervisor.hpp"
 #include "actors/service.hpp"
 #include "config/settings.hpp"
+#include "model/decoder_limits.hpp"
 
 namespace troupe::actors {
 
@@ -18,8 +19,9 @@ struct ReplicaOptions {
   std::int64_t vocab_size = 0;  // logits of a row
   std::shared_ptr<const model::TextModel> text;
   ModelInfo info;
-  runtime::KvBudget cache;       // of each rank
-  model::ShardingPlan sharding;  // but for the rank
+  runtime::KvBudget cache;                                  // of each rank
+  kernels::CacheType cache_type = kernels::CacheType::f32;  // likewise
+  model::ShardingPlan sharding;                             // but for the rank
 
   // Workers as processes, on this node and others. Unset: one rank, in this process.
   struct Processes {
@@ -28,6 +30,8 @@ struct ReplicaOptions {
     std::function<void(std::uint16_t port)> door_opened;
   };
   std::optional<Processes> processes;
+  // How the compute actor of a rank in this process is made; unset: the one that computes, on a thread of its own.
+  std::function<ComputeHandle(caf::actor_system&, const WorkerOptions&)> spawn_compute{};
   std::shared_ptr<runtime::CycleListener> listener{};  // to all that happens to the scheduler; null: nobody
 };
 
@@ -41,7 +45,7 @@ class Replica final : public Service {
   std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                              std::shared_ptr<GenerationSink> sink) override;
   void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) override;
-  void detokenize(std::vector<TokenId> tokens, Done<std::string> done) override;
+  void detokenize(std::vector<TokenId> tokens, std::string caller, Done<std::string> done) override;
   std::string vocabulary_entry(TokenId token) const override;
   const ModelInfo& model() const override { return options_.info; }
   bool ready() const override;
@@ -50,7 +54,7 @@ class Replica final : public Service {
   bool failed_to_start() const;  // it has given up, and never served
   std::vector<StartupPhase> startup() const override;
   std::int64_t load() const override { return context_->generations; }
-  std::string metrics_text() const override { return metrics_->text(); }
+  std::string metrics_text(const KeptAnswers& kept) const override { return metrics_->text(kept); }
   runtime::ReplicaView replica() const override;
   Expected<void> drill(const Drill& drill) override;
   Expected<void> place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) override;
@@ -64,7 +68,7 @@ class Replica final : public Service {
   void end();  // of all actors, soon
   // In the queue of prompts: done gets what work(text, rules) returns.
   template <class T, class Work>
-  void on_text(Done<T> done, Work work);
+  void on_text(std::uint64_t caller, Done<T> done, Work work);
   StepId step_in(Epoch epoch) const;
   std::uint64_t loaded_bytes() const;
 

@@ -1,6 +1,7 @@
 #include "actors/request.hpp"
 
 #include "runtime/base/log.hpp"
+#include "runtime/scheduling/suspects.hpp"
 
 namespace troupe::actors {
 namespace {
@@ -76,12 +77,14 @@ void prepare(Self self, JobQueue& queue, Work prepared) {
   auto& state = self->state;
   const auto work = std::make_shared<std::packaged_task<RequestState::Prepared()>>(std::move(prepared));
   state.prepared = work->get_future();
-  auto place = queue.add([work, to = caf::actor_cast<RequestHandle>(self)] {
-    (*work)();
-    caf::anon_send(to, Tokenized{});
-  });
+  auto place = queue.add(
+      [work, to = caf::actor_cast<RequestHandle>(self)] {
+        (*work)();
+        caf::anon_send(to, Tokenized{});
+      },
+      state.caller);
   if (place) return void(state.place.emplace(std::move(*place)));
-  state.sink->fail(too_much_to_tokenize(queue));
+  state.sink->fail(too_much_to_tokenize(queue, place.error()));
   leave(self, "refused");
 }
 
@@ -102,8 +105,10 @@ void tokenize(Self self, runtime::GenerationRequest request) {
 // Where others compile, who hold nobody up but each other.
 void compile(Self self, RequestState::Prepared prepared) {
   auto& context = self->state.context;
-  prepare(self, *context->compiling, [prepared = std::move(prepared), context]() mutable {
-    if (const auto done = compile_grammars(*prepared.choices, *context->rules.grammars); !done)
+  // The wait for these threads is a part of the time that a compile has.
+  const TimePoint deadline = context->rules.grammars->deadline();
+  prepare(self, *context->compiling, [prepared = std::move(prepared), context, deadline]() mutable {
+    if (const auto done = compile_grammars(*prepared.choices, *context->rules.grammars, deadline); !done)
       prepared.choices = tl::unexpected(done.error());
     prepared.compiled = true;
     return std::move(prepared);
@@ -176,6 +181,11 @@ void withdraw(Self self, const Refusal& why) {
              WithdrawSequences{state.generation->first_sequence(), state.generation->choices(), why});
 }
 
+void note_quarantine(Self self, SequenceId sequence) {
+  log_event(LogLevel::error, "request_quarantined", {{"request_id", self->state.id}, {"sequence", sequence}});
+  self->state.context->metrics->request_quarantined();
+}
+
 Refusal late(RefusalKind kind, const char* what, const char* code) {
   return {kind, std::string("The request's time is up: ") + what, "", code};
 }
@@ -198,7 +208,12 @@ void time_is_up(Self self, TimeLimit limit) {
 
 }  // namespace
 
-Refusal too_much_to_tokenize(const JobQueue& queue) {
+Refusal too_much_to_tokenize(const JobQueue& queue, JobQueue::Full full) {
+  if (full == JobQueue::Full::share)
+    return {RefusalKind::rate_limited,
+            "Too many of the caller's requests wait: " + std::to_string(queue.share()) +
+                " wait to be tokenized, and no more may.",
+            "", "too_many_waiting"};
   return {RefusalKind::unavailable,
           "The queue is full: " + std::to_string(queue.limit()) + " requests wait to be tokenized.", "",
           "queue_full"};
@@ -210,6 +225,7 @@ RequestHandle::behavior_type request(Self self, runtime::GenerationRequest reque
   auto& state = self->state;
   state.arrival = self->clock().now();
   state.id = request.id;
+  state.caller = request.caller_number();
   state.choices = request.prompts.size() * std::size_t(request.n);
   state.context = std::move(context);
   state.sink = std::move(sink);
@@ -223,6 +239,7 @@ RequestHandle::behavior_type request(Self self, runtime::GenerationRequest reque
         advance(self, [&](auto& generation) { generation.queued(queued.sequence); });
       },
       [self](const Refused& refused) {
+        if (refused.refusal.code == runtime::quarantine_code) note_quarantine(self, refused.sequence);
         advance(self, [&](auto& generation) { generation.refused(refused.sequence, refused.refusal); });
       },
       [self](const Interrupted& interrupted) {

@@ -10,7 +10,7 @@
 #include "actors/handles.hpp"
 #include "actors/metrics.hpp"
 #include "actors/service.hpp"
-#include "model/text_model.hpp"
+#include "model/text/text_model.hpp"
 #include "runtime/base/job_queue.hpp"
 #include "runtime/generation/generation.hpp"
 
@@ -27,7 +27,7 @@ struct RequestContext {
   std::atomic<std::int64_t> generations{0};  // that somebody holds
 };
 
-Refusal too_much_to_tokenize(const JobQueue& queue);
+Refusal too_much_to_tokenize(const JobQueue& queue, JobQueue::Full full);
 
 // Passes a request's news on, one call at a time, until its one terminal event; later ones are dropped.
 // Shared by the request and its supervisor. Thread-safe.
@@ -83,6 +83,7 @@ struct RequestState {
   };
 
   std::string id;
+  std::uint64_t caller = 0;  // a number for it
   std::size_t choices = 0;
   std::shared_ptr<RequestContext> context;
   std::shared_ptr<TerminalOnce> sink;

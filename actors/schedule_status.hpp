@@ -31,6 +31,11 @@ class ScheduleStatus {
     const std::lock_guard lock(mutex_);
     return works(view_.stats) ? now - moved_ : Duration{};
   }
+  // As SchedulerStats says it.
+  std::optional<Duration> newcomers_wait() const {
+    const std::lock_guard lock(mutex_);
+    return view_.stats.newcomers_wait;
+  }
   runtime::ScheduleView view() const {
     const std::lock_guard lock(mutex_);
     return view_;

@@ -101,11 +101,12 @@ void take_result(Self self, const runtime::StepResult& result) {
       log_event(LogLevel::error, "nonsense_result", {{"group", result.group}, {"step", result.step}});
       return self->quit(caf::make_error(caf::sec::runtime_error, "a worker's result does not fit its step"));
     case Result::committed:
-      hand_out(self, commit.tokens);
       state.metrics->step_committed(self->clock().now() -
                                     std::exchange(state.step_began, self->clock().now()));
-      show(self);
+      // Ranks wait for what comes next, and the block managers' turn is behind that of all who get tokens.
       carry_out(self, commit.work);
+      hand_out(self, commit.tokens);
+      show(self);
   }
 }
 
@@ -114,7 +115,7 @@ bool needs_grammar(Self self, const runtime::Submission& submission) {
   if (!submission.rules.grammar) return false;
   const auto added =
       self->state.grammars.add(submission.sequence, submission.rules.grammar, submission.grammar);
-  if (!added.told) tell_workers(self, LearnGrammar{submission.grammar});
+  if (!added.told) tell_workers(self, LearnGrammar{submission.grammar, added.telling});
   return !added.ready;
 }
 
@@ -163,8 +164,19 @@ void bury(Self self, const caf::actor_addr& owner) {
   for (const SequenceId sequence : orphans.mapped()) cancel(self, sequence);
 }
 
+// The cycle has forgotten the sequence, and its owner is told why.
+void dismiss(Self self, SequenceId sequence, Refusal why) {
+  auto& state = self->state;
+  leave_grammar(self, sequence);
+  const auto owner = state.owners.extract(sequence);
+  if (!owner) return;
+  settle(self, owner.mapped().address(), sequence);
+  self->send(owner.mapped(), Refused{sequence, std::move(why)});
+}
+
 void take_ready(Self self, const GrammarReady& message) {
   auto& state = self->state;
+  if (!state.grammars.awaits(message.id, message.telling)) return;  // it has been forgotten since
   if (message.failure.empty()) {
     for (const SequenceId sequence : state.grammars.ready(message.id, std::size_t(message.rank)))
       carry_out(self, cycle_now(self).release(sequence));
@@ -190,14 +202,15 @@ void change_policy(Self self, const ChangePolicy& order) {
 
 runtime::EpochStopped stop_epoch(Self self, const runtime::StopEpoch& order) {
   auto& state = self->state;
-  const auto stopped = state.cycle->stop_epoch(order.next, order.lost);
+  const auto stopped = state.cycle->stop_epoch(order.next, order.lost, order.how);
+  if (stopped.quarantined) dismiss(self, *stopped.quarantined, runtime::quarantine());
   for (const SequenceId sequence : stopped.interrupted) {
     leave_grammar(self, sequence);
     if (auto owner = state.owners.extract(sequence))
       self->send(owner.mapped(), Interrupted{sequence, order.next});
   }
   show(self);
-  return {order.next, stopped.steps_committed};
+  return {order.next, stopped.steps_committed, stopped.search_advanced};
 }
 
 // One of them may be new, and have no grammars.
@@ -205,7 +218,8 @@ void meet_workers(Self self) {
   auto& state = self->state;
   state.grammars.meet(state.workers.size());
   for (const SequenceId sequence : state.grammars.sequences()) state.cycle->hold(sequence);
-  for (const GrammarSpec& grammar : state.grammars.grammars()) tell_workers(self, LearnGrammar{grammar});
+  for (const runtime::GrammarRoll::Telling& each : state.grammars.tellings())
+    tell_workers(self, LearnGrammar{each.grammar, each.number});
 }
 
 void begin_epoch(Self self, const BeginEpoch& order) {
@@ -237,7 +251,7 @@ SchedulerHandle::behavior_type scheduler_actor(Self self, SchedulerSettings sett
   self->set_down_handler([self](const caf::down_msg& down) { bury(self, down.source); });
   return {
       [self](const Submit& message) { submit(self, message); },
-      [self](const PauseSequence& message) { self->state.cycle->pause(message.sequence); },
+      [self](const PauseSequence& message) { carry_out(self, cycle_now(self).pause(message.sequence)); },
       [self](const ResumeSequence& message) { carry_out(self, cycle_now(self).resume(message.sequence)); },
       [self](const CancelSequence& message) {
         settle(self, caf::actor_cast<caf::actor_addr>(self->current_sender()), message.sequence);

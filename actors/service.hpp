@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/kept_answers.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/ids.hpp"
 #include "runtime/generation/request.hpp"
@@ -85,12 +86,13 @@ class Service {
   virtual std::unique_ptr<GenerationHandle> generate(runtime::GenerationRequest request,
                                                      std::shared_ptr<GenerationSink> sink) = 0;
   // Work on text, which takes long for long ones: done is called once, here or later on a thread of the replica. It
-  // waits in the queue in which prompts wait, and is refused when that is full.
+  // waits in the queue in which prompts wait, and is refused when that, or the caller's share of it, is full.
   template <class T>
   using Done = std::function<void(Expected<T>)>;
   // Of the request's first prompt, as the model would read it.
   virtual void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) = 0;
-  virtual void detokenize(std::vector<TokenId> tokens, Done<std::string> done) = 0;
+  // caller: its name; empty: it has none.
+  virtual void detokenize(std::vector<TokenId> tokens, std::string caller, Done<std::string> done) = 0;
   virtual std::string vocabulary_entry(
       TokenId token) const = 0;  // of one that tokenize gave: "Ġthe", "</think>"
 
@@ -99,8 +101,9 @@ class Service {
   virtual bool healthy() const = 0;  // false once the replica has given up
   virtual bool stalled() const = 0;  // it would serve, but there is no step for long though requests wait
   virtual std::vector<StartupPhase> startup() const = 0;
-  virtual std::int64_t load() const = 0;         // generations that somebody waits for
-  virtual std::string metrics_text() const = 0;  // Prometheus exposition format
+  virtual std::int64_t load() const = 0;  // generations that somebody waits for
+  // Prometheus exposition format. kept: by the edge that asks, which shows it with the replica's own.
+  virtual std::string metrics_text(const KeptAnswers& kept) const = 0;
 
   virtual runtime::ReplicaView replica() const = 0;
   virtual runtime::ScheduleView schedule() const = 0;

@@ -39,7 +39,7 @@ void join(Self self, const JoinEpoch& order) {
     caf::anon_send(supervisor, RankAddress{epoch, key, address});
   };
   state.link = std::make_shared<runtime::EpochLink>(std::move(options), std::move(publish));
-  self->send(state.compute, JoinOrder{order, state.link, state.supervisor, state.grammars});
+  self->send(state.compute, JoinOrder{order, state.link, state.supervisor});
 }
 
 void load(Self self, const LoadModel& order) {
@@ -60,7 +60,7 @@ void learn(Self self, const LearnGrammar& order) {
   auto& state = self->state;
   if (!state.grammars) return;  // it has no weights yet, and serves nobody
   const auto scheduler = caf::actor_cast<SchedulerHandle>(self->current_sender());
-  GrammarReady ready{grammar_id(order.grammar), state.model->life.rank, {}};
+  GrammarReady ready{grammar_id(order.grammar), order.telling, state.model->life.rank, {}};
   state.grammars->learn(order.grammar, [ready, scheduler](const Expected<void>& made) mutable {
     if (!made) ready.failure = made.error().message;
     caf::anon_send(scheduler, ready);
@@ -70,7 +70,8 @@ void learn(Self self, const LearnGrammar& order) {
 void compute_step(Self self, const runtime::StepPlan& plan) {
   auto& state = self->state;
   const auto scheduler = caf::actor_cast<SchedulerHandle>(self->current_sender());
-  self->send(state.compute, StepOrder{plan, scheduler, state.supervisor, state.experts});
+  auto grammars = state.grammars ? state.grammars->of(plan) : runtime::Grammars{};
+  self->send(state.compute, StepOrder{plan, std::move(grammars), scheduler, state.supervisor, state.experts});
 }
 
 ExpertShardHandle spawn_experts(Self self) {

@@ -135,7 +135,7 @@ Caller caller_of(const toml::table& table, std::string_view where) {
   caller.concurrent = fields.whole<std::int32_t>("concurrent", 1, int32_max);
   caller.max_tokens = fields.whole<std::int32_t>("max-tokens", 1, int32_max);
   caller.models = fields.texts("models");
-  caller.priority = fields.whole<std::int32_t>("priority", -int32_max, int32_max);
+  caller.priority = fields.whole<std::int32_t>("priority", -largest_priority, largest_priority);
   caller.shares_prefix_cache = fields.boolean("shares-prefix-cache");
   if (const toml::array* keys = fields.tables("key"))
     for (const toml::node& each : *keys) caller.keys.push_back(key_of(*each.as_table(), where));

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@ namespace troupe::config {
 constexpr std::size_t max_api_keys_file_bytes = 1 << 20;
 constexpr std::size_t max_caller_name_bytes = 128;
 constexpr std::int64_t most_per_minute = std::int64_t(1) << 40;
+constexpr std::int32_t largest_priority = std::numeric_limits<std::int32_t>::max();  // either way
 
 // What a key opens.
 enum class KeyClass : std::uint8_t {

@@ -1,5 +1,5 @@
-// What an operator may set about the HTTP edge. Every bound that the edge puts on its clients has
-// its name here. Plain values: read once at start-up, then seen by the edge's threads, unchanged.
+// What an operator may set about the HTTP edge: the bounds of its connections and requests have their
+// names here. Plain values: read once at start-up, then seen by the edge's threads, unchanged.
 #pragma once
 
 #include <chrono>
@@ -37,7 +37,8 @@ struct ConnectionLimits {
 struct RequestLimits {
   std::size_t json_depth = 64;  // arrays and objects inside each other
   std::size_t json_values = 2'000'000;
-  std::size_t json_keys = 2048;  // of one object; logit_bias may have many
+  std::size_t json_keys = 2048;               // of one object; logit_bias may have many
+  std::size_t json_comparisons = 20'000'000;  // of keys with those before them in their objects
   std::size_t messages = 4096;
   std::size_t content_parts = 1024;  // of one message
   std::size_t tool_calls = 128;      // of one message
@@ -48,9 +49,10 @@ struct RequestLimits {
   std::size_t stop_string_bytes = 1024;
   std::size_t stop_token_ids = 128;  // and words that may not come
   std::size_t logit_biases = 1024;
-  std::int32_t logprobs = 20;    // alternatives a token
-  std::size_t name_bytes = 256;  // of a model, a function, a salt
-  bool always_usage = false;     // at a stream's end, of OpenAI's chats and completions
+  std::size_t allowed_token_ids = 131'072;  // as many as large vocabularies have
+  std::int32_t logprobs = 20;               // alternatives a token
+  std::size_t name_bytes = 256;             // of a model, a function, a salt
+  bool always_usage = false;                // at a stream's end, of OpenAI's chats and completions
   bool tokens_as_ids =
       false;  // log-probabilities there are of "token_id:42", unless a request says otherwise
   friend bool operator==(const RequestLimits&, const RequestLimits&) = default;
@@ -78,6 +80,15 @@ struct SharedLimits {
 struct EdgeTlsSettings {
   std::string certificate, key;  // of the server, the chain behind its certificate included
   std::string authorities;       // whose certificates clients must show
+  // Python's ssl.CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED: whether they are asked for one, and must show it. Unset: they must,
+  // where there are authorities.
+  std::optional<std::int32_t> certificate_requirements{};
+  bool asks_for_certificates() const {
+    return !authorities.empty() && certificate_requirements.value_or(2) >= 1;
+  }
+  bool demands_certificates() const {
+    return !authorities.empty() && certificate_requirements.value_or(2) == 2;
+  }
   friend bool operator==(const EdgeTlsSettings&, const EdgeTlsSettings&) = default;
 };
 
@@ -86,6 +97,21 @@ struct CaptureSettings {
   std::string folder;
   std::string certificate;  // PEM file, of who reads
   friend bool operator==(const CaptureSettings&, const CaptureSettings&) = default;
+};
+
+// Requests on disk, so that they go on when the process has died. Empty: they are nowhere.
+struct JournalSettings {
+  std::string folder;
+  std::string fsync = "interval";  // or always, or never: what a power cut may cost
+  friend bool operator==(const JournalSettings&, const JournalSettings&) = default;
+};
+
+// For how long answers are kept for clients that come again, and how much of them.
+struct RetrySettings {
+  std::chrono::milliseconds resume_window{0};          // after the last reader has left; 0: it is cancelled
+  std::chrono::milliseconds idempotency_ttl{600'000};  // of an answer under an Idempotency-Key, from its end
+  ByteSize kept_answers_size{256 << 20};               // past it the oldest that have ended are forgotten
+  friend bool operator==(const RetrySettings&, const RetrySettings&) = default;
 };
 
 struct EdgeSettings {
@@ -102,6 +128,8 @@ struct EdgeSettings {
   SharedLimits shared_limits;
   EdgeTlsSettings tls;
   CaptureSettings capture;
+  RetrySettings retries;
+  JournalSettings journal;
   std::string root_path;         // before every path, where a proxy does not take it away: "/llm"
   bool replica_control = false;  // operators may order drills, place experts and change the policy
   CorsSettings cors;

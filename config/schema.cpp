@@ -24,7 +24,7 @@ Table model_settings(Settings& s) {
       {.name = "model",
        .target = &s.model,
        .argument = "CHECKPOINT",
-       .help = "Folder with config.json, safetensors, tokenizer.json and a chat template.",
+       .help = "Folder with config.json, safetensors, tokenizer.json and a chat template; or a GGUF file.",
        .unset = "the demo model",
        .positional = true},
       {.name = "served-model-name",
@@ -32,7 +32,7 @@ Table model_settings(Settings& s) {
        .argument = "NAME",
        .help =
            "Name that requests may use for the model. May be given several times; responses show the first.",
-       .unset = "the folder's name; troupe-mini for the demo model"},
+       .unset = "the folder's name, or the one in a GGUF file; troupe-mini for the demo model"},
       {.name = "max-model-len",
        .target = &s.max_model_len,
        .argument = "TOKENS",
@@ -235,6 +235,14 @@ Table memory_settings(Settings& s) {
            "Memory of each rank's KV cache, such as 512M or 4G; --gpu-memory-utilization has no say then.",
        .unset = "what --gpu-memory-utilization leaves",
        .range = {1, most_bytes}},
+      {.name = "kv-cache-dtype",
+       .target = &s.kv_cache_dtype,
+       .argument = "TYPE",
+       .help =
+           "What the KV cache stores numbers as. Answers depend on it, and all ranks have the same. fp8 is E4M3 "
+           "with a scale for each 128 numbers, and bf16 for the turned part of a latent; auto is f32 while "
+           "--max-model-len is below 8192, else bf16.",
+       .choices = {"auto", "f32", "bf16", "fp8"}},
       {.name = "enable-prefix-caching",
        .target = &s.scheduler.prefix_caching,
        .help = "Keep the KV blocks of finished requests for prompts that begin alike."},

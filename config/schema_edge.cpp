@@ -9,6 +9,7 @@ namespace {
 constexpr std::int64_t largest = 1 << 30;
 constexpr std::int64_t most_seconds = 24 * 60 * 60;
 constexpr std::int64_t most_in_body = 1 << 24;
+constexpr std::int64_t most_json_comparisons = std::int64_t(1) << 40;
 
 Setting count(std::string_view name, std::integral auto* target, std::int64_t most, std::string_view help) {
   return {.name = name, .target = target, .argument = "N", .help = help, .range = {1, most}};
@@ -133,8 +134,16 @@ Table tls(EdgeTlsSettings& s) {
       {.name = "ssl-ca-certs",
        .target = &s.authorities,
        .argument = "FILE",
-       .help = "PEM file of authorities: clients must show a certificate of one of them.",
+       .help =
+           "PEM file of authorities: clients must show a certificate of one of them; see --ssl-cert-reqs.",
        .unset = "clients show none"},
+      {.name = "ssl-cert-reqs",
+       .target = &s.certificate_requirements,
+       .argument = "N",
+       .help =
+           "0: clients are asked for no certificate; 1: one that they show must be right; 2: they must show one.",
+       .unset = "2 where --ssl-ca-certs is given",
+       .range = {0, 2}},
   };
 }
 
@@ -150,6 +159,45 @@ Table capture(CaptureSettings& s) {
        .argument = "FILE",
        .help = "PEM file of the certificate of who may read captures: openssl cms -decrypt, with its key.",
        .unset = "none; --capture-folder needs it"},
+  };
+}
+
+Table retries(RetrySettings& s) {
+  return {
+      {.name = "resume-window",
+       .target = &s.resume_window,
+       .argument = "SECONDS",
+       .help =
+           "For how long an answer goes on and is kept when its client has left, for GET /v1/streams/{id} with "
+           "Last-Event-ID. 0: a client that leaves cancels.",
+       .range = {0, most_seconds}},
+      seconds("idempotency-ttl", &s.idempotency_ttl,
+              "For how long, from its end, the answer to a request with an Idempotency-Key is given again."),
+      size(
+          "max-kept-answer-bytes", &s.kept_answers_size,
+          "Of all answers that are kept, and of their requests in the journal; the oldest that have ended make room. "
+          "Where those in progress take all of it, requests with an Idempotency-Key get status 503 and the others "
+          "are not kept."),
+  };
+}
+
+Table journal(JournalSettings& s) {
+  return {
+      {.name = "journal",
+       .target = &s.folder,
+       .argument = "FOLDER",
+       .help =
+           "Requests are kept here, readable for this user alone, until their answers are forgotten: after the death of "
+           "this process the next one with the same folder goes on with them. Made where there is none.",
+       .unset = "requests end with the process"},
+      {.name = "journal-fsync",
+       .target = &s.fsync,
+       .argument = "WHEN",
+       .help =
+           "The death of the process costs the journal nothing. What a cut of the machine's power costs: always is "
+           "nothing, since requests begin when the disk has them; interval is the last second; never is what the "
+           "kernel had not written yet.",
+       .choices = {"always", "interval", "never"}},
   };
 }
 
@@ -185,8 +233,8 @@ Table connection_limits(ConnectionLimits& l) {
        .target = &l.connections_per_address,
        .argument = "N",
        .help =
-           "Open at a time from one address; one more gets status 429. 0: as many as of all. Behind a proxy all come "
-           "from its address.",
+           "Open at a time from one address, of IPv6 from one network of 64 bits; one more gets status 429. 0: as many as of "
+           "all. Behind a proxy all come from its address.",
        .range = {0, 1 << 20}},
       size("max-header-bytes", &l.header_size, "Of a request; more get status 431."),
       count("max-headers", &l.headers, 10'000, "Header fields of a request; more get status 431."),
@@ -211,6 +259,8 @@ Table request_limits(RequestLimits& l) {
       count("max-json-depth", &l.json_depth, 512, "Arrays and objects inside each other."),
       count("max-json-values", &l.json_values, most_in_body, "Values of a request's body."),
       count("max-json-keys", &l.json_keys, most_in_body, "Keys of one object."),
+      count("max-json-comparisons", &l.json_comparisons, most_json_comparisons,
+            "Of keys with those before them in their objects, which is how they are found."),
       count("max-messages", &l.messages, most_in_body, "Messages of a chat."),
       count("max-content-parts", &l.content_parts, most_in_body, "Parts of a message."),
       count("max-tool-calls", &l.tool_calls, most_in_body, "Tool calls of a message."),
@@ -221,6 +271,8 @@ Table request_limits(RequestLimits& l) {
       count("max-stop-string-bytes", &l.stop_string_bytes, 1 << 20, "Of one stop string."),
       count("max-stop-token-ids", &l.stop_token_ids, 65536, "Stop token ids."),
       count("max-logit-biases", &l.logit_biases, 65536, "Tokens whose logits a request changes."),
+      count("max-allowed-token-ids", &l.allowed_token_ids, most_in_body,
+            "Tokens that alone may come, of a request that names some."),
       count("max-logprobs", &l.logprobs, 20, "Alternatives that are reported for a token."),
       count("max-name-bytes", &l.name_bytes, 65536, "Of the name of a model, a function or a cache salt."),
   };
@@ -276,6 +328,8 @@ Table schema(EdgeSettings& settings) {
   append(table, request_limits(settings.request), "LIMITS OF REQUESTS (beyond them: status 400)");
   append(table, time_limits(settings), "TIME LIMITS OF REQUESTS");
   append(table, answers(settings.request), "ANSWERS");
+  append(table, retries(settings.retries), "RETRIES");
+  append(table, journal(settings.journal), "RETRIES");
   append(table, capture(settings.capture), "CAPTURE");
   return table;
 }
@@ -283,15 +337,19 @@ Table schema(EdgeSettings& settings) {
 void validate(const EdgeSettings& s) {
   for (const std::string& key : s.api_keys)
     if (key.empty()) throw UsageError("a key is empty", "--api-key", "leave it out to ask for none");
-  const auto& [certificate, key, authorities] = s.tls;
-  if (certificate.empty() && !(key.empty() && authorities.empty()))
+  if (s.tls.certificate.empty() && !(s.tls.key.empty() && s.tls.authorities.empty()))
     throw UsageError("is missing", "--ssl-certfile", "give it, or neither --ssl-keyfile nor --ssl-ca-certs");
+  if (s.tls.certificate_requirements.value_or(0) > 0 && s.tls.authorities.empty())
+    throw UsageError("is missing", "--ssl-ca-certs", "give it, whose certificates --ssl-cert-reqs asks for");
   if (s.capture.folder.empty() != s.capture.certificate.empty())
     throw UsageError("--capture-folder and --capture-certificate need each other", "--capture-folder",
                      "give both, or neither");
   if (!s.capture.folder.empty() && !s.asks_for_keys())
     throw UsageError("whoever may ask for a completion could order captures", "--capture-folder",
                      "give --api-keys with a caller of class control");
+  if (!s.journal.folder.empty() && s.retries.resume_window.count() == 0)
+    throw UsageError("clients could not come back for what it saves", "--journal",
+                     "give --resume-window SECONDS, too");
   if (!s.root_path.empty() && (!s.root_path.starts_with('/') || s.root_path.ends_with('/')))
     throw UsageError("'" + s.root_path + "' is not a path such as /llm", "--root-path");
 }

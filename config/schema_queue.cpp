@@ -20,8 +20,8 @@ Table queue_schema(Settings& s) {
        .target = &s.scheduler.max_waiting_per_caller,
        .argument = "N",
        .help =
-           "Most sequences of one caller that wait; its requests beyond them are answered with status 429. 0: as many "
-           "as of all.",
+           "Most sequences of one caller that wait, and most of its requests whose prompts wait to be tokenized; its "
+           "requests beyond them are answered with status 429. 0: as many as of all.",
        .range = {0, most_items}},
       {.name = "max-waiting-tokens-per-caller",
        .target = &s.scheduler.max_waiting_tokens_per_caller,

@@ -49,6 +49,7 @@ struct Settings {
   std::int32_t tokenizing_threads = 2;  // so that a long prompt does not hold up the short ones behind it
   std::optional<double> gpu_memory_utilization;  // unset: see memory_utilization()
   std::optional<ByteSize> kv_cache_memory_bytes;
+  std::string kv_cache_dtype = "auto";  // or f32, bf16, fp8
 
   // Parallelism and recovery
   std::string device = "cpu";             // or cuda

@@ -36,8 +36,7 @@ constexpr std::string_view engine = "xgrammar does it, whichever was asked for";
 constexpr std::array without_effect{
     VllmFlag{"trust-remote-code", "", no_python},
     VllmFlag{"dtype", "auto|bfloat16|float32|float", arithmetic},
-    VllmFlag{"kv-cache-dtype", "auto", "the cache is float32"},
-    VllmFlag{"calculate-kv-scales", "", "the cache is float32"},
+    VllmFlag{"calculate-kv-scales", "", "each entry of an FP8 cache has scales of its own"},
     VllmFlag{"load-format", "auto|safetensors|hf", one_loader},
     VllmFlag{"config-format", "auto|hf", one_loader},
     VllmFlag{"tokenizer-mode", "auto|hf|slow", one_loader},
@@ -136,7 +135,6 @@ constexpr std::array refused{
     RefusedFlag{"reasoning-parser-plugin", "name a parser that --help lists"},
     RefusedFlag{"middleware", "put a proxy before the server"},
     RefusedFlag{"uds", "give --host and --port"},
-    RefusedFlag{"ssl-cert-reqs", "leave it out: with --ssl-ca-certs clients must show a certificate"},
     RefusedFlag{"trust-request-chat-template", "give --chat-template"},
     RefusedFlag{"enable-tokenizer-info-endpoint",
                 "ask POST /tokenize, or read the checkpoint's tokenizer_config.json"},

@@ -3,7 +3,8 @@
 // brings data there with upload() and stage(), and takes it away with read().
 //
 // Numerics of f32k128 (all implementations of one arithmetic give the same bytes): a row's result depends on
-// that row alone. Activations and caches are F32. exp is our own polynomial.
+// that row alone. Activations are F32; an entry of a cache is encoded once (entry_form.hpp) and counts as the F32 that it
+// is decoded to. exp is our own polynomial.
 // - A product with a weight is one chain. Its columns are cut into blocks: a block ends after chain_block
 //   columns, with its virtual shard, and where the FP8 scale changes, so that it has one scale. Within a block
 //   products are added in order of the columns with fused multiply-add, from zero; the block's sum times its
@@ -24,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/entry_form.hpp"
 #include "kernels/queue.hpp"
 #include "kernels/tensor.hpp"
 #include "runtime/base/file_descriptor.hpp"
@@ -82,16 +84,24 @@ class IndexList {
   const std::int32_t* device_ = nullptr;
 };
 
-// One layer's MLA cache. data: [blocks, block_size, latent +
-// rope], f32: the normed latent, then the rotated key part.
-struct LatentCache {
-  Tensor data;
+// One layer's cache. An entry, a position's, is of latent attention the normed latent, then the turned key part; of
+// attention with keys and values each head's turned key, then its value.
+struct LayerCache {
+  Tensor data;  // [blocks, block_size, form.words()], f32 or what is as wide
+  EntryForm form;
   std::int64_t block_size() const { return data.shape(1); }
 };
 
 // cos and sin by position: [positions, rope / 2], f32.
 struct RopeTable {
   Tensor cos, sin;
+};
+
+// Which elements of a head are turned together: 2i and 2i + 1 (DeepSeek), or i and i + rope / 2 (Llama, Qwen).
+enum class RopePairs : std::uint8_t { neighbours, halves };
+struct RopeForm {
+  RopePairs pairs;
+  bool first = false;  // a head's first rope elements are turned, not its last
 };
 
 enum class Scoring : std::uint8_t { sigmoid, softmax };
@@ -227,6 +237,10 @@ class Ops {
   // out[t] = x[t] / sqrt(mean(x[t]^2) + epsilon) * weight; x: [T, n], or [T, >= n] of which the first n
   // columns count; weight: [n] f32; out: [T, n], may be x.
   virtual void rms_norm(Queue&, const Tensor& x, const Tensor& weight, float epsilon, Tensor out) = 0;
+  // out[t] = (x[t] - mean) / sqrt(variance + epsilon) * weight + bias, the mean of x[t] and that of (x[t] - mean)^2 by
+  // sums as rms_norm's; x, out: [T, n], may be the same; weight, bias: [n].
+  virtual void layer_norm(Queue&, const Tensor& x, const Tensor& weight, const Tensor& bias, float epsilon,
+                          Tensor out) = 0;
   // out[t] = W x[t]; x: [T, cols], out: [T, rows]. Weights of products lie in panels.
   virtual void linear(Queue&, const Tensor& x, const Weight& w, Tensor out) = 0;
   // The same for several matrices that need not wait for one another.
@@ -239,26 +253,44 @@ class Ops {
   // One matrix a head: out[t, h] = W_h x[t, h]. x: [T, H, >= cols],
   // of which the first cols count; out: [T, H, >= rows], likewise.
   virtual void head_linear(Queue&, const Tensor& x, std::span<const Weight> heads, Tensor out) = 0;
-  // Rotates the last rope elements of each head of x into the last rope elements of each head of out; pairs
-  // are neighbours (2i, 2i+1) in x and come out as halves (i, i + rope/2), as DeepSeek's interleaved form.
-  // x: [T, H, >= rope]; out: [T, H, >= rope], may be x; what lies before the rotated part is left alone.
-  virtual void rope(Queue&, const Tensor& x, const RopeTable& table, const StepLayout& layout,
+  // Rotates the last, or first, rope elements of each head of x into those of each head of out, where pairs come out as
+  // halves (i, i + rope/2), whatever they are in x.
+  // x: [T, H, >= rope]; out: [T, H, >= rope], may be x; what lies outside the rotated part is left alone.
+  virtual void rope(Queue&, const Tensor& x, const RopeTable& table, const StepLayout& layout, RopeForm form,
                     Tensor out) = 0;
-  // Writes the step's entries into the cache. latent: [T, latent]; rope_key: [T, rope], rotated.
-  virtual void store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
-                            const LatentCache& cache) = 0;
+  // Writes the step's entries into the cache, in its form: of each head what first has of it, then what second has.
+  // first: [T, heads, n], second: [T, heads, m].
+  virtual void store_entries(Queue&, const Tensor& first, const Tensor& second, const StepLayout& layout,
+                             const LayerCache& cache) = 0;
   // Causal attention in the latent space. q: [T, H, latent + rope]; out: [T, H, latent]. Every key is read from the cache.
   // A query's sums run over fixed splits of attention_split positions, as far as it sees them. Scores are chains as
   // above (blocks of chain_block columns), then multiplied by scale; weights exp(score - the split's highest). Weights,
   // and with fused multiply-add weighted latents, are added in order of the positions, from zero. Splits are joined in
   // order: with h the higher of both highest, weight = weight * exp(highest - h) + its * exp(its highest - h), each
   // product rounded; weighted = fma(its, exp(its highest - h), weighted * exp(highest - h)). out = weighted * (1 / weight).
-  virtual void mla_attention(Queue&, const Tensor& q, const LatentCache& cache, const StepLayout& layout,
+  virtual void mla_attention(Queue&, const Tensor& q, const LayerCache& cache, const StepLayout& layout,
                              float scale, Tensor out) = 0;
+  // Of each row the positions that it attends to, by an index of keys (DeepSeek-V3.2-Exp, section 2.1): of those that it
+  // sees the k that score highest, ties by lower position. The score of a key is the sum over heads, in order, from zero
+  // and with fused multiply-add, of weights[t, h] * max(0, q[t, h] . key), products as in mla_attention.
+  // q: [T, H, n]; weights: [T, H]; an entry of keys: [n]; out: [T, k] i32, ascending: a row that sees fewer has those.
+  // scores: [rows at once, positions] f32, at least as many as a row sees: room for a device to work in.
+  virtual void select_keys(Queue&, const Tensor& q, const Tensor& weights, const LayerCache& keys,
+                           const StepLayout& layout, Tensor scores, Tensor out) = 0;
+  // mla_attention to the positions that a row has in `selected`, [T, k] i32 as of select_keys, as if there were no others:
+  // splits are of attention_split of them. The rows that see no more than k have the bytes of mla_attention.
+  virtual void sparse_mla_attention(Queue&, const Tensor& q, const LayerCache& cache, const Tensor& selected,
+                                    const StepLayout& layout, float scale, Tensor out) = 0;
+  // mla_attention with keys and values in the cache: H / key_heads heads of a query share a key and its value, those that
+  // follow one another. q: [T, H, n]; out: [T, H, m]; an entry: [key_heads, n + m].
+  virtual void gqa_attention(Queue&, const Tensor& q, const LayerCache& cache, std::int64_t key_heads,
+                             const StepLayout& layout, float scale, Tensor out) = 0;
   // gate = silu(gate) * up, both [T, n].
   virtual void silu_mul(Queue&, Tensor gate, const Tensor& up) = 0;
   // x += y, same shape.
   virtual void add(Queue&, Tensor x, const Tensor& y) = 0;
+  // x[t] += row, such as a bias. x: [T, n], row: [n].
+  virtual void add_row(Queue&, Tensor x, const Tensor& row) = 0;
   // logits: [T, experts] of the router.
   virtual void route(Queue&, const Tensor& logits, const RoutingRule& rule, Routing& out) = 0;
   // load[e] += the slots of routing that chose expert e. load: [experts] i64; stays on the device.

@@ -11,22 +11,84 @@
 
 namespace troupe::kernels {
 
-enum class DType : std::uint8_t { f32, f16, bf16, f8_e4m3, i32, i64 };
+// The types of weights, then the others. Of the quantised ones a block of a row's columns is one piece of memory
+// (kernels/block_formats.hpp).
+enum class DType : std::uint8_t {
+  f32,
+  f16,
+  bf16,
+  f8_e4m3,
+  q8_0,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq4_nl,
+  i32,
+  i64
+};
 
-constexpr std::size_t size_of(DType type) {
+// What memory is made of: single elements, or blocks of so many columns of a row.
+struct StorageUnit {
+  std::int64_t columns;
+  std::size_t bytes;
+};
+
+constexpr StorageUnit storage_unit(DType type) {
   switch (type) {
     case DType::f8_e4m3:
-      return 1;
+      return {1, 1};
     case DType::f16:
     case DType::bf16:
-      return 2;
+      return {1, 2};
     case DType::f32:
     case DType::i32:
-      return 4;
+      return {1, 4};
     case DType::i64:
-      return 8;
+      return {1, 8};
+    case DType::q4_0:
+    case DType::iq4_nl:
+      return {32, 18};
+    case DType::q4_1:
+      return {32, 20};
+    case DType::q5_0:
+      return {32, 22};
+    case DType::q5_1:
+      return {32, 24};
+    case DType::q8_0:
+      return {32, 34};
+    case DType::q2_k:
+      return {256, 84};
+    case DType::q3_k:
+      return {256, 110};
+    case DType::q4_k:
+      return {256, 144};
+    case DType::q5_k:
+      return {256, 176};
+    case DType::q6_k:
+      return {256, 210};
   }
-  return 0;
+  return {};
+}
+
+constexpr bool in_blocks(DType type) {
+  return storage_unit(type).columns > 1;
+}
+
+// Of an element; 0 for types that are stored in blocks.
+constexpr std::size_t size_of(DType type) {
+  return in_blocks(type) ? 0 : storage_unit(type).bytes;
+}
+
+// Of a row with so many columns, the last block whole.
+constexpr std::size_t row_bytes(DType type, std::int64_t columns) {
+  const StorageUnit unit = storage_unit(type);
+  return std::size_t((columns + unit.columns - 1) / unit.columns) * unit.bytes;
 }
 
 template <class T>
@@ -110,6 +172,8 @@ enum class Layout : std::uint8_t { rows, panels };
 // A matrix [rows, cols] of a checkpoint, or the part of it that a rank holds: y = x W^T.
 // FP8 holds one F32 scale per block; blocks are found by the row and column of the whole matrix, of which
 // this part begins at (row0, col0).
+// Of a type that is stored in blocks a part has every block whole that its columns touch, wherever ranks and virtual
+// shards cut them: col0 < the block's columns says how many of the first block come before the part.
 struct Weight {
   const void* data = nullptr;
   DType dtype = DType::f32;

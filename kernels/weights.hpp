@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/block_formats.hpp"
 #include "kernels/number_formats.hpp"
 #include "kernels/ops.hpp"
 #include "kernels/panels.hpp"
@@ -16,15 +17,15 @@ inline const float& scale_at(const Weight& w, std::int64_t row, std::int64_t col
   return w.scales[(w.row0 + row) / w.block_rows * w.scale_stride + (w.col0 + column) / w.block_cols];
 }
 
+// Where an element stands, or the block that has it.
 inline const std::byte* element_at(const Weight& w, std::int64_t row, std::int64_t column) {
-  const std::int64_t index =
-      w.layout == Layout::panels ? Panels{w.dtype, w.cols}.index(row, column) : row * w.cols + column;
-  return static_cast<const std::byte*>(w.data) + std::size_t(index) * size_of(w.dtype);
+  return static_cast<const std::byte*>(w.data) + offset_in(w, row, column);
 }
 
-// Value times scale, rounded once.
+// Value times scale, rounded once; or what the type's block says.
 inline float dequantise(const Weight& w, std::int64_t row, std::int64_t column) {
   const std::byte* at = element_at(w, row, column);
+  if (in_blocks(w.dtype)) return block_of(w, at).value(column_in_block(w, column));
   if (w.dtype == DType::f8_e4m3) return decode_e4m3(std::uint8_t(*at)) * scale_at(w, row, column);
   if (w.dtype == DType::f32) {
     float value;
@@ -41,8 +42,8 @@ inline void check_weight(const Weight& w) {
   const bool fp8 = w.dtype == DType::f8_e4m3;
   CHECK(w.rows >= 0 && w.cols >= 0 && w.row0 >= 0 && w.col0 >= 0, "weight of negative extent");
   CHECK(w.data != nullptr || w.rows * w.cols == 0, "weight without data");
-  CHECK(fp8 || w.dtype == DType::f32 || w.dtype == DType::f16 || w.dtype == DType::bf16,
-        "weight of a strange type");
+  CHECK(w.dtype != DType::i32 && w.dtype != DType::i64, "weight of a strange type");
+  CHECK(!in_blocks(w.dtype) || w.col0 < storage_unit(w.dtype).columns, "blocks before those of a weight");
   CHECK(!fp8 || (w.block_rows > 0 && w.block_cols > 0), "FP8 weight without blocks");
   CHECK(!fp8 || w.scales != nullptr || w.rows * w.cols == 0, "FP8 weight without scales");
 }

@@ -12,6 +12,7 @@
 #include "launch/single_rank.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/execution/engine.hpp"
+#include "runtime/execution/kv_size.hpp"
 #include "runtime/execution/model_executor.hpp"
 
 namespace troupe::launch {
@@ -34,7 +35,7 @@ constexpr config::Page page{
         "$ troupe bench decode --batch-sizes 1,2,8 --prefill-len 1024 --output-json result.json"};
 
 struct Options {
-  std::string batch_sizes = "1,4,16";
+  std::string batch_sizes = "1,4,16", prefill_batch_sizes = "1";
   std::int32_t input_len = 64, num_iters = 24, num_iters_warmup = 4, prefill_len = 512, prefill_iters = 5;
   bool avx2 = false;
   std::string output_json;
@@ -67,12 +68,16 @@ config::Table options_table(Options& o) {
       {.name = "prefill-len",
        .target = &o.prefill_len,
        .argument = "TOKENS",
-       .help = "Of a prompt that one step computes.",
+       .help = "Of each prompt that a step computes.",
        .range = {1, most}},
+      {.name = "prefill-batch-sizes",
+       .target = &o.prefill_batch_sizes,
+       .argument = "N,...",
+       .help = "Prompts that one step computes."},
       {.name = "prefill-iters",
        .target = &o.prefill_iters,
        .argument = "N",
-       .help = "Prompts, of which the fastest counts.",
+       .help = "Steps of prompts, of which the fastest counts.",
        .range = {1, most}},
       {.name = "avx2", .target = &o.avx2, .help = "As on a CPU without AVX-512."},
       {.name = "output-json",
@@ -85,7 +90,7 @@ config::Table options_table(Options& o) {
   return table;
 }
 
-std::vector<std::int32_t> parse_batch_sizes(const std::string& text) {
+std::vector<std::int32_t> parse_batch_sizes(const std::string& text, const char* flag) {
   std::vector<std::int32_t> sizes;
   std::istringstream parts(text + ",");
   for (std::string part; std::getline(parts, part, ',');) {
@@ -93,11 +98,22 @@ std::vector<std::int32_t> parse_batch_sizes(const std::string& text) {
     const auto read = std::from_chars(part.data(), part.data() + part.size(), size);
     if (read.ec != std::errc() || read.ptr != part.data() + part.size() || size < 1 || size > most_sequences)
       throw config::UsageError("'" + part + "' is no number from 1 to " + std::to_string(most_sequences),
-                               "--batch-sizes", "such as 1,4,16");
+                               flag, "such as 1,4,16");
     sizes.push_back(size);
   }
   return sizes;
 }
+
+// Sequences of the steps of each kind.
+struct BatchSizes {
+  std::vector<std::int32_t> decode, prefill;
+
+  explicit BatchSizes(const Options& o)
+      : decode(parse_batch_sizes(o.batch_sizes, "--batch-sizes")),
+        prefill(parse_batch_sizes(o.prefill_batch_sizes, "--prefill-batch-sizes")) {}
+  std::int32_t most_of_decode() const { return *std::ranges::max_element(decode); }
+  std::int32_t most_of_prefill() const { return *std::ranges::max_element(prefill); }
+};
 
 runtime::Submission sequence(SequenceId id, const model::ModelConfig& config, std::int32_t input_len,
                              std::int32_t output_len) {
@@ -154,8 +170,8 @@ void check_positions(const Options& o, const model::ModelConfig& config) {
                 "--input-len", "lower it, --num-iters or --prefill-len");
 }
 // All prompts are computed in one step.
-std::int32_t most_step_tokens(const Options& o, const std::vector<std::int32_t>& batch_sizes) {
-  return std::max(*std::ranges::max_element(batch_sizes) * o.input_len, o.prefill_len);
+std::int32_t most_step_tokens(const Options& o, const BatchSizes& sizes) {
+  return std::max(sizes.most_of_decode() * o.input_len, sizes.most_of_prefill() * o.prefill_len);
 }
 
 // Seconds of one decoding step over so many sequences.
@@ -170,12 +186,14 @@ double seconds_of_decoding(SingleRank& rank, const model::ModelConfig& config, c
   return seconds / o.num_iters;
 }
 
-// Seconds of a step that computes a whole prompt, the best of some.
-double seconds_of_prompt(SingleRank& rank, const model::ModelConfig& config, const Options& o) {
-  Bench bench(rank, 1, o.prefill_len + 1, o.prefill_len);
+// Seconds of a step that computes so many whole prompts, the best of some.
+double seconds_of_prompts(SingleRank& rank, const model::ModelConfig& config, const Options& o,
+                          std::int32_t prompts) {
+  Bench bench(rank, prompts, o.prefill_len + 1, prompts * o.prefill_len);
   double best = std::numeric_limits<double>::infinity();
+  SequenceId next = 1;
   for (std::int32_t i = 0; i < o.prefill_iters; ++i) {
-    bench.submit(sequence(SequenceId(i) + 1, config, o.prefill_len, 1));
+    for (std::int32_t j = 0; j < prompts; ++j) bench.submit(sequence(next++, config, o.prefill_len, 1));
     best = std::min(best, bench.seconds_of_step());
   }
   return best;
@@ -198,17 +216,19 @@ ordered_json measure_decoding(SingleRank& rank, const model::Checkpoint& checkpo
           {"memory_read_ratio", bytes / seconds / read}};
 }
 
-ordered_json measure_prompt(SingleRank& rank, const model::Checkpoint& checkpoint, const Options& o,
-                            int threads) {
+ordered_json measure_prompts(SingleRank& rank, const model::Checkpoint& checkpoint, const Options& o,
+                             std::int32_t prompts, int threads) {
   const double peak = kernels::fma_peak(threads);
-  const double seconds = seconds_of_prompt(rank, checkpoint.config(), o);
-  const double flop = flop_of_prompt(checkpoint, o.prefill_len);
-  std::printf("a prompt of %d tokens: %.1f ms, %.1f tokens/s, %.1f GFLOP/s, %.2f of the FMA units' %.1f\n",
-              o.prefill_len, seconds * 1e3, o.prefill_len / seconds, flop / seconds / 1e9,
+  const double seconds = seconds_of_prompts(rank, checkpoint.config(), o, prompts);
+  const double flop = prompts * flop_of_prompt(checkpoint, o.prefill_len);
+  const double tokens = double(prompts) * o.prefill_len;
+  std::printf("%4d prompts of %d tokens: %.1f ms, %.1f tokens/s, %.1f GFLOP/s, %.2f of the FMA units' %.1f\n",
+              prompts, o.prefill_len, seconds * 1e3, tokens / seconds, flop / seconds / 1e9,
               flop / seconds / peak, peak / 1e9);
-  return {{"prefill_len", o.prefill_len},
+  return {{"batch_size", prompts},
+          {"prefill_len", o.prefill_len},
           {"ms", seconds * 1e3},
-          {"tokens_per_second", o.prefill_len / seconds},
+          {"tokens_per_second", tokens / seconds},
           {"flop", flop},
           {"fma_peak_flop_per_second", peak},
           {"fma_peak_ratio", flop / seconds / peak}};
@@ -228,20 +248,21 @@ int bench_decode(const Arguments& arguments) {
   Options options;
   config::Table table = options_table(options);
   config::append(table,
-                 config::select(config::schema(settings),
-                                {"model", "device", "threads", "virtual-shards", "expert-shards", "config"}),
+                 config::select(config::schema(settings), {"model", "kv-cache-dtype", "device", "threads",
+                                                           "virtual-shards", "expert-shards", "config"}),
                  "DEPLOYMENT");
   if (!read_command_line(page, table, arguments)) return 0;
-  const auto batch_sizes = parse_batch_sizes(options.batch_sizes);
+  const BatchSizes sizes(options);
   config::validate(settings);
   if (options.avx2) kernels::use_avx2();
 
   const auto checkpoint = model::Checkpoint::open(checkpoint_or_demo(settings.model));
   check_positions(options, checkpoint.config());
   SingleRank rank(checkpoint, settings,
-                  {.max_tokens = most_step_tokens(options, batch_sizes),
-                   .max_logit_rows = *std::ranges::max_element(batch_sizes),
-                   .max_positions = most_positions(options)});
+                  {.max_tokens = most_step_tokens(options, sizes),
+                   .max_logit_rows = std::max(sizes.most_of_decode(), sizes.most_of_prefill()),
+                   .max_positions = most_positions(options),
+                   .cache_type = runtime::kv_cache_type(settings.kv_cache_dtype, most_positions(options))});
   const int threads = settings.compute_threads();
   const char* const instructions =
       kernels::instruction_set() == kernels::InstructionSet::avx512 ? "AVX-512" : "AVX2";
@@ -250,10 +271,12 @@ int bench_decode(const Arguments& arguments) {
   ordered_json result{{"model", checkpoint.folder().string()},
                       {"instructions", instructions},
                       {"threads", threads},
-                      {"decode", ordered_json::array()}};
-  for (const std::int32_t sequences : batch_sizes)
+                      {"decode", ordered_json::array()},
+                      {"prefill", ordered_json::array()}};
+  for (const std::int32_t sequences : sizes.decode)
     result["decode"].push_back(measure_decoding(rank, checkpoint, options, sequences, threads));
-  result["prefill"] = measure_prompt(rank, checkpoint, options, threads);
+  for (const std::int32_t prompts : sizes.prefill)
+    result["prefill"].push_back(measure_prompts(rank, checkpoint, options, prompts, threads));
   write(result, options.output_json);
   return 0;
 }

@@ -8,8 +8,10 @@
 #include "launch/demo_model.hpp"
 #include "launch/load/dataset.hpp"
 #include "launch/single_rank.hpp"
+#include "model/text/text_model.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/execution/engine.hpp"
+#include "runtime/execution/kv_size.hpp"
 #include "runtime/execution/model_executor.hpp"
 
 namespace troupe::launch {
@@ -67,7 +69,7 @@ config::Table options_table(Options& o) {
 }
 
 std::vector<runtime::Submission> make_submissions(const Options& o, const model::ModelConfig& config) {
-  const auto tokenizer = model::Tokenizer::load(checkpoint_or_demo(o.tokenizer) / "tokenizer.json");
+  const auto tokenizer = model::tokenizer_of(checkpoint_or_demo(o.tokenizer));
   if (tokenizer.vocab_size() > config.vocab_size)
     throw Error("its vocabulary is larger than the model's", "--tokenizer", "give the model's own");
   const auto samples = load::random_samples(tokenizer, {.input_len = o.input_len, .output_len = o.output_len},
@@ -127,12 +129,12 @@ int bench_offline(const Arguments& arguments) {
   config::Settings settings;
   Options options;
   config::Table table = options_table(options);
-  config::append(
-      table,
-      config::select(config::schema(settings),
-                     {"model", "max-num-seqs", "max-num-batched-tokens", "block-size", "device", "threads",
-                      "virtual-shards", "expert-shards", "scheduling-policy", "policy-option", "config"}),
-      "DEPLOYMENT");
+  config::append(table,
+                 config::select(config::schema(settings),
+                                {"model", "max-num-seqs", "max-num-batched-tokens", "block-size",
+                                 "kv-cache-dtype", "device", "threads", "virtual-shards", "expert-shards",
+                                 "scheduling-policy", "policy-option", "config"}),
+                 "DEPLOYMENT");
   if (!read_command_line(page, table, arguments)) return 0;
   runtime::SchedulerLimits limits = settings.scheduler;
   limits.max_waiting = std::max(limits.max_waiting, options.num_prompts);
@@ -151,7 +153,8 @@ int bench_offline(const Arguments& arguments) {
   SingleRank rank(checkpoint, settings,
                   {.max_tokens = limits.max_num_batched_tokens,
                    .max_logit_rows = limits.max_num_seqs,
-                   .max_positions = limits.max_model_len});
+                   .max_positions = limits.max_model_len,
+                   .cache_type = runtime::kv_cache_type(settings.kv_cache_dtype, limits.max_model_len)});
   runtime::ModelExecutor executor(*rank.ops, *rank.decoder, rank.communicators(), 0,
                                   rank.decoder->make_cache(blocks, limits.block_size));
   runtime::Engine engine(limits, runtime::make_policy(settings.scheduling_policy, settings.policy_option),

@@ -17,6 +17,7 @@
 #include "launch/load/serving_report.hpp"
 #include "launch/progress_bar.hpp"
 #include "launch/server_answer.hpp"
+#include "model/text/text_model.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -88,7 +89,7 @@ std::string make_body(const Sample& sample, const ServeOptions& o, const model::
 }
 
 Load make_load(const ServeOptions& o, const ordered_json& extra) {
-  const auto tokenizer = model::Tokenizer::load(checkpoint_or_demo(o.tokenizer) / "tokenizer.json");
+  const auto tokenizer = model::tokenizer_of(checkpoint_or_demo(o.tokenizer));
   const std::vector<Sample> samples = make_samples(o, tokenizer);
   Load load{
       .target = o.endpoint, .bodies = {}, .arrivals = {}, .max_concurrency = o.max_concurrency.value_or(0)};

@@ -7,6 +7,7 @@
 #include "launch/demo_model.hpp"
 #include "launch/single_rank.hpp"
 #include "runtime/execution/engine.hpp"
+#include "runtime/execution/kv_size.hpp"
 #include "runtime/execution/model_executor.hpp"
 #include "runtime/lab/step_record.hpp"
 #include "runtime/lab/step_recorder.hpp"
@@ -121,11 +122,12 @@ int bench_step(const Arguments& arguments) {
   config::Settings settings;
   Options options;
   config::Table table = options_table(options);
-  config::append(table,
-                 config::select(config::schema(settings),
-                                {"model", "max-num-seqs", "max-num-batched-tokens", "block-size", "device",
-                                 "threads", "virtual-shards", "expert-shards", "config"}),
-                 "DEPLOYMENT");
+  config::append(
+      table,
+      config::select(config::schema(settings),
+                     {"model", "max-num-seqs", "max-num-batched-tokens", "block-size", "kv-cache-dtype",
+                      "device", "threads", "virtual-shards", "expert-shards", "config"}),
+      "DEPLOYMENT");
   if (!read_command_line(page, table, arguments)) return 0;
   config::validate(settings);
   runtime::SchedulerLimits limits = settings.scheduler;
@@ -142,7 +144,8 @@ int bench_step(const Arguments& arguments) {
   SingleRank rank(checkpoint, settings,
                   {.max_tokens = limits.max_num_batched_tokens,
                    .max_logit_rows = limits.max_num_seqs,
-                   .max_positions = limits.max_model_len});
+                   .max_positions = limits.max_model_len,
+                   .cache_type = runtime::kv_cache_type(settings.kv_cache_dtype, limits.max_model_len)});
   runtime::ModelExecutor executor(*rank.ops, *rank.decoder, rank.communicators(), 0,
                                   rank.decoder->make_cache(blocks, limits.block_size));
   StepRecorder recorder(executor);

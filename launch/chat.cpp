@@ -26,10 +26,10 @@ constexpr config::Page page{
     .description =
         "Sends what you type, a message a line, to a model, and shows what it answers while it comes; on a terminal its "
         "reasoning is dim. The conversation is kept in memory: /reset forgets it, /quit or Ctrl-D ends the program, "
-        "Ctrl-C stops an answer, or clears the line that is typed.\n\n"
+        "Ctrl-C stops an answer, or clears the line that is typed, and ends the program while a model is loaded.\n\n"
         "With a URL it speaks to any server with OpenAI's API; with a checkpoint, or nothing, that model or the demo "
         "model is loaded for the time of the conversation. Without a terminal, each line of standard input is a message, "
-        "and its answer goes to standard output.",
+        "its answer goes to standard output, and Ctrl-C ends the program.",
     .examples =
         "$ troupe chat\n"
         "$ troupe chat http://127.0.0.1:8000\n"
@@ -37,7 +37,9 @@ constexpr config::Page page{
         "{\"thinking\": true}}'",
     .exit_status =
         "0 every message was answered; 1 one was not, or the model cannot be loaded; 2 wrong flag, variable "
-        "or URL."};
+        "or URL; 130 Ctrl-C came while the model was loaded."};
+
+constexpr int exit_of_interrupt = 130;  // as shells tell of SIGINT
 
 struct Options {
   std::string partner, model, system, extra_body = "{}";
@@ -80,7 +82,7 @@ config::Table settings_table(config::Settings& settings) {
   config::Table table =
       config::select(config::schema(settings),
                      {"max-model-len", "max-num-batched-tokens", "kv-cache-memory-bytes", "block-size",
-                      "device", "threads", "virtual-shards", "expert-shards", "log-level"});
+                      "kv-cache-dtype", "device", "threads", "virtual-shards", "expert-shards", "log-level"});
   table.insert(table.begin(), server_key_setting(settings));
   return table;
 }
@@ -91,8 +93,11 @@ class OwnServer {
   OwnServer(config::Settings& settings, const std::string& checkpoint)
       : replica_(
             start_replica(private_settings(settings, checkpoint), checkpoint_or_demo(checkpoint), launch_)),
-        http_(settings.edge, TROUPE_VERSION, replica_) {
-    wait_until_ready(*replica_, checkpoint_or_demo(checkpoint));
+        http_(settings.edge, TROUPE_VERSION, replica_) {}
+
+  // False: an interrupt came before.
+  bool wait(const chat::Interrupts& interrupts, const std::string& checkpoint) const {
+    return wait_until_ready(*replica_, checkpoint_or_demo(checkpoint), [&] { return interrupts.came(); });
   }
 
   ServerUrl url() const {
@@ -170,13 +175,16 @@ bool is_command(const std::string& message) {
 // What is typed, edited where that can be done.
 class Messages {
  public:
-  explicit Messages(chat::Screen& screen) : screen_(screen) {
+  Messages(chat::Screen& screen, const chat::Interrupts& interrupts)
+      : screen_(screen), interrupts_(interrupts) {
     if (screen.terminal()) editor_ = chat::LineEditor::make(prompt);
   }
 
   bool next(std::string& message) {
     if (editor_) return editor_->read(message);
     screen_.notice(prompt);
+    if (screen_.terminal()) return read_line(std::cin, message);
+    const chat::Interrupts::Pause pause(interrupts_);
     return read_line(std::cin, message);
   }
 
@@ -184,14 +192,15 @@ class Messages {
   static constexpr const char* prompt = "> ";
 
   chat::Screen& screen_;
+  const chat::Interrupts& interrupts_;
   std::unique_ptr<chat::LineEditor> editor_;
 };
 
 // Until the input ends; whether every message was answered.
-bool converse(chat::Conversation& conversation, chat::Screen& screen) {
+bool converse(chat::Conversation& conversation, chat::Screen& screen, const chat::Interrupts& interrupts) {
   bool answered = true;
   std::string message;
-  for (Messages messages(screen); messages.next(message);) {
+  for (Messages messages(screen, interrupts); messages.next(message);) {
     if (message == "/quit") return answered;
     if (message == "/reset")
       conversation.reset();
@@ -219,12 +228,15 @@ int chat_on_terminal(const Arguments& arguments) {
   expect_peers_to_leave();
   const chat::Interrupts interrupts;
   std::optional<OwnServer> own;
-  if (!is_url(options.partner)) partner.url = own.emplace(settings, options.partner).url();
+  if (!is_url(options.partner)) {
+    partner.url = own.emplace(settings, options.partner).url();
+    if (!own->wait(interrupts, options.partner)) return exit_of_interrupt;
+  }
   if (const std::string key = server_key(settings); !key.empty())
     partner.headers.emplace_back("Authorization", "Bearer " + key);
   chat::Screen screen(std::cout, isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1);
   chat::Conversation conversation(std::move(partner), interrupts, screen);
-  return converse(conversation, screen) ? 0 : 1;
+  return converse(conversation, screen, interrupts) ? 0 : 1;
 }
 
 }  // namespace troupe::launch

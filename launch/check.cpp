@@ -4,9 +4,10 @@
 #include "config/settings.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
-#include "model/checkpoint.hpp"
-#include "model/finite.hpp"
-#include "model/text_model.hpp"
+#include "model/checkpoint/checkpoint.hpp"
+#include "model/checkpoint/finite.hpp"
+#include "model/gguf/gguf_file.hpp"
+#include "model/text/text_model.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -15,7 +16,7 @@ constexpr config::Page page{
     .command = "check",
     .summary = "verifies a checkpoint and describes it",
     .description =
-        "Opens a checkpoint folder, or the demo model, as the server does: config.json, names, shapes and "
+        "Opens a checkpoint folder, a GGUF file, or the demo model, as the server does: config.json, names, shapes and "
         "types of all tensors, tokenizer, chat template, generation defaults. Then reads all weights, also "
         "those that the server does not load, in search of a NaN or an infinity. It needs no memory for the "
         "weights.",
@@ -30,10 +31,6 @@ struct Summary {
   std::map<std::string, std::int64_t> parameters_by_type;
 };
 
-std::int64_t elements(const model::StoredTensor& tensor) {
-  return std::int64_t(tensor.bytes.size() / kernels::size_of(tensor.dtype));
-}
-
 // Scales of FP8 blocks are no parameters of their own.
 Summary read_weights(const model::Checkpoint& checkpoint) {
   Summary summary;
@@ -44,18 +41,19 @@ Summary read_weights(const model::Checkpoint& checkpoint) {
                   "download or convert the checkpoint again");
     summary.bytes += tensor.bytes.size();
     if (name.ends_with("_scale_inv")) continue;
-    summary.parameters += elements(tensor);
-    summary.parameters_by_type[std::string(model::safetensors_name(tensor.dtype))] += elements(tensor);
+    summary.parameters += tensor.elements();
+    summary.parameters_by_type[std::string(model::type_name(tensor.dtype))] += tensor.elements();
   }
   return summary;
 }
 
 void describe(const model::ModelConfig& config) {
   std::cout << "architecture    " << config.architecture << ", " << config.num_hidden_layers
-            << " layers of width " << config.hidden_size << ", " << config.num_attention_heads << " heads\n"
-            << "experts         " << config.n_routed_experts << " routed, " << config.num_experts_per_tok
-            << " a token, " << config.n_shared_experts << " shared\n"
-            << "context         " << config.max_position_embeddings << " tokens\n";
+            << " layers of width " << config.hidden_size << ", " << config.num_attention_heads << " heads\n";
+  if (config.n_routed_experts > 0)
+    std::cout << "experts         " << config.n_routed_experts << " routed, " << config.num_experts_per_tok
+              << " a token, " << config.n_shared_experts << " shared\n";
+  std::cout << "context         " << config.max_position_embeddings << " tokens\n";
 }
 
 void describe(const Summary& weights) {
@@ -90,7 +88,7 @@ int check(const Arguments& arguments) {
   for (const std::string& note : checkpoint.notes()) std::cout << "note            " << note << "\n";
   describe(checkpoint.config());
   describe(read_weights(checkpoint));
-  if (exists(folder / "tokenizer.json"))
+  if (model::is_gguf(folder) || exists(folder / "tokenizer.json") || exists(folder / "tiktoken.model"))
     describe(model::TextModel::load(folder));
   else
     std::cout << "tokenizer       none: troupe logits takes this checkpoint, troupe serve does not\n";

@@ -29,6 +29,12 @@ double expert_share(const model::ModelConfig& config) {
   return double(config.num_experts_per_tok) / double(config.n_routed_experts);
 }
 
+// Of a head's query with what the cache has of a position, and of its weight with that.
+double products_of_a_key(const model::ModelConfig& c) {
+  if (c.has_latent()) return double(2 * c.latent().kv_lora_rank + c.latent().qk_rope_head_dim);
+  return double(2 * c.grouped().head_dim);
+}
+
 }  // namespace
 
 double weight_bytes_of_step(const model::Checkpoint& checkpoint, std::int32_t sequences) {
@@ -51,8 +57,7 @@ double flop_of_prompt(const model::Checkpoint& checkpoint, std::int32_t tokens) 
     flop += 2 * rows * share * double(tensor.shape[0]) * double(tensor.shape[1]);
   });
   const double pairs = double(tokens) * (tokens + 1) / 2;
-  return flop + 2 * pairs * double(c.num_hidden_layers * c.num_attention_heads) *
-                    double(2 * c.kv_lora_rank + c.qk_rope_head_dim);
+  return flop + 2 * pairs * double(c.num_hidden_layers * c.num_attention_heads) * products_of_a_key(c);
 }
 
 }  // namespace troupe::launch

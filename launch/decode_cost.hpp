@@ -2,7 +2,7 @@
 // thread.
 #pragma once
 
-#include "model/checkpoint.hpp"
+#include "model/checkpoint/checkpoint.hpp"
 
 namespace troupe::launch {
 
@@ -11,7 +11,8 @@ namespace troupe::launch {
 // with one sequence the count is exact.
 double weight_bytes_of_step(const model::Checkpoint& checkpoint, std::int32_t sequences);
 
-// FLOP of a prompt: every weight that a token passes through, the head once, and attention in the latent space.
+// FLOP of a prompt: every weight that a token passes through, the head once, and attention, which is in the
+// latent space where there is one.
 double flop_of_prompt(const model::Checkpoint& checkpoint, std::int32_t tokens);
 
 }  // namespace troupe::launch

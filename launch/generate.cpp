@@ -4,8 +4,9 @@
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
 #include "launch/single_rank.hpp"
-#include "model/text_model.hpp"
+#include "model/text/text_model.hpp"
 #include "runtime/execution/engine.hpp"
+#include "runtime/execution/kv_size.hpp"
 #include "runtime/execution/model_executor.hpp"
 #include "runtime/generation/generation.hpp"
 
@@ -176,11 +177,12 @@ int generate(const Arguments& arguments) {
   config::Settings settings;
   Options options;
   config::Table table = options_table(options);
-  config::append(table,
-                 config::select(config::schema(settings),
-                                {"model", "max-model-len", "max-num-batched-tokens", "block-size", "device",
-                                 "threads", "virtual-shards", "expert-shards", "config"}),
-                 "DEPLOYMENT");
+  config::append(
+      table,
+      config::select(config::schema(settings),
+                     {"model", "max-model-len", "max-num-batched-tokens", "block-size", "kv-cache-dtype",
+                      "device", "threads", "virtual-shards", "expert-shards", "config"}),
+      "DEPLOYMENT");
   if (!read_command_line(page, table, arguments)) return 0;
   settings.scheduler.max_num_seqs = 1;
   settings.scheduler.max_waiting = 1;
@@ -200,7 +202,10 @@ int generate(const Arguments& arguments) {
   SingleRank rank(checkpoint, settings,
                   {.max_tokens = limits.max_num_batched_tokens,
                    .max_logit_rows = 1,
-                   .max_positions = limits.max_model_len});
+                   .max_positions = limits.max_model_len,
+                   // As a server's would be.
+                   .cache_type = runtime::kv_cache_type(settings.kv_cache_dtype,
+                                                        context_length(settings, checkpoint.config()))});
   runtime::ModelExecutor executor(*rank.ops, *rank.decoder, rank.communicators(), 0,
                                   rank.decoder->make_cache(blocks, limits.block_size));
   runtime::Engine engine(limits, runtime::make_policy("fcfs"), blocks, executor);

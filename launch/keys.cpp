@@ -1,16 +1,15 @@
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <iostream>
-#include <limits>
+#include <iterator>
 
 #include "config/api_keys.hpp"
 #include "launch/command_line.hpp"
 #include "launch/subcommand_group.hpp"
 #include "launch/whole_file.hpp"
 #include "runtime/base/digest.hpp"
+#include "runtime/base/durable_file.hpp"
 #include "runtime/base/file_descriptor.hpp"
 #include "runtime/base/random_id.hpp"
 
@@ -56,8 +55,7 @@ class FolderLock {
  public:
   explicit FolderLock(const path& folder)
       : folder_(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (folder_.get() < 0 || flock(folder_.get(), LOCK_EX) != 0)
-      throw Error("cannot be locked", folder.empty() ? "." : folder.string(), "make the folder first");
+    await_lock(folder_, folder.empty() ? path(".") : folder, "make the folder first");
   }
 
  private:
@@ -82,13 +80,20 @@ config::Setting name_setting(std::string& name) {
           .flag_only = true};
 }
 
+// The file itself, where links lead to it: it is what editors share, and what is replaced.
+path behind_links(const std::string& file) {
+  std::error_code none;
+  const path found = std::filesystem::canonical(file, none);
+  return none ? path(file) : found;
+}
+
 struct Added {
   std::string file, expires, key_class;
   Caller caller;
 };
 
-config::Table add_table(Added& a) {
-  config::Table table{
+config::Table key_rows(Added& a) {
+  return {
       name_setting(a.caller.name),
       file_setting(a.file),
       {.name = "class",
@@ -102,46 +107,56 @@ config::Table add_table(Added& a) {
        .argument = "TIME",
        .help = "When the new key ends: 2027-01-31, or 2027-01-31T12:00:00Z.",
        .unset = "never"},
+  };
+}
+
+config::Table limit_rows(Caller& caller) {
+  return {
       {.name = "requests-per-minute",
-       .target = &a.caller.requests_per_minute,
+       .target = &caller.requests_per_minute,
        .argument = "N",
        .help = "Requests.",
        .unset = "no limit",
        .range = {1, config::most_per_minute}},
       {.name = "tokens-per-minute",
-       .target = &a.caller.tokens_per_minute,
+       .target = &caller.tokens_per_minute,
        .argument = "N",
        .help = "Tokens of prompts and answers.",
        .unset = "no limit",
        .range = {1, config::most_per_minute}},
       {.name = "concurrent",
-       .target = &a.caller.concurrent,
+       .target = &caller.concurrent,
        .argument = "N",
        .help = "Generations at a time.",
        .unset = "no limit",
        .range = {1}},
       {.name = "max-tokens",
-       .target = &a.caller.max_tokens,
+       .target = &caller.max_tokens,
        .argument = "N",
        .help = "Tokens of an answer.",
        .unset = "no limit",
        .range = {1}},
       {.name = "models",
-       .target = &a.caller.models,
+       .target = &caller.models,
        .argument = "NAME",
        .help = "Name of the model that it may ask for. May be given several times.",
        .unset = "all"},
       {.name = "priority",
-       .target = &a.caller.priority,
+       .target = &caller.priority,
        .argument = "N",
        .help = "The best that its requests have under --scheduling-policy priority; lower runs earlier.",
        .unset = "as they ask",
-       .range = {std::numeric_limits<std::int32_t>::min()}},
+       .range = {-config::largest_priority, config::largest_priority}},
       {.name = "shares-prefix-cache",
-       .target = &a.caller.shares_prefix_cache,
+       .target = &caller.shares_prefix_cache,
        .help =
            "Its cached prefixes serve all others that share, too, who can then find out by the time it takes what it has asked."},
   };
+}
+
+config::Table add_table(Added& a) {
+  config::Table table = key_rows(a);
+  std::ranges::move(limit_rows(a.caller), std::back_inserter(table));
   for (config::Setting& each : table) each.flag_only = true;
   return table;
 }
@@ -150,10 +165,15 @@ std::vector<Caller> read_or_none(const path& file) {
   return std::filesystem::exists(file) ? config::read_callers(file) : std::vector<Caller>();
 }
 
+// Nothing that could not be read again.
 void write(const path& file, const std::vector<Caller>& callers) {
-  struct stat found {};
-  const bool there = stat(file.c_str(), &found) == 0;
-  write_whole_file(file, config::callers_text(callers), there ? found.st_mode & 07777 : mode_of_new_file);
+  const std::string text = config::callers_text(callers);
+  if (text.size() > config::max_api_keys_file_bytes)
+    throw Error("would have " + std::to_string(text.size()) + " bytes, and at most " +
+                    std::to_string(config::max_api_keys_file_bytes) + " are read",
+                file.string(), "revoke keys that nobody uses");
+  config::parse_callers(text, file.string());
+  rewrite_whole_file(file, text, mode_of_new_file);
 }
 
 auto find(std::vector<Caller>& callers, std::string_view name) {
@@ -182,8 +202,9 @@ int add(const Arguments& arguments) {
   config::ApiKey key;
   if (!added.expires.empty() && !(key.expires = config::parse_time(added.expires)))
     throw config::UsageError("'" + added.expires + "' is no time", "--expires", "write it as 2027-01-31");
-  const FolderLock lock(path(added.file).parent_path());
-  std::vector<Caller> callers = read_or_none(added.file);
+  const path file = behind_links(added.file);
+  const FolderLock lock(file.parent_path());
+  std::vector<Caller> callers = read_or_none(file);
   auto caller = find(callers, added.caller.name);
   if (caller == callers.end()) caller = callers.insert(callers.end(), Caller{.name = added.caller.name});
   merge(*caller, added.caller);
@@ -192,7 +213,7 @@ int add(const Arguments& arguments) {
   const std::string text = std::string(key_prefix) + random_id() + random_id();
   key.sha256 = sha256_hex(text);
   caller->keys.push_back(key);
-  write(added.file, callers);
+  write(file, callers);
   std::cout << text << "\n";
   return 0;
 }
@@ -210,10 +231,10 @@ int list(const Arguments& arguments) {
 }
 
 int revoke(const Arguments& arguments) {
-  std::string file, name, digits;
+  std::string given, name, digits;
   config::Table table{
       name_setting(name),
-      file_setting(file),
+      file_setting(given),
       {.name = "key",
        .target = &digits,
        .argument = "DIGITS",
@@ -221,18 +242,22 @@ int revoke(const Arguments& arguments) {
        .unset = "all of the caller's keys",
        .flag_only = true}};
   if (!read_command_line(revoke_page, table, arguments)) return 0;
-  const FolderLock lock(path(file).parent_path());
+  const bool one = table.back().source != "default";
+  if (one && digits.empty())
+    throw config::UsageError("has no digits", "--key", "leave it out to take all of the caller's keys");
+  const path file = behind_links(given);
+  const FolderLock lock(file.parent_path());
   std::vector<Caller> callers = config::read_callers(file);
   const auto caller = find(callers, name);
-  if (caller == callers.end()) throw Error("there is no caller '" + name + "'", file);
-  if (digits.empty()) {
+  if (caller == callers.end()) throw Error("there is no caller '" + name + "'", file.string());
+  if (!one) {
     callers.erase(caller);
   } else {
     const auto is_it = [&](const config::ApiKey& key) { return key.sha256.starts_with(digits); };
     const auto count = std::ranges::count_if(caller->keys, is_it);
     if (count != 1)
       throw Error("'" + name + "' has " + std::to_string(count) + " keys that begin with '" + digits + "'",
-                  file, "troupe keys list shows them");
+                  file.string(), "troupe keys list shows them");
     std::erase_if(caller->keys, is_it);
   }
   write(file, callers);

@@ -1,4 +1,4 @@
-#include "model/logits.hpp"
+#include "model/graphs/logits.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -9,7 +9,8 @@
 #include "kernels/device.hpp"
 #include "launch/command_line.hpp"
 #include "launch/single_rank.hpp"
-#include "model/safetensors.hpp"
+#include "model/checkpoint/safetensors.hpp"
+#include "runtime/execution/kv_size.hpp"
 #include "transport/host/device_communicator.hpp"
 #include "transport/host/threads_mesh.hpp"
 
@@ -93,7 +94,10 @@ class ThreadRanks {
       ops = kernels::make_ops(settings_.device, std::max(1, settings_.compute_threads() / plan.ranks()));
       world = transport::device_communicator(std::move(world), *ops);
       group = transport::device_communicator(std::move(group), *ops);
-      const model::DecoderLimits limits{.max_positions = checkpoint_.config().max_position_embeddings};
+      const std::int64_t positions = checkpoint_.config().max_position_embeddings;
+      const model::DecoderLimits limits{
+          .max_positions = positions,
+          .cache_type = runtime::kv_cache_type(settings_.kv_cache_dtype, positions)};
       const auto decoder = model::load_decoder(checkpoint_, *ops, plan, limits);
       const auto queue = ops->make_queue();
       return model::logits_of(*decoder, checkpoint_.config(), limits, *queue, {*group, *world}, texts);
@@ -123,7 +127,7 @@ int logits(const Arguments& arguments) {
   config::Table table =
       config::select(config::schema(settings),
                      {"model", "tensor-parallel-size", "data-parallel-size", "enable-expert-parallel",
-                      "device", "threads", "virtual-shards", "expert-shards"});
+                      "kv-cache-dtype", "device", "threads", "virtual-shards", "expert-shards"});
   table.front().required = true;
   table.insert(table.begin() + 1, {{.name = "ids",
                                     .target = &ids,

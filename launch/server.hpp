@@ -25,8 +25,10 @@ bool ranks_are_processes(const config::Settings& settings);
 std::shared_ptr<actors::Replica> start_replica(const config::Settings& settings,
                                                const std::filesystem::path& checkpoint, const Launch& launch);
 
-// Returns once it serves. Throws Error if it turns out not to load; checkpoint is named then.
-void wait_until_ready(const actors::Replica& replica, const std::filesystem::path& checkpoint);
+// Returns true once it serves, false once the caller has given it up. Throws Error if it turns out not to load; checkpoint
+// is named then.
+bool wait_until_ready(const actors::Replica& replica, const std::filesystem::path& checkpoint,
+                      const std::function<bool()>& given_up);
 
 // Serves until the process is told to stop (see stop_signals.hpp); returns the exit code. Throws Error if the
 // checkpoint cannot be served or the address cannot be listened on. Main thread only.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "launch/command_line.hpp"
+#include "launch/own_data.hpp"
 #include "launch/policy_settings.hpp"
 #include "launch/simulation/plots.hpp"
 #include "launch/simulation/replay.hpp"
@@ -37,13 +38,6 @@ constexpr config::Page page{
         "$ troupe simulate --replay schedule --compare fcfs,vtc\n"
         "$ troupe simulate --soak 1000",
 };
-
-// Installed beside the program, or where it was built.
-std::filesystem::path own_profiles() {
-  const auto program = std::filesystem::read_symlink("/proc/self/exe");
-  const auto installed = program.parent_path().parent_path() / "share/troupe/profiles";
-  return exists(installed) ? installed : std::filesystem::path(TROUPE_PROFILES);
-}
 
 std::string heading_of(const simulation::Options& o, const runtime::lab::ServiceReport& report) {
   const std::string requests = o.trace.empty()
@@ -118,7 +112,7 @@ int simulate(const Arguments& arguments) {
   if (!options.replay.empty()) return show_replay(options, simulation::policies_of(options, known));
   if (options.soak > 0) return soak(options);
   const auto policies = simulation::policies_of(options, known);
-  const simulation::Runs runs(options, own_profiles());
+  const simulation::Runs runs(options, own_data("profiles", TROUPE_PROFILES));
   std::vector<simulation::Run> found;
   std::vector<simulation::Capacity> capacities;
   if (options.find_capacity)

@@ -30,12 +30,13 @@ model::ShardingPlan sharding(const config::Settings& settings, const model::Chec
   return plan;
 }
 
-std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model) {
+std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model,
+                            std::string_view flag) {
   const auto longest = std::int32_t(model.max_position_embeddings);
   if (settings.max_model_len.value_or(longest) > longest)
     throw Error(std::to_string(*settings.max_model_len) + " is more than the " + std::to_string(longest) +
                     " positions that the model was made for",
-                "--max-model-len", "lower it or leave it out");
+                std::string(flag), "lower it or leave it out");
   return settings.max_model_len.value_or(longest);
 }
 

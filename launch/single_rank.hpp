@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "config/settings.hpp"
 #include "kernels/ops.hpp"
@@ -26,7 +27,8 @@ struct SingleRank {
 // How the settings cut the model, but for the rank. Throws Error, with the numbers, when it cannot be cut so.
 model::ShardingPlan sharding(const config::Settings& settings, const model::Checkpoint& checkpoint);
 
-// --max-model-len, or as many positions as the model was made for. Throws Error for more than those.
-std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model);
+// --max-model-len, or as many positions as the model was made for. Throws Error for more than those, which names the flag.
+std::int32_t context_length(const config::Settings& settings, const model::ModelConfig& model,
+                            std::string_view flag = "--max-model-len");
 
 }  // namespace troupe::launch

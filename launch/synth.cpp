@@ -3,9 +3,9 @@
 #include "config/settings.hpp"
 #include "launch/command_line.hpp"
 #include "launch/single_rank.hpp"
+#include "model/checkpoint/synth.hpp"
 #include "model/config.hpp"
 #include "model/json/parse.hpp"
-#include "model/synth.hpp"
 
 namespace troupe::launch {
 namespace {

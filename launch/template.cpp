@@ -4,7 +4,7 @@
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
 #include "launch/json_lines.hpp"
-#include "model/text_model.hpp"
+#include "model/text/text_model.hpp"
 #include "runtime/base/file.hpp"
 
 namespace troupe::launch {

@@ -4,7 +4,7 @@
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
 #include "launch/json_lines.hpp"
-#include "model/tokenizer/tokenizer.hpp"
+#include "model/text/text_model.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -48,7 +48,7 @@ int tokenize(const Arguments& arguments) {
   config::Settings settings;
   config::Table table = config::select(config::schema(settings), {"model"});
   if (!read_command_line(page, table, arguments)) return 0;
-  const auto tokenizer = model::Tokenizer::load(checkpoint_or_demo(settings.model) / "tokenizer.json");
+  const auto tokenizer = model::tokenizer_of(checkpoint_or_demo(settings.model));
   answer_json_lines(std::cin, std::cout, [&](const ordered_json& line) -> Expected<ordered_json> {
     const auto ids = ids_of(line, tokenizer);
     if (!ids) return tl::unexpected(ids.error());

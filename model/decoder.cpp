@@ -5,8 +5,8 @@
 #include <limits>
 #include <string>
 
-#include "model/deepseek_v3.hpp"
-#include "model/rope.hpp"
+#include "model/architecture.hpp"
+#include "model/graphs/rope.hpp"
 
 namespace troupe::model {
 
@@ -55,7 +55,30 @@ Error no_prediction(const Checkpoint& checkpoint) {
       "serve it without speculation by the model's own layer, or use a checkpoint with the layer");
 }
 
+// Throws Error for what cannot be loaded so.
+void check_order(const DecoderOrder& order) {
+  const ModelConfig& config = order.checkpoint.config();
+  const std::string where = order.checkpoint.folder().string();
+  if (Expected<void> possible = check_plan(config, order.plan); !possible)
+    throw Error(possible.error().message, where, "choose another number of ranks or virtual shards");
+  if (const transport::ExpertPlacement& placement = order.placement; !placement.holders.empty())
+    if (Expected<void> possible = check_placement(placement, config.n_routed_experts, order.plan.ranks());
+        !possible)
+      throw Error(possible.error().message, "placement of experts");
+  if (order.limits.max_positions > max_rope_positions)
+    throw Error("sequences of " + std::to_string(order.limits.max_positions) +
+                    " tokens are over the limit, " + std::to_string(max_rope_positions),
+                where, "set a shorter --max-model-len");
+  if (order.limits.prediction && config.num_nextn_predict_layers == 0) throw no_prediction(order.checkpoint);
+}
+
 }  // namespace
+
+Expected<void> check_even(std::int64_t count, std::string_view things, const ShardingPlan& plan) {
+  if (count % plan.tensor_parallel == 0) return {};
+  return refuse(std::to_string(count) + " " + std::string(things) + " cannot be split evenly over " +
+                ranks_of(plan.tensor_parallel));
+}
 
 Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan) {
   if (!power_of_two(plan.tensor_parallel))
@@ -77,25 +100,24 @@ Expected<void> check_plan(const ModelConfig& config, const ShardingPlan& plan) {
                   std::to_string(plan.virtual_shards) + " virtual shards");
   if (plan.rank < 0 || plan.rank >= all)
     return refuse("rank " + std::to_string(plan.rank) + " is not among " + ranks_of(all));
-  if (config.num_attention_heads % plan.tensor_parallel != 0)
-    return refuse(std::to_string(config.num_attention_heads) +
-                  " attention heads cannot be split evenly over " + ranks_of(plan.tensor_parallel));
+  if (Expected<void> even = architecture_of(config).check_heads(config, plan); !even) return even;
   if (plan.expert_parallel && config.n_routed_experts < all)
     return refuse(std::to_string(config.n_routed_experts) + " experts cannot be spread over " +
                   ranks_of(all));
   return check_columns(config, plan);
 }
 
-std::size_t cache_bytes_per_token(const ModelConfig& config, bool prediction) {
+std::size_t cache_bytes_per_token(const ModelConfig& config, const ShardingPlan& plan, bool prediction,
+                                  kernels::CacheType type) {
   return std::size_t((config.num_hidden_layers + prediction) *
-                     (config.kv_lora_rank + config.qk_rope_head_dim)) *
-         sizeof(float);
+                     architecture_of(config).cache_forms(config, plan, type).bytes());
 }
 
 void KvCache::poison() {
   const auto queue = ops->make_queue();
-  for (const kernels::LatentCache& layer : layers)
-    ops->fill(*queue, layer.data, std::numeric_limits<float>::quiet_NaN());
+  for (const auto* caches : {&layers, &index_keys})
+    for (const kernels::LayerCache& layer : *caches)
+      ops->fill(*queue, layer.data, std::numeric_limits<float>::quiet_NaN());
   queue->wait(TimePoint::max());
 }
 
@@ -103,24 +125,16 @@ std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops
                                       const ShardingPlan& plan, const DecoderLimits& limits,
                                       const LoadObservers& observers,
                                       const transport::ExpertPlacement& placement) {
-  const std::string& architecture = checkpoint.config().architecture;
-  if (architecture != "DeepseekV3ForCausalLM")
-    throw Error("no decoder for the architecture " + architecture, checkpoint.folder().string(),
-                "serve a DeepseekV3ForCausalLM checkpoint");
-  if (Expected<void> possible = check_plan(checkpoint.config(), plan); !possible)
-    throw Error(possible.error().message, checkpoint.folder().string(),
-                "choose another number of ranks or virtual shards");
-  if (!placement.holders.empty())
-    if (Expected<void> possible =
-            check_placement(placement, checkpoint.config().n_routed_experts, plan.ranks());
-        !possible)
-      throw Error(possible.error().message, "placement of experts");
-  if (limits.max_positions > max_rope_positions)
-    throw Error("sequences of " + std::to_string(limits.max_positions) + " tokens are over the limit, " +
-                    std::to_string(max_rope_positions),
-                checkpoint.folder().string(), "set a shorter --max-model-len");
-  if (limits.prediction && checkpoint.config().num_nextn_predict_layers == 0) throw no_prediction(checkpoint);
-  return load_deepseek_v3(checkpoint, ops, plan, limits, observers, placement);
+  const DecoderOrder order{checkpoint, ops, plan, limits, observers, placement};
+  check_order(order);
+  return architecture_of(checkpoint.config()).load(order);
+}
+
+DecoderMemory decoder_memory(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
+                             const DecoderLimits& limits) {
+  const DecoderOrder order{checkpoint, ops, plan, limits, {}, {}};
+  check_order(order);
+  return architecture_of(checkpoint.config()).measure(order);
 }
 
 }  // namespace troupe::model

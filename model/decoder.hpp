@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/ops.hpp"
-#include "model/checkpoint.hpp"
+#include "model/checkpoint/checkpoint.hpp"
 #include "model/decoder_limits.hpp"
 #include "model/sharding.hpp"
 #include "runtime/base/held_memory.hpp"
@@ -30,15 +30,23 @@ struct LoadObservers {
   MemoryKeeper* keeper = nullptr;  // has them held for a later life, and those of an earlier one
 };
 
-// Bytes of KV storage that a token takes on a rank, all layers, with prediction also the prediction layer's:
-// the same on each, since the latent is not split.
-std::size_t cache_bytes_per_token(const ModelConfig& config, bool prediction = false);
+// Bytes of KV storage that a token takes on a rank, all layers, with prediction also the prediction layer's: the same on
+// each rank.
+std::size_t cache_bytes_per_token(const ModelConfig& config, const ShardingPlan& plan,
+                                  bool prediction = false, kernels::CacheType type = kernels::CacheType::f32);
+
+// Bytes that a rank's part of a decoder takes of its device, besides the cache.
+struct DecoderMemory {
+  std::size_t weights = 0;
+  std::size_t workspace = 0;  // that steps reuse, for the largest one
+};
 
 // KV storage of a rank: all layers, a loaded prediction layer last, paged in blocks that the block pool of the
 // attention group counts.
 struct KvCache {
   std::int64_t blocks = 0, block_size = 0;
-  std::vector<kernels::LatentCache> layers;
+  std::vector<kernels::LayerCache> layers;
+  std::vector<kernels::LayerCache> index_keys;  // of each layer's index, if there is one
   std::shared_ptr<void> memory;
   kernels::Ops* ops = nullptr;  // whose memory it is; outlives it
 
@@ -111,5 +119,11 @@ std::unique_ptr<Decoder> load_decoder(const Checkpoint& checkpoint, kernels::Ops
                                       const ShardingPlan& plan, const DecoderLimits& limits,
                                       const LoadObservers& observers = {},
                                       const transport::ExpertPlacement& placement = {});
+
+// What load_decoder would allocate, told by the calls that allocate it. Nothing is read, so that the checkpoint may be an
+// outline, and of ops only the name of the arithmetic is asked. Where columns or experts do not divide evenly, the last
+// rank of all has the most, but for blocks that a cut goes through. Throws Error as load_decoder does.
+DecoderMemory decoder_memory(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
+                             const DecoderLimits& limits);
 
 }  // namespace troupe::model

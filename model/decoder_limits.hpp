@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/entry_form.hpp"
+
 namespace troupe::model {
 
 struct DecoderLimits {
@@ -10,10 +12,11 @@ struct DecoderLimits {
   std::int64_t max_logit_rows = 256;  // of a step
   std::int64_t max_positions = 4096;  // of a sequence
   bool prediction = false;            // the multi-token-prediction layer is loaded
+  kernels::CacheType cache_type = kernels::CacheType::f32;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, DecoderLimits& x) {
-  return f(x.max_tokens, x.max_logit_rows, x.max_positions, x.prediction);
+  return f(x.max_tokens, x.max_logit_rows, x.max_positions, x.prediction, x.cache_type);
 }
 
 }  // namespace troupe::model

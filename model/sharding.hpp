@@ -1,6 +1,9 @@
 // How a model is cut over the ranks of a replica. Plain values; any thread.
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
 #include "runtime/base/error.hpp"
 
 namespace troupe::model {
@@ -31,6 +34,9 @@ template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, ShardingPlan& x) {
   return f(x.rank, x.tensor_parallel, x.data_parallel, x.expert_parallel, x.virtual_shards, x.expert_shards);
 }
+
+// Refuses, with the numbers, to split so many things, such as "attention heads", unevenly over the ranks of a group.
+Expected<void> check_even(std::int64_t count, std::string_view things, const ShardingPlan& plan);
 
 // Refuses, with the numbers, a plan that the model cannot be cut by (heads not divisible by tensor_parallel,
 // more ranks than experts...).

@@ -1,6 +1,7 @@
 // Where a parsed request and the service that is to answer it meet. Any thread.
 #pragma once
 
+#include <ctime>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,12 +11,15 @@
 namespace troupe::actors::edge {
 
 struct BegunAnswer {
-  std::unique_ptr<Answer> answer;
+  AnswerIdentity identity{};
+  std::unique_ptr<Answer> answer{};
   std::optional<Json>
       whole{};  // of a request without prompts, for which nothing is to be generated: all of it
 };
 
-// Gives the generation its id, which ends with request_id where the client chose none, and begins its answer. Once.
-BegunAnswer begin_answer(ApiRequest& request, const std::string& request_id, const ModelInfo& model);
+// Gives the generation its id, which ends with request_id where the client chose none, and begins its answer. Once. created:
+// in Unix seconds.
+BegunAnswer begin_answer(ApiRequest& request, const std::string& request_id, const ModelInfo& model,
+                         std::int64_t created = std::time(nullptr));
 
 }  // namespace troupe::actors::edge

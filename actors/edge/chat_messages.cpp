@@ -143,10 +143,11 @@ Json message_object(const Json& message, const std::string& role, const Json& co
   // Templates of DeepSeek V3 print calls only where there is no content at all.
   const bool no_content = content == "" && !calls.empty();
   Json out = {{"role", role}, {"content", no_content ? Json() : content}};
+  auto& fields = out.get_ref<Json::object_t&>();
   for (const auto& [key, value] : message.items())
     if (!value.is_null() && key != "role" && key != "content" && key != "tool_calls" &&
         key != "function_call")
-      out[key] = value;
+      fields.emplace_back(key, value);  // without a search for each: the message has it once
   if (!calls.empty()) out["tool_calls"] = calls;
   // Answers carry the thoughts under both names, so a client may send back either.
   if (out.contains("reasoning") && !out.contains("reasoning_content"))
@@ -173,17 +174,20 @@ Expected<Json> checked_message(const Json& message, std::size_t index, const con
   return message_object(message, *role, *content, *calls);
 }
 
-// What a message of an older client, which names no call, answers: the last call before it. Null: there is none.
-Json id_of_last_call(const Json& messages) {
-  for (auto message = messages.rbegin(); message != messages.rend(); ++message)
-    if (message->contains("tool_calls")) return message->at("tool_calls").back().value("id", Json());
-  return nullptr;
+// A tool, with its type, which clients may leave out, where they have it.
+Json with_type(const Json& tool) {
+  if (tool.value("type", Json()) == "function") return tool;
+  Json typed = {{"type", "function"}};
+  for (const auto& [key, value] : tool.items())
+    if (key != "type") typed.get_ref<Json::object_t&>().emplace_back(key, value);
+  return typed;
 }
 
 }  // namespace
 
 Expected<Json> check_messages(const Json& messages, const config::RequestLimits& limits) {
   Json checked = Json::array();
+  Json last_call;  // its id, which a message of an older client answers without naming it; null: it has none
   if (messages.empty())
     return refuse("Invalid 'messages'. Expected at least one message.", "messages", "empty_array");
   for (std::size_t i = 0; i < messages.size(); ++i) {
@@ -192,8 +196,9 @@ Expected<Json> check_messages(const Json& messages, const config::RequestLimits&
     if (i + 1 < messages.size() && message->value("prefix", false))
       return refuse("Only the last message can be gone on with.", indexed("messages", i) + ".prefix",
                     "invalid_value");
-    if (messages[i]["role"] == "function")
-      if (Json id = id_of_last_call(checked); !id.is_null()) (*message)["tool_call_id"] = std::move(id);
+    if (messages[i]["role"] == "function" && !last_call.is_null()) (*message)["tool_call_id"] = last_call;
+    if (const auto calls = message->find("tool_calls"); calls != message->end())
+      last_call = calls->back().value("id", Json());
     checked.push_back(std::move(*message));
   }
   return checked;
@@ -226,11 +231,11 @@ Expected<Json> check_tools(const Json& tools, const config::RequestLimits& limit
     const std::string path = indexed("tools", i);
     if (!tools[i].is_object()) return not_an_object(path, tools[i]);
     RequestFields fields(tools[i], path + ".");
-    const auto type = fields.text("type");
-    if (!type) fields.missing("type");
-    if (type != "function") fields.invalid("type", "Only tools of type 'function' are supported.");
+    if (fields.text("type").value_or("function") != "function")
+      fields.invalid("type", "Only tools of type 'function' are supported.");
     if (const auto ok = check_function(fields, "function", check_declaration, limits); !ok)
       return tl::unexpected(ok.error());
+    checked[i] = with_type(tools[i]);
     Json& function = checked[i]["function"];
     if (function["description"].is_null()) function["description"] = "";
     if (function["parameters"].is_null())

@@ -9,8 +9,8 @@
 namespace troupe::actors::edge {
 
 // In: the array of a request's messages. Out: the same messages; "developer" is "system", content is a string
-// (text parts are joined by newlines) or null beside tool calls, and fields that were null or empty lists are
-// gone, since templates ask whether they are there. Calls have their type, and "function_call" and the role
+// (text parts are joined by newlines) or null beside tool calls, and fields that were null and an empty list of tool
+// calls are gone, since templates ask whether they are there. Calls have their type, and "function_call" and the role
 // "function" of older clients are calls and answers of tools. Fields that are not OpenAI's are left for the template.
 Expected<Json> check_messages(const Json& messages, const config::RequestLimits& limits);
 
@@ -21,8 +21,8 @@ bool goes_on(const Json& messages);
 // its messages, checked.
 void go_on_with_last_of_assistant(runtime::ChatPrompt& prompt);
 
-// In: the array of a request's tools, each a function with a name. Out: the same, with the description and the
-// parameters that were left out or null, since templates print them: none.
+// In: the array of a request's tools, each a function with a name. Out: the same, with the type, the description and the
+// parameters that were left out or null, since templates print them: a function's, none and none.
 Expected<Json> check_tools(const Json& tools, const config::RequestLimits& limits);
 
 // A tool's function: its name, description, parameters and "strict". What is wrong is kept in function.

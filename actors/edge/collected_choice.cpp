@@ -30,6 +30,7 @@ void CollectedChoice::add(runtime::Delta delta) {
   append(std::move(delta.prompt_token_ids), prompt_token_ids);
   if (!delta.ends()) return;
   finish = delta.finish;
+  in_call = delta.in_call;
   stop_reason = std::move(delta.stop_reason);
   stop_token = delta.stop_token;
 }

@@ -12,6 +12,7 @@ struct CollectedChoice {
   std::vector<runtime::LogprobEntry> prompt_logprobs;
   std::vector<TokenId> token_ids, prompt_token_ids;
   runtime::ChoiceEnd finish = runtime::ChoiceEnd::none;
+  bool in_call = false;
   std::string stop_reason;
   std::optional<TokenId> stop_token;
 

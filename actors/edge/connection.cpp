@@ -9,7 +9,8 @@ namespace troupe::actors::edge {
 namespace {
 
 constexpr std::size_t read_bytes = 16 << 10;
-constexpr std::size_t waiting_bytes = 512;     // kept for whoever may send something, and mostly does not
+constexpr std::size_t waiting_bytes = 512;  // kept for whoever may send something, and mostly does not
+constexpr std::chrono::milliseconds cancel_again{10};
 constexpr std::size_t write_bytes = 64 << 10;  // the write timeout is for each portion of at most so many
 
 Refusal refusal_for(error_code error) {
@@ -151,12 +152,20 @@ void Connection::abort() {
 
 void Connection::arm(std::chrono::milliseconds timeout) {
   late_ = false;
+  ++deadline_turn_;
+  cancel_after(timeout);
+}
+
+// And again and again: an operation of many reads, of which one has just ended, goes on with the next.
+void Connection::cancel_after(std::chrono::milliseconds timeout) {
   deadline_.expires_after(timeout);
-  deadline_.async_wait([self = shared_from_this(), turn = ++deadline_turn_](error_code error) {
-    if (error || turn != self->deadline_turn_) return;
+  deadline_.async_wait([weak = weak_from_this(), turn = deadline_turn_](error_code error) {
+    const auto self = weak.lock();
+    if (error || !self || turn != self->deadline_turn_) return;
     self->late_ = true;
     error_code ignored;
     self->stream_.socket().cancel(ignored);
+    self->cancel_after(cancel_again);
   });
 }
 

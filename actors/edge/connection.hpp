@@ -27,8 +27,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // sent, and then the connection ends, since where the next request begins is not known.
   net::awaitable<Expected<bool>> read_head();
   net::awaitable<Expected<bool>> read_body();
-  const Request& request() const { return parser_->get(); }          // what has been read of it so far
-  void forget_body() { std::string().swap(parser_->get().body()); }  // it is parsed
+  const Request& request() const { return parser_->get(); }  // what has been read of it so far
+  std::string take_body() { return std::exchange(parser_->get().body(), {}); }  // once it is parsed
   bool keeps_alive() const { return parser_->is_done() && parser_->keep_alive(); }
   bool body_pending() const { return !parser_->is_done(); }
 
@@ -52,8 +52,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   void read_ahead();
-  void arm(std::chrono::milliseconds timeout);  // then what runs on the socket is cancelled
-  bool disarm();                                // whether it was too late
+  void arm(std::chrono::milliseconds timeout);  // then what runs on the socket is cancelled, until disarm()
+  void cancel_after(std::chrono::milliseconds timeout);
+  bool disarm();  // whether it was too late
   Expected<bool> outcome(error_code error, bool late, std::string_view part) const;
 
   const config::ConnectionLimits& limits_;

@@ -10,9 +10,17 @@ void Departure::begin() {
   when_begun_();
 }
 
+void Departure::begin_for_good() {
+  {
+    const std::lock_guard lock(mutex_);
+    for_good_ = true;
+  }
+  begin();
+}
+
 void Departure::call_off() {
   const std::lock_guard lock(mutex_);
-  begun_ = false;
+  if (!for_good_) begun_ = false;
 }
 
 bool Departure::begun() const {

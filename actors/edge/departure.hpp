@@ -18,8 +18,10 @@ class Departure {
   // when_begun: called by begin(), on its thread; it does not call back.
   explicit Departure(std::function<void()> when_begun) : when_begun_(std::move(when_begun)) {}
 
-  void begin();     // idempotent
-  void call_off();  // generations are begun again
+  // Both are idempotent.
+  void begin();
+  void begin_for_good();
+  void call_off();  // generations are begun again, unless it was for good
   bool begun() const;
 
   // An answer that is waited for while this lives, which is no longer than the departure; null: the server is leaving.
@@ -42,7 +44,7 @@ class Departure {
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::size_t in_progress_ = 0;
-  bool begun_ = false, hastened_ = false;
+  bool begun_ = false, for_good_ = false, hastened_ = false;
 };
 
 // What is told to whoever comes while the server is leaving.

@@ -8,7 +8,7 @@
 namespace troupe::actors::edge {
 namespace {
 
-// Nothing at all, as from curl -X POST, or {"drain": true}; false takes it back.
+// Nothing at all, as from curl -X POST, or {"drain": true}; false takes it back, unless the server is told to end.
 Expected<bool> read_order(std::string_view body, const config::RequestLimits& limits) {
   if (body.empty()) return true;
   const auto json = parse_body(body, limits);
@@ -24,8 +24,8 @@ Reply drain_page(const PageRequest& request) {
   const auto drain = read_order(request.body, request.settings.request);
   if (!drain) return refusal_reply(drain.error());
   *drain ? request.departure.begin() : request.departure.call_off();
-  return json_reply(
-      202, {{"status", *drain ? "draining" : "ok"}, {"active_requests", request.departure.in_progress()}});
+  return json_reply(202, {{"status", request.departure.begun() ? "draining" : "ok"},
+                          {"active_requests", request.departure.in_progress()}});
 }
 
 }  // namespace

@@ -8,6 +8,11 @@ namespace {
 
 thread_local FieldsRecording* recording = nullptr;
 
+// Of a field that must be there.
+void take_null_away(Json& schema) {
+  if (schema.contains("type") && schema["type"].is_array()) schema["type"] = Json(schema["type"].front());
+}
+
 // What is said of one element holds for all: "messages[3].role" is "messages[].role".
 std::string of_any_element(const std::string& field) {
   std::string plain;
@@ -41,7 +46,11 @@ FieldsRecording* FieldsRecording::current() {
 
 void FieldsRecording::note(const std::string& field, const Json& type) {
   Json* found = node(field);
-  if (found && !any_.contains(of_any_element(field))) found->update(type);
+  if (!found || any_.contains(of_any_element(field))) return;
+  found->update(type);
+  if (schema_.contains("required") &&
+      std::ranges::find(schema_["required"], Json(field)) != schema_["required"].end())
+    take_null_away(*found);
 }
 
 void FieldsRecording::note_any(const std::string& field) {
@@ -51,7 +60,10 @@ void FieldsRecording::note_any(const std::string& field) {
 }
 
 void FieldsRecording::note_need(const std::string& field) {
-  if (field.find_first_of(".[") != field.npos || !node(field)) return;
+  if (field.find_first_of(".[") != field.npos) return;
+  Json* found = node(field);
+  if (!found) return;
+  take_null_away(*found);
   Json& required = schema_["required"];
   if (std::ranges::find(required, Json(field)) == required.end()) required.push_back(field);
 }

@@ -10,8 +10,6 @@
 namespace troupe::actors::edge {
 namespace {
 
-constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
-
 // What would change the answer if it were honoured, with the value at which it changes nothing.
 void refuse_unsupported(RequestFields& fields) {
   static const std::vector<std::pair<const char*, Json>> unsupported{
@@ -64,7 +62,7 @@ void read_bad_words(RequestFields& fields, const config::RequestLimits& limits,
   if (!words) return;
   for (const Json& each : *words) {
     if (!each.is_string()) return fields.wrong_type("bad_words", "an array of strings");
-    if (each.empty() || each.get_ref<const std::string&>().empty())
+    if (each.get_ref<const std::string&>().empty())
       return fields.invalid("bad_words", "A word must not be empty.");
     if (each.get_ref<const std::string&>().size() > limits.stop_string_bytes)
       return fields.invalid("bad_words",
@@ -73,12 +71,15 @@ void read_bad_words(RequestFields& fields, const config::RequestLimits& limits,
   }
 }
 
-void read_allowed_tokens(RequestFields& fields, runtime::GenerationRequest& out) {
-  const Json* ids = fields.find("allowed_token_ids");
-  if (!ids) return;
-  out.allowed_token_ids = read_token_ids(fields, "allowed_token_ids", *ids);
-  if (ids->is_array() && ids->empty())
-    fields.invalid("allowed_token_ids", "Expected at least one token.", "empty_array");
+void read_allowed_tokens(RequestFields& fields, const config::RequestLimits& limits,
+                         runtime::GenerationRequest& out) {
+  const Json* given = fields.array("allowed_token_ids", limits.allowed_token_ids);
+  if (!given) return;
+  if (given->empty()) fields.invalid("allowed_token_ids", "Expected at least one token.", "empty_array");
+  std::vector<TokenId> ids = read_token_ids(fields, "allowed_token_ids", *given);
+  std::ranges::sort(ids);
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  out.allowed_token_ids = std::move(ids);
 }
 
 void read_prompt_fields(RequestFields& fields, const config::RequestLimits& limits,
@@ -94,20 +95,21 @@ void read_prompt_fields(RequestFields& fields, const config::RequestLimits& limi
 
 void read_sampling(RequestFields& fields, runtime::GenerationRequest& out) {
   out.temperature = fields.number("temperature", 0, max_temperature);
-  out.top_p = fields.positive("top_p", 1);
+  out.top_p = read_top_p(fields);
   out.min_p = fields.number("min_p", 0, 1);
   if (const auto top_k = fields.integer("top_k", -1, int32_max))
     out.top_k = std::max<std::int32_t>(0, std::int32_t(*top_k));
   out.seed = read_seed(fields);
 }
 
-void read_length(RequestFields& fields, std::int64_t fewest, ApiRequest& request) {
+void read_length(RequestFields& fields, const config::RequestLimits& limits, std::int64_t fewest,
+                 ApiRequest& request) {
   runtime::GenerationRequest& out = request.generation;
   const auto old_name = fields.integer("max_tokens", fewest, int32_max);
   const auto new_name = fields.integer("max_completion_tokens", fewest, int32_max);
   if (const auto limit = new_name ? new_name : old_name) out.max_tokens = std::int32_t(*limit);
   if (new_name) request.own_names.push_back({"max_tokens", "max_completion_tokens"});
-  if (const Json* ids = fields.find("stop_token_ids"))
+  if (const Json* ids = fields.array("stop_token_ids", limits.stop_token_ids))
     out.stop_token_ids = read_token_ids(fields, "stop_token_ids", *ids);
   if (const auto least = fields.integer("min_tokens", 0, int32_max)) out.min_tokens = std::int32_t(*least);
   if (const auto budget = fields.integer("thinking_token_budget", 0, int32_max))
@@ -132,15 +134,13 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
   read_penalties(fields, out);
   read_logit_bias(fields, limits, out);
   read_bad_words(fields, limits, out);
-  read_allowed_tokens(fields, out);
+  read_allowed_tokens(fields, limits, out);
   read_prompt_fields(fields, limits, out);
   out.stop = read_stop_strings(fields, "stop", limits);
-  fields.array("stop_token_ids", limits.stop_token_ids);
-  read_length(fields, fewest_tokens, request);
+  read_length(fields, limits, fewest_tokens, request);
   out.n = std::int32_t(fields.integer("n", 1, limits.n).value_or(1));
   out.skip_special_tokens = fields.boolean("skip_special_tokens", true);
-  out.priority = std::int32_t(
-      fields.integer("priority", std::numeric_limits<std::int32_t>::min(), int32_max).value_or(0));
+  out.priority = std::int32_t(fields.integer("priority", int32_min, int32_max).value_or(0));
   const auto slo = [&](std::string_view name) {
     return std::int32_t(fields.integer(name, 1, int32_max).value_or(0));
   };
@@ -154,6 +154,12 @@ void read_generation_fields(RequestFields& fields, const ModelInfo& model,
 void read_model(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits) {
   if (!fields.text("model", limits.name_bytes)) fields.missing("model");
   check_named_model(fields, model, limits);
+}
+
+std::optional<float> read_top_p(RequestFields& fields) {
+  const auto top_p = fields.number("top_p", 0, 1);
+  if (!top_p) return std::nullopt;
+  return std::max(*top_p, std::numeric_limits<float>::min());
 }
 
 std::optional<std::uint64_t> read_seed(RequestFields& fields, bool may_be_negative) {

@@ -17,6 +17,9 @@ void read_model(RequestFields& fields, const ModelInfo& model, const config::Req
 
 constexpr double max_temperature = 100;  // beyond it all tokens are alike
 
+// From 0, which leaves the one most likely token, to 1.
+std::optional<float> read_top_p(RequestFields& fields);
+
 // Any integer of 64 bits; a negative one wraps around, so that each seed is its own. may_be_negative: false: or none.
 std::optional<std::uint64_t> read_seed(RequestFields& fields, bool may_be_negative = true);
 

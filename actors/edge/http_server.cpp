@@ -15,6 +15,8 @@
 #include <unordered_set>
 
 #include "actors/edge/asio.hpp"
+#include "actors/edge/callers/client_address.hpp"
+#include "actors/edge/retries/restored_answer.hpp"
 #include "actors/edge/session.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
@@ -24,9 +26,9 @@ namespace {
 
 using Acceptor = net::ip::tcp::acceptor;
 
-constexpr std::size_t refused_connections = 64;               // that may be told why; more are just closed
 constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
 constexpr std::chrono::milliseconds keys_poll{1000};          // after which a changed file of keys is seen
+constexpr std::chrono::milliseconds answers_tick{50};         // by which answers are kept for longer, at most
 
 // flag: the one that chose the port. Throws Error.
 void listen(Acceptor& acceptor, const std::string& host, std::uint16_t port, const std::string& flag) {
@@ -45,6 +47,10 @@ void listen(Acceptor& acceptor, const std::string& host, std::uint16_t port, con
     throw Error("cannot listen: " + error.message(), address, "choose another " + flag + " or --host");
 }
 
+std::unique_ptr<Journal> open_journal(const config::JournalSettings& settings) {
+  return settings.folder.empty() ? nullptr : std::make_unique<Journal>(settings);
+}
+
 std::unique_ptr<TraceExporter> exporter(const std::string& endpoint, const std::string& version) {
   return endpoint.empty() ? nullptr : std::make_unique<TraceExporter>(endpoint, version);
 }
@@ -61,12 +67,15 @@ class HttpServer::Listener {
         tls_(settings.tls),
         captures_(settings.capture),
         traces_(exporter(settings.otlp_traces_endpoint, version_)),
+        journal_(open_journal(settings.journal)),
         strand_(net::make_strand(io_)) {
     CHECK(settings_.io_threads >= 1 && settings_.connection.buffered_deltas >= 1);
     open_door(settings_.port, "--port");
     if (settings_.ollama_port != 0) open_door(settings_.ollama_port, "--ollama-port");
     if (settings_.metrics_port != 0) open_door(settings_.metrics_port, "--metrics-port", true);
     port_ = doors_.front().acceptor.local_endpoint().port();
+    if (journal_) restore_answers(*journal_, answers_, service_->model(), settings_.request, executor_);
+    net::post(strand_, [this] { tick(); });
     if (!settings_.api_keys_file.empty() || !settings_.tls.certificate.empty())
       net::post(strand_, [this] { watch_files(); });
     for (std::int32_t i = 0; i < settings_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
@@ -80,10 +89,11 @@ class HttpServer::Listener {
     const std::lock_guard once(stop_mutex_);
     if (threads_.empty()) return;
     const TimePoint until = now() + settings_.connection.shutdown_timeout;
-    departure_.begin();
+    departure_.begin_for_good();
     departure_.wait(settings_.connection.shutdown_timeout);  // meanwhile probes and newcomers are told
     close_doors();
     end_sessions(until);
+    answers_.stop();
     work_.reset();
     for (std::thread& each : threads_) each.join();
     threads_.clear();
@@ -113,6 +123,8 @@ class HttpServer::Listener {
       hangup_.cancel(ignored);
       keys_poll_.cancel();
       watching_ = false;
+      answers_tick_.cancel();
+      ticking_ = false;
     });
   }
 
@@ -123,6 +135,7 @@ class HttpServer::Listener {
     const auto quiet = [this] { return sessions_.empty(); };
     quiet_.wait_until(lock, until, [&] { return quiet() || departure_.hastened(); });
     if (!quiet()) {
+      answers_.leave();  // those that are cut off now go on with the journal
       for (const auto& session : sessions_) session->cut_off();
       if (!quiet_.wait_for(lock, settings_.connection.linger_timeout, quiet)) {
         for (const auto& session : sessions_) session->abort();
@@ -183,37 +196,47 @@ class HttpServer::Listener {
     });
   }
 
+  void tick() {
+    if (!ticking_) return;
+    answers_.tick(now());
+    answers_tick_.expires_after(answers_tick);
+    answers_tick_.async_wait([this](error_code cancelled) {
+      if (!cancelled) tick();
+    });
+  }
+
   void admit(Socket socket, bool only_watching) {
     error_code gone;
-    const net::ip::address address = socket.remote_endpoint(gone).address();
+    const net::ip::tcp::endpoint peer = socket.remote_endpoint(gone);
     if (gone) return;
+    const std::string network = network_of(peer.address());
     const auto strand = socket.get_executor();
     const auto session = std::make_shared<Session>(std::move(socket), tls_.context(), parts_, only_watching);
     std::optional<Refusal> refusal;
     {
       const std::lock_guard lock(mutex_);
       if (stopping_ || sessions_.size() >= settings_.connection.connections + refused_connections) return;
-      refusal = one_too_many(address);
+      refusal = one_too_many(network);
       sessions_.insert(session);
-      ++of_address_[address];
+      ++of_network_[network];
     }
     net::co_spawn(
         strand, [session, refusal] { return refusal ? session->run_refused(*refusal) : session->run(); },
-        [this, session, address](std::exception_ptr failure) {
+        [this, session, network](std::exception_ptr failure) {
           if (failure) log_failure(failure);
-          forget(session, address);
+          forget(session, network);
         });
   }
 
   // Why it is, if a connection from there is. The lock is held.
-  std::optional<Refusal> one_too_many(const net::ip::address& address) const {
+  std::optional<Refusal> one_too_many(const std::string& network) const {
     const config::ConnectionLimits& limits = settings_.connection;
     if (sessions_.size() >= limits.connections)
       return Refusal{RefusalKind::unavailable, "The server has too many connections.", "",
                      "too_many_connections"};
-    const auto of_address = of_address_.find(address);
-    if (limits.connections_per_address == 0 || of_address == of_address_.end() ||
-        of_address->second < limits.connections_per_address)
+    const auto of_network = of_network_.find(network);
+    if (limits.connections_per_address == 0 || of_network == of_network_.end() ||
+        of_network->second < limits.connections_per_address)
       return std::nullopt;
     return Refusal{RefusalKind::rate_limited, "There are too many connections from this address.", "",
                    "too_many_connections"};
@@ -227,10 +250,10 @@ class HttpServer::Listener {
     }
   }
 
-  void forget(const std::shared_ptr<Session>& session, const net::ip::address& address) {
+  void forget(const std::shared_ptr<Session>& session, const std::string& network) {
     const std::lock_guard lock(mutex_);
     sessions_.erase(session);
-    if (--of_address_[address] == 0) of_address_.erase(address);
+    if (--of_network_[network] == 0) of_network_.erase(network);
     if (sessions_.empty()) quiet_.notify_all();
   }
 
@@ -245,21 +268,27 @@ class HttpServer::Listener {
   ServerTls tls_;
   Captures captures_;
   const std::unique_ptr<TraceExporter> traces_;  // null: nothing is traced
-  const ServerParts parts_{settings_, version_, *service_, departure_, callers_, captures_, traces_.get()};
   net::io_context io_;
+  const net::any_io_executor executor_{io_.get_executor()};
+  const std::unique_ptr<Journal> journal_;  // null: requests end with the process
+  AnswerStore answers_{settings_.retries, *service_, journal_.get()};
+  const AnswerGround ground_{*service_, answers_, journal_.get(), executor_};
+  const ServerParts parts_{settings_, version_, departure_, callers_, captures_, ground_, traces_.get()};
   net::executor_work_guard<net::io_context::executor_type> work_{io_.get_executor()};
   net::strand<net::io_context::executor_type> strand_;  // of accepting
   // On that strand, too.
   net::signal_set hangup_{strand_};
   net::steady_timer keys_poll_{strand_};
   bool watching_ = false;
+  net::steady_timer answers_tick_{strand_};
+  bool ticking_ = true;
   std::deque<Door> doors_;  // open until stop(); they stay where they are
   std::uint16_t port_ = 0;  // of the first
 
   std::mutex mutex_;  // guards the next four
   std::condition_variable quiet_;
   std::unordered_set<std::shared_ptr<Session>> sessions_;
-  std::map<net::ip::address, std::size_t> of_address_;  // how many of them, where there are some
+  std::map<std::string, std::size_t> of_network_;  // how many of them, where there are some; see network_of
   bool stopping_ = false;
 
   std::mutex stop_mutex_;

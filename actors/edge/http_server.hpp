@@ -13,6 +13,9 @@ namespace troupe::actors::edge {
 
 class HttpServer {
  public:
+  // Beyond those that are served, that may be told why they are not; more are just closed.
+  static constexpr std::size_t refused_connections = 64;
+
   // Listens when it returns. settings: outlive this. version: of the program, shown at /version. Throws Error
   // when the address cannot be had.
   HttpServer(const config::EdgeSettings& settings, std::string version, std::shared_ptr<Service> service);

@@ -8,10 +8,10 @@ namespace troupe::actors::edge {
 namespace {
 
 // Walks the text without building it. Objects keep their keys in a list that is searched for each new one, so
-// the number of keys is bounded as well as that of values.
+// the number of keys is bounded as well as that of values, and so is what all those searches take.
 class Limiter final : public nlohmann::json_sax<Json> {
  public:
-  explicit Limiter(const config::RequestLimits& limits) : limits_(limits) {}
+  Limiter(const config::RequestLimits& limits, std::string_view name) : limits_(limits), name_(name) {}
 
   bool null() override { return value(); }
   bool boolean(bool) override { return value(); }
@@ -25,10 +25,13 @@ class Limiter final : public nlohmann::json_sax<Json> {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t&) override {
-    return ++keys_.back() <= limits_.json_keys || exceed("keys in one object", limits_.json_keys);
+    comparisons_ += keys_.back();
+    if (++keys_.back() > limits_.json_keys) return exceed("keys in one object", limits_.json_keys);
+    return comparisons_ <= limits_.json_comparisons ||
+           exceed("comparisons of keys, for its large objects", limits_.json_comparisons);
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    message_ = "The request body is not valid JSON (at byte " + std::to_string(position) + ").";
+    message_ = "The " + name_ + " is not valid JSON (at byte " + std::to_string(position) + ").";
     return false;
   }
   const std::string& message() const { return message_; }
@@ -44,23 +47,25 @@ class Limiter final : public nlohmann::json_sax<Json> {
     return true;
   }
   bool exceed(std::string_view what, std::size_t limit) {
-    message_ = "The request body has more than " + std::to_string(limit) + " " + std::string(what) + ".";
+    message_ = "The " + name_ + " has more than " + std::to_string(limit) + " " + std::string(what) + ".";
     return false;
   }
 
   const config::RequestLimits& limits_;
+  const std::string name_;
   std::vector<std::size_t> keys_;  // of the objects that are open; 0 for arrays
-  std::size_t values_ = 0;
+  std::size_t values_ = 0, comparisons_ = 0;
   std::string message_;
 };
 
 }  // namespace
 
-Expected<Json> parse_body(std::string_view body, const config::RequestLimits& limits) {
-  Limiter limiter(limits);
+Expected<Json> parse_body(std::string_view body, const config::RequestLimits& limits, std::string_view name) {
+  Limiter limiter(limits, name);
   if (!Json::sax_parse(body, &limiter)) return refuse(limiter.message(), "", "invalid_json");
   Json parsed = Json::parse(body);
-  if (!parsed.is_object()) return refuse("The request body must be a JSON object.", "", "invalid_json");
+  if (!parsed.is_object())
+    return refuse("The " + std::string(name) + " must be a JSON object.", "", "invalid_json");
   return parsed;
 }
 

@@ -3,7 +3,9 @@
 #include <array>
 #include <set>
 
+#include "actors/edge/callers/callers.hpp"
 #include "actors/edge/fields_recording.hpp"
+#include "actors/edge/retries/idempotency_key.hpp"
 #include "actors/edge/routes.hpp"
 
 namespace troupe::actors::edge {
@@ -40,10 +42,11 @@ Json either_key() {
 // One endpoint, described by trying it out.
 class Description {
  public:
-  Description(const Endpoint& endpoint, const PageRequest& request)
-      : endpoint_(endpoint), request_(request), example_(Json::object()) {
+  // model: under the names that whoever asks may use.
+  Description(const Endpoint& endpoint, const PageRequest& request, const ModelInfo& model)
+      : endpoint_(endpoint), request_(request), model_(model), example_(Json::object()) {
     if (!endpoint.example.empty()) example_ = Json::parse(endpoint.example);
-    if (example_.contains("model")) example_["model"] = request.service.model().names.front();
+    if (example_.contains("model") && !model.names.empty()) example_["model"] = model.names.front();
   }
 
   Json operation(const std::string& method) const {
@@ -52,11 +55,7 @@ class Description {
     const bool has_body = body.is_object() && !body["properties"].empty();
     Json operation = {{"operationId", method + " " + std::string(endpoint_.path)}};
     if (!endpoint_.about.empty()) operation["summary"] = endpoint_.about;
-    if (const std::string name = name_in(endpoint_.path); !name.empty())
-      operation["parameters"] = Json::array({{{"name", name},
-                                              {"in", "path"},
-                                              {"required", true},
-                                              {"schema", {{"type", "string"}, {"minLength", 1}}}}});
+    if (const Json parameters = this->parameters(); !parameters.empty()) operation["parameters"] = parameters;
     if (has_body) operation["requestBody"] = request_body(body);
     operation["responses"] = responses(takes_body, has_body && body["properties"].contains("model"));
     if (asks_for_key()) operation["security"] = either_key();
@@ -64,6 +63,26 @@ class Description {
   }
 
  private:
+  Json parameters() const {
+    Json all = Json::array();
+    if (const std::string name = name_in(endpoint_.path); !name.empty())
+      all.push_back({{"name", name},
+                     {"in", "path"},
+                     {"required", true},
+                     {"schema", {{"type", "string"}, {"minLength", 1}}}});
+    if (endpoint_.generation)
+      all.push_back({{"name", "Idempotency-Key"},
+                     {"in", "header"},
+                     {"schema",
+                      {{"type", "string"},
+                       {"minLength", 1},
+                       {"maxLength", max_idempotency_key_bytes},
+                       {"pattern", "^[!-~]+$"}}}});
+    if (endpoint_.resumes)
+      all.push_back({{"name", "Last-Event-ID"}, {"in", "header"}, {"schema", {{"type", "string"}}}});
+    return all;
+  }
+
   bool asks_for_key() const { return endpoint_.key != KeyClass::none && request_.settings.asks_for_keys(); }
 
   // What its parser asks an empty body for, and the example: an empty page is refused or changes nothing.
@@ -73,10 +92,8 @@ class Description {
       parsed(Json::object());
       parsed(example_);
     } else {
-      PageRequest empty{request_.argument,  "{}",
-                        request_.service,   request_.settings,
-                        request_.version,   request_.request_id,
-                        request_.departure, request_.captures};
+      PageRequest empty = request_;
+      empty.body = "{}";
       if (endpoint_.page) endpoint_.page(empty);
       if (endpoint_.awaited_page) endpoint_.awaited_page(empty, [](const Reply&) {});
     }
@@ -84,7 +101,7 @@ class Description {
   }
 
   Expected<ApiRequest> parsed(const Json& body) const {
-    return endpoint_.generation(body, request_.service.model(), request_.settings.request);
+    return endpoint_.generation(body, model_, request_.settings.request);
   }
 
   Json request_body(const Json& schema) const {
@@ -102,6 +119,9 @@ class Description {
     std::set<RefusalKind> refusals{RefusalKind::invalid, RefusalKind::timeout, RefusalKind::headers_too_large,
                                    RefusalKind::internal, RefusalKind::unavailable};
     if (has_body) refusals.insert(RefusalKind::too_large);
+    if (endpoint_.generation)
+      refusals.insert(RefusalKind::unprocessable);  // another body under an Idempotency-Key
+    if (endpoint_.resumes) refusals.insert(RefusalKind::gone);
     if (asks_for_key())
       refusals.insert({RefusalKind::unauthorized, RefusalKind::forbidden, RefusalKind::rate_limited});
     if (names_model || !name_in(endpoint_.path).empty()) refusals.insert(RefusalKind::not_found);
@@ -126,7 +146,7 @@ class Description {
       Json body = example_;
       body["stream"] = wanted;
       const auto request = parsed(body);
-      if (!request) continue;  // the operator has set limits that even the example is beyond
+      if (!request) continue;  // even the example is beyond the operator's limits, or the caller's
       const auto answer = request->answer({});
       if (request->stream)
         content.update(media(answer->stream_type(), Json::object()));  // events
@@ -148,14 +168,16 @@ class Description {
 
   const Endpoint& endpoint_;
   const PageRequest& request_;
+  const ModelInfo& model_;
   Json example_;
 };
 
 Json paths(const PageRequest& request) {
+  const ModelInfo model = model_of_caller(request.service.model(), request.caller);
   Json all = Json::object();
   for (const Endpoint* each : all_endpoints()) {
     if (each->replica_control && !request.settings.replica_control) continue;
-    const Description description(*each, request);
+    const Description description(*each, request, model);
     using Method = std::pair<const char*, const char*>;
     for (const auto& [method, word] :
          {Method{"GET", "get"}, {"POST", "post"}, {"PUT", "put"}, {"DELETE", "delete"}})

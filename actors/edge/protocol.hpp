@@ -1,6 +1,6 @@
 // An HTTP API in the edge's terms: each protocol folder (openai/, anthropic/, ...) gives a table of endpoints, which
 // routes.cpp joins. An endpoint shows a page, at once or once it has it, or parses a body into a generation and says how
-// its deltas are told. Any thread.
+// its deltas are told, or goes on with one that is kept. Any thread.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@
 
 namespace troupe::actors::edge {
 
+class AnswerStore;
 class Captures;
 
 // What an endpoint that generates nothing may look at.
@@ -28,7 +29,10 @@ struct PageRequest {
   const std::string& request_id;  // of the HTTP request
   Departure& departure;           // of the server
   Captures& captures;
-  bool to_browser = false;  // who asks takes HTML, by name
+  const AnswerStore& answers;              // that are kept
+  bool to_browser = false;                 // who asks takes HTML, by name
+  const config::Caller* caller = nullptr;  // whose key it came with; null: no key is asked for
+  std::string caller_name() const { return caller ? caller->name : ""; }
 };
 using Page = Reply (*)(const PageRequest&);
 
@@ -55,10 +59,11 @@ struct Endpoint {
   KeyClass key =
       KeyClass::inference;  // where keys are set; none: a probe, which is logged for debugging alone
   bool watches = false;     // tells how the server is, and no more: served at --metrics-port, too
-  // One of the three.
+  // One of the four.
   Page page = nullptr;
   AwaitedPage awaited_page = nullptr;
   ParseRequest generation = nullptr;
+  bool resumes = false;  // tells an answer that is kept, in the words of the endpoint that it was asked of
   // In the words of its protocol, which may name the request.
   Reply (*refusal)(const Refusal&, const std::string& request_id) = refusal_reply;
   // For its description.

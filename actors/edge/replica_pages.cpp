@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "actors/edge/request_fields.hpp"
 
@@ -10,7 +9,6 @@ namespace troupe::actors::edge {
 namespace {
 
 constexpr std::int64_t most_ranks = 1024;  // as the settings permit
-constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 
 template <class T>
 Json or_null(const std::optional<T>& value) {

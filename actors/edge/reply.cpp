@@ -1,5 +1,7 @@
 #include "actors/edge/reply.hpp"
 
+#include "actors/edge/answer.hpp"
+
 namespace troupe::actors::edge {
 namespace {
 
@@ -23,8 +25,12 @@ Told told(RefusalKind kind) {
       return {405, "invalid_request_error"};
     case RefusalKind::timeout:
       return {408, "timeout_error"};
+    case RefusalKind::gone:
+      return {410, "not_found_error"};
     case RefusalKind::too_large:
       return {413, "invalid_request_error"};
+    case RefusalKind::unprocessable:
+      return {422, "invalid_request_error"};
     case RefusalKind::rate_limited:
       return {429, "rate_limit_error"};
     case RefusalKind::headers_too_large:
@@ -59,12 +65,11 @@ Reply json_reply(int status, const Json& body) {
 }
 
 Json error_object(const Refusal& refusal) {
-  const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   return {{"error",
            {{"message", refusal.message},
             {"type", error_type(refusal.kind)},
-            {"param", or_null(refusal.param)},
-            {"code", or_null(refusal.code)}}}};
+            {"param", text_or_null(refusal.param)},
+            {"code", text_or_null(refusal.code)}}}};
 }
 
 Reply refusal_reply_of(const Refusal& refusal, const Json& body) {

@@ -57,22 +57,24 @@ const Json* RequestFields::value_of(std::string_view name) const {
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
 
-void RequestFields::describe(std::string_view name, Json schema) const {
+template <class MakeSchema>
+void RequestFields::describe(std::string_view name, MakeSchema make_schema) const {
   auto* recording = FieldsRecording::current();
   if (!recording) return;
+  Json schema = make_schema();
   schema["type"] = Json::array({schema["type"], "null"});
   recording->note(param(name), schema);
 }
 
 bool RequestFields::boolean(std::string_view name, bool otherwise) {
-  describe(name, {{"type", "boolean"}});
+  describe(name, [&] { return Json{{"type", "boolean"}}; });
   const Json* value = typed(name, &Json::is_boolean, "a boolean");
   return value ? value->get<bool>() : otherwise;
 }
 
 std::optional<std::int64_t> RequestFields::integer(std::string_view name, std::int64_t low,
                                                    std::int64_t high) {
-  describe(name, {{"type", "integer"}, {"minimum", low}, {"maximum", high}});
+  describe(name, [&] { return Json{{"type", "integer"}, {"minimum", low}, {"maximum", high}}; });
   const Json* given = value_of(name);
   if (!given) return std::nullopt;
   const Json value = integer_of(*given);
@@ -95,7 +97,7 @@ std::optional<std::int64_t> RequestFields::integer(std::string_view name, std::i
 }
 
 std::optional<float> RequestFields::number(std::string_view name, double low, double high) {
-  describe(name, {{"type", "number"}, {"minimum", low}, {"maximum", high}});
+  describe(name, [&] { return Json{{"type", "number"}, {"minimum", low}, {"maximum", high}}; });
   const Json* value = typed(name, &Json::is_number, "a number");
   if (!value) return std::nullopt;
   const double number = value->get<double>();
@@ -121,8 +123,10 @@ std::optional<std::string> RequestFields::text(std::string_view name) {
 }
 
 std::optional<std::string> RequestFields::text(std::string_view name, std::size_t max_bytes) {
-  const bool bounded = max_bytes != std::numeric_limits<std::size_t>::max();
-  describe(name, bounded ? Json{{"type", "string"}, {"maxLength", max_bytes}} : Json{{"type", "string"}});
+  describe(name, [&] {
+    const bool bounded = max_bytes != std::numeric_limits<std::size_t>::max();
+    return bounded ? Json{{"type", "string"}, {"maxLength", max_bytes}} : Json{{"type", "string"}};
+  });
   const Json* value = typed(name, &Json::is_string, "a string");
   if (!value) return std::nullopt;
   const auto& found = value->get_ref<const std::string&>();
@@ -140,12 +144,12 @@ std::string RequestFields::needed_text(std::string_view name) {
 }
 
 const Json* RequestFields::object(std::string_view name) {
-  describe(name, {{"type", "object"}});
+  describe(name, [&] { return Json{{"type", "object"}}; });
   return typed(name, &Json::is_object, "an object");
 }
 
 const Json* RequestFields::array(std::string_view name, std::size_t max_elements) {
-  describe(name, {{"type", "array"}, {"maxItems", max_elements}});
+  describe(name, [&] { return Json{{"type", "array"}, {"maxItems", max_elements}}; });
   const Json* value = typed(name, &Json::is_array, "an array");
   if (!value || value->size() <= max_elements) return value;
   invalid(name, "Expected an array of at most " + std::to_string(max_elements) + " elements.",

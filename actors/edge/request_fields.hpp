@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,10 @@
 #include "runtime/base/error.hpp"
 
 namespace troupe::actors::edge {
+
+// Bounds of integers in requests.
+constexpr std::int64_t int32_min = std::numeric_limits<std::int32_t>::min(),
+                       int32_max = std::numeric_limits<std::int32_t>::max();
 
 class RequestFields {
  public:
@@ -49,7 +54,8 @@ class RequestFields {
   const Json* value_of(std::string_view name) const;
   const Json* typed(std::string_view name, bool (Json::*is_type)() const, std::string_view expected);
   void wrong_type(std::string_view name, std::string_view expected, const std::string& got);
-  void describe(std::string_view name, Json schema) const;  // to whoever records
+  template <class MakeSchema>
+  void describe(std::string_view name, MakeSchema make_schema) const;  // to whoever records
 
   const Json& object_;
   std::string path_;

@@ -58,11 +58,12 @@ std::string whole_response(const Reply& reply, const Exchange& exchange) {
   return exchange.head_only ? bytes_of(head) : bytes_of(head) + reply.body;
 }
 
-std::string stream_head(const Exchange& exchange, std::string_view type) {
+std::string stream_head(const Exchange& exchange, std::string_view type, const HeaderFields& fields) {
   Head head = begin_head(200, exchange);
   head.set(http::field::content_type, boost::beast::string_view(type.data(), type.size()));
   head.set(http::field::cache_control, "no-cache");
   head.set("X-Accel-Buffering", "no");  // nginx would hold the events back
+  for (const auto& [name, value] : fields) head.set(name, value);
   if (chunked(exchange)) head.chunked(true);
   return bytes_of(head);
 }

@@ -24,7 +24,7 @@ struct Exchange {
 std::string whole_response(const Reply& reply, const Exchange& exchange);
 
 // Head of a stream; the body follows in the form that frame_stream_bytes gives it.
-std::string stream_head(const Exchange& exchange, std::string_view type);
+std::string stream_head(const Exchange& exchange, std::string_view type, const HeaderFields& fields = {});
 std::string frame_stream_bytes(const std::string& bytes,
                                const Exchange& exchange);  // one chunk; bytes not empty
 std::string stream_tail(const Exchange& exchange);         // the last chunk

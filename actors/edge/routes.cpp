@@ -10,6 +10,7 @@
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/openapi.hpp"
 #include "actors/edge/replica_pages.hpp"
+#include "actors/edge/retries/endpoints.hpp"
 #include "actors/edge/scheduler_pages.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "actors/edge/tgi/endpoints.hpp"
@@ -30,10 +31,10 @@ auto tables() {
                     Table{"tgi", tgi::endpoints()},       Table{own, status_endpoints()},
                     Table{own, replica_endpoints()},      Table{own, scheduler_endpoints()},
                     Table{own, drain_endpoints()},        Table{own, capture_endpoints()},
-                    Table{own, openapi_endpoints()}};
+                    Table{own, retry_endpoints()},        Table{own, openapi_endpoints()}};
 }
 
-// Path of a target, still encoded.
+// Path of a target, still encoded, without a '/' at its end.
 std::string_view path_of(std::string_view target) {
   if (!target.starts_with('/')) {
     const auto scheme = target.find("://");
@@ -42,7 +43,9 @@ std::string_view path_of(std::string_view target) {
       target = path == target.npos ? "/" : target.substr(path);
     }
   }
-  return target.substr(0, target.find_first_of("?#"));
+  target = target.substr(0, target.find_first_of("?#"));
+  if (target.size() > 1 && target.ends_with('/')) target.remove_suffix(1);
+  return target;
 }
 
 Expected<std::string> decode(std::string_view encoded) {
@@ -109,7 +112,6 @@ Expected<Resource> find_resource(std::string_view method, std::string_view targe
     path->erase(0, root_path.size());
     if (path->empty()) *path = "/";
   }
-  if (path->size() > 1 && path->ends_with('/')) path->pop_back();
   Resource resource;
   for (const Endpoint* each : all_endpoints()) {
     if (each->replica_control && !replica_control) continue;

@@ -75,8 +75,8 @@ void read_options(RequestFields& fields, std::size_t most_bytes, std::vector<std
   if (object->size() > most_options)
     return fields.invalid("options", "There are more than " + std::to_string(most_options) + " options.");
   for (const auto& [key, value] : object->items()) {
-    const std::string name = "options." + key;
-    if (!value.is_number() && !value.is_string()) return fields.wrong_type(name, "a number or a string");
+    if (!value.is_number() && !value.is_string())
+      return fields.invalid("options", "Each is a number or a string.", "invalid_type");
     const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
     if (key.empty() || key.find('=') != key.npos || key.size() > most_bytes || text.size() > most_bytes)
       return fields.invalid("options", "A name or a value is too long, or no name.");

@@ -27,11 +27,11 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* length, c
   return outcome == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-void demand_certificates(ssl::context& context, const std::string& authorities) {
+void ask_for_certificates(ssl::context& context, const std::string& authorities, bool demanded) {
   error_code error;
   context.load_verify_file(authorities, error);
   check_usable(error, authorities, "--ssl-ca-certs wants a PEM file of certificates");
-  context.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
+  context.set_verify_mode(ssl::verify_peer | (demanded ? ssl::verify_fail_if_no_peer_cert : 0));
   SSL_CTX_set_client_CA_list(context.native_handle(), SSL_load_client_CA_file(authorities.c_str()));
 }
 
@@ -50,7 +50,8 @@ TlsOfServer make_context(const config::EdgeTlsSettings& settings) {
   check_usable(error, settings.certificate, "--ssl-certfile wants a PEM file of certificates");
   context->use_private_key_file(key, ssl::context::pem, error);
   check_usable(error, key, "--ssl-keyfile wants the certificate's key as PEM, without a password");
-  if (!settings.authorities.empty()) demand_certificates(*context, settings.authorities);
+  if (settings.asks_for_certificates())
+    ask_for_certificates(*context, settings.authorities, settings.demands_certificates());
   return context;
 }
 

@@ -5,12 +5,11 @@
 #include <iterator>
 #include <mutex>
 
-#include "actors/edge/begin_answer.hpp"
+#include "actors/edge/retries/idempotency_key.hpp"
 #include "actors/edge/status_pages.hpp"
 #include "actors/edge/time_limits.hpp"
 #include "actors/edge/traces/request_trace.hpp"
 #include "runtime/base/clock.hpp"
-#include "runtime/base/log.hpp"
 #include "runtime/base/random_id.hpp"
 
 namespace troupe::actors::edge {
@@ -62,9 +61,6 @@ bool expects_continue(const Connection::Request& request) {
 }
 
 // Made outside of coroutines: GCC 12 cannot compile their initialisers inside.
-Refusal internal_failure() {
-  return {RefusalKind::internal, "The server failed; its log says why.", "", "internal_error"};
-}
 Reply options_page(const Resource& resource, const Connection::Request& request,
                    const config::CorsSettings& cors) {
   Reply page{.status = 204,
@@ -90,19 +86,12 @@ std::string model_of(const Json& body, const ModelInfo& model) {
   return found != body.end() && found->is_string() ? found->get<std::string>() : model.names.front();
 }
 
-// Numbers of a generation, for the log.
-void add_record(const GenerationRecord& record, TimePoint began, nlohmann::json& line) {
-  line["prompt_tokens"] = record.usage.prompt_tokens;
-  line["cached_tokens"] = record.usage.cached_tokens;
-  line["completion_tokens"] = record.usage.completion_tokens;
-  if (record.accepted) line["accepted_ms"] = milliseconds(*record.accepted - began);
-  if (record.first) line["first_ms"] = milliseconds(*record.first - began);
-  if (!record.finish.empty()) line["finish"] = record.finish;
-  if (!record.failure.empty()) line["failure"] = record.failure;
-}
-
-void log_failure(const std::string& request_id, const std::string& failure) {
-  log_event(LogLevel::error, "http_request_failed", {{"request_id", request_id}, {"error", failure}});
+// Of an answer that a client may come back to.
+HeaderFields fields_of(const ToldAnswer& answer, bool replayed) {
+  HeaderFields fields;
+  if (answer.kept()) fields.emplace_back("X-Stream-Id", answer.id());
+  if (replayed) fields.emplace_back("Idempotent-Replayed", "true");
+  return fields;
 }
 
 }  // namespace
@@ -161,6 +150,7 @@ net::awaitable<bool> Session::serve_one() {
   if (head && !*head) co_return false;
   begin_exchange();
   if (!head) {
+    if (head.error().kind == RefusalKind::too_large) (void)find_what_is_asked();  // such a head is whole
     co_await refuse_and_close(head.error());
     co_return false;
   }
@@ -170,7 +160,8 @@ net::awaitable<bool> Session::serve_one() {
     Reply refused = in_its_words(ok.error());
     if (ok.error().kind == RefusalKind::method_not_allowed)
       refused.headers.emplace_back("Allow", resource_->allow);
-    co_await reply(std::move(refused));
+    co_await reply(std::move(refused), "failed");
+    trace_refusal();
     co_return exchange_.keep_alive;
   }
   const Expected<bool> body = co_await receive_body();
@@ -178,7 +169,10 @@ net::awaitable<bool> Session::serve_one() {
     co_await refuse_and_close(body.error());
     co_return false;
   }
-  if (!*body) co_return false;
+  if (!*body) {
+    note_gone();
+    co_return false;
+  }
   exchange_.keep_alive = connection_->keeps_alive() && !stopping_ && !server_.departure.begun();
   co_await answer();
   co_return exchange_.keep_alive && !connection_->gone();
@@ -195,7 +189,10 @@ void Session::begin_exchange() {
   visit_ = server_.callers.visit(connection_->peer(), shown_headers(request));
   resource_.reset();
   generation_id_.clear();
+  place_ = {};
+  replayed_ = false;
   record_.reset();
+  refusal_code_.clear();
   began_ = now();
   status_ = 0;
 }
@@ -211,14 +208,7 @@ Expected<void> Session::check_head() {
   if (request.count(http::field::content_encoding) > 0 &&
       !boost::beast::iequals(request[http::field::content_encoding], "identity"))
     return refuse("The body must not be compressed.", "", "unsupported_content_encoding");
-  if (request.method() == http::verb::options && request.target() == "*")
-    resource_ = Resource{&whole_server, {}, std::string(whole_server.allow)};
-  else if (auto found = find_resource(view(request.method_string()), view(request.target()),
-                                      settings_.replica_control, settings_.root_path);
-           found)
-    resource_ = std::move(*found);
-  else
-    return tl::unexpected(found.error());
+  if (const auto found = find_what_is_asked(); !found) return found;
   const Endpoint& endpoint = *resource_->endpoint;
   if (only_watching_ && !endpoint.watches) return refuse_route();
   if (!allows(endpoint, view(request.method_string())))
@@ -229,7 +219,19 @@ Expected<void> Session::check_head() {
   if (admitted || admitted.error().kind != RefusalKind::unauthorized)
     exchange_.standing = [this] { return server_.callers.standing(visit_, now()); };
   if (!admitted) return admitted;
-  return endpoint.generation ? accepts_inference(server_.service, server_.departure) : Expected<void>();
+  return endpoint.generation ? accepts_inference(server_.ground.service, server_.departure)
+                             : Expected<void>();
+}
+
+Expected<void> Session::find_what_is_asked() {
+  const Connection::Request& request = connection_->request();
+  if (request.method() == http::verb::options && request.target() == "*") {
+    resource_ = Resource{&whole_server, {}, std::string(whole_server.allow)};
+    return {};
+  }
+  return find_resource(view(request.method_string()), view(request.target()), settings_.replica_control,
+                       settings_.root_path)
+      .map([this](Resource&& found) { resource_ = std::move(found); });
 }
 
 net::awaitable<Expected<bool>> Session::receive_body() {
@@ -248,6 +250,8 @@ net::awaitable<void> Session::answer() {
       co_await reply(options_page(*resource_, connection_->request(), settings_.cors));
     else if (resource_->endpoint->generation)
       co_await answer_inference();
+    else if (resource_->endpoint->resumes)
+      co_await answer_resumed();
     else
       co_await answer_page();
   } catch (const std::exception& error) {
@@ -255,24 +259,26 @@ net::awaitable<void> Session::answer() {
   }
   delivery_.reset();
   if (!failure.empty()) {
-    log_failure(exchange_.request_id, failure);
-    if (!connection_->gone()) co_await refuse_and_close(internal_failure());
+    log_request_failure(exchange_.request_id, failure);
+    if (!connection_->gone()) {
+      co_await refuse_and_close(internal_failure());
+    } else {  // it saw that its answer is not whole
+      log_exchange("failed");
+      trace_refusal();
+    }
   }
-  if (capture_) capture_->write(status_);
+  if (capture_) capture_->write(status_, !replayed_);
   capture_.reset();
 }
 
 net::awaitable<void> Session::answer_page() {
   const Endpoint& endpoint = *resource_->endpoint;
-  const PageRequest request{resource_->argument,
-                            connection_->request().body(),
-                            server_.service,
-                            settings_,
-                            server_.version,
-                            exchange_.request_id,
-                            server_.departure,
-                            server_.captures,
-                            takes_html(connection_->request())};
+  const PageRequest request{resource_->argument,    connection_->request().body(),
+                            server_.ground.service, settings_,
+                            server_.version,        exchange_.request_id,
+                            server_.departure,      server_.captures,
+                            server_.ground.answers, takes_html(connection_->request()),
+                            visit_.caller.get()};
   if (endpoint.page) {
     co_await reply(endpoint.page(request));
     co_return;
@@ -288,46 +294,117 @@ Expected<ApiRequest> Session::read_request() {
   const auto times = time_limits(settings_, view(message["x-request-timeout"]));
   if (!times) return tl::unexpected(times.error());
   auto request = parse_body(message.body(), settings_.request).and_then([&](const Json& body) {
-    model_ = model_of(body, server_.service.model());
-    return resource_->endpoint->generation(body, server_.service.model(), settings_.request);
+    model_ = model_of(body, server_.ground.service.model());
+    return resource_->endpoint->generation(body, server_.ground.service.model(), settings_.request);
   });
   if (request) request->generation.times = *times;
   return request;
 }
 
 net::awaitable<void> Session::answer_inference() {
+  const Departure::Pass pass = server_.departure.admit();
+  if (!pass) co_return co_await refuse_inference(leaving());
+  auto reader = find_replay();
+  if (!reader) co_return co_await refuse_inference(std::move(reader.error()));
+  if (*reader) co_return co_await tell(std::move(*reader));
   begin_capture();
   auto request = read_request();
   if (!request) co_return co_await refuse_inference(std::move(request.error()));
   auto ticket = server_.callers.begin(visit_, model_, request->generation, now());
   if (!ticket)
     co_return co_await refuse_inference(in_own_names(request->own_names, std::move(ticket.error())));
-  if (!request->request_id.empty()) exchange_.request_id = request->request_id;
+  name_generation(*request);
   if (!capture_) begin_capture();
-  BegunAnswer begun = begin_answer(*request, exchange_.request_id, server_.service.model());
-  generation_id_ = request->generation.id;
+  BegunAnswer begun = begin_answer(*request, exchange_.request_id, server_.ground.service.model());
+  generation_id_ = begun.identity.id;
   if (begun.whole) {
     co_await reply(json_reply(200, *begun.whole));
     co_return;
   }
+  reader = begin(std::move(*request), std::move(begun), std::move(*ticket));
+  if (!reader) co_return co_await refuse_inference(std::move(reader.error()));
+  co_await tell(std::move(*reader));
+}
+
+net::awaitable<void> Session::answer_resumed() {
   const Departure::Pass pass = server_.departure.admit();
   if (!pass) co_return co_await refuse_inference(leaving());
-  if (exchange_.version == 10 && request->stream)
+  auto reader = server_.ground.answers.find_by_id(visit_.name(), resource_->argument);
+  if (!reader) co_return co_await refuse_inference(std::move(reader.error()));
+  if (const auto ok = resume(**reader); !ok) co_return co_await refuse_inference(ok.error());
+  co_await tell(std::move(*reader));
+}
+
+Expected<void> Session::resume(AnswerReader& reader) const {
+  const Connection::Request& request = connection_->request();
+  return request.count("Last-Event-ID") == 0 ? Expected<void>()
+                                             : reader.resume_after(view(request["Last-Event-ID"]));
+}
+
+Expected<std::unique_ptr<AnswerReader>> Session::find_replay() {
+  const Connection::Request& request = connection_->request();
+  auto key = read_idempotency_key(view(request["Idempotency-Key"]), request.count("Idempotency-Key"));
+  if (!key) return tl::unexpected(key.error());
+  if (key->empty()) return nullptr;
+  place_.idempotency_key = std::move(*key);
+  place_.digest = digest_of_request(resource_->endpoint->path, request.body());
+  auto reader = server_.ground.answers.find_by_key(visit_.name(), place_.idempotency_key, place_.digest);
+  replayed_ = reader && *reader;
+  return reader;
+}
+
+// Answers that are kept are found by their ids, which clients may choose twice.
+void Session::name_generation(ApiRequest& request) {
+  if (!request.request_id.empty()) exchange_.request_id = request.request_id;
+  if (server_.ground.answers.knows(request.id_prefix + exchange_.request_id))
+    request.request_id = exchange_.request_id + "-" + random_id();
+}
+
+Expected<std::unique_ptr<AnswerReader>> Session::begin(ApiRequest request, BegunAnswer begun,
+                                                       std::shared_ptr<Ledger::Ticket> ticket) {
+  place_.caller = visit_.name();
+  place_.request_id = exchange_.request_id;
+  // The body may be large, while the answer may take long.
+  auto reader = begin_told_answer(
+      {*resource_->endpoint, std::move(request), std::move(begun), place_, connection_->take_body(),
+       std::move(ticket), capture_, settings_.connection.buffered_deltas},
+      server_.ground);
+  replayed_ = reader && (*reader)->answer().id() != generation_id_;  // another came between
+  if (reader && !replayed_) capture_.reset();                        // the answer has it
+  return reader;
+}
+
+net::awaitable<void> Session::tell(std::unique_ptr<AnswerReader> reader) {
+  const std::shared_ptr<ToldAnswer> answer = reader->shared_answer();
+  const bool began = resource_->endpoint->generation && !replayed_;
+  generation_id_ = answer->id();
+  if (exchange_.version == 10 && answer->stream())
     exchange_.keep_alive = false;  // the close is the stream's end
-  connection_->forget_body();      // which may be large, while the answer may take long
-  delivery_.emplace(*connection_, server_.service, exchange_, *resource_->endpoint, settings_.connection);
-  Delivery::Outcome outcome =
-      co_await delivery_->run(std::move(*request), std::move(begun.answer), std::move(*ticket), capture_);
-  record_ = std::move(outcome.record);
+  connection_->take_body();
+  delivery_.emplace(*connection_, std::move(reader), exchange_, fields_of(*answer, replayed_),
+                    settings_.connection);
+  const Delivery::Outcome outcome = co_await delivery_->run();
+  if (began) record_ = answer->record();
   status_ = outcome.status;
   exchange_.keep_alive = exchange_.keep_alive && outcome.connection_usable;
-  log_exchange(outcome.end);
-  trace_exchange(outcome.end, std::move(outcome.choices));
+  if (outcome.broken) std::rethrow_exception(outcome.broken);
+  if (began && answer->kept())
+    leave_line_to(*answer);
+  else
+    log_exchange(outcome.end);
+  trace_exchange(outcome.end, began ? answer->served() : std::vector<runtime::ChoiceTimes>());
+}
+
+// It may go on without its client, and is over only when it has its tokens.
+void Session::leave_line_to(ToldAnswer& answer) const {
+  AuditLine line = audit_line();
+  if (connection_->gone()) line.detached = now();
+  answer.owe(std::move(line));
 }
 
 net::awaitable<void> Session::refuse_inference(Refusal refusal) {
-  co_await reply(in_its_words(refusal));
-  trace_exchange("failed");
+  co_await reply(in_its_words(refusal), "failed");
+  trace_refusal();
 }
 
 void Session::begin_capture() {
@@ -335,36 +412,48 @@ void Session::begin_capture() {
   if (capture_) capture_->asked(resource_->endpoint->path, visit_.name(), connection_->request().body());
 }
 
-net::awaitable<void> Session::reply(Reply whole) {
+net::awaitable<void> Session::reply(Reply whole, const char* end) {
   status_ = whole.status;
   const std::string bytes = whole_response(whole, exchange_);
   const bool written = co_await connection_->write(bytes);
-  log_exchange(written ? "complete" : "cancelled");
+  log_exchange(written ? end : "cancelled");
 }
 
 net::awaitable<void> Session::refuse_and_close(Refusal refusal) {
   exchange_.keep_alive = false;
-  co_await reply(in_its_words(refusal));
+  co_await reply(in_its_words(refusal), "failed");
+  trace_refusal();
 }
 
 // Of the protocol that was spoken to, if that is known.
-Reply Session::in_its_words(const Refusal& refusal) const {
+Reply Session::in_its_words(const Refusal& refusal) {
+  refusal_code_ = failure_code(refusal);
   return resource_ ? resource_->endpoint->refusal(refusal, exchange_.request_id) : refusal_reply(refusal);
 }
 
-// The line that an audit needs: who asked for what, how it ended and what it cost.
+AuditLine Session::audit_line() const {
+  return {.request_id = exchange_.request_id,
+          .endpoint = resource_ ? resource_->endpoint : nullptr,
+          .caller = visit_.name(),
+          .generation = generation_id_,
+          .began = began_,
+          .status = status_,
+          .failure = refusal_code_};
+}
+
 void Session::log_exchange(const char* end) const {
-  const bool probe = resource_ && resource_->endpoint->key == KeyClass::none;
-  nlohmann::json line = {{"request_id", exchange_.request_id},
-                         {"route", resource_ ? resource_->endpoint->path : "unknown"},
-                         {"protocol", resource_ ? protocol_of(*resource_->endpoint) : "unknown"},
-                         {"status", status_},
-                         {"end", end},
-                         {"ms", milliseconds(now() - began_)}};
-  if (const std::string caller = visit_.name(); !caller.empty()) line["caller"] = caller;
-  if (!generation_id_.empty()) line["generation"] = generation_id_;
-  if (record_) add_record(*record_, began_, line);
-  log_event(probe ? LogLevel::debug : LogLevel::info, "http_request", line);
+  audit_line().write(end, record_ ? &*record_ : nullptr);
+}
+
+void Session::note_gone() {
+  status_ = http_status(RefusalKind::cancelled);
+  log_exchange("cancelled");
+  if (resource_->endpoint->generation) trace_exchange("cancelled");
+}
+
+// Of a request for a generation, if it was one: it may have been refused by its head alone.
+void Session::trace_refusal() {
+  if (resource_ && resource_->endpoint->generation) trace_exchange("failed");
 }
 
 // Of a request for a generation, once it is answered.
@@ -374,7 +463,7 @@ void Session::trace_exchange(const char* end, std::vector<runtime::ChoiceTimes> 
   RequestTrace trace{.context = begin_trace(view(request["traceparent"]), view(request["tracestate"])),
                      .method = std::string(view(request.method_string())),
                      .route = std::string(resource_->endpoint->path),
-                     .model = server_.service.model().names.front(),
+                     .model = server_.ground.service.model().names.front(),
                      .request_id = exchange_.request_id,
                      .generation_id = generation_id_,
                      .status = status_,

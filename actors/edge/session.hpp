@@ -7,12 +7,14 @@
 #include <optional>
 #include <string>
 
+#include "actors/edge/audit_line.hpp"
 #include "actors/edge/callers/callers.hpp"
 #include "actors/edge/capture/captures.hpp"
 #include "actors/edge/connection.hpp"
 #include "actors/edge/delivery.hpp"
 #include "actors/edge/departure.hpp"
 #include "actors/edge/response_head.hpp"
+#include "actors/edge/retries/begin_told_answer.hpp"
 #include "actors/edge/routes.hpp"
 #include "actors/edge/traces/trace_exporter.hpp"
 #include "actors/service.hpp"
@@ -23,10 +25,10 @@ namespace troupe::actors::edge {
 struct ServerParts {
   const config::EdgeSettings& settings;
   const std::string& version;  // of the program
-  Service& service;
   Departure& departure;
   Callers& callers;
   Captures& captures;
+  const AnswerGround& ground;
   TraceExporter* traces;  // null: nothing is traced
 };
 
@@ -50,17 +52,30 @@ class Session : public std::enable_shared_from_this<Session> {
   net::awaitable<bool> serve_one();  // whether another request may follow
   void begin_exchange();
   Expected<void> check_head();
+  Expected<void> find_what_is_asked();  // 400 or 404
   net::awaitable<Expected<bool>> receive_body();
   net::awaitable<void> answer();
   net::awaitable<void> answer_page();
   Expected<ApiRequest> read_request();
   net::awaitable<void> answer_inference();
+  net::awaitable<void> answer_resumed();
+  Expected<void> resume(AnswerReader& reader) const;
+  // The answer to a request that came before, where its Idempotency-Key is of one; else null.
+  Expected<std::unique_ptr<AnswerReader>> find_replay();
+  void name_generation(ApiRequest& request);
+  Expected<std::unique_ptr<AnswerReader>> begin(ApiRequest request, BegunAnswer begun,
+                                                std::shared_ptr<Ledger::Ticket> ticket);
+  net::awaitable<void> tell(std::unique_ptr<AnswerReader> reader);
+  void leave_line_to(ToldAnswer& answer) const;
   net::awaitable<void> refuse_inference(Refusal refusal);
-  net::awaitable<void> reply(Reply whole);
+  net::awaitable<void> reply(Reply whole, const char* end = "complete");
   net::awaitable<void> refuse_and_close(Refusal refusal);
-  Reply in_its_words(const Refusal& refusal) const;
+  Reply in_its_words(const Refusal& refusal);
+  AuditLine audit_line() const;
   void log_exchange(const char* end) const;
+  void note_gone();      // the client, before it was answered
   void begin_capture();  // if it was ordered for this request's id
+  void trace_refusal();
   void trace_exchange(const char* end, std::vector<runtime::ChoiceTimes> choices = {});
 
   const ServerParts& server_;
@@ -76,11 +91,14 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Resource> resource_;
   std::string model_;  // of a generation: the name that was asked for
   std::string generation_id_;
+  ToldAnswer::Place place_;  // of its answer, as far as it is known
+  bool replayed_ = false;    // its answer is that of an earlier one
   std::optional<GenerationRecord> record_;
-  std::shared_ptr<Capture> capture_;  // null: nobody reads this request
+  std::string refusal_code_;          // of what it was refused with; may be empty
+  std::shared_ptr<Capture> capture_;  // null: nobody reads this request, or its answer has it
   std::chrono::steady_clock::time_point began_;
   int status_ = 0;
-  std::optional<Delivery> delivery_;  // while an answer is generated
+  std::optional<Delivery> delivery_;  // while an answer is told
 };
 
 }  // namespace troupe::actors::edge

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "actors/edge/retries/answer_store.hpp"
 #include "runtime/base/process_memory.hpp"
 
 namespace troupe::actors::edge {
@@ -48,7 +49,8 @@ Reply livez_page(const PageRequest& request) {
 }
 
 Reply metrics_page(const PageRequest& request) {
-  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = request.service.metrics_text()};
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+          .body = request.service.metrics_text(request.answers.figures())};
 }
 
 Reply version_page(const PageRequest& request) {
@@ -107,10 +109,12 @@ std::span<const Endpoint> status_endpoints() {
   return table;
 }
 
+Refusal model_failed() {
+  return {RefusalKind::unavailable, "The model has failed and serves no requests.", "", "model_failed"};
+}
+
 Expected<void> accepts_inference(const Service& service, const Departure& departure) {
-  if (!service.healthy())
-    return refuse(RefusalKind::unavailable, "The model has failed and serves no requests.", "",
-                  "model_failed");
+  if (!service.healthy()) return tl::unexpected(model_failed());
   if (!service.ready())
     return refuse(RefusalKind::unavailable, "The model is still loading; /startupz shows its progress.", "",
                   "model_loading");

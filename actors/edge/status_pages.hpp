@@ -13,6 +13,7 @@ std::span<const Endpoint> status_endpoints();
 Reply readiness_page(const PageRequest& request);
 
 // The refusal that an inference request gets now, if it gets one.
+Refusal model_failed();
 Expected<void> accepts_inference(const Service& service, const Departure& departure);
 
 }  // namespace troupe::actors::edge

@@ -11,8 +11,8 @@ Json arguments_object(std::string_view written) {
   return {{"INVALID_JSON", written}};
 }
 
-bool ends_in_cut_call(runtime::ChoiceEnd how, std::span<const runtime::ToolCallDelta> calls) {
-  return how == runtime::ChoiceEnd::length && !calls.empty() && !Json::accept(calls.back().arguments);
+bool ends_in_cut_call(bool in_call, std::span<const runtime::ToolCallDelta> calls) {
+  return in_call && !calls.empty() && !Json::accept(calls.back().arguments);
 }
 
 std::string arguments_text(const Json& object) {

@@ -15,8 +15,8 @@ namespace troupe::actors::edge {
 // that Anthropic gives to such input.
 Json arguments_object(std::string_view written);
 
-// Whether the choice was cut off while it wrote its last call, which has no arguments then.
-bool ends_in_cut_call(runtime::ChoiceEnd how, std::span<const runtime::ToolCallDelta> calls);
+// Whether the choice ended within the arguments of its last call, for whatever reason: it has none then. in_call: see Delta.
+bool ends_in_cut_call(bool in_call, std::span<const runtime::ToolCallDelta> calls);
 
 // Of a call in a history: on one line with ", " and ": ", as Python's json.dumps writes it and models learnt it.
 std::string arguments_text(const Json& object);

@@ -1,9 +1,11 @@
-"""What `troupe bench decode` times, by llama.cpp: decoding steps and a prompt; a line of JSON with the same names.
+"""What `troupe bench decode` times, by llama.cpp: decoding steps and prompts; a line of JSON with the same names.
 
   LLAMA_CPP_LIB_PATH=build/peers/llama-library/bin build/peers/llama/bin/python bench/peers/llama_steps.py MODEL.gguf
+    [--no-repack] [--threads N] [--prefill-batch-sizes N,...]
 
 The same prompts, and the most likely token goes on. Settings are llama.cpp's own, but for the number of threads.
 """
+import argparse
 import json
 import os
 import sys
@@ -14,23 +16,27 @@ import numpy
 
 BATCH_SIZES = 1, 4, 16
 INPUT_LEN, WARMUP_STEPS, STEPS = 64, 4, 24
-PREFILL_LEN, PROMPTS = 512, 5
-MOST_TOKENS = max(max(BATCH_SIZES) * INPUT_LEN, PREFILL_LEN)
+PREFILL_LEN, STEPS_OF_PROMPTS = 512, 5
 
 
 class Context:
-    def __init__(self, file):
+    def __init__(self, file, repack, threads, sequences):
+        most_tokens = sequences * PREFILL_LEN
         parameters = llama.llama_model_default_params()
-        parameters.use_extra_bufts = False  # --no-repack: with weights packed for AMX this architecture's graph fails
+        parameters.use_extra_bufts = repack
         self.model = llama.llama_model_load_from_file(file.encode(), parameters)
+        if not self.model:
+            sys.exit(f"llama.cpp cannot load {file}")
         parameters = llama.llama_context_default_params()
-        parameters.n_seq_max = max(BATCH_SIZES)
-        parameters.n_ctx = 2 * PREFILL_LEN * max(BATCH_SIZES)
-        parameters.n_batch = parameters.n_ubatch = MOST_TOKENS
-        parameters.n_threads = parameters.n_threads_batch = len(os.sched_getaffinity(0))
+        parameters.n_seq_max = sequences
+        parameters.n_ctx = 2 * most_tokens
+        parameters.n_batch = most_tokens  # llama.cpp cuts it into its own n_ubatch
+        parameters.n_threads = parameters.n_threads_batch = threads
         self.context = llama.llama_init_from_model(self.model, parameters)
+        if not self.context:
+            sys.exit(f"llama.cpp makes no context of {2 * most_tokens} tokens")
         self.vocabulary = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(self.model))
-        self.batch = llama.llama_batch_init(MOST_TOKENS, 0, 1)
+        self.batch = llama.llama_batch_init(most_tokens, 0, 1)
 
     def prompt(self, sequence, length):
         return [((sequence + 1) * 7919 + i * 104729) % self.vocabulary for i in range(length)]
@@ -64,24 +70,34 @@ def decoding(context, sequences):
     return {"batch_size": sequences, "step_ms": seconds * 1e3, "tokens_per_second": sequences / seconds}
 
 
-def prompt(context):
+def prompts(context, sequences):
     best = float("inf")
-    for number in range(PROMPTS):
+    for number in range(STEPS_OF_PROMPTS):
         context.forget()
-        rows = [(0, i, token) for i, token in enumerate(context.prompt(number, PREFILL_LEN))]
+        rows = [(s, i, token) for s in range(sequences)
+                for i, token in enumerate(context.prompt(number * sequences + s, PREFILL_LEN))]
         start = time.perf_counter()
         context.step(rows)
         best = min(best, time.perf_counter() - start)
-    return {"prefill_len": PREFILL_LEN, "ms": best * 1e3, "tokens_per_second": PREFILL_LEN / best}
+    return {"batch_size": sequences, "prefill_len": PREFILL_LEN, "ms": best * 1e3,
+            "tokens_per_second": sequences * PREFILL_LEN / best}
 
 
-def main(file):
+def main():
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("file")
+    flags.add_argument("--no-repack", action="store_true", help="weights stay as the file has them")
+    flags.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    flags.add_argument("--prefill-batch-sizes", default="1")
+    options = flags.parse_args()
+    prefill_sizes = [int(each) for each in options.prefill_batch_sizes.split(",")]
     silent = llama.llama_log_callback(lambda level, text, data: None)
     llama.llama_log_set(silent, None)
     llama.llama_backend_init()
-    context = Context(file)
-    print(json.dumps({"decode": [decoding(context, each) for each in BATCH_SIZES], "prefill": prompt(context)}))
+    context = Context(options.file, not options.no_repack, options.threads, max(*BATCH_SIZES, *prefill_sizes))
+    print(json.dumps({"decode": [decoding(context, each) for each in BATCH_SIZES],
+                      "prefill": [prompts(context, each) for each in prefill_sizes]}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -27,18 +27,28 @@ class CpuOps final : public Ops {
 
   void embed(Queue&, const IndexList& tokens, const Weight& table, TokenId first_token, Tensor out) override;
   void rms_norm(Queue&, const Tensor& x, const Tensor& weight, float epsilon, Tensor out) override;
+  void layer_norm(Queue&, const Tensor& x, const Tensor& weight, const Tensor& bias, float epsilon,
+                  Tensor out) override;
   void linear(Queue&, const Tensor& x, const Weight& w, Tensor out) override;
   void project(Queue&, const Tensor& x, std::span<const Projection> projections) override;
   void linear_sharded(Queue&, const Tensor& x, const Weight& w, const VirtualShards& shards,
                       Tensor out) override;
   void head_linear(Queue&, const Tensor& x, std::span<const Weight> heads, Tensor out) override;
-  void rope(Queue&, const Tensor& x, const RopeTable& table, const StepLayout& layout, Tensor out) override;
-  void store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
-                    const LatentCache& cache) override;
-  void mla_attention(Queue&, const Tensor& q, const LatentCache& cache, const StepLayout& layout, float scale,
+  void rope(Queue&, const Tensor& x, const RopeTable& table, const StepLayout& layout, RopeForm form,
+            Tensor out) override;
+  void store_entries(Queue&, const Tensor& first, const Tensor& second, const StepLayout& layout,
+                     const LayerCache& cache) override;
+  void mla_attention(Queue&, const Tensor& q, const LayerCache& cache, const StepLayout& layout, float scale,
                      Tensor out) override;
+  void select_keys(Queue&, const Tensor& q, const Tensor& weights, const LayerCache& keys,
+                   const StepLayout& layout, Tensor scores, Tensor out) override;
+  void sparse_mla_attention(Queue&, const Tensor& q, const LayerCache& cache, const Tensor& selected,
+                            const StepLayout& layout, float scale, Tensor out) override;
+  void gqa_attention(Queue&, const Tensor& q, const LayerCache& cache, std::int64_t key_heads,
+                     const StepLayout& layout, float scale, Tensor out) override;
   void silu_mul(Queue&, Tensor gate, const Tensor& up) override;
   void add(Queue&, Tensor x, const Tensor& y) override;
+  void add_row(Queue&, Tensor x, const Tensor& row) override;
   void route(Queue&, const Tensor& logits, const RoutingRule& rule, Routing& out) override;
   void count_experts(Queue&, const Routing& routing, Tensor load) override;
   void list_visits(Queue&, const Routing& routing, ExpertBatch& out) override;

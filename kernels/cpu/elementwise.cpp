@@ -64,6 +64,15 @@ void CpuOps::add(Queue&, Tensor x, const Tensor& y) {
   });
 }
 
+void CpuOps::add_row(Queue&, Tensor x, const Tensor& row) {
+  const std::int64_t n = row.elements();
+  CHECK(x.row_elements() == n, "shapes of add_row");
+  each_row(x.rows(), n, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
+      HWY_DYNAMIC_DISPATCH(add_to)(x.as<float>() + t * n, row.as<float>(), n);
+  });
+}
+
 void CpuOps::weighted_sum(Queue&, const Tensor& rows, const Routing& routing, Tensor out) {
   const std::int64_t slots = routing.weights.row_elements(), n = out.row_elements();
   CHECK(slots >= 1 && routing.weights.rows() == out.rows(), "shapes of weighted_sum");

@@ -7,7 +7,8 @@
 namespace troupe::kernels {
 
 InstructionSet instruction_set() {
-  return (hwy::SupportedTargets() & HWY_AVX3) != 0 ? InstructionSet::avx512 : InstructionSet::avx2;
+  return (hwy::SupportedTargets() & HWY_TARGETS & HWY_AVX3) != 0 ? InstructionSet::avx512
+                                                                 : InstructionSet::avx2;
 }
 
 void use_avx2() {

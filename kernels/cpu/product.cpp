@@ -24,6 +24,8 @@ namespace troupe::kernels {
 constexpr std::int64_t least_tile_rows = 2 * panel_rows, tile_rows = 16 * panel_rows;
 constexpr std::int64_t tile_tokens = 192;
 constexpr std::int64_t decoded_panels = 2;  // at once
+// Of a panel, with what is decoded of other columns because it lies in one piece with those of a block.
+constexpr std::int64_t decoded_columns = chain_block + 32;
 
 // The part of a product that one thread computes: rows of the weight times rows of x.
 struct Tile {
@@ -67,7 +69,8 @@ class TreeSum {
 
 // What a thread needs to multiply a tile.
 struct ProductWorkspace {
-  alignas(64) float weights[decoded_panels * chain_block * panel_rows];  // [panel, column, row] of a block
+  alignas(
+      64) float weights[decoded_panels * decoded_columns * panel_rows];  // [panel, column, row] of a block
   alignas(64) float x[tile_tokens * chain_block];                        // [token, column] of a block
   std::vector<float> tree;                                               // levels of [panel, token, row]
 
@@ -172,7 +175,7 @@ template <DType type, int P, int T>
 HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
   const Weight& w = *tile.product->w;
   const std::byte* const panels = element_at(w, tile.row + panel * panel_rows, 0);
-  const std::int64_t panel_bytes = Panels{type, w.cols}.panel_size() * std::int64_t(size_of(type));
+  const auto panel_bytes = std::int64_t(panels_of(w).panel_size());
   PanelScales scales[P];
   for (int p = 0; p < P; ++p) scales[p] = PanelScales(w, tile.row + (panel + p) * panel_rows);
   const float* x[T];
@@ -207,17 +210,29 @@ HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
   for (int p = 0; p < P; ++p) write_rows(tile, panel + p, levels + p * T * lanes);
 }
 
-// A block's columns of a panel: out[column][row].
+// A block's columns of the panel that begins with this row: out[column][row]. Returns how many other columns come before.
 template <DType type>
-HWY_INLINE void decode_block(const std::byte* panel, const ChainBlock& block, float* out) {
-  each_group<type>(panel, block.begin, block.end,
-                   [&](const std::byte* group, std::int64_t column, auto first, auto last) LANES_INLINE {
-                     __builtin_prefetch(group + prefetched_bytes, 0, 3);
-                     Lanes weights[together<type>];
-                     decode<type>(group, weights);
-                     for (int c = first; c < last; ++c)
-                       store(weights[c], out + (column + c - block.begin) * lanes);
-                   });
+HWY_INLINE std::int64_t decode_block(const Weight& w, std::int64_t row, const ChainBlock& block, float* out) {
+  if constexpr (in_blocks(type)) {
+    const std::int64_t begin = columns_before(w) + block.begin, end = columns_before(w) + block.end;
+    const std::int64_t first = begin / columns_at_once * columns_at_once;
+    constexpr StorageUnit unit = storage_unit(type);
+    const std::byte* const panel = element_at(w, row, 0);
+    for (std::int64_t c = first; c < end; c += columns_at_once, out += columns_at_once * lanes)
+      decode_columns<type>(panel + c / unit.columns * std::int64_t(unit.bytes) * lanes, int(c % unit.columns),
+                           out);
+    return begin - first;
+  } else {
+    each_group<type>(element_at(w, row, 0), block.begin, block.end,
+                     [&](const std::byte* group, std::int64_t column, auto first, auto last) LANES_INLINE {
+                       __builtin_prefetch(group + prefetched_bytes, 0, 3);
+                       Lanes weights[together<type>];
+                       decode<type>(group, weights);
+                       for (int c = first; c < last; ++c)
+                         store(weights[c], out + (column + c - block.begin) * lanes);
+                     });
+    return 0;
+  }
 }
 
 // P decoded panels of a block times T tokens of it. Not inlined, so that the sums have all registers.
@@ -229,7 +244,7 @@ HWY_NOINLINE void multiply_decoded(const float* weights, const float* x, std::in
   for (std::int64_t k = 0; k < columns; ++k) {
     Lanes w[P];
 #pragma GCC unroll 2
-    for (int p = 0; p < P; ++p) w[p] = load(weights + (p * chain_block + k) * lanes);
+    for (int p = 0; p < P; ++p) w[p] = load(weights + (p * decoded_columns + k) * lanes);
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
       const Lanes y = broadcast(x[t * chain_block + k]);
@@ -256,19 +271,21 @@ HWY_NOINLINE void multiply_many(const Tile& tile) {
       std::copy_n(tile.product->x[tile.token + t] + block.begin, columns, space.x + t * chain_block);
     each_block<decoded_panels>(panels, [&](std::int64_t panel, auto size) LANES_INLINE {
       Lanes scale[size()];
+      std::int64_t before = 0;
       for (int p = 0; p < size(); ++p) {
         scale[p] = scales[panel + p].at(block.scale_column);
-        decode_block<type>(element_at(w, tile.row + (panel + p) * panel_rows, 0), block,
-                           space.weights + p * chain_block * lanes);
+        before = decode_block<type>(w, tile.row + (panel + p) * panel_rows, block,
+                                    space.weights + p * decoded_columns * lanes);
       }
+      const float* const weights = space.weights + before * lanes;
       constexpr int panels_at_once = std::min(size(), block_panels);
       for (int p = 0; p < size(); p += panels_at_once)
         each_block<block_tokens>(tile.tokens, [&](std::int64_t token, auto tokens_at_once) LANES_INLINE {
           TreePlace place = tree.place(block);
           place.at += (panel + p) * panel_sums + token * lanes;
           multiply_decoded<type == DType::f8_e4m3, panels_at_once, tokens_at_once()>(
-              space.weights + p * chain_block * lanes, space.x + token * chain_block, columns, scale + p,
-              place, panel_sums);
+              weights + p * decoded_columns * lanes, space.x + token * chain_block, columns, scale + p, place,
+              panel_sums);
         });
     });
     tree.placed(block);
@@ -300,7 +317,11 @@ std::int64_t most_few_tokens() {
 
 void multiply_tile(const Tile& tile) {
   with_type(tile.product->w->dtype, [&](auto type) LANES_INLINE {
-    tile.tokens > few_tokens ? multiply_many<type()>(tile) : multiply_few<type()>(tile);
+    if constexpr (in_blocks(type())) {
+      multiply_many<type()>(tile);
+    } else {
+      tile.tokens > few_tokens ? multiply_many<type()>(tile) : multiply_few<type()>(tile);
+    }
   });
 }
 

@@ -91,12 +91,13 @@ class Ranking {
   std::size_t sorted_ = 0;
 };
 
-// One row of logits. Buffers are a thread's, for row after row.
+// Of one row of logits after the other, with the same buffers. One thread.
 class Sampler {
  public:
-  Sampler(const float* logits, std::int64_t vocabulary) : logits_(logits), vocabulary_(vocabulary) {}
+  explicit Sampler(std::int64_t vocabulary) : vocabulary_(vocabulary) {}
 
-  SampledToken sample(const SamplingRow& how) {
+  SampledToken sample(const float* logits, const SamplingRow& how) {
+    logits_ = logits;
     SampledToken result;
     result.token = no_token;
     if (!HWY_DYNAMIC_DISPATCH(find_highest)(logits_, vocabulary_, highest_)) return result;
@@ -215,7 +216,7 @@ class Sampler {
   static constexpr float nothing = -std::numeric_limits<float>::infinity(),
                          most = std::numeric_limits<float>::max();
 
-  const float* logits_;
+  const float* logits_ = nullptr;  // of the row
   std::int64_t vocabulary_;
   float highest_ = 0;
   std::vector<float> probabilities_, changed_;
@@ -230,9 +231,9 @@ void CpuOps::sample(Queue&, const Tensor& logits, std::span<const SamplingRow> h
   for (const SamplingRow& row : how) check_sampling(row, vocabulary);
   out.assign(how.size(), {});
   each_row(logits.rows(), vocabulary, [&](std::int64_t begin, std::int64_t end) {
+    Sampler sampler(vocabulary);
     for (std::int64_t row = begin; row < end; ++row)
-      out[std::size_t(row)] =
-          Sampler(logits.as<float>() + row * vocabulary, vocabulary).sample(how[std::size_t(row)]);
+      out[std::size_t(row)] = sampler.sample(logits.as<float>() + row * vocabulary, how[std::size_t(row)]);
   });
 }
 

@@ -17,6 +17,13 @@ void CudaOps::add(Queue& queue, Tensor x, const Tensor& y) {
                           Add{.x = x.as<float>(), .y = y.as<float>(), .elements = x.elements()});
 }
 
+void CudaOps::add_row(Queue& queue, Tensor x, const Tensor& row) {
+  CHECK(x.row_elements() == row.elements(), "shapes of add_row");
+  stream_of(queue).launch(
+      blocks_of<AddRow>(x.elements()),
+      AddRow{.x = x.as<float>(), .row = row.as<float>(), .elements = x.elements(), .n = row.elements()});
+}
+
 void CudaOps::weighted_sum(Queue& queue, const Tensor& rows, const Routing& routing, Tensor out) {
   const std::int64_t slots = routing.weights.row_elements(), n = out.row_elements();
   CHECK(slots >= 1 && routing.weights.rows() == out.rows(), "shapes of weighted_sum");

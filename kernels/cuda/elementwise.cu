@@ -15,6 +15,11 @@ KERNEL(add, Add) {
   if (i < k.elements) k.x[i] = k.x[i] + k.y[i];
 }
 
+KERNEL(add_row, AddRow) {
+  const std::int64_t i = std::int64_t(blockIdx.x) * k.threads + threadIdx.x;
+  if (i < k.elements) k.x[i] = k.x[i] + k.row[i % k.n];
+}
+
 KERNEL(weighted_sum, WeightedSum) {
   const std::int64_t i = std::int64_t(blockIdx.x) * k.threads + threadIdx.x;
   if (i >= k.tokens * k.n) return;

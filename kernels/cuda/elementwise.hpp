@@ -27,6 +27,16 @@ struct Add {
   std::int64_t elements;
 };
 
+// Every row of x += row; a thread is an element.
+struct AddRow {
+  static constexpr int threads = 256;
+  constexpr const char* kernel() const { return "add_row"; }
+
+  float* x;          // [rows, n]
+  const float* row;  // [n]
+  std::int64_t elements, n;
+};
+
 // out[t] = the sum of slots rows of n elements, each times its weight, in order; a thread is an element.
 struct WeightedSum {
   static constexpr int threads = 256;

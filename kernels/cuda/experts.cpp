@@ -38,11 +38,11 @@ void check_experts(const ExpertWeights& local, std::int64_t hidden) {
   for (const std::int32_t place : local.place_of)
     CHECK(place < std::ssize(local.experts), "a place without an expert");
   for (const Expert& e : local.experts) {
-    const Weight& gate = local.experts.front().gate;
+    const auto& [gate, up, down] = local.experts.front();
     CHECK(e.gate.rows == gate.rows && e.up.rows == gate.rows && e.down.cols == gate.rows,
           "experts of unequal width");
     CHECK(e.gate.cols == hidden && e.up.cols == hidden && e.down.rows == hidden, "experts of another model");
-    CHECK(e.gate.dtype == gate.dtype && e.up.dtype == gate.dtype && e.down.dtype == gate.dtype,
+    CHECK(e.gate.dtype == gate.dtype && e.up.dtype == up.dtype && e.down.dtype == down.dtype,
           "experts of unequal types");
   }
 }
@@ -129,16 +129,24 @@ void CudaOps::experts(Queue& queue, const ExpertBatch& batch, const ExpertWeight
                                 .experts = int(local.place_of.size()),
                                 .order = order});
   const auto blocks = [](std::int64_t n) { return (n + product_threads - 1) / product_threads; };
-  stream.launch({.x = blocks(width), .y = tiles, .z = 2}, MultiplyExperts{.dtype = first.gate.dtype,
-                                                                          .weights = {table.gate, table.up},
-                                                                          .shards = whole(first.gate),
-                                                                          .order = order,
-                                                                          .x_rows = order.rows,
-                                                                          .out_rows = nullptr,
-                                                                          .x = batch.rows.as<float>(),
-                                                                          .x_width = hidden,
-                                                                          .out = {gate, up},
-                                                                          .out_width = width});
+  MultiplyExperts inner{.dtype = first.gate.dtype,
+                        .weights = {table.gate, table.up},
+                        .shards = whole(first.gate),
+                        .order = order,
+                        .x_rows = order.rows,
+                        .out_rows = nullptr,
+                        .x = batch.rows.as<float>(),
+                        .x_width = hidden,
+                        .out = {gate, up},
+                        .out_width = width};
+  const bool one_type = first.up.dtype == first.gate.dtype;
+  stream.launch({.x = blocks(width), .y = tiles, .z = one_type ? 2 : 1}, inner);
+  if (!one_type) {
+    inner.dtype = first.up.dtype;
+    inner.weights[0] = table.up;
+    inner.out[0] = up;
+    stream.launch({.x = blocks(width), .y = tiles}, inner);
+  }
   stream.launch(
       blocks_of<SiluMul>(visits * width),
       SiluMul{.gate = gate, .up = up, .elements = visits * width, .rows = order.counts, .width = width});

@@ -93,5 +93,38 @@ KERNEL(multiply_experts_bf16, MultiplyExperts) {
 KERNEL(multiply_experts_f8, MultiplyExperts) {
   multiply_experts<DType::f8_e4m3>(k);
 }
+KERNEL(multiply_experts_q8_0, MultiplyExperts) {
+  multiply_experts<DType::q8_0>(k);
+}
+KERNEL(multiply_experts_q4_0, MultiplyExperts) {
+  multiply_experts<DType::q4_0>(k);
+}
+KERNEL(multiply_experts_q4_1, MultiplyExperts) {
+  multiply_experts<DType::q4_1>(k);
+}
+KERNEL(multiply_experts_q5_0, MultiplyExperts) {
+  multiply_experts<DType::q5_0>(k);
+}
+KERNEL(multiply_experts_q5_1, MultiplyExperts) {
+  multiply_experts<DType::q5_1>(k);
+}
+KERNEL(multiply_experts_q2_k, MultiplyExperts) {
+  multiply_experts<DType::q2_k>(k);
+}
+KERNEL(multiply_experts_q3_k, MultiplyExperts) {
+  multiply_experts<DType::q3_k>(k);
+}
+KERNEL(multiply_experts_q4_k, MultiplyExperts) {
+  multiply_experts<DType::q4_k>(k);
+}
+KERNEL(multiply_experts_q5_k, MultiplyExperts) {
+  multiply_experts<DType::q5_k>(k);
+}
+KERNEL(multiply_experts_q6_k, MultiplyExperts) {
+  multiply_experts<DType::q6_k>(k);
+}
+KERNEL(multiply_experts_iq4_nl, MultiplyExperts) {
+  multiply_experts<DType::iq4_nl>(k);
+}
 
 }  // namespace troupe::kernels::cuda

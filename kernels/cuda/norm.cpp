@@ -16,4 +16,17 @@ void CudaOps::rms_norm(Queue& queue, const Tensor& x, const Tensor& weight, floa
                                                    .out = out.as<float>()});
 }
 
+void CudaOps::layer_norm(Queue& queue, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                         float epsilon, Tensor out) {
+  const std::int64_t n = weight.elements();
+  CHECK(x.row_elements() == n && bias.elements() == n, "shapes of layer_norm");
+  CHECK(out.row_elements() == n && out.rows() == x.rows(), "shapes of layer_norm");
+  stream_of(queue).launch({.x = x.rows()}, LayerNorm{.x = x.as<float>(),
+                                                     .weight = weight.as<float>(),
+                                                     .bias = bias.as<float>(),
+                                                     .n = n,
+                                                     .epsilon = epsilon,
+                                                     .out = out.as<float>()});
+}
+
 }  // namespace troupe::kernels::cuda

@@ -18,4 +18,15 @@ struct RmsNorm {
   float* out;  // [rows, n]; may be x
 };
 
+// A block is a row.
+struct LayerNorm {
+  static constexpr int threads = 256;
+  constexpr const char* kernel() const { return "layer_norm"; }
+
+  const float *x, *weight, *bias;  // [rows, n], [n] twice
+  std::int64_t n;
+  float epsilon;
+  float* out;  // [rows, n]; may be x
+};
+
 }  // namespace troupe::kernels::cuda

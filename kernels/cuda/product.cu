@@ -33,5 +33,38 @@ KERNEL(multiply_bf16, Multiply) {
 KERNEL(multiply_f8, Multiply) {
   multiply<DType::f8_e4m3>(k);
 }
+KERNEL(multiply_q8_0, Multiply) {
+  multiply<DType::q8_0>(k);
+}
+KERNEL(multiply_q4_0, Multiply) {
+  multiply<DType::q4_0>(k);
+}
+KERNEL(multiply_q4_1, Multiply) {
+  multiply<DType::q4_1>(k);
+}
+KERNEL(multiply_q5_0, Multiply) {
+  multiply<DType::q5_0>(k);
+}
+KERNEL(multiply_q5_1, Multiply) {
+  multiply<DType::q5_1>(k);
+}
+KERNEL(multiply_q2_k, Multiply) {
+  multiply<DType::q2_k>(k);
+}
+KERNEL(multiply_q3_k, Multiply) {
+  multiply<DType::q3_k>(k);
+}
+KERNEL(multiply_q4_k, Multiply) {
+  multiply<DType::q4_k>(k);
+}
+KERNEL(multiply_q5_k, Multiply) {
+  multiply<DType::q5_k>(k);
+}
+KERNEL(multiply_q6_k, Multiply) {
+  multiply<DType::q6_k>(k);
+}
+KERNEL(multiply_iq4_nl, Multiply) {
+  multiply<DType::iq4_nl>(k);
+}
 
 }  // namespace troupe::kernels::cuda

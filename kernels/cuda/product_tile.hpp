@@ -1,6 +1,7 @@
 // What a block multiplies: rows of a weight times some tokens. A thread has a row of the weight.
 #pragma once
 
+#include "kernels/block_formats.hpp"
 #include "kernels/chain.hpp"
 #include "kernels/cuda/kernel.hpp"
 #include "kernels/cuda/product.hpp"
@@ -9,10 +10,10 @@
 
 namespace troupe::kernels::cuda {
 
-// The columns that lie together in a panel, of one row. FP8 as 2^-8 of its value.
+// The columns that lie together in a panel, or share what a block says of them, of one row. FP8 as 2^-8 of its value.
 template <DType type>
 struct Together {
-  static constexpr int count = int(columns_together(type));
+  static constexpr int count = in_blocks(type) ? group_columns : int(columns_together(type));
   float values[count];
 
   // at: of the row's first column in the panel.
@@ -20,7 +21,16 @@ struct Together {
     constexpr std::int64_t step = count * panel_rows * std::int64_t(size_of(type));
     const std::byte* const from = at + group * step;
     Together result;
-    if constexpr (type == DType::f32) {
+    if constexpr (in_blocks(type)) {
+      constexpr int groups = int(storage_unit(type).columns) / count;
+      constexpr std::int64_t block_step = panel_rows * std::int64_t(storage_unit(type).bytes);
+      const Block block{type, at + group / groups * block_step, panel_rows};
+      const int in_block = int(group % groups);
+      const float step_of_group = block.factor(step_at(type, in_block)),
+                  minimum = block.factor(minimum_at(type, in_block));
+      UNROLL for (int c = 0; c < count; ++c) result.values[c] =
+          block.value(in_block * count + c, step_of_group, minimum);
+    } else if constexpr (type == DType::f32) {
       result.values[0] = *reinterpret_cast<const float*>(from);
     } else if constexpr (type == DType::f16) {
       result.values[0] = decode_f16(*reinterpret_cast<const std::uint16_t*>(from));
@@ -74,9 +84,9 @@ DEVICE void multiply_tile(const Weight& w, const VirtualShards& shards, int toke
   const int thread = int(threadIdx.x);
   const std::int64_t row = std::int64_t(blockIdx.x) * product_threads + thread;
   const bool mine = row < w.rows;
+  const std::int64_t before = in_blocks(type) ? w.col0 : 0;
   const std::byte* const weights =
-      static_cast<const std::byte*>(w.data) +
-      Panels{type, w.cols}.index(mine ? row : 0, 0) * std::int64_t(size_of(type));
+      static_cast<const std::byte*>(w.data) + Panels{type, before + w.cols}.offset(mine ? row : 0, 0);
   const float* const scales = type == DType::f8_e4m3
                                   ? w.scales + (w.row0 + (mine ? row : 0)) / w.block_rows * w.scale_stride
                                   : nullptr;
@@ -91,10 +101,11 @@ DEVICE void multiply_tile(const Weight& w, const VirtualShards& shards, int toke
     __syncthreads();
     if (!mine) continue;
     float sum[product_tokens] = {};
-    for (std::int64_t group = block.begin / Columns::count; group * Columns::count < block.end; ++group) {
+    const std::int64_t begin = before + block.begin, end = before + block.end;
+    for (std::int64_t group = begin / Columns::count; group * Columns::count < end; ++group) {
       const Columns values = Columns::load(weights, group);
       UNROLL for (int c = 0; c < Columns::count; ++c) {
-        const std::int64_t column = group * Columns::count + c - block.begin;
+        const std::int64_t column = group * Columns::count + c - begin;
         if (column < 0 || column >= columns) continue;
         UNROLL for (int t = 0; t < product_tokens; ++t) {
           sum[t] = fmaf(values.values[c], x[column * product_tokens + t], sum[t]);

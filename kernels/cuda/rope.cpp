@@ -5,7 +5,7 @@
 namespace troupe::kernels::cuda {
 
 void CudaOps::rope(Queue& queue, const Tensor& x, const RopeTable& table, const StepLayout& layout,
-                   Tensor out) {
+                   RopeForm form, Tensor out) {
   const std::int64_t half = table.cos.row_elements(), heads = x.shape(1), rope = 2 * half;
   CHECK(x.rank() == 3 && out.rank() == 3 && out.shape(1) == heads, "heads of rope");
   CHECK(x.rows() == layout.tokens && out.rows() == layout.tokens, "rows of rope");
@@ -20,7 +20,11 @@ void CudaOps::rope(Queue& queue, const Tensor& x, const RopeTable& table, const 
                .heads = heads,
                .x_width = x.shape(2),
                .out_width = out.shape(2),
+               .x_first = form.first ? 0 : x.shape(2) - rope,
+               .out_first = form.first ? 0 : out.shape(2) - rope,
                .half = half,
+               .next = form.pairs == RopePairs::neighbours ? 2 : 1,
+               .apart = form.pairs == RopePairs::neighbours ? 1 : half,
                .cos = table.cos.as<float>(),
                .sin = table.sin.as<float>(),
                .step = staged(layout)};

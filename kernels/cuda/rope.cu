@@ -11,14 +11,14 @@ KERNEL(rope, Rope) {
                     k.step.first_block[row] >= 0;
   float a = 0, b = 0;
   if (mine) {
-    const float* const x = k.x + (row * k.heads + head + 1) * k.x_width - 2 * k.half;
-    a = x[2 * pair];
-    b = x[2 * pair + 1];
+    const float* const x = k.x + (row * k.heads + head) * k.x_width + k.x_first;
+    a = x[pair * k.next];
+    b = x[pair * k.next + k.apart];
   }
-  __syncthreads();  // where out is x, pairs lie where halves go
+  __syncthreads();  // where out is x, pairs may lie where halves go
   if (!mine) return;
   const std::int64_t angle = std::int64_t{k.step.position[row]} * k.half + pair;
-  float* const out = k.out + (row * k.heads + head + 1) * k.out_width - 2 * k.half;
+  float* const out = k.out + (row * k.heads + head) * k.out_width + k.out_first;
   out[pair] = a * k.cos[angle] - b * k.sin[angle];
   out[k.half + pair] = b * k.cos[angle] + a * k.sin[angle];
 }

@@ -13,10 +13,12 @@ struct Rope {
   constexpr const char* kernel() const { return "rope"; }
   constexpr std::int64_t heads_at_once() const { return threads / half; }
 
-  const float* x;  // [rows, heads, x_width]; the last 2 * half of a head are turned
+  const float* x;  // [rows, heads, x_width]
   float* out;      // [rows, heads, out_width]; may be x
-  std::int64_t heads, x_width, out_width, half;
-  const float *cos, *sin;  // [positions, half]
+  std::int64_t heads, x_width, out_width;
+  std::int64_t x_first, out_first, half;  // 2 * half elements of a head from there on are turned
+  std::int64_t next, apart;  // in x: from a pair to the next, and from a pair's one element to its other
+  const float *cos, *sin;    // [positions, half]
   StagedStep step;
 };
 

@@ -1,27 +1,27 @@
 // Operations that only move rows.
 #include "kernels/cuda/rows.hpp"
 
+#include "kernels/block_formats.hpp"
 #include "kernels/cuda/kernel.hpp"
-#include "kernels/number_formats.hpp"
-#include "kernels/panels.hpp"
 
 namespace troupe::kernels::cuda {
 namespace {
 
-// Value times scale, rounded once.
+// As kernels/weights.hpp has it.
 DEVICE float dequantise(const Weight& w, std::int64_t row, std::int64_t column) {
-  const std::int64_t i =
-      w.layout == Layout::panels ? Panels{w.dtype, w.cols}.index(row, column) : row * w.cols + column;
+  const std::byte* const at = static_cast<const std::byte*>(w.data) + offset_in(w, row, column);
   switch (w.dtype) {
     case DType::f32:
-      return static_cast<const float*>(w.data)[i];
+      return *reinterpret_cast<const float*>(at);
     case DType::f16:
-      return decode_f16(static_cast<const std::uint16_t*>(w.data)[i]);
+      return decode_f16(*reinterpret_cast<const std::uint16_t*>(at));
     case DType::bf16:
-      return decode_bf16(static_cast<const std::uint16_t*>(w.data)[i]);
-    default:
-      return decode_e4m3(static_cast<const std::uint8_t*>(w.data)[i]) *
+      return decode_bf16(*reinterpret_cast<const std::uint16_t*>(at));
+    case DType::f8_e4m3:
+      return decode_e4m3(std::uint8_t(*at)) *
              w.scales[(w.row0 + row) / w.block_rows * w.scale_stride + (w.col0 + column) / w.block_cols];
+    default:
+      return block_of(w, at).value(column_in_block(w, column));
   }
 }
 

@@ -10,6 +10,12 @@ namespace {
 
 constexpr std::chrono::milliseconds service_poll{20};
 
+// Whether the service had no room, which it may have later. A time that the operator has set is not waited for again.
+bool may_be_asked_again(const Refusal& why) {
+  if (why.kind == RefusalKind::rate_limited) return true;
+  return why.kind == RefusalKind::unavailable && why.code != "queue_timeout" && why.code != "ttft_timeout";
+}
+
 }  // namespace
 
 struct Batch::Exchange {
@@ -104,6 +110,7 @@ void Batch::start(std::unique_ptr<Exchange> exchange) {
   if (begun.whole)
     return ended_.push_back(
         {number, answer_text(exchange->line, request_id(number), 200, std::move(*begun.whole))});
+  request->generation.times = limits_.times;
   exchange->own_names = std::move(request->own_names);
   exchange->answer = std::move(begun.answer);
   exchange->feed =
@@ -116,7 +123,7 @@ void Batch::start(std::unique_ptr<Exchange> exchange) {
 void Batch::take_news(std::uint64_t line) {
   Exchange& exchange = *running_.at(line);
   edge::DeltaFeed::News news = exchange.feed->take();
-  if (news.failure && news.failure->kind == RefusalKind::unavailable) return turn_away(line);
+  if (news.failure && may_be_asked_again(*news.failure)) return turn_away(line);
   if (news.failure)
     return end(line, refusal_text(exchange.line, request_id(line),
                                   edge::in_own_names(exchange.own_names, std::move(*news.failure))));

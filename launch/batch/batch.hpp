@@ -1,5 +1,5 @@
 // Runs a batch: so many of its lines at a time are asked of a service, and what is answered is written. A line that the
-// service has no room for waits for its turn and is asked again. Belongs to the thread that calls run().
+// service has no room for waits for its turn and is asked again; one whose time is up is answered with that. Belongs to the thread that calls run().
 #pragma once
 
 #include <condition_variable>
@@ -21,6 +21,7 @@ struct BatchLimits {
   std::size_t max_concurrency = 1;   // lines at a time
   std::int32_t buffered_deltas = 1;  // parts of an answer that wait to be collected
   config::RequestLimits request;
+  TimeLimits times;  // of a line, each time that it is asked
 };
 
 class Batch {

@@ -52,7 +52,7 @@ std::string output_text(const BatchLine& line, const std::string& request_id, Js
 BatchLine parse_batch_line(const std::string& text, const config::RequestLimits& limits) {
   BatchLine line;
   const auto read = check_length(text)
-                        .and_then([&] { return edge::parse_body(text, limits); })
+                        .and_then([&] { return edge::parse_body(text, limits, "line"); })
                         .and_then([&](const Json& json) { return read_fields(json, line); });
   if (!read) line.fault = read.error();
   return line;
@@ -60,7 +60,10 @@ BatchLine parse_batch_line(const std::string& text, const config::RequestLimits&
 
 Expected<edge::ApiRequest> parse_batch_request(const BatchLine& line, const actors::ModelInfo& model,
                                                const config::RequestLimits& limits) {
-  auto request = line.endpoint->generation(line.body, model, limits);
+  Json body = line.body;
+  if (!body.contains("stream") || body["stream"].is_null())
+    body["stream"] = false;  // Ollama's default is true
+  auto request = line.endpoint->generation(body, model, limits);
   if (request && request->stream) return refuse("Answers of a batch do not stream.", "stream");
   return request;
 }

@@ -4,13 +4,15 @@
 
 #include <cstring>
 
-#include "launch/batch/durable_write.hpp"
+#include "runtime/base/durable_file.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::launch::batch {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view go_on = "the same command goes on where it was";
 
 // Only an output without content may be begun: what stands in another one is someone's.
 bool may_begin(const fs::path& output) {
@@ -35,7 +37,7 @@ BatchOutput::BatchOutput(const fs::path& file, const std::string& input_digest)
   if (fs::file_size(path_) < bytes_)
     throw Error("is shorter than its journal says", path_.string(),
                 "remove both to begin anew, or bring it back");
-  cut(file_, bytes_, path_);
+  cut_file(file_, bytes_, path_, go_on);
   for (const Written& each : journal_.found()) written_.insert(each.line);
 }
 
@@ -49,7 +51,8 @@ void BatchOutput::write(const std::vector<OutputLine>& lines) {
     text += '\n';
     records.push_back({each.number, bytes_ + text.size()});
   }
-  write_durably(file_, text, path_);
+  write_whole(file_, text, path_, go_on);
+  sync_file(file_, path_, go_on);
   journal_.append(records);
   bytes_ += text.size();
 }

@@ -1,6 +1,5 @@
-// What of a batch is done, on disk: cereal's portable binary form of the input's digest, and then, for each line of the
-// input whose answer is written, its number and how long the output is with it. A record carries a checksum: what a
-// crash left of one at the end of the file is not taken for one. One owner; a second process finds the journal locked.
+// What of a batch is done, on disk: a record of the input's digest, and then, for each line of the input whose answer is
+// written, one of its number and how long the output is with it. One owner; a second process finds the journal locked.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/file_descriptor.hpp"
+#include "runtime/base/record_file.hpp"
 
 namespace troupe::launch::batch {
 
@@ -30,12 +29,9 @@ class Journal {
   void append(const std::vector<Written>& more);  // throws Error
 
  private:
-  void open(bool may_begin);
-  void begin(const std::string& header);
-  void read(const std::string& header, const std::string& bytes);
+  void read(const std::string& header, const std::filesystem::path& name, bool may_begin);
 
-  std::filesystem::path path_;
-  FileDescriptor file_;
+  RecordFile file_;
   std::vector<Written> found_;
 };
 

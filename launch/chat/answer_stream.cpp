@@ -24,6 +24,18 @@ Piece piece_of(const ordered_json& choice) {
   return {std::move(reasoning), text_at(*delta, "content")};
 }
 
+// That of index 0, where a request asked for several. Null: the chunk says nothing of it.
+const ordered_json* first_choice(const ordered_json& chunk) {
+  const auto choices = chunk.find("choices");
+  if (choices == chunk.end() || !choices->is_array()) return nullptr;
+  for (const ordered_json& choice : *choices) {
+    if (!choice.is_object()) continue;
+    const auto index = choice.find("index");
+    if (index == choice.end() || *index == 0) return &choice;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void AnswerStream::take(std::string_view bytes) {
@@ -37,17 +49,15 @@ void AnswerStream::event(std::string_view data) {
   }
   const ordered_json chunk = ordered_json::parse(data, nullptr, false);
   if (!chunk.is_object()) throw Error("an event is no JSON object", "the answer");
-  if (chunk.contains("error")) {
+  if (has_error(chunk)) {
     const std::string reason = reason_of(chunk);
     throw Error("the server ended it" + reason, "the answer");
   }
-  const auto choices = chunk.find("choices");
-  if (choices == chunk.end() || !choices->is_array() || choices->empty()) return;
-  const ordered_json& choice = choices->front();
-  if (!choice.is_object()) return;
-  const Piece piece = piece_of(choice);
+  const ordered_json* const choice = first_choice(chunk);
+  if (!choice) return;
+  const Piece piece = piece_of(*choice);
   if (!piece.reasoning.empty() || !piece.content.empty()) tell_(piece);
-  if (!text_at(choice, "finish_reason").empty()) done_ = true;
+  if (!text_at(*choice, "finish_reason").empty()) done_ = true;
 }
 
 void AnswerStream::end() const {

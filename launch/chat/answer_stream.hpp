@@ -1,4 +1,4 @@
-// What a model says, out of the events of a streamed chat completion, split anywhere. One owner.
+// What a model says, out of the events of a streamed chat completion, split anywhere: its first choice alone. One owner.
 #pragma once
 
 #include <functional>

@@ -38,7 +38,10 @@ void Conversation::say(const std::string& text) {
     throw;
   }
   screen_.end_answer();
-  messages_.push_back({{"role", "assistant"}, {"content", said}});
+  if (said.empty())
+    messages_ = before;  // servers refuse an empty message, and would in every request from here on
+  else
+    messages_.push_back({{"role", "assistant"}, {"content", said}});
 }
 
 // The client goes when this returns, and with its connection the answer that it did not read to the end.

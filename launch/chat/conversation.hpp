@@ -25,7 +25,8 @@ class Conversation {
   // interrupts and screen outlive this.
   Conversation(Partner partner, const Interrupts& interrupts, Screen& screen);
 
-  // The answer is shown as it comes, until it ends or an interrupt comes; what was shown belongs to the conversation.
+  // The answer is shown as it comes, until it ends or an interrupt comes; what was said belongs to the conversation. Where
+  // that is nothing, the message does not, either.
   // Throws Error when there is no answer; then nothing was said.
   void say(const std::string& text);
   void reset();  // nothing has been said

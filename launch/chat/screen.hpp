@@ -26,7 +26,4 @@ class Screen {
   bool line_open_ = true;  // the answer's last line has no end yet
 };
 
-// Without control characters but for line feeds and tabs. text: whole characters.
-std::string harmless(std::string_view text);
-
 }  // namespace troupe::launch::chat

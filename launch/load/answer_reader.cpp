@@ -40,7 +40,7 @@ void AnswerReader::event(std::string_view data, TimePoint at) {
   }
   const ordered_json chunk = ordered_json::parse(data, nullptr, false);
   if (!chunk.is_object()) throw Error("an event is no JSON object", "the answer");
-  if (chunk.contains("error")) {
+  if (has_error(chunk)) {
     const std::string reason = reason_of(chunk);
     throw Error("the server ended the stream" + reason, "the answer");
   }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "config/speculation.hpp"
+#include "kernels/entry_form.hpp"
 #include "runtime/base/thread_pool.hpp"
 #include "runtime/lab/step_record.hpp"
 #include "runtime/lab/trace_file.hpp"
@@ -31,6 +32,16 @@ void add(Explained::Kind& kind, const SimulatedStep& step, const CostModel& cost
     kind.parts[i].name = parts[i].name;
     kind.parts[i].seconds += parts[i].seconds;
   }
+}
+
+// As the profile says, but for a type of cache that is set.
+config::ModelShape model_shape(const Options& options, const std::filesystem::path& folder) {
+  config::ModelShape shape = config::read_model_shape(options.model_profile, folder);
+  if (const auto type = kernels::cache_type_of(options.deployment.kv_cache_dtype)) {
+    const auto entry = kernels::latent_entry(*type, shape.kv_lora_rank, shape.qk_rope_head_dim);
+    shape.cache_bytes = double(entry.bytes()) / double(entry.head_elements());
+  }
+  return shape;
 }
 
 }  // namespace
@@ -68,7 +79,7 @@ Runs::Runs(const Options& options, const std::filesystem::path& profiles) : opti
       options.profiles.empty() ? profiles : std::filesystem::path(options.profiles);
   const config::Machine machine = config::read_machine(options.machine_profile, folder);
   const AnalyticCost cost(
-      config::read_model_shape(options.model_profile, folder), machine,
+      model_shape(options, folder), machine,
       {deployment.tensor_parallel_size, deployment.data_parallel_size, deployment.enable_expert_parallel});
   settings_.acceptance = options.acceptance.value_or(cost.acceptance());
   settings_.blocks =

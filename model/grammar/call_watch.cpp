@@ -2,42 +2,24 @@
 
 #include <utility>
 
+#include "model/grammar/tag_letters.hpp"
 #include "model/grammar/token_mask.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe::model {
-namespace {
 
-constexpr auto& openings = OutputParser::openings_of_calls;
-
-// How much of the tag the text ends with, behind one more byte. A tag begins with a "<" and has no other.
-std::uint8_t matching_behind(std::string_view tag, std::uint8_t matching, char next) {
-  if (matching < tag.size() && tag[matching] == next) return std::uint8_t(matching + 1);
-  return next == tag.front();
-}
-
-std::vector<std::vector<TokenId>> tokens_completing(std::string_view opening, TokenId but,
-                                                    const Tokenizer& tokenizer) {
-  std::vector<std::vector<TokenId>> completing(opening.size());
-  for (TokenId token = 0; token < tokenizer.vocab_size(); ++token) {
-    const std::string_view text = tokenizer.token_bytes(token);
-    if (text.empty() || token == but) continue;
-    for (auto k = opening.find(text.front(), 1); k != opening.npos; k = opening.find(text.front(), k + 1))
-      if (text.starts_with(opening.substr(k))) completing[k].push_back(token);
-  }
-  return completing;
-}
-
-}  // namespace
-
-CallOpening::CallOpening(std::size_t of_form, TokenId that_begins, bool thinks, const Tokenizer& tokenizer)
-    : form(of_form), token(that_begins), may_think(thinks) {
+CallOpening::CallOpening(ToolCallSyntax of_form, TokenId that_begins, bool thinks, const Tokenizer& tokenizer)
+    : syntax(of_form),
+      openings(OutputParser::openings_of_calls(syntax)),
+      form(syntax == ToolCallSyntax::dsml ? 1 : 0),
+      token(that_begins),
+      may_think(thinks) {
   const std::string_view text = tokenizer.token_bytes(token);
   const auto at = openings[form].find(text);
   CHECK(at != std::string_view::npos, "calls begin with a token that is not of their opening");
   read = at + text.size();
-  for (std::size_t i = 0; i < openings.size(); ++i)
-    completing[i] = tokens_completing(openings[i], token, tokenizer);
+  for (const std::string_view opening : openings)
+    completing.push_back(tokens_completing(opening, token, tokenizer));
 }
 
 CallWatch::CallWatch(const CallOpening& opening, const Tokenizer& tokenizer, bool thinks)
@@ -45,7 +27,8 @@ CallWatch::CallWatch(const CallOpening& opening, const Tokenizer& tokenizer, boo
   places_.push_back({thinks ? Part::thoughts : opening.may_think ? Part::beginning : Part::text});
 }
 
-CallWatch::Place CallWatch::behind(Place place, char next) {
+CallWatch::Place CallWatch::behind(Place place, char next) const {
+  const auto openings = opening_->openings;
   std::uint8_t& of_tag = place.matching.front();
   switch (place.part) {
     case Part::beginning: {
@@ -75,8 +58,21 @@ CallWatch::Place CallWatch::behind(Place place, char next) {
   return place;
 }
 
+// Who tells the answer may leave out special tokens before its parser reads it, but for those that are markers.
+bool CallWatch::is_hidden(TokenId token) const {
+  if (!tokenizer_->is_special(token)) return false;
+  const OutputParser parser(
+      {.reasoning = opening_->may_think, .tool_calls = true, .syntax = opening_->syntax});
+  return !parser.is_marker(tokenizer_->token_bytes(token));
+}
+
 bool CallWatch::accept(TokenId token) {
+  const auto openings = opening_->openings;
   Place place = places_.back();
+  if (is_hidden(token)) {
+    places_.push_back(place);
+    return true;
+  }
   const bool begins = token == opening_->token;
   for (const char c : tokenizer_->token_bytes(token)) {
     place = behind(place, c);
@@ -108,7 +104,7 @@ bool CallWatch::fill(std::span<std::uint32_t> mask, std::int64_t vocab_size) con
   const Place& place = places_.back();
   if (place.part != Part::text) return false;
   bool fills = false;
-  for (std::size_t i = 0; i < openings.size(); ++i) {
+  for (std::size_t i = 0; i < opening_->openings.size(); ++i) {
     const auto& forbidden = opening_->completing[i][place.matching[i]];
     if (forbidden.empty()) continue;
     if (!std::exchange(fills, true)) allow_all(mask, vocab_size);

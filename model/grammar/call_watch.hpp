@@ -15,16 +15,20 @@ namespace troupe::model {
 
 // How an answer begins its calls. Immutable.
 struct CallOpening {
-  // form: of OutputParser::openings_of_calls. token stands in that text; behind it the grammar of calls holds.
-  CallOpening(std::size_t form, TokenId token, bool may_think, const Tokenizer& tokenizer);
+  // token stands in the syntax's opening; behind it the grammar of calls holds.
+  CallOpening(ToolCallSyntax syntax, TokenId token, bool may_think, const Tokenizer& tokenizer);
 
-  std::size_t form;
+  std::string_view text() const { return openings[form].substr(0, read); }  // up to behind the token
+
+  ToolCallSyntax syntax;
+  std::span<const std::string_view> openings;  // that the output's parser knows
+  std::size_t form;                            // of them: the syntax's own
   TokenId token;
   bool may_think;    // the answer may open thoughts, as its beginning
   std::size_t read;  // bytes of the opening up to behind the token
   // [i][k]: the tokens that complete opening i, whose first k bytes stand there, by other letters than the grammar's.
   // They may not come.
-  std::array<std::vector<std::vector<TokenId>>, OutputParser::forms_of_calls> completing;
+  std::vector<std::vector<std::vector<TokenId>>> completing;
 };
 
 class CallWatch {
@@ -47,9 +51,10 @@ class CallWatch {
     Part part;
     std::uint8_t blanks = 0;  // beginning: before a tag
     // Bytes that stand there of the tags that end the part.
-    std::array<std::uint8_t, OutputParser::forms_of_calls> matching = {};
+    std::array<std::uint8_t, OutputParser::max_openings> matching = {};
   };
-  static Place behind(Place place, char next);
+  Place behind(Place place, char next) const;
+  bool is_hidden(TokenId token) const;
 
   const CallOpening* opening_;
   const Tokenizer* tokenizer_;

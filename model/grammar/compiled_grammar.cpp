@@ -8,13 +8,20 @@ namespace troupe::model {
 
 CompiledGrammar::CompiledGrammar(const xgrammar::CompiledGrammar& masks, const Tokenizer& tokenizer,
                                  std::optional<TokenId> after, std::optional<CallOpening> opening,
-                                 std::int64_t vocab_size)
+                                 std::optional<TokenId> of_calls, std::int64_t vocab_size)
     : masks_(std::make_unique<const xgrammar::CompiledGrammar>(masks)),
       tokenizer_(tokenizer),
       after_(after),
       opening_(std::move(opening)),
       vocab_size_(vocab_size),
-      bytes_(masks.MemorySizeBytes()) {}
+      bytes_(masks.MemorySizeBytes()) {
+  if (after_ && !opening_) before_.emplace(*after_, tokenizer);  // a CallWatch reads letters, too
+  if (of_calls) within_.emplace(*of_calls, tokenizer);
+  if (before_) bytes_ += before_->bytes();
+  if (within_) bytes_ += within_->bytes();
+  if (opening_)
+    for (const auto& each : opening_->completing) bytes_ += bytes_of(each);
+}
 
 CompiledGrammar::~CompiledGrammar() = default;
 
@@ -22,8 +29,7 @@ std::vector<TokenId> CompiledGrammar::lead_in() const {
   std::vector<TokenId> tokens;
   if (after_) tokens.push_back(*after_);
   if (!opening_) return tokens;
-  const auto text = OutputParser::openings_of_calls[opening_->form].substr(0, opening_->read);
-  const auto opening = tokenizer_.encode(text).value();
+  const auto opening = tokenizer_.encode(opening_->text()).value();
   tokens.insert(tokens.end(), opening.begin(), opening.end());
   return tokens;
 }

@@ -3,14 +3,19 @@
 #include <xgrammar/grammar.h>
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "model/grammar/bounded_strings.hpp"
-#include "model/grammar/compile_deadline.hpp"
+#include "model/grammar/dsml_grammar.hpp"
+#include "model/grammar/engine_bounds.hpp"
 #include "model/grammar/engine_messages.hpp"
+#include "model/grammar/regex_check.hpp"
 #include "model/grammar/schema_fault.hpp"
 #include "model/grammar/schema_rewrite.hpp"
 #include "model/grammar/tool_calls.hpp"
+#include "runtime/base/shortened.hpp"
 
 namespace troupe::model {
 namespace {
@@ -27,11 +32,10 @@ std::string without_consequence(std::string complaint) {
   return complaint;
 }
 
-constexpr std::size_t max_complaint_bytes = 200;  // the engine's may quote a whole schema
+constexpr std::size_t max_told_tool_bytes = 64;  // of its name
 
-tl::unexpected<Refusal> unusable(std::string why) {
-  if (why.size() > max_complaint_bytes) why = why.substr(0, max_complaint_bytes) + "...";
-  return refuse("the grammar cannot be used: " + why);
+tl::unexpected<Refusal> unusable(const std::string& why) {
+  return refuse("the grammar cannot be used: " + shortened(why, max_complaint_bytes));
 }
 
 // What the engine says against its work; empty: nothing. A warning is of a part that it leaves out.
@@ -56,12 +60,20 @@ Grammar from_tag(const Schema& format) {
       std::visit([](const auto& error) { return std::string(error.what()); }, std::get<1>(result)));
 }
 
-// The schema in words that the engine takes whole.
-Expected<Schema> usable_schema(const Schema& schema, const GrammarSpec& spec) {
+// A schema in words that the engine takes whole, and what it makes of it.
+struct UsableSchema {
+  Schema schema;
+  Grammar grammar;
+};
+
+Expected<UsableSchema> usable_schema(const Schema& schema, const GrammarSpec& spec) {
   auto rewritten = rewrite_schema(schema);
   if (!rewritten) return unusable(rewritten.error().message);
-  const auto complain = [&](const Schema& part) { return complaint([&] { from_schema(part, spec); }); };
-  if (complain(*rewritten).empty()) return rewritten;
+  std::optional<Grammar> grammar;
+  const auto complain = [&](const Schema& part) {
+    return complaint([&] { grammar = from_schema(part, spec); });
+  };
+  if (complain(*rewritten).empty()) return UsableSchema{std::move(*rewritten), std::move(*grammar)};
   const SchemaFault fault = schema_fault(*rewritten, complain);
   return unusable(place_of(fault.at) + ": " + fault.complaint);
 }
@@ -69,15 +81,15 @@ Expected<Schema> usable_schema(const Schema& schema, const GrammarSpec& spec) {
 Expected<Grammar> schema_grammar(const Schema& schema, const GrammarSpec& spec) {
   const auto usable = usable_schema(schema, spec);
   if (!usable) return tl::unexpected(usable.error());
-  return with_bounded_strings(from_schema(*usable, spec));
+  return with_bounded_strings(usable->grammar);
 }
 
 Expected<Grammar> regex_grammar(const std::string& regex) {
   std::optional<Grammar> grammar;
   const EngineWarnings said;  // of anchors and escapes, which check_regex() has judged
   const std::string fault = complaint([&] { grammar = Grammar::FromRegex(regex); });
-  if (!grammar) return unusable(fault);
-  return *grammar;
+  if (!grammar) return unusable(fault);  // by the position in what the client wrote
+  return Grammar::FromRegex(with_dots_within_lines(regex));
 }
 
 Expected<Grammar> choice_grammar(const std::string& text) {
@@ -95,16 +107,24 @@ Expected<Grammar> ebnf_grammar(const std::string& text) {
 }
 
 Expected<Grammar> tool_calls_grammar(const GrammarSpec& spec, const Tokenizer& tokenizer) {
-  Schema calls = Schema::parse(spec.text);
+  Schema calls = Schema::parse(*spec.text);
+  const auto ending = token_in_calls(spec, tokenizer);
   for (Schema& tool : calls["tools"]) {
     auto parameters = usable_schema(tool["parameters"], spec);
     if (!parameters) {
-      parameters.error().message += " (the parameters of tool " + tool["name"].get<std::string>() + ")";
+      parameters.error().message +=
+          " (the parameters of tool " + shortened(tool["name"].get<std::string>(), max_told_tool_bytes) + ")";
       return tl::unexpected(parameters.error());
     }
-    tool["parameters"] = std::move(*parameters);
+    if (ending && parameters->schema.dump().find(tokenizer.token_bytes(*ending)) != std::string::npos)
+      return unusable("the parameters of tool " +
+                      shortened(tool["name"].get<std::string>(), max_told_tool_bytes) +
+                      " have a marker of the model's own in them, with which a call would end");
+    tool["parameters"] = std::move(parameters->schema);
   }
-  return with_bounded_strings(from_tag(tool_calls_format(calls, tokenizer)));
+  const Grammar grammar = with_bounded_strings(from_tag(tool_calls_format(calls, tokenizer)));
+  const bool dsml = calls["form"].get<ToolCallSyntax>() == ToolCallSyntax::dsml;
+  return dsml && ending ? with_dsml_token(grammar, *ending) : grammar;
 }
 
 Expected<Grammar> convert(const GrammarSpec& spec, const Tokenizer& tokenizer) {
@@ -112,13 +132,13 @@ Expected<Grammar> convert(const GrammarSpec& spec, const Tokenizer& tokenizer) {
     case GrammarSpec::Kind::json_object:
       return from_schema({{"type", "object"}, {"additionalProperties", true}}, spec);
     case GrammarSpec::Kind::json_schema:
-      return schema_grammar(Schema::parse(spec.text), spec);
+      return schema_grammar(Schema::parse(*spec.text), spec);
     case GrammarSpec::Kind::regex:
-      return regex_grammar(spec.text);
+      return regex_grammar(*spec.text);
     case GrammarSpec::Kind::choice:
-      return choice_grammar(spec.text);
+      return choice_grammar(*spec.text);
     case GrammarSpec::Kind::ebnf:
-      return ebnf_grammar(spec.text);
+      return ebnf_grammar(*spec.text);
     case GrammarSpec::Kind::tool_calls:
       return tool_calls_grammar(spec, tokenizer);
   }

@@ -16,7 +16,6 @@ namespace {
 struct Flight {
   std::optional<GrammarCache::Result> result;
   std::condition_variable done;
-  std::optional<JobQueue::Ticket> ticket;
 };
 
 }  // namespace
@@ -27,7 +26,8 @@ struct GrammarCache::Parts {
 
   // These need mutex held.
   std::shared_ptr<const CompiledGrammar> find(GrammarId id);
-  std::shared_ptr<Flight> join(GrammarId id, const GrammarSpec& spec);  // null: too many wait
+  // Null: too many wait.
+  std::shared_ptr<Flight> join(GrammarId id, const GrammarSpec& spec, TimePoint deadline);
   void keep(GrammarId id, std::shared_ptr<const CompiledGrammar> grammar);
   // A job: locks mutex.
   void run(GrammarId id, const GrammarSpec& spec, TimePoint deadline, Flight& flight);
@@ -50,13 +50,10 @@ std::shared_ptr<const CompiledGrammar> GrammarCache::Parts::find(GrammarId id) {
   return place->second->second;
 }
 
-std::shared_ptr<Flight> GrammarCache::Parts::join(GrammarId id, const GrammarSpec& spec) {
+std::shared_ptr<Flight> GrammarCache::Parts::join(GrammarId id, const GrammarSpec& spec, TimePoint deadline) {
   if (const auto running = flights.find(id); running != flights.end()) return running->second;
   const auto flight = std::make_shared<Flight>();
-  const TimePoint deadline = now() + options.timeout;
-  auto ticket = jobs.add([=, this] { run(id, spec, deadline, *flight); });
-  if (!ticket) return nullptr;
-  flight->ticket.emplace(std::move(*ticket));
+  if (!jobs.post([=, this] { run(id, spec, deadline, *flight); })) return nullptr;
   flights.emplace(id, flight);
   return flight;
 }
@@ -91,11 +88,15 @@ std::shared_ptr<const CompiledGrammar> GrammarCache::find(GrammarId id) {
   return parts_->find(id);
 }
 
-GrammarCache::Result GrammarCache::get(const GrammarSpec& spec) {
+TimePoint GrammarCache::deadline() const {
+  return now() + parts_->options.timeout;
+}
+
+GrammarCache::Result GrammarCache::get(const GrammarSpec& spec, TimePoint deadline) {
   const GrammarId id = grammar_id(spec);
   std::unique_lock lock(parts_->mutex);
   if (auto grammar = parts_->find(id)) return grammar;
-  const std::shared_ptr<Flight> flight = parts_->join(id, spec);
+  const std::shared_ptr<Flight> flight = parts_->join(id, spec, deadline);
   if (!flight)
     return refuse(RefusalKind::unavailable, "too many grammars wait to be compiled; try again", {},
                   "grammar_compiler_busy");

@@ -28,8 +28,12 @@ class GrammarCache {
   GrammarCache(Compile compile, GrammarCacheOptions options);
   ~GrammarCache();  // waits for compiles that have begun
 
-  // Waits until the grammar is compiled, or is refused. Refuses as unavailable when too many compiles wait.
-  Result get(const GrammarSpec& spec);
+  // Of a grammar that is asked for now.
+  TimePoint deadline() const;
+  // Waits until the grammar is compiled, or is refused. Refuses as unavailable when too many compiles wait. deadline: taken
+  // when the request began to wait, for whatever; who joins a compile that runs waits for that one's.
+  Result get(const GrammarSpec& spec, TimePoint deadline);
+  Result get(const GrammarSpec& spec) { return get(spec, deadline()); }
   // What is there; never waits, never compiles. Null if it is not.
   std::shared_ptr<const CompiledGrammar> find(GrammarId id);
 

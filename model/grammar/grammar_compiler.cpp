@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "model/grammar/compile_deadline.hpp"
+#include "model/grammar/engine_bounds.hpp"
 #include "model/grammar/engine_grammar.hpp"
 #include "model/grammar/grammar_limits.hpp"
 #include "model/grammar/grammar_matcher.hpp"
 #include "model/grammar/mask_cost.hpp"
 #include "model/grammar/tool_calls.hpp"
+#include "runtime/base/shortened.hpp"
 
 namespace troupe::model {
 namespace {
@@ -21,15 +22,11 @@ namespace {
 // grammar names them by id, and never because their letters would fit into a string.
 constexpr char never_text = '\xff';
 
-// DeepSeek V3.2 writes its tool calls as text in which this added token stands.
-constexpr std::string_view dsml_marker = "｜DSML｜";
-
 std::vector<std::string> token_texts(const Tokenizer& tokenizer, std::int64_t vocab_size) {
   std::vector<std::string> texts(std::min(std::size_t(vocab_size), std::size_t(tokenizer.vocab_size())));
   for (std::size_t id = 0; id < texts.size(); ++id) {
-    const std::string_view bytes = tokenizer.token_bytes(TokenId(id));
-    if (tokenizer.is_added(TokenId(id)) && bytes != dsml_marker) texts[id] = never_text;
-    texts[id] += bytes;
+    if (tokenizer.is_added(TokenId(id))) texts[id] = never_text;
+    texts[id] += tokenizer.token_bytes(TokenId(id));
   }
   return texts;
 }
@@ -42,7 +39,8 @@ auto refuse_late() {
 bool allows_anything(const std::shared_ptr<const CompiledGrammar>& grammar) {
   GrammarMatcher matcher(grammar);
   std::vector<std::uint32_t> mask(mask_words(grammar->vocab_size()));
-  return !matcher.fill(mask) || std::ranges::any_of(mask, [](std::uint32_t word) { return word != 0; });
+  return !matcher.fill(mask) || matcher.spent() ||
+         std::ranges::any_of(mask, [](std::uint32_t word) { return word != 0; });
 }
 
 }  // namespace
@@ -72,14 +70,15 @@ Expected<std::shared_ptr<const CompiledGrammar>> GrammarCompiler::compile(const 
     if (!grammar) return tl::unexpected(grammar.error());
     // Its own cache and threads are off: GrammarCache is the cache, and compiles several at a time.
     xgrammar::GrammarCompiler engine(*vocabulary_, /*max_threads=*/1, /*cache_enabled=*/false);
-    auto compiled = std::make_shared<const CompiledGrammar>(engine.CompileGrammar(**grammar), tokenizer_,
-                                                            after, *opening, vocab_size_);
+    auto compiled =
+        std::make_shared<const CompiledGrammar>(engine.CompileGrammar(**grammar), tokenizer_, after, *opening,
+                                                token_in_calls(spec, tokenizer_), vocab_size_);
     if (!allows_anything(compiled)) return refuse("the grammar matches no text");
     return compiled;
   } catch (const EngineTimeout&) {
     return refuse_late();
   } catch (const std::exception& e) {
-    return refuse(std::string("the grammar cannot be compiled: ") + e.what());
+    return refuse("the grammar cannot be compiled: " + shortened(e.what(), max_complaint_bytes));
   }
 }
 

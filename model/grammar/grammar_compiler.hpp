@@ -19,8 +19,8 @@ namespace troupe::model {
 
 class GrammarCompiler {
  public:
-  // tokenizer outlives this and what it compiles. vocab_size: logits of a row; ids that the tokenizer does not have are never allowed.
-  // eos_ids: see TextModel; at least one, each ends an answer where the grammar may end.
+  // tokenizer outlives this and what it compiles. vocab_size: logits of a row; ids that the tokenizer does not have are never
+  // allowed where a grammar holds. eos_ids: see TextModel; at least one, each ends an answer where the grammar may end.
   GrammarCompiler(const Tokenizer& tokenizer, std::int64_t vocab_size, std::span<const TokenId> eos_ids);
   ~GrammarCompiler();
 

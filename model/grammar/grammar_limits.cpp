@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "model/grammar/regex_check.hpp"
 
@@ -20,11 +21,19 @@ tl::unexpected<Refusal> too_large(const std::string& what) {
 struct Reading {
   std::size_t nodes = 0;
   int deepest = 0;
+  std::size_t comparisons = 0;
+  std::vector<std::size_t> keys{};  // of the objects that are open
 
-  bool within() const { return nodes <= max_grammar_nodes && deepest <= 2 * max_schema_depth; }
+  bool within() const {
+    return nodes <= max_grammar_nodes && deepest <= 2 * max_schema_depth &&
+           comparisons <= max_grammar_comparisons;
+  }
   bool operator()(int depth, Json::parse_event_t event, Json&) {
     using Event = Json::parse_event_t;
     if (event == Event::value || event == Event::object_start || event == Event::array_start) ++nodes;
+    if (event == Event::object_start) keys.push_back(0);
+    if (event == Event::key) comparisons += keys.back()++;
+    if (event == Event::object_end) keys.pop_back();
     deepest = std::max(deepest, depth);
     return within();
   }
@@ -43,6 +52,7 @@ Expected<Json> parse(const std::string& text) {
   }
   if (reading.nodes > max_grammar_nodes)
     return too_large("it has over " + std::to_string(max_grammar_nodes) + " values");
+  if (reading.comparisons > max_grammar_comparisons) return too_large("an object in it has too many keys");
   if (!reading.within())
     return too_large("it nests deeper than " + std::to_string(max_schema_depth) + " levels");
   if (!fault.empty()) return refuse("the grammar is not JSON: " + fault);
@@ -67,22 +77,22 @@ bool is_choices(const Json& value) {
 }  // namespace
 
 Expected<void> check_limits(const GrammarSpec& spec) {
-  if (spec.text.size() > max_grammar_bytes)
+  if (spec.text->size() > max_grammar_bytes)
     return too_large("it has over " + std::to_string(max_grammar_bytes) + " bytes");
   switch (spec.kind) {
     case GrammarSpec::Kind::json_object:
       return {};
     case GrammarSpec::Kind::ebnf:
-      if (!nests_too_deeply(spec.text)) return {};
+      if (!nests_too_deeply(*spec.text)) return {};
       return too_large("it nests deeper than " + std::to_string(max_parentheses) + " parentheses");
     case GrammarSpec::Kind::regex:
-      return check_regex(spec.text);
+      return check_regex(*spec.text);
     case GrammarSpec::Kind::choice:
     case GrammarSpec::Kind::json_schema:
     case GrammarSpec::Kind::tool_calls:
       break;
   }
-  const auto value = parse(spec.text);
+  const auto value = parse(*spec.text);
   if (!value) return tl::unexpected(value.error());
   if (spec.kind == GrammarSpec::Kind::choice && !is_choices(*value))
     return refuse("choices must be a list of texts, none of them empty");

@@ -11,7 +11,7 @@
 namespace troupe::model {
 namespace {
 
-constexpr int tried_masks = 64;  // what explodes does so within as many tokens
+constexpr int tried_masks = 64;
 
 Duration cpu_time() {
   timespec time{};
@@ -41,6 +41,7 @@ Duration dearest_mask(const std::shared_ptr<const CompiledGrammar>& grammar) {
     const Duration before = cpu_time();
     const bool constrains = matcher.fill(mask);
     dearest = std::max(dearest, cpu_time() - before);
+    if (matcher.spent()) return Duration::max();
     if (!constrains) break;
     const auto token = chosen(mask, random);
     if (!token || !matcher.accept(*token)) break;

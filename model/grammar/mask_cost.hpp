@@ -1,5 +1,6 @@
 // What a grammar's masks cost, tried before any sequence waits for one: a mask is made between two steps of all, and
-// some small grammars have masks that take seconds. Any thread.
+// some small grammars have masks that would take seconds. It is a courtesy: a client learns at once what is wrong. An answer
+// comes to places that were not tried, and what bounds a mask there is the count of GrammarMatcher. Any thread.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,7 @@ namespace troupe::model {
 constexpr std::chrono::milliseconds most_mask_time{10};
 
 // CPU time of the dearest mask on a walk through the grammar by tokens chosen at random, always the same ones. Returns as soon
-// as one took longer than most_mask_time.
+// as one took longer than most_mask_time, or was given up.
 Duration dearest_mask(const std::shared_ptr<const CompiledGrammar>& grammar);
 
 }  // namespace troupe::model

@@ -1,6 +1,6 @@
 #include "model/grammar/schema_fault.hpp"
 
-#include "model/grammar/compile_deadline.hpp"
+#include "model/grammar/engine_bounds.hpp"
 
 namespace troupe::model {
 namespace {

@@ -2,31 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <string_view>
 
 namespace troupe::model {
 namespace {
 
-constexpr int max_reference_chain = 16;
-
-// What a schema says by itself: no annotation, and the schema itself in the place of a reference that stands alone.
-std::optional<Schema> assertions_of(const Schema& root, Schema schema) {
-  for (int i = 0; i < max_reference_chain; ++i) {
-    if (schema.is_boolean()) return schema.get<bool>() ? std::optional(Schema::object()) : std::nullopt;
-    if (!schema.is_object()) return std::nullopt;
-    for (auto entry = schema.begin(); entry != schema.end();)
-      entry = is_annotation(entry.key()) ? schema.erase(entry) : std::next(entry);
-    if (!schema.contains("$ref")) return schema;
-    const Schema& reference = schema["$ref"];
-    if (schema.size() > 1 || !reference.is_string()) return std::nullopt;
-    const std::string& text = reference.get_ref<const std::string&>();
-    if (!text.starts_with("#/")) return std::nullopt;
-    const SchemaPointer target(text.substr(1));
-    if (!root.contains(target)) return std::nullopt;
-    schema = Schema(root[target]);
-  }
-  return std::nullopt;
+// What a schema says by itself, without what only describes it and what says nothing.
+Schema undescribed(const Schema& schema) {
+  Schema assertions = Schema::object();
+  for (const auto& [keyword, value] : schema.items())
+    if (!is_annotation(keyword) && (keyword != "uniqueItems" || value != Schema(false)))
+      assertions[keyword] = value;
+  return assertions;
 }
 
 std::vector<std::string> type_names(const Schema& type) {
@@ -60,18 +47,14 @@ bool is_closed(const Schema& schema) {
          schema.contains("patternProperties");
 }
 
-bool same_properties(const Schema& a, const Schema& b) {
+bool same_properties(const Schema& a, const Schema& b, SchemaBudget& budget) {
   const Schema none = Schema::object();
   const Schema& left = a.contains("properties") ? a["properties"] : none;
   const Schema& right = b.contains("properties") ? b["properties"] : none;
-  return left.size() == right.size() &&
-         std::ranges::all_of(left.items(), [&](const auto& entry) { return right.contains(entry.key()); });
-}
-
-// These stand alone in a schema, as far as the engine sees.
-bool is_combination(const Schema& schema) {
-  return std::ranges::any_of(std::array{"$ref", "const", "enum", "anyOf", "oneOf", "allOf"},
-                             [&](const char* key) { return schema.contains(key); });
+  if (left.size() != right.size()) return false;
+  budget.compare(left.size() * right.size());
+  if (budget.spent()) return false;
+  return std::ranges::all_of(left.items(), [&](const auto& entry) { return right.contains(entry.key()); });
 }
 
 }  // namespace
@@ -81,6 +64,40 @@ bool is_annotation(const std::string& keyword) {
       "title",     "description", "default", "examples",    "example", "deprecated", "readOnly",
       "writeOnly", "$comment",    "$schema", "definitions", "$defs",   "nullable",   "discriminator"};
   return std::ranges::count(names, keyword) > 0;
+}
+
+const char* combination_of(const Schema& schema) {
+  static constexpr std::array combinations{"$ref", "const", "enum", "anyOf", "oneOf", "allOf"};
+  const auto* const found =
+      std::ranges::find_if(combinations, [&](const char* key) { return schema.contains(key); });
+  return found == combinations.end() ? nullptr : *found;
+}
+
+const Schema* SchemaMerge::target_of(const Schema& reference) {
+  if (!reference.is_string()) return nullptr;
+  const auto& text = reference.get_ref<const std::string&>();
+  const auto [known, is_new] = targets_.try_emplace(text, nullptr);
+  if (!is_new || !text.starts_with("#/")) return known->second;
+  const SchemaPointer target(text.substr(1));
+  if (root_.contains(target)) known->second = &root_[target];
+  return known->second;
+}
+
+// The schema itself in the place of a reference that stands alone. Nothing: no value fits, or it cannot be looked up.
+std::optional<Schema> SchemaMerge::assertions_of(const Schema& schema) {
+  const Schema* at = &schema;
+  for (int references = 0; at && !budget_.spent(); budget_.chain(++references)) {
+    if (at->is_boolean()) return at->get<bool>() ? std::optional(Schema::object()) : std::nullopt;
+    if (!at->is_object()) return std::nullopt;
+    const auto reference = at->find("$ref");
+    if (reference == at->end()) return undescribed(*at);
+    const auto is_beside = [](const auto& entry) {
+      return entry.key() != "$ref" && !is_annotation(entry.key());
+    };
+    if (std::ranges::any_of(at->items(), is_beside)) return std::nullopt;
+    at = target_of(*reference);
+  }
+  return std::nullopt;
 }
 
 std::optional<Schema> SchemaMerge::merge_properties(const Schema& a, const Schema& b) {
@@ -100,6 +117,8 @@ std::optional<Schema> SchemaMerge::merge_properties(const Schema& a, const Schem
 std::optional<Schema> SchemaMerge::merge_keyword(const std::string& keyword, const Schema& a,
                                                  const Schema& b) {
   if (a == b) return a;
+  budget_.compare(a.size() * b.size());
+  if (budget_.spent()) return std::nullopt;
   if (keyword == "type") return merge_types(a, b);
   if (keyword == "required" && a.is_array() && b.is_array()) {
     Schema all = a;
@@ -123,12 +142,15 @@ std::optional<Schema> SchemaMerge::merge(const Schema& a, const Schema& b) {
 }
 
 std::optional<Schema> SchemaMerge::merge_whole(const Schema& a, const Schema& b) {
-  const auto left = assertions_of(root_, a), right = assertions_of(root_, b);
+  const auto left = assertions_of(a), right = assertions_of(b);
   if (!left || !right) return std::nullopt;
-  values_ += values_in(*left) + values_in(*right);
+  budget_.copy(values_in(*left) + values_in(*right));
+  budget_.compare(left->size() * right->size());
+  if (budget_.spent()) return std::nullopt;
   if (left->empty()) return right;
   if (right->empty()) return left;
-  if ((is_closed(*left) || is_closed(*right)) && !same_properties(*left, *right)) return std::nullopt;
+  if ((is_closed(*left) || is_closed(*right)) && !same_properties(*left, *right, budget_))
+    return std::nullopt;
   Schema merged = *left;
   for (const auto& [keyword, value] : right->items()) {
     if (!merged.contains(keyword)) {
@@ -140,7 +162,7 @@ std::optional<Schema> SchemaMerge::merge_whole(const Schema& a, const Schema& b)
     merged[keyword] = std::move(*both);
   }
   // A combination beside conditions is left to who rewrites the result, unless there are two.
-  if (is_combination(*left) && is_combination(*right)) return std::nullopt;
+  if (combination_of(*left) && combination_of(*right)) return std::nullopt;
   return merged;
 }
 

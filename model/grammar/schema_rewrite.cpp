@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 #include <string>
 #include <string_view>
@@ -9,14 +10,13 @@
 
 #include "model/grammar/bounded_strings.hpp"
 #include "model/grammar/grammar_limits.hpp"
-#include "model/grammar/regex_check.hpp"
+#include "model/grammar/schema_budget.hpp"
 #include "model/grammar/schema_merge.hpp"
+#include "model/grammar/schema_pattern.hpp"
 #include "model/grammar/schema_recursion.hpp"
 
 namespace troupe::model {
 namespace {
-
-constexpr std::size_t max_merged_values = 20 * max_grammar_nodes;  // looked at while schemas are combined
 
 // What a schema that leaves out its type must mean to say something by these.
 struct TypeWords {
@@ -35,15 +35,37 @@ const std::array<TypeWords, 4> words_of_types{{
 
 // The engine passes over these without a word.
 constexpr std::array unsupported{"not",          "if",       "dependentRequired", "dependentSchemas",
-                                 "dependencies", "contains", "uniqueItems"};
+                                 "dependencies", "contains", "uniqueItems",       "$dynamicRef",
+                                 "$recursiveRef"};
 
-// The engine obeys the first of these that a schema has.
-constexpr std::array combinations{"$ref", "const", "enum", "anyOf", "oneOf", "allOf"};
+constexpr std::string_view letters_of_names =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
-const char* combination_of(const Schema& schema) {
-  const auto* const found =
-      std::ranges::find_if(combinations, [&](const char* key) { return schema.contains(key); });
-  return found == combinations.end() ? nullptr : *found;
+// What all names begin with that a pattern matches, as far as that is plain.
+std::string_view prefix_of(std::string_view pattern) {
+  if (!pattern.starts_with('^') || pattern.find('|') != pattern.npos) return "";
+  pattern.remove_prefix(1);
+  const auto end = std::min(pattern.find_first_not_of(letters_of_names), pattern.size());
+  const bool repeated =
+      end < pattern.size() && std::string_view("*?{").find(pattern[end]) != std::string_view::npos;
+  return pattern.substr(0, repeated && end > 0 ? end - 1 : end);
+}
+
+// What speaks against patternProperties, of which the engine asks one of a property, or none where it has a name.
+std::string fault_of_patterns(const Schema& patterns, const Schema& properties) {
+  std::vector<std::string_view> prefixes;
+  for (const auto& [pattern, schema] : patterns.items()) prefixes.push_back(prefix_of(pattern));
+  std::ranges::sort(prefixes);
+  const auto begins = [](std::string_view a, std::string_view b) { return b.starts_with(a); };
+  if (std::ranges::adjacent_find(prefixes, begins) != prefixes.end())
+    return "has patternProperties of which two may name one property, which is not supported";
+  for (const auto& [name, schema] : properties.items()) {
+    const auto behind = std::ranges::upper_bound(prefixes, std::string_view(name));
+    if (behind != prefixes.begin() && name.starts_with(*std::prev(behind)))
+      return "has " + Schema(name).dump() +
+             " among its properties or required, which patternProperties may name, too; that is not supported";
+  }
+  return "";
 }
 
 // No value is of two of them, so that oneOf says what anyOf does.
@@ -57,10 +79,17 @@ bool have_distinct_types(const Schema& options) {
   return true;
 }
 
+// By its value, however it is written.
+bool is_integer(const Schema& value) {
+  if (!value.is_number_float()) return value.is_number();
+  const auto number = value.get<double>();
+  return number == std::trunc(number);
+}
+
 bool has_type(const Schema& value, const Schema& type) {
   if (type.is_array())
     return std::ranges::any_of(type, [&](const Schema& one) { return has_type(value, one); });
-  if (type == "integer") return value.is_number_integer();
+  if (type == "integer") return is_integer(value);
   return (type == "number" && value.is_number()) || (type == value.type_name());
 }
 
@@ -75,7 +104,7 @@ void fill_in_type(Schema& schema) {
 
 class Rewrite {
  public:
-  explicit Rewrite(const Schema& root) : merge_(root, max_merged_values) {}
+  explicit Rewrite(const Schema& root) : merge_(root, budget_) {}
 
   Expected<void> run(Schema& schema, const SchemaPointer& at, int depth) {
     if (!schema.is_object()) return {};
@@ -93,43 +122,55 @@ class Rewrite {
  private:
   void rewrite(Schema& schema) {
     if (schema.contains("uniqueItems") && schema["uniqueItems"] == Schema(false)) schema.erase("uniqueItems");
+    combine(schema);
+    check_keywords(schema);
+    fill_in_type(schema);
+    name_required(schema);
+    hold_names(schema);
+    take_pattern(schema);
+    bound_strings(schema);
+  }
+
+  // Also those that allOf has brought.
+  void check_keywords(const Schema& schema) {
     for (const char* keyword : unsupported)
       if (schema.contains(keyword)) fault_ = std::string("has ") + keyword + ", which is not supported";
     for (const char* keyword : {"anyOf", "oneOf", "enum", "type"})
       if (schema.contains(keyword) && schema[keyword] == Schema::array())
         fault_ = std::string("has an empty ") + keyword + ", which no value fits";
-    combine(schema);
-    fill_in_type(schema);
-    name_required(schema);
-    if (schema.contains("pattern") && schema["pattern"].is_string())
-      if (const auto regex = check_regex(schema["pattern"].get<std::string>()); !regex)
-        fault_ = "has a pattern that cannot be used: " + regex.error().message;
-    bound_strings(schema);
   }
 
-  // Nothing that the engine would forget stands beside a combination any more.
+  // Nothing that the engine would forget stands beside a combination any more. What describes the schema, its definitions
+  // too, is put aside meanwhile.
   void combine(Schema& schema) {
+    if (!combination_of(schema)) return;
+    Schema described = Schema::object();
+    for (auto& [keyword, value] : schema.items())
+      if (is_annotation(keyword)) described[keyword] = std::move(value);
+    for (const auto& [keyword, value] : described.items()) schema.erase(keyword);
+    for (int turns = 0; fault_.empty() && combine_once(schema);)
+      if (++turns > max_schema_depth) fault_ = "is too large, with what it refers to in its place";
+    for (auto& [keyword, value] : described.items()) schema[keyword] = std::move(value);
+  }
+
+  // Whether there may be more to combine.
+  bool combine_once(Schema& schema) {
     const char* const key = combination_of(schema);
-    if (!key) return;
-    Schema beside = Schema::object(), described = Schema::object();
-    for (const auto& [keyword, value] : schema.items())
-      if (keyword != key) (is_annotation(keyword) ? described : beside)[keyword] = value;
+    if (!key) return false;
     const std::string_view name = key;
+    if (name == "$ref" && schema.size() == 1) return false;
+    if (name == "allOf" && !schema[key].is_array()) return false;  // the engine names it
+    Schema beside = schema;
+    beside.erase(key);
     if (name == "enum" || name == "const")
-      choose(schema, name == "enum", beside);
+      choose(schema, name == "enum", std::move(beside));
     else if (name == "allOf")
       merge_all(schema, std::move(beside));
-    else if (name == "$ref" && beside.empty())
-      return;
     else if (name == "$ref")
       refer(schema, beside);
-    else if (!beside.empty())
-      distribute(schema[key], beside);
-    if (!fault_.empty()) return;
-    if (name == "anyOf" || name == "oneOf")
-      schema = Schema{{have_distinct_types(schema[key]) ? "anyOf" : key, schema[key]}};
-    schema.update(described);
-    if (name == "allOf" || name == "$ref") combine(schema);
+    else
+      distribute(schema, key, beside);
+    return name == "allOf" || name == "$ref";
   }
 
   // The values that have the type.
@@ -138,9 +179,12 @@ class Rewrite {
     if (!values.is_array()) return;  // the engine names it
     if (beside.contains("type")) {
       Schema fitting = Schema::array();
+      budget_.compare(values.size() * beside["type"].size());
       for (const Schema& value : values)
-        if (has_type(value, beside["type"])) fitting.push_back(value);
-      if (fitting.empty()) fault_ = "has no value of its type";
+        if (!budget_.spent() && has_type(value, beside["type"])) fitting.push_back(value);
+      if (fitting.empty())
+        fault_ = budget_.spent() ? "is too large, with its values held against its types"
+                                 : "has no value of its type";
       values = std::move(fitting);
       beside.erase("type");
     }
@@ -150,7 +194,6 @@ class Rewrite {
   }
 
   void merge_all(Schema& schema, Schema merged) {
-    if (!schema["allOf"].is_array()) return;  // the engine names it
     for (const Schema& part : schema["allOf"]) {
       auto both = merge_.merge(merged, part);
       if (!can_be(both)) return;
@@ -159,13 +202,16 @@ class Rewrite {
     schema = std::move(merged);
   }
 
-  void distribute(Schema& options, const Schema& beside) {
-    if (!options.is_array()) return;  // the engine names it
-    for (Schema& option : options) {
-      auto both = merge_.merge(option, beside);
-      if (!can_be(both)) return;
-      option = std::move(*both);
-    }
+  void distribute(Schema& schema, const char* key, const Schema& beside) {
+    Schema options = std::move(schema[key]);
+    if (!beside.empty() && options.is_array())  // else the engine names it
+      for (Schema& option : options) {
+        auto both = merge_.merge(option, beside);
+        if (!can_be(both)) return;
+        option = std::move(*both);
+      }
+    const char* const usable = !options.empty() && have_distinct_types(options) ? "anyOf" : key;
+    schema = Schema{{usable, std::move(options)}};
   }
 
   void refer(Schema& schema, const Schema& beside) {
@@ -184,16 +230,58 @@ class Rewrite {
   // The engine asks for a required property only if it is among the properties that have names.
   void name_required(Schema& schema) {
     const auto required = schema.find("required");
-    if (required == schema.end() || !required->is_array() || schema.contains("patternProperties")) return;
+    if (required == schema.end() || !required->is_array()) return;
     Schema properties = schema.value("properties", Schema::object());
     if (!properties.is_object()) return;  // the engine names it
     const Schema others = schema.value("additionalProperties", Schema(true));
+    const Schema other = others.is_object() ? others : Schema::object();
     for (const Schema& name : *required) {
-      if (!name.is_string() || properties.contains(name.get<std::string>())) continue;
-      if (others == Schema(false)) fault_ = "requires " + name.dump() + ", which is not among its properties";
-      properties[name.get<std::string>()] = others.is_object() ? others : Schema::object();
+      budget_.compare(properties.size());
+      if (name.is_string() && !properties.contains(name.get_ref<const std::string&>())) {
+        if (others == Schema(false))
+          fault_ = "requires " + name.dump() + ", which is not among its properties";
+        budget_.copy(values_in(other));
+        if (!budget_.spent()) properties[name.get_ref<const std::string&>()] = other;
+      }
+      if (budget_.spent()) return void(fault_ = "is too large, with what it requires written out");
     }
     if (!properties.empty()) schema["properties"] = std::move(properties);
+  }
+
+  void hold_names(Schema& schema) {
+    const Schema properties = schema.value("properties", Schema::object());
+    if (schema.contains("propertyNames") && (!properties.empty() || schema.contains("patternProperties")))
+      fault_ = "has propertyNames beside properties, required or patternProperties, which is not supported";
+    const auto patterns = schema.find("patternProperties");
+    if (patterns == schema.end() || !patterns->is_object()) return;  // the engine names it
+    if (patterns->empty()) return void(schema.erase("patternProperties"));
+    if (auto fault = fault_of_patterns(*patterns, properties); !fault.empty()) fault_ = std::move(fault);
+    Schema usable = Schema::object();
+    for (const auto& [pattern, property] : patterns->items()) usable[pattern_of(pattern)] = property;
+    schema["patternProperties"] = std::move(usable);
+    // Others, which patterns may name, too, it would not hold to them.
+    schema.erase("unevaluatedProperties");
+    schema["additionalProperties"] = false;
+  }
+
+  std::string pattern_of(const std::string& written) {
+    auto usable = usable_pattern(written);
+    if (usable) return std::move(*usable);
+    fault_ = "has a pattern that cannot be used: " + usable.error().message;
+    return {};
+  }
+
+  // That of its strings, or the one that stands for their format.
+  void take_pattern(Schema& schema) {
+    const bool patterned = schema.contains("pattern") && schema["pattern"].is_string();
+    const bool formatted = schema.contains("format") && schema["format"].is_string();
+    const std::string format = formatted ? schema["format"].get<std::string>() : "";
+    if (patterned && is_held_format(format)) fault_ = "has a pattern beside a format, which is not supported";
+    if (patterned) schema["pattern"] = pattern_of(schema["pattern"].get<std::string>());
+    const std::string_view stands_for = pattern_of_format(format);
+    if (stands_for.empty() || !fault_.empty()) return;
+    schema.erase("format");
+    schema["pattern"] = stands_for;
   }
 
   void bound_strings(Schema& schema) {
@@ -205,7 +293,7 @@ class Rewrite {
     const auto bound = [&](const char* key, std::int64_t most) -> std::int64_t {
       if (!schema.contains(key)) return 0;
       const Schema& value = schema[key];
-      if (value.is_number_unsigned() && value <= most) return value.get<std::int64_t>();
+      if (is_integer(value) && value >= 0 && value <= most) return value.get<std::int64_t>();
       fault_ = std::string(key) + " must be a whole number from 0 to " + std::to_string(most);
       return 0;
     };
@@ -217,6 +305,7 @@ class Rewrite {
     if (!open || low > 0) schema["pattern"] = length_pattern(low, open ? std::nullopt : std::optional(high));
   }
 
+  SchemaBudget budget_;
   SchemaMerge merge_;
   std::size_t nodes_ = 0;
   std::string fault_;  // of the schema at hand; empty: none

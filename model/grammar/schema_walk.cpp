@@ -27,7 +27,9 @@ std::vector<SchemaPointer> subschemas(const Schema& schema, const SchemaPointer&
 }
 
 std::size_t values_in(const Schema& schema) {
+  constexpr std::size_t bytes_of_value = 64;  // of a text
   std::size_t count = 1;
+  if (schema.is_string()) count += schema.get_ref<const std::string&>().size() / bytes_of_value;
   if (schema.is_structured())
     for (const Schema& inner : schema) count += values_in(inner);
   return count;
@@ -36,7 +38,12 @@ std::size_t values_in(const Schema& schema) {
 std::string place_of(const SchemaPointer& at) {
   constexpr std::size_t longest = 100;  // bytes; the end tells more than the beginning
   std::string place = at.empty() ? "the root" : at.to_string();
-  if (place.size() > longest) place.replace(0, place.size() - longest, "...");
+  if (place.size() > longest) {
+    std::size_t cut = place.size() - longest;
+    while (cut < place.size() && (static_cast<unsigned char>(place[cut]) & 0xC0) == 0x80)
+      ++cut;  // whole characters
+    place.replace(0, cut, "...");
+  }
   return place + " of the schema";
 }
 

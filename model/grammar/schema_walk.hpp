@@ -13,7 +13,7 @@ using SchemaPointer = Schema::json_pointer;
 // Those that stand right in the one at `at`, which is `schema`.
 std::vector<SchemaPointer> subschemas(const Schema& schema, const SchemaPointer& at);
 
-// Values in it, itself among them.
+// Values in it, itself among them; a long text counts as several.
 std::size_t values_in(const Schema& schema);
 
 // "the root of the schema", "/properties/a of the schema"

@@ -16,7 +16,7 @@ Parameters::Parameters(std::string_view function, const Arguments& arguments,
   }
   for (std::size_t i = 0; i < arguments.positional.size(); ++i) given_[i] = &arguments.positional[i];
   for (const auto& [name, value] : arguments.named) {
-    const auto known = std::find(names_.begin(), names_.end(), name);
+    const auto known = std::find(names_.begin(), names_.end(), name.bytes);
     if (known == names_.end()) throw Failure(called + " does not know one of its named arguments");
     const Value*& place = given_[std::size_t(known - names_.begin())];
     if (place) throw Failure(called + " is given '" + std::string(*known) + "' twice");

@@ -72,7 +72,7 @@ Value Interpreter::evaluate(const SliceOf& node) {
 Arguments Interpreter::evaluate(const CallArguments& arguments) {
   Arguments given;
   for (const ExpressionPtr& argument : arguments.positional) given.positional.push_back(evaluate(argument));
-  for (const auto& [name, value] : arguments.named) given.named.emplace_back(name, evaluate(value));
+  for (const auto& [name, value] : arguments.named) given.named.emplace_back(Text(name), evaluate(value));
   if (arguments.star) {
     for (Value& more : elements(render_, evaluate(arguments.star)))
       given.positional.push_back(std::move(more));
@@ -83,12 +83,12 @@ Arguments Interpreter::evaluate(const CallArguments& arguments) {
   for (const auto& [key, value] : more.dict()->entries) {
     if (!key.text()) throw Failure("what follows ** has keys that are no strings");
     const auto same = [&, name = &key.text()->bytes](const auto& argument) {
-      return argument.first == *name;
+      return argument.first.bytes == *name;
     };
     render_.charge(1 + given.named.size() / 8);
     if (std::any_of(given.named.begin(), given.named.end(), same))
       throw Failure("an argument is given twice");
-    given.named.emplace_back(key.text()->bytes, value);
+    given.named.emplace_back(*key.text(), value);
   }
   return given;
 }

@@ -9,7 +9,7 @@ namespace {
 
 const Value& named_argument(const Arguments& arguments, std::string_view name) {
   for (const auto& [known, value] : arguments.named) {
-    if (known == name) return value;
+    if (known.bytes == name) return value;
   }
   throw Failure("a format asks for a name that it did not get");
 }

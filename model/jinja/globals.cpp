@@ -69,7 +69,7 @@ Value make_namespace(Render& render, const Arguments& arguments) {
   auto* space = render.make<Namespace>();
   const Value held = make_dict(render, arguments);
   for (const auto& [key, value] : held.dict()->entries) {
-    if (key.text()) space->set(key.text()->bytes, value);
+    if (key.text()) space->set(*key.text(), value);
   }
   return Value(space);
 }

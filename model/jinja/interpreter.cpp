@@ -132,7 +132,7 @@ Interpreter::Flow Interpreter::run(const CallBlock& node) {
   const auto& call_node = std::get<Call>(node.call->node);
   const Value callee = evaluate(call_node.callee);
   Arguments arguments = evaluate(call_node.arguments);
-  arguments.named.emplace_back("caller", Value(render_.make<MacroObject>(*this, node.caller, scope_)));
+  arguments.named.emplace_back(Text("caller"), Value(render_.make<MacroObject>(*this, node.caller, scope_)));
   print(*out_, call(render_, callee, arguments));
   return Flow::normal;
 }
@@ -179,10 +179,10 @@ Value Interpreter::call_macro(const MacroDefinition& macro, const std::shared_pt
 }
 
 void Interpreter::bind_parameters(const MacroDefinition& macro, const Arguments& arguments) {
-  std::vector<std::pair<std::string, Value>> named = arguments.named;
+  std::vector<std::pair<Text, Value>> named = arguments.named;
   const auto take = [&named](std::string_view name) -> std::optional<Value> {
-    const auto found =
-        std::find_if(named.begin(), named.end(), [name](const auto& pair) { return pair.first == name; });
+    const auto found = std::find_if(named.begin(), named.end(),
+                                    [name](const auto& pair) { return pair.first.bytes == name; });
     if (found == named.end()) return std::nullopt;
     Value value = std::move(found->second);
     named.erase(found);
@@ -201,7 +201,7 @@ void Interpreter::bind_parameters(const MacroDefinition& macro, const Arguments&
   }
   if (macro.uses_kwargs) {
     std::vector<std::pair<Value, Value>> entries;
-    for (auto& [name, value] : named) entries.emplace_back(render_.text(name), std::move(value));
+    for (auto& [name, value] : named) entries.emplace_back(render_.text(std::move(name)), std::move(value));
     scope_->set("kwargs", render_.dict(std::move(entries)));
   } else if (!named.empty()) {
     throw Failure("macro '" + macro.name + "' takes no such named argument");
@@ -228,7 +228,7 @@ void Interpreter::assign(const Target& target, Value value) {
   const Value holder = evaluate(Name{target.name});
   auto* space = dynamic_cast<Namespace*>(holder.object());
   if (!space) throw Failure("'" + target.name + "' is no namespace, and its attributes cannot be set");
-  space->set(target.attribute, std::move(value));
+  space->set(Text(target.attribute), std::move(value));
 }
 
 }  // namespace troupe::model::jinja

@@ -9,14 +9,14 @@ namespace troupe::model::jinja {
 std::optional<Value> Namespace::attribute(Render& render, std::string_view name) {
   render.charge(1 + attributes_.size() / 8);
   for (const auto& [known, value] : attributes_) {
-    if (known == name) return value;
+    if (known.bytes == name) return value;
   }
   return std::nullopt;
 }
 
-void Namespace::set(std::string_view name, Value value) {
+void Namespace::set(const Text& name, Value value) {
   const auto found = std::find_if(attributes_.begin(), attributes_.end(),
-                                  [name](const auto& attribute) { return attribute.first == name; });
+                                  [&](const auto& attribute) { return attribute.first.bytes == name.bytes; });
   if (found != attributes_.end()) {
     found->second = std::move(value);
   } else {

@@ -9,11 +9,11 @@ class Namespace final : public Object {
  public:
   std::string_view type_name() const override { return "Namespace"; }
   std::optional<Value> attribute(Render&, std::string_view name) override;
-  void set(std::string_view name, Value value);
+  void set(const Text& name, Value value);
   void print(TextWriter& out) override;
 
  private:
-  std::vector<std::pair<std::string, Value>> attributes_;  // in order of first assignment
+  std::vector<std::pair<Text, Value>> attributes_;  // in order of first assignment
 };
 
 }  // namespace troupe::model::jinja

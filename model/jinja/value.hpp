@@ -101,7 +101,7 @@ using Values = std::vector<Value>;
 
 struct Arguments {
   Values positional;
-  std::vector<std::pair<std::string, Value>> named;
+  std::vector<std::pair<Text, Value>> named;  // by names of the template's, or of a mapping's behind **
 };
 
 struct List {

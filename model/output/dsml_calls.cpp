@@ -2,6 +2,7 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace troupe::model {
 namespace {
@@ -51,10 +52,11 @@ std::span<const Marker> DsmlCalls::markers() const {
   return {};
 }
 
-void DsmlCalls::text(std::string_view text, ToolCallWriter& calls) {
+std::size_t DsmlCalls::text(std::string_view text, ToolCallWriter& calls) {
   if (state_ == State::name || state_ == State::key) name_.add(text);
   if (state_ == State::string_value) calls.arguments(escaped(text));
   if (state_ == State::json_value) calls.arguments(text);
+  return text.size();
 }
 
 void DsmlCalls::marker(const Marker& marker, ToolCallWriter& calls) {

@@ -20,7 +20,7 @@ class DsmlCalls final : public ToolCallForm {
   static constexpr std::string_view token = "｜DSML｜";  // of the tokenizer, in each marker
 
   std::span<const Marker> markers() const override;
-  void text(std::string_view text, ToolCallWriter& calls) override;
+  std::size_t text(std::string_view text, ToolCallWriter& calls) override;
   void marker(const Marker& marker, ToolCallWriter& calls) override;
   bool over() const override { return state_ == State::over; }
 

@@ -8,7 +8,7 @@ namespace troupe::model {
 namespace {
 
 constexpr std::string_view closing = "<｜tool▁calls▁end｜>", separator = "<｜tool▁sep｜>";
-constexpr std::string_view call_begin = "<｜tool▁call▁begin｜>", call_end = "<｜tool▁call▁end｜>";
+constexpr std::string_view call_begin = "<｜tool▁call▁begin｜>", call_end = MarkedCalls::call_end;
 
 }  // namespace
 
@@ -35,8 +35,9 @@ void MarkedCalls::marker(const Marker& marker, ToolCallWriter& calls) {
   state_ = State(marker.next);
 }
 
-void MarkedCalls::text(std::string_view text, ToolCallWriter& calls) {
-  while (!text.empty()) text.remove_prefix(take(text, calls));
+std::size_t MarkedCalls::text(std::string_view text, ToolCallWriter& calls) {
+  for (std::string_view rest = text; !rest.empty();) rest.remove_prefix(take(rest, calls));
+  return text.size();
 }
 
 // Takes what belongs to the present state from the beginning of text, which is not empty; returns how much, perhaps

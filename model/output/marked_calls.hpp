@@ -12,10 +12,11 @@ namespace troupe::model {
 class MarkedCalls final : public ToolCallForm {
  public:
   static constexpr std::string_view opening = "<｜tool▁calls▁begin｜>";
+  static constexpr std::string_view call_end = "<｜tool▁call▁end｜>";
   static bool is_marker(std::string_view token);
 
   std::span<const Marker> markers() const override;
-  void text(std::string_view text, ToolCallWriter& calls) override;
+  std::size_t text(std::string_view text, ToolCallWriter& calls) override;
   void marker(const Marker& marker, ToolCallWriter& calls) override;
   bool over() const override { return state_ == State::over; }
 

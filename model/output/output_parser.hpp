@@ -1,6 +1,6 @@
-// Takes apart what a DeepSeek model writes: reasoning, answer and tool calls, in whichever form it was trained on
-// (marked_calls.hpp, dsml_calls.hpp); what it writes tells the form. Text may come in pieces of any size; the sum of
-// the deltas is the same. One owner.
+// Takes apart what a model writes: reasoning, answer and tool calls, in the form it was trained on (marked_calls.hpp,
+// dsml_calls.hpp, hermes_calls.hpp, llama_calls.hpp, kimi_calls.hpp); which of DeepSeek's it is, what it writes tells. Text may come in
+// pieces of any size; the sum of the deltas is the same. One owner.
 #pragma once
 
 #include <array>
@@ -15,6 +15,7 @@ struct OutputFormat {
   bool starts_in_reasoning = false;  // the prompt ended with <think>
   bool tool_calls = false;
   bool one_call = false;  // nothing is told behind the first
+  ToolCallSyntax syntax = ToolCallSyntax::bare;
 };
 
 struct ParsedOutput {
@@ -28,11 +29,11 @@ class OutputParser {
   // White space before <think> that is waited through; an output that has more of it thinks not at all.
   static constexpr std::size_t max_leading_blanks = 64;
   static constexpr std::string_view begin_thoughts = "<think>", end_thoughts = "</think>";
-  static constexpr std::size_t forms_of_calls = 2;
-  // A tokenizer that has one of these is of a model that calls tools.
-  static const std::array<std::string_view, forms_of_calls> tokens_of_tools;
-  // What a block of calls begins with in an answer; the token of the same index stands in it.
-  static const std::array<std::string_view, forms_of_calls> openings_of_calls;
+  // What a block of calls may begin with in an answer; none: an answer is one. At most max_openings.
+  static constexpr std::size_t max_openings = 2;
+  static std::span<const std::string_view> openings_of_calls(ToolCallSyntax syntax);
+  // Those of which a tokenizer has one where a model that has such openings calls tools.
+  static std::span<const std::string_view> tokens_of_calls(ToolCallSyntax syntax);
 
   explicit OutputParser(OutputFormat format);
   // Is the token's text part of what tells the output's parts apart?
@@ -46,8 +47,11 @@ class OutputParser {
   ParsedOutput take();
   // What is written by now: thoughts, or what is told as content.
   bool thinks() const { return part() == State::reasoning; }
-  bool answers() const { return part() == State::content; }
+  bool answers() const {
+    return part() == State::content || (part() == State::calls && form_ && !form_->in_call());
+  }
   int finished_calls() const { return calls_.finished(); }
+  bool in_call() const { return calls_.in_call(); }                        // one has begun, and not ended
   bool over() const { return format_.one_call && calls_.finished() > 0; }  // nothing more will be told
 
  private:
@@ -57,8 +61,10 @@ class OutputParser {
   State begun() const { return format_.starts_in_reasoning ? State::reasoning : State::content; }
   bool open(std::string_view& rest);
   bool step(std::string_view& rest);
+  void begin(State state);
   std::span<const Marker> markers() const;
-  void tell(std::string_view text);
+  std::size_t tell(std::string_view text);
+  void take_content_of_calls();
   void enter(const Marker& marker);
 
   OutputFormat format_;

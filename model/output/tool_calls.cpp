@@ -24,13 +24,13 @@ std::string CallName::take() {
   return std::exchange(text_, {});
 }
 
-void ToolCallWriter::begin(std::string name) {
-  pieces_.push_back({started_++, true, std::move(name), ""});
+void ToolCallWriter::begin(std::string name, std::string id) {
+  pieces_.push_back({started_++, true, std::move(name), "", std::move(id)});
 }
 
 void ToolCallWriter::arguments(std::string_view text) {
   if (text.empty()) return;
-  if (pieces_.empty()) pieces_.push_back({started_ - 1, false, "", ""});
+  if (pieces_.empty()) pieces_.push_back({started_ - 1, false, "", "", ""});
   pieces_.back().arguments += text;
 }
 

@@ -7,12 +7,18 @@ namespace troupe::model {
 namespace {
 
 constexpr std::size_t none = static_cast<std::size_t>(-1);
-constexpr TokenId gone = -1;
+constexpr TokenId gone = -2;
+
+// By the first byte of a valid one.
+std::size_t character_bytes(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
 
 }  // namespace
 
-void BytePairEncoding::add_merge(TokenId left, TokenId right, TokenId merged) {
-  merges_.insert_or_assign(pair(left, right), Merge{next_rank_++, merged});
+void BytePairEncoding::add_merge(TokenId left, TokenId right, TokenId merged, int rank) {
+  merges_.insert_or_assign(pair(left, right), Merge{rank, merged});
 }
 
 const BytePairEncoding::Merge* BytePairEncoding::find(TokenId left, TokenId right) const {
@@ -31,6 +37,32 @@ void BytePairEncoding::consider(std::size_t left, Workspace& workspace) const {
   std::push_heap(workspace.heap_.begin(), workspace.heap_.end(), std::greater<>());
 }
 
+// The symbols of a word before anything has merged.
+void BytePairEncoding::begin(std::string_view word, Workspace& workspace) const {
+  auto& symbols = workspace.symbols_;
+  symbols.clear();
+  for (std::size_t at = 0, size = 1; at < word.size(); at += size) {
+    if (!characters_.empty()) size = character_bytes(word[at]);
+    const std::string_view character = word.substr(at, size);
+    if (const auto whole = characters_.find(packed(character)); whole != characters_.end()) {
+      workspace.add(whole->second);
+    } else if (std::ranges::all_of(character, [&](unsigned char c) { return byte_tokens_[c] != no_token; })) {
+      for (const unsigned char byte : character) workspace.add(byte_tokens_[byte]);
+    } else {
+      begin_unknown(workspace);
+    }
+  }
+  if (!symbols.empty()) symbols.back().next = none;  // and the first has none before it: 0 - 1
+}
+
+// As Hugging Face's BPE, where what is left out parts nothing, or llama.cpp's, where it does.
+void BytePairEncoding::begin_unknown(Workspace& workspace) const {
+  const auto& symbols = workspace.symbols_;
+  const bool again = !symbols.empty() && symbols.back().token == unknown_;
+  if (unknown_ != no_token && !(fuses_unknown_ && again)) workspace.add(unknown_);
+  if (unknown_ == no_token && parts_at_unknown_) workspace.add(gone);
+}
+
 void BytePairEncoding::encode(std::string_view word, Workspace& workspace,
                               std::vector<TokenId>& tokens) const {
   if (!words_.empty()) {
@@ -41,11 +73,7 @@ void BytePairEncoding::encode(std::string_view word, Workspace& workspace,
   }
   auto& symbols = workspace.symbols_;
   auto& heap = workspace.heap_;
-  symbols.clear();
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    symbols.push_back({byte_tokens_[static_cast<unsigned char>(word[i])], i == 0 ? none : i - 1,
-                       i + 1 == word.size() ? none : i + 1});
-  }
+  begin(word, workspace);
   for (std::size_t i = 0; i < symbols.size(); ++i) consider(i, workspace);
   while (!heap.empty()) {
     std::pop_heap(heap.begin(), heap.end(), std::greater<>());

@@ -78,13 +78,16 @@ class Translator {
     copy(end + 1);
   }
 
-  void character_class() {
-    copy(rest_.starts_with("[^") ? 2 : 1);
+  void character_class(bool in_intersection = false) {
+    const std::size_t begin = out_.size();
+    const bool negated = rest_.starts_with("[^");
+    copy(negated ? 2 : 1);
     if (rest_.starts_with(']')) refuse(1);
     while (!rest_.starts_with(']')) {
       if (rest_.empty()) throw std::invalid_argument("a character class is not closed");
+      if (rest_.starts_with("&&[") && !negated && !in_intersection) return intersection(begin);
       if (rest_.starts_with('[') || rest_.starts_with("&&"))
-        refuse(2);  // sets of sets, [:posix:], intersections
+        refuse(2);  // sets of sets, [:posix:], other intersections
       if (rest_.front() == '\\') {
         escape(true);
       } else {
@@ -92,6 +95,17 @@ class Translator {
       }
     }
     copy(1);
+  }
+
+  // [left&&[right]], of which the left begins at out_[begin]: what is left, if it is right.
+  void intersection(std::size_t begin) {
+    const std::string left = out_.substr(begin) + "]";
+    out_.resize(begin);
+    rest_.remove_prefix(2);
+    out_ += "(?:(?=";
+    character_class(true);
+    if (!rest_.starts_with(']')) refuse(1);
+    replace(1, ")" + left + ")");
   }
 
   void escape(bool in_class) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <span>
 
+#include "model/tokenizer/token_spelling.hpp"
+
 namespace troupe::model {
 namespace {
 
@@ -80,15 +82,35 @@ Expected<void> cut(std::span<const Split> splits, std::vector<std::string_view>&
   return {};
 }
 
+std::string with_metaspaces(std::string_view text, Metaspace::Prepend prepend, bool is_first) {
+  std::string marked;
+  const bool begins_with_space = text.starts_with(' ') || text.starts_with(sentence_piece_space);
+  const bool prepends =
+      prepend == Metaspace::Prepend::always || (prepend == Metaspace::Prepend::first && is_first);
+  if (prepends && !begins_with_space) marked += sentence_piece_space;
+  for (const char c : text)
+    if (c == ' ')
+      marked += sentence_piece_space;
+    else
+      marked += c;
+  return marked;
+}
+
 }  // namespace
 
-Expected<PreTokenizer::Words> PreTokenizer::split(std::string_view text) const {
+PreTokenizer::PreTokenizer(const Metaspace& metaspace) : metaspace_(metaspace.prepend) {
+  if (metaspace.split)
+    splits_.push_back({Pattern::literal(sentence_piece_space), SplitBehavior::merged_with_next});
+}
+
+Expected<PreTokenizer::Words> PreTokenizer::split(std::string_view text, bool is_first) const {
   Words result;
+  if (metaspace_) text = result.rewritten.emplace_back(with_metaspaces(text, *metaspace_, is_first));
   if (!text.empty()) result.words.push_back(text);
   if (auto done = cut(splits_, result.words); !done) return tl::unexpected(done.error());
   if (add_prefix_space_) {
     for (std::string_view& word : result.words) {
-      if (!word.starts_with(' ')) word = result.prefixed.emplace_back(" ").append(word);
+      if (!word.starts_with(' ')) word = result.rewritten.emplace_back(" ").append(word);
     }
   }
   if (auto done = cut(last_splits_, result.words); !done) return tl::unexpected(done.error());

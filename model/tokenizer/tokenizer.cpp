@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "model/json/parse.hpp"
+#include "model/json/value.hpp"
 #include "model/tokenizer/byte_alphabet.hpp"
-#include "model/tokenizer/nfc.hpp"
 #include "model/tokenizer/stream_decoder.hpp"
+#include "model/tokenizer/tiktoken_file.hpp"
+#include "model/tokenizer/tokenizer_json.hpp"
 #include "model/tokenizer/utf8.hpp"
+#include "model/tokenizer/vocabulary.hpp"
 #include "runtime/base/file.hpp"
 
 namespace troupe::model {
@@ -31,23 +35,44 @@ Tokenizer Tokenizer::load(const std::filesystem::path& tokenizer_json) {
 }
 
 Tokenizer Tokenizer::parse(std::string_view json, const std::string& file) {
-  return Tokenizer(parse_tokenizer_file(json, file));
+  return Tokenizer(parse_tokenizer_json(json, file));
 }
 
-Tokenizer::Tokenizer(TokenizerFile file) : file_(std::move(file)) {
-  for (const std::string& token : file_.tokens)
+Tokenizer Tokenizer::load_of_folder(const std::filesystem::path& folder) {
+  const auto ranks = folder / "tiktoken.model", json = folder / "tokenizer.json";
+  if (exists(json) || !exists(ranks)) return load(json);
+  const auto config = folder / "tokenizer_config.json";
+  const nlohmann::json document = load_json(config, max_tokenizer_config_bytes);
+  return Tokenizer(
+      parse_tiktoken(read_file(ranks, max_file_bytes), ranks.string(), JsonValue(document, config.string())));
+}
+
+Tokenizer Tokenizer::from(const Vocabulary& vocabulary) {
+  return Tokenizer(parts_of(vocabulary));
+}
+
+Tokenizer::Tokenizer(TokenizerParts parts) : parts_(std::move(parts)) {
+  for (const std::string& token : parts_.tokens)
     longest_token_bytes_ = std::max(longest_token_bytes_, token.size());
-  for (std::size_t i = 0; i < file_.added.size(); ++i) {
-    const AddedToken& token = file_.added[i];
+  std::size_t bytes = 0;
+  const auto add = [&](TokenTrie& trie, std::string_view content, const AddedToken& token) {
+    bytes += content.size();
+    if (content.size() > max_added_token_bytes || bytes > max_added_bytes)
+      throw Error("has more than max_added_token_bytes, " + std::to_string(max_added_token_bytes) +
+                      ", or with those before it more than max_added_bytes, " +
+                      std::to_string(max_added_bytes),
+                  "added token " + std::to_string(token.id));
+    trie.add(content, token.id);
+  };
+  for (std::size_t i = 0; i < parts_.added.size(); ++i) {
+    const AddedToken& token = parts_.added[i];
     added_.emplace(token.id, i);
     if (!token.normalized) {
-      tokens_in_text_.add(token.content, token.id);
-    } else if (!file_.nfc) {
-      tokens_in_normalized_text_.add(token.content, token.id);
+      add(tokens_in_text_, token.content, token);
     } else {
-      const auto content = nfc(token.content, {});
+      const auto content = parts_.normalizer.apply(token.content, {});
       if (!content) throw Error(content.error().message, "added token " + std::to_string(token.id));
-      tokens_in_normalized_text_.add(content->text, token.id);
+      add(tokens_in_normalized_text_, content->text, token);
     }
   }
 }
@@ -64,7 +89,8 @@ Expected<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
   for (const auto& [range, token] : tokens_in_text_.split(text, plain)) {
     if (token) {
       ids.push_back(*token);
-    } else if (auto done = encode_between_tokens(slice(text, range), ranges_within(plain, range), ids);
+    } else if (auto done = encode_between_tokens(slice(text, range), ranges_within(plain, range),
+                                                 range.begin == 0, ids);
                !done) {
       return tl::unexpected(done.error());
     }
@@ -73,46 +99,48 @@ Expected<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
 }
 
 Expected<void> Tokenizer::encode_between_tokens(std::string_view text, std::span<const ByteRange> plain,
-                                                std::vector<TokenId>& ids) const {
-  if (!file_.nfc) return encode_normalized(text, plain, ids);
-  const auto normalized = nfc(text, plain);
+                                                bool is_first, std::vector<TokenId>& ids) const {
+  if (parts_.normalizer.empty()) return encode_normalized(text, plain, is_first, ids);
+  const auto normalized = parts_.normalizer.apply(text, plain);
   if (!normalized) return tl::unexpected(normalized.error());
-  return encode_normalized(normalized->text, normalized->plain, ids);
+  return encode_normalized(normalized->text, normalized->plain, is_first, ids);
 }
 
 Expected<void> Tokenizer::encode_normalized(std::string_view text, std::span<const ByteRange> plain,
-                                            std::vector<TokenId>& ids) const {
+                                            bool is_first, std::vector<TokenId>& ids) const {
   for (const auto& [range, token] : tokens_in_normalized_text_.split(text, plain)) {
     if (token) {
       ids.push_back(*token);
-    } else if (auto done = encode_words(slice(text, range), ids); !done) {
+    } else if (auto done = encode_words(slice(text, range), is_first && range.begin == 0, ids); !done) {
       return done;
     }
   }
   return {};
 }
 
-Expected<void> Tokenizer::encode_words(std::string_view text, std::vector<TokenId>& ids) const {
-  const auto split = file_.pre_tokenizer.split(text);
+Expected<void> Tokenizer::encode_words(std::string_view text, bool is_first,
+                                       std::vector<TokenId>& ids) const {
+  const auto split = parts_.pre_tokenizer.split(text, is_first);
   if (!split) return tl::unexpected(split.error());
   BytePairEncoding::Workspace workspace;
-  for (const std::string_view word : split->words) file_.bpe.encode(word, workspace, ids);
+  for (const std::string_view word : split->words) parts_.bpe.encode(word, workspace, ids);
   return {};
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {
-  StreamDecoder decoder(*this, skip_special);
+  StreamDecoder decoder(*this, skip_special, true);
   std::string text;
   for (const TokenId id : ids) text += decoder.push(id);
   return text += decoder.finish();
 }
 
 std::string_view Tokenizer::token_bytes(TokenId id) const {
-  return id >= 0 && id < vocab_size() ? std::string_view(file_.tokens[static_cast<std::size_t>(id)]) : "";
+  return id >= 0 && id < vocab_size() ? std::string_view(parts_.tokens[static_cast<std::size_t>(id)]) : "";
 }
 
 std::string Tokenizer::vocabulary_entry(TokenId id) const {
   if (const AddedToken* token = added(id)) return token->content;
+  if (!parts_.names.empty()) return id >= 0 && id < vocab_size() ? parts_.names[std::size_t(id)] : "";
   std::string letters;
   for (const unsigned char byte : token_bytes(id)) letters += letter_of_byte(byte);
   return letters;
@@ -120,7 +148,7 @@ std::string Tokenizer::vocabulary_entry(TokenId id) const {
 
 const AddedToken* Tokenizer::added(TokenId id) const {
   const auto found = added_.find(id);
-  return found == added_.end() ? nullptr : &file_.added[found->second];
+  return found == added_.end() ? nullptr : &parts_.added[found->second];
 }
 
 bool Tokenizer::is_added(TokenId id) const {
@@ -133,9 +161,9 @@ bool Tokenizer::is_special(TokenId id) const {
 }
 
 std::optional<TokenId> Tokenizer::id_of_added(std::string_view content) const {
-  const auto found = std::find_if(file_.added.begin(), file_.added.end(),
+  const auto found = std::find_if(parts_.added.begin(), parts_.added.end(),
                                   [&](const AddedToken& token) { return token.content == content; });
-  return found == file_.added.end() ? std::nullopt : std::optional(found->id);
+  return found == parts_.added.end() ? std::nullopt : std::optional(found->id);
 }
 
 }  // namespace troupe::model

@@ -28,6 +28,16 @@ bool is_utf8(std::string_view text) {
   return !automaton.inside_character();
 }
 
+bool is_one_character(std::string_view text) {
+  Utf8Automaton automaton;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto step = automaton.feed(static_cast<unsigned char>(text[i]));
+    if (step != Utf8Automaton::Step::more)
+      return step == Utf8Automaton::Step::complete && i + 1 == text.size();
+  }
+  return false;
+}
+
 void Utf8Repair::push(std::string_view bytes, std::string& out) {
   for (const char byte : bytes) push(byte, out);
 }

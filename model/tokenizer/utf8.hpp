@@ -24,6 +24,7 @@ class Utf8Automaton {
 };
 
 bool is_utf8(std::string_view text);
+bool is_one_character(std::string_view text);  // valid, and no more
 
 // Turns bytes that come in any portions into valid UTF-8. Each longest part of
 // a character that is broken off becomes one U+FFFD, as in Unicode's

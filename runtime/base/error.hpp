@@ -22,7 +22,9 @@ enum class RefusalKind {
   not_found,
   method_not_allowed,
   timeout,
+  gone,  // it was here
   too_large,
+  unprocessable,  // it is well formed, and contradicts what was asked before
   headers_too_large,
   rate_limited,
   cancelled,

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "runtime/base/shared_value.hpp"
+
 namespace troupe {
 
 struct GrammarSpec {
@@ -16,7 +18,7 @@ struct GrammarSpec {
     tool_calls,   // text: what model/grammar/tool_calls.hpp writes
   };
   Kind kind = Kind::json_object;
-  std::string text = {};
+  SharedValue<std::string> text{};  // which may be long
   bool any_whitespace = true;  // JSON: between its words; else one way of writing it: {"a": 1, "b": [2, 3]}
   bool strict = true;  // JSON schema: an object has what its schema names and nothing else, unless it says so
   // The grammar holds from behind this token on, which the model writes once: "</think>". Until then the answer is

@@ -7,7 +7,8 @@
 
 namespace troupe {
 
-JobQueue::JobQueue(int threads, std::size_t limit) : limit_(limit) {
+JobQueue::JobQueue(int threads, std::size_t limit, std::size_t share)
+    : limit_(limit), share_(share > 0 ? share : limit) {
   CHECK(threads >= 1 && limit >= 1, "a queue moves on, and something can wait in it");
   try {
     while (int(threads_.size()) < threads)
@@ -19,35 +20,43 @@ JobQueue::JobQueue(int threads, std::size_t limit) : limit_(limit) {
   }
 }
 
-std::uint64_t JobQueue::enter(Job job) {
+tl::expected<std::uint64_t, JobQueue::Full> JobQueue::enter(Job job, std::uint64_t caller) {
   const std::lock_guard lock(mutex_);
-  if (waiting_.size() >= limit_) return 0;
-  waiting_.emplace(++last_, std::move(job));
+  if (waiting_.size() >= limit_) return tl::unexpected(Full::queue);
+  const auto found = of_caller_.find(caller);
+  if (found != of_caller_.end() && found->second >= share_) return tl::unexpected(Full::share);
+  ++of_caller_[caller];
+  waiting_.emplace(++last_, Waiting{std::move(job), caller});
   came_.notify_one();
   return last_;
 }
 
-std::optional<JobQueue::Ticket> JobQueue::add(Job job) {
-  const std::uint64_t number = enter(std::move(job));
-  return number > 0 ? std::optional(Ticket(this, number)) : std::nullopt;
+tl::expected<JobQueue::Ticket, JobQueue::Full> JobQueue::add(Job job, std::uint64_t caller) {
+  return enter(std::move(job), caller).map([this](std::uint64_t number) { return Ticket(this, number); });
 }
 
-bool JobQueue::post(Job job) {
-  return enter(std::move(job)) > 0;
+tl::expected<void, JobQueue::Full> JobQueue::post(Job job, std::uint64_t caller) {
+  return enter(std::move(job), caller).map([](std::uint64_t) {});
 }
 
 void JobQueue::take_back(std::uint64_t number) {
-  decltype(waiting_)::node_type dropped;  // what a job holds goes without the lock
+  Queue::node_type dropped;  // what a job holds goes without the lock
   const std::lock_guard lock(mutex_);
-  dropped = waiting_.extract(number);
+  if (const auto found = waiting_.find(number); found != waiting_.end()) dropped = take(found);
+}
+
+JobQueue::Queue::node_type JobQueue::take(Queue::iterator place) {
+  const auto of_caller = of_caller_.find(place->second.caller);
+  if (--of_caller->second == 0) of_caller_.erase(of_caller);
+  return waiting_.extract(place);
 }
 
 void JobQueue::serve(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   while (came_.wait(lock, stop, [this] { return !waiting_.empty(); })) {
-    auto next = waiting_.extract(waiting_.begin());
+    auto next = take(waiting_.begin());
     lock.unlock();
-    next.mapped()();
+    next.mapped().job();
     next = {};
     lock.lock();
   }

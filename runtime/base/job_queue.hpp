@@ -10,6 +10,8 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <tl/expected.hpp>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -36,26 +38,41 @@ class JobQueue {
     std::uint64_t number_;
   };
 
-  // limit: of jobs that wait for a thread. Throws Error when the system refuses a thread. Its end waits for jobs
-  // that have begun.
-  JobQueue(int threads, std::size_t limit);
+  // What is full.
+  enum class Full : std::uint8_t {
+    queue,
+    share,  // of the caller
+  };
+
+  // limit, share: of jobs that wait for a thread, of all and of one caller; share 0: as many as of all. Throws Error when
+  // the system refuses a thread. Its end waits for all jobs that were not taken back.
+  JobQueue(int threads, std::size_t limit, std::size_t share = 0);
   JobQueue(const JobQueue&) = delete;
   JobQueue& operator=(const JobQueue&) = delete;
 
-  // Jobs begin in the order in which they came. Nothing: the limit is reached.
-  std::optional<Ticket> add(Job job);
-  bool post(Job job);  // the same, but nobody can take it back; false: the limit is reached
+  // Jobs begin in the order in which they came. caller: a number for whose it is.
+  tl::expected<Ticket, Full> add(Job job, std::uint64_t caller = 0);
+  tl::expected<void, Full> post(Job job, std::uint64_t caller = 0);  // nobody can take it back
   std::size_t limit() const { return limit_; }
+  std::size_t share() const { return share_; }
 
  private:
-  std::uint64_t enter(Job job);  // its number; 0: the limit is reached
-  void take_back(std::uint64_t number);
-  void serve(std::stop_token stop);  // a thread's life
+  struct Waiting {
+    Job job;
+    std::uint64_t caller;
+  };
+  using Queue = std::map<std::uint64_t, Waiting>;  // by number, which only grows
 
-  const std::size_t limit_;
-  std::mutex mutex_;                      // guards what follows
-  std::condition_variable_any came_;      // a job
-  std::map<std::uint64_t, Job> waiting_;  // by number, which only grows
+  tl::expected<std::uint64_t, Full> enter(Job job, std::uint64_t caller);  // its number
+  void take_back(std::uint64_t number);
+  Queue::node_type take(Queue::iterator place);  // the lock is held
+  void serve(std::stop_token stop);              // a thread's life
+
+  const std::size_t limit_, share_;
+  std::mutex mutex_;                  // guards what follows
+  std::condition_variable_any came_;  // a job
+  Queue waiting_;
+  std::unordered_map<std::uint64_t, std::size_t> of_caller_;  // how many of them, where there are some
   std::uint64_t last_ = 0;
   std::vector<std::jthread> threads_;  // last: they end before what they use
 };

@@ -5,6 +5,7 @@
 
 #include "runtime/base/grammar_spec.hpp"
 #include "runtime/base/ids.hpp"
+#include "runtime/base/shared_value.hpp"
 
 namespace troupe {
 
@@ -36,12 +37,12 @@ typename Inspector::result_type inspect(Inspector& f, TokenBias& x) {
 // What changes a sequence's logits before a token is drawn from them, beyond a draw's own parameters. Names and meanings
 // are vLLM's. They depend on the sequence's tokens alone, so that every rank, and a replay, does the same.
 struct LogitRules {
-  float repetition_penalty = 1;                       // of tokens in the prompt or the output
-  float presence_penalty = 0, frequency_penalty = 0;  // of tokens in the output
-  std::vector<TokenBias> bias{};                      // a token once
-  std::vector<TokenId> allowed{};                     // no other may come; empty: all may
-  std::vector<std::vector<TokenId>> bad_words{};      // none of them may be completed in the output
-  std::int32_t min_tokens = 0;                        // of output, before any of these may come
+  float repetition_penalty = 1;                                // of tokens in the prompt or the output
+  float presence_penalty = 0, frequency_penalty = 0;           // of tokens in the output
+  std::vector<TokenBias> bias{};                               // a token once
+  SharedValue<std::vector<TokenId>> allowed{};                 // no other may come; empty: all may
+  SharedValue<std::vector<std::vector<TokenId>>> bad_words{};  // none of them may be completed in the output
+  std::int32_t min_tokens = 0;                                 // of output, before any of these may come
   std::vector<TokenId> ends{};
   // Past so many tokens of thought the model's own end of thinking must come. -1: no budget.
   std::int32_t thinking_budget = -1;
@@ -68,7 +69,7 @@ typename Inspector::result_type inspect(Inspector& f, TokenLogprob& x) {
 }
 
 struct SampledToken {
-  TokenId token = 0;              // no_token: one of the row's logits is no number
+  TokenId token = 0;              // no_token: one of the row's logits is no number; no_mask
   float logprob = 0;              // of the untempered distribution; set when it was asked for
   std::vector<TokenLogprob> top;  // most likely first, ties by lower id
   std::int32_t rank = 0;          // of a token that was given: 1 is the most likely

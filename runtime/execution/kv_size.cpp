@@ -14,35 +14,66 @@ std::string mebibytes(std::size_t bytes) {
   return std::to_string(bytes >> 20) + " MiB";
 }
 
+// A rank's part of the device's memory, and of that what it may use, the weights included.
+std::size_t limit_of(const KvBudget& budget, const kernels::DeviceMemory& memory) {
+  return memory.limit / std::size_t(memory.of_host ? budget.ranks_of_host : 1);
+}
+std::size_t share_of(const KvBudget& budget, const kernels::DeviceMemory& memory) {
+  return std::size_t(double(limit_of(budget, memory)) * budget.memory_utilization);
+}
+
+[[noreturn]] void refuse_room(const KvBudget& budget, const KvShape& shape,
+                              const kernels::DeviceMemory& memory) {
+  const std::size_t granted = granted_bytes(budget, memory);
+  const std::size_t sequence =
+      std::size_t(full_length_blocks(shape)) * std::size_t(shape.block_size) * shape.bytes_per_token;
+  const std::string why = budget.bytes > 0 ? mebibytes(granted) + " were set for it"
+                                           : "of " + mebibytes(limit_of(budget, memory)) + " memory " +
+                                                 mebibytes(share_of(budget, memory)) + " may be used and " +
+                                                 mebibytes(memory.used) + " are in use";
+  throw Error(
+      "one sequence of " + std::to_string(shape.max_model_len) + " tokens takes " + std::to_string(sequence) +
+          " bytes, and " + std::to_string(granted) + " are left for the cache: " + why,
+      "KV cache",
+      "lower --max-model-len, raise --gpu-memory-utilization or the KV cache's size in bytes, or take a "
+      "smaller --kv-cache-dtype");
+}
+
 }  // namespace
 
-KvSize kv_size(const KvBudget& budget, const KvShape& shape, const kernels::DeviceMemory& memory) {
-  CHECK(shape.bytes_per_token > 0 && shape.block_size > 0 && shape.max_model_len > 0);
+std::size_t granted_bytes(const KvBudget& budget, const kernels::DeviceMemory& memory) {
   CHECK(budget.bytes > 0 || (budget.memory_utilization > 0 && budget.memory_utilization <= 1));
-  const std::size_t limit = memory.limit / std::size_t(memory.of_host ? budget.ranks_of_host : 1);
-  const auto share = std::size_t(double(limit) * budget.memory_utilization);
-  const std::size_t granted = budget.bytes > 0 ? budget.bytes : share - std::min(share, memory.used);
+  if (budget.bytes > 0) return budget.bytes;
+  const std::size_t share = share_of(budget, memory);
+  return share - std::min(share, memory.used);
+}
 
-  const std::size_t block_bytes = shape.bytes_per_token * std::size_t(shape.block_size);
+std::int32_t blocks_in(std::size_t bytes, const KvShape& shape) {
+  CHECK(shape.bytes_per_token > 0 && shape.block_size > 0 && shape.max_model_len > 0);
   const std::size_t most = std::numeric_limits<std::int32_t>::max();
-  const auto blocks = std::int32_t(std::min(granted / block_bytes, most));
-  const std::int32_t full_length = (shape.max_model_len - 1) / shape.block_size + 1;  // blocks
-  if (blocks < full_length) {
-    const std::string why = budget.bytes > 0
-                                ? mebibytes(granted) + " were set for it"
-                                : "of " + mebibytes(limit) + " memory " + mebibytes(share) +
-                                      " may be used and " + mebibytes(memory.used) + " are in use";
-    throw Error("one sequence of " + std::to_string(shape.max_model_len) + " tokens takes " +
-                    std::to_string(std::size_t(full_length) * block_bytes) + " bytes, and " +
-                    std::to_string(granted) + " are left for the cache: " + why,
-                "KV cache",
-                "lower --max-model-len, or raise --gpu-memory-utilization or the KV cache's size in bytes");
-  }
+  return std::int32_t(std::min(bytes / (shape.bytes_per_token * std::size_t(shape.block_size)), most));
+}
+
+std::int32_t full_length_blocks(const KvShape& shape) {
+  return (shape.max_model_len - 1) / shape.block_size + 1;
+}
+
+KvSize kv_size(const KvBudget& budget, const KvShape& shape, const kernels::DeviceMemory& memory) {
+  const std::int32_t blocks = blocks_in(granted_bytes(budget, memory), shape);
+  const std::int32_t full_length = full_length_blocks(shape);
+  if (blocks < full_length) refuse_room(budget, shape, memory);
   // A share of a large memory is more than a small model can use.
   std::int32_t kept = blocks;
   if (budget.bytes == 0 && budget.max_sequences > 0)
     kept = std::int32_t(std::min<std::int64_t>(blocks, std::int64_t{budget.max_sequences} * full_length));
+  const std::size_t block_bytes = shape.bytes_per_token * std::size_t(shape.block_size);
   return {std::size_t(kept) * block_bytes, kept, kept / full_length};
+}
+
+kernels::CacheType kv_cache_type(std::string_view dtype, std::int64_t max_model_len) {
+  if (const auto named = kernels::cache_type_of(dtype)) return *named;
+  CHECK(dtype == "auto", "a type of cache that settings do not permit");
+  return max_model_len < auto_bf16_positions ? kernels::CacheType::f32 : kernels::CacheType::bf16;
 }
 
 }  // namespace troupe::runtime

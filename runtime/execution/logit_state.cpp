@@ -12,15 +12,15 @@ constexpr float never = -std::numeric_limits<float>::infinity();
 }  // namespace
 
 LogitState::LogitState(LogitRules rules, std::shared_ptr<const model::CompiledGrammar> grammar,
-                       std::int64_t vocab_size)
+                       std::int64_t vocab_size, TickBoard* ticks)
     : rules_(std::move(rules)),
       vocab_size_(vocab_size),
+      ticks_(ticks),
       penalises_(rules_.repetition_penalty != 1 || rules_.presence_penalty != 0 ||
                  rules_.frequency_penalty != 0) {
   if (grammar) matcher_.emplace(std::move(grammar));
-  if (!rules_.allowed.empty()) allow_only(rules_.allowed, allowed_);
+  if (!rules_.allowed->empty()) allow_only(*rules_.allowed, allowed_);
   for (const TokenBias& each : rules_.bias) edits_[slot(each.token)].bias = each.bias;
-  for (const auto& word : rules_.bad_words) longest_bad_word_ = std::max(longest_bad_word_, word.size());
 }
 
 std::size_t LogitState::slot(TokenId token) {
@@ -38,7 +38,7 @@ void LogitState::take(TokenId token, bool output) {
     kernels::LogitEdit& edit = edits_[slot(token)];
     edit.seen = true;
     edit.count += output;
-    if (!output) in_prompt_[token] = true;
+    if (!output) in_prompt_.insert(token);
   }
   if (token == rules_.begin_thinking && token != no_token)
     progress_.thinking = true, progress_.thought = 0;
@@ -48,34 +48,48 @@ void LogitState::take(TokenId token, bool output) {
     ++progress_.thought;
   if (!output) return;
   ++progress_.outputs;
-  if (longest_bad_word_ > 0) output_.push_back(token);
-  if (matcher_) matcher_->accept(token);
+  if (!rules_.bad_words->empty()) output_.push_back(token);
+  if (!matcher_) return;
+  matcher_->accept(token);
+  matched();
+}
+
+void LogitState::matched() {
+  if (ticks_) ticks_->piece_done();
 }
 
 // The last token that was taken, an output, had not come; before: what was so then. The matcher goes back by itself.
 void LogitState::take_back(TokenId token, const Progress& before) {
   progress_ = before;
-  if (longest_bad_word_ > 0) output_.pop_back();
+  if (!rules_.bad_words->empty()) output_.pop_back();
   if (!penalises_) return;
-  kernels::LogitEdit& edit = edits_[slot(token)];
+  const std::size_t at = slot(token);
+  kernels::LogitEdit& edit = edits_[at];
   --edit.count;
   edit.seen = edit.count > 0 || in_prompt_.contains(token);
+  if (edit.seen || edit.bias != 0 || at + 1 < edits_.size()) return;
+  edits_.pop_back();  // it says nothing, and was made for the draft
+  slots_.erase(token);
 }
 
 void LogitState::fill_drafts(std::span<const TokenId> drafts, std::span<RowChanges> out) {
   std::vector<Progress> before;
   const std::int64_t accepted = matcher_ ? matcher_->accepted() : 0;
-  for (std::size_t i = 0; i < drafts.size(); ++i) {
+  bool follows = !matcher_ || !(matcher_->begun_again() || matcher_->spent());
+  followed_drafts_ = 0;
+  for (std::size_t i = 0; follows && i < drafts.size(); ++i) {
     before.push_back(progress_);
     take(drafts[i], true);
     fill(out[i]);
+    follows = !out[i].spent;
+    followed_drafts_ += follows;
   }
-  if (matcher_) matcher_->rollback(matcher_->accepted() - accepted);
-  for (std::size_t i = drafts.size(); i-- > 0;) take_back(drafts[i], before[i]);
+  if (matcher_) matcher_->rollback(matcher_->accepted() - accepted, [this] { matched(); });
+  for (std::size_t i = before.size(); i-- > 0;) take_back(drafts[i], before[i]);
 }
 
 std::vector<TokenId> LogitState::forced(std::size_t most) {
-  return matcher_ ? matcher_->forced(most) : std::vector<TokenId>{};
+  return matcher_ ? matcher_->forced(most, [this] { matched(); }) : std::vector<TokenId>{};
 }
 
 // Where the grammar is complete an answer may end, whatever its length.
@@ -88,10 +102,12 @@ bool LogitState::thought_enough() const {
 }
 
 void LogitState::ban(TokenId token, std::vector<kernels::LogitEdit>& edits) {
-  const auto found = slots_.find(token);
-  if (found != slots_.end())
+  if (const auto found = slots_.find(token); found != slots_.end()) {
     edits[found->second].bias = never;
-  else
+    return;
+  }
+  const std::span banned = std::span(edits).subspan(edits_.size());
+  if (std::ranges::find(banned, token, &kernels::LogitEdit::token) == banned.end())
     edits.push_back({.token = token, .bias = never});
 }
 
@@ -108,17 +124,20 @@ void LogitState::fill_mask(std::vector<std::uint32_t>& mask) {
   if (matcher_->terminated())
     return allow_only(rules_.ends, mask);  // who goes on past the end gets no more than it
   std::vector<std::uint32_t> of_grammar(model::mask_words(vocab_size_));
-  if (!matcher_->fill(of_grammar)) return;
+  const bool holds = matcher_->fill(of_grammar);
+  matched();
+  if (!holds) return;
   if (mask.empty()) return mask.swap(of_grammar);
   for (std::size_t i = 0; i < mask.size(); ++i) mask[i] &= of_grammar[i];
 }
 
 void LogitState::fill(RowChanges& out) {
   fill_mask(out.allowed);
+  out.spent = matcher_ && matcher_->spent();
   out.edits = edits_;
   if (may_not_end())
     for (const TokenId token : rules_.ends) ban(token, out.edits);
-  for (const std::vector<TokenId>& word : rules_.bad_words) {
+  for (const std::vector<TokenId>& word : *rules_.bad_words) {
     const std::span begun = std::span(word).first(word.size() - 1);
     if (output_.size() >= begun.size() &&
         std::equal(begun.begin(), begun.end(), output_.end() - std::ssize(begun)))

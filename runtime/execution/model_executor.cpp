@@ -15,20 +15,24 @@ struct Batch {
   std::vector<std::int32_t> logit_rows;
   std::vector<kernels::SamplingRow> sampling;  // one a logit row
   std::deque<RowChanges> changes;              // that those refer to
+  std::vector<std::size_t> without_mask;       // of those rows: whatever is sampled there means nothing
 };
 
-// What the rules of a sequence do to its rows, the first of which are rows' own.
-void change_logits(const SequenceTable::Part& part, std::span<kernels::SamplingRow> rows,
-                   std::deque<RowChanges>& kept) {
+// What the rules of a sequence do to its rows, the last of the batch from `first` on.
+void change_logits(const SequenceTable::Part& part, std::size_t first, Batch& batch) {
   SequenceTable::Entry& entry = *part.entry;
   if (!entry.logits) return;
+  const std::span rows = std::span(batch.sampling).subspan(first);
   std::vector<RowChanges> changes(rows.size());
   entry.logits->catch_up(entry.tokens, entry.prompt_tokens);
   entry.logits->fill(changes.front());
   entry.logits->fill_drafts(std::span(part.inputs).last(std::size_t(part.drafts)),
                             std::span(changes).subspan(1));
-  for (std::size_t i = 0; i < rows.size(); ++i)  // moved vectors keep what they hold in its place
-    rows[i].changes = kept.emplace_back(std::move(changes[i])).changes;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (changes[i].spent) batch.without_mask.push_back(first + i);
+    rows[i].changes =
+        batch.changes.emplace_back(std::move(changes[i])).changes;  // moved vectors stay in place
+  }
 }
 
 // Rows of a part whose next token stands in the prompt, if their log-probabilities are wanted: from the first on.
@@ -63,7 +67,7 @@ Batch batch_of(std::span<const SequenceTable::Part> parts) {
     const std::size_t first_sampled = batch.sampling.size();
     for (std::int32_t row = part.samples_at(); row < part.rows(); ++row)
       add(row, {part.entry->sampling, part.output_position() + std::uint64_t(row - part.samples_at())});
-    change_logits(part, std::span(batch.sampling).subspan(first_sampled), batch.changes);
+    change_logits(part, first_sampled, batch);
   }
   batch.layout.tokens = std::int64_t(batch.tokens.size());
   return batch;
@@ -99,7 +103,7 @@ ModelExecutor::ModelExecutor(kernels::Ops& ops, model::Decoder& decoder,
       drafter_(ops, decoder, communicators, speculation),
       cache_(std::move(cache)),
       table_(std::int32_t(cache_.block_size), std::int32_t(cache_.blocks), decoder.vocab_size(),
-             std::move(grammars)) {
+             std::move(grammars), ticks) {
   queue_->watch([&world = communicators_.world] { world.check(); });
 }
 
@@ -133,6 +137,7 @@ StepResult ModelExecutor::execute(const StepPlan& plan) {
   std::vector<SampledToken> sampled;
   if (!batch.sampling.empty()) ops_.sample(*queue_, logits, batch.sampling, sampled);
   queue_->wait(TimePoint::max());
+  for (const std::size_t row : batch.without_mask) sampled[row] = {.token = no_mask, .top = {}};
 
   StepResult computed{plan.epoch, plan.step, group_, {}, {}};
   take_sampled(parts, std::move(sampled), computed);

@@ -55,7 +55,7 @@ SequenceTable::Entry SequenceTable::entry_of(const Begin& begin) const {
     grammar = grammars_ ? grammars_(begin.rules.grammar) : nullptr;
     if (!grammar) refuse_plan("a grammar that this rank was not told of", begin.sequence);
   }
-  entry.logits = std::make_unique<LogitState>(begin.rules, std::move(grammar), vocab_size_);
+  entry.logits = std::make_unique<LogitState>(begin.rules, std::move(grammar), vocab_size_, ticks_);
   return entry;
 }
 
@@ -96,7 +96,8 @@ StepResult& SequenceTable::advance(std::span<const Part> parts, StepResult resul
     CHECK(output != result.outputs.end() && output->sequence == part.sequence &&
               std::ssize(output->sampled) == part.drafts + 1,
           "a step's outputs do not fit");
-    const std::span drafts = std::span(part.inputs).last(std::size_t(part.drafts));
+    std::span drafts = std::span(part.inputs).last(std::size_t(part.drafts));
+    if (entry.logits) drafts = drafts.first(entry.logits->followed_drafts());
     std::size_t right = 0;
     while (right < drafts.size() && output->sampled[right].token == drafts[right]) ++right;
     output->sampled.resize(right + 1);

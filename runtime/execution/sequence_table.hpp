@@ -50,10 +50,14 @@ class SequenceTable {
     std::uint64_t output_position() const { return entry->tokens.size() - std::size_t(entry->prompt_tokens); }
   };
 
-  // block_size: tokens. blocks: of the cache. vocab_size: logits of a row.
+  // block_size: tokens. blocks: of the cache. vocab_size: logits of a row. ticks: see LogitState.
   SequenceTable(std::int32_t block_size, std::int32_t blocks, std::int64_t vocab_size = 0,
-                GrammarSource grammars = {})
-      : block_size_(block_size), blocks_(blocks), vocab_size_(vocab_size), grammars_(std::move(grammars)) {}
+                GrammarSource grammars = {}, TickBoard* ticks = nullptr)
+      : block_size_(block_size),
+        blocks_(blocks),
+        vocab_size_(vocab_size),
+        grammars_(std::move(grammars)),
+        ticks_(ticks) {}
 
   // Of a plan that has come before: its result; the last two are kept. Else null.
   const StepResult* kept(const StepPlan& plan) const;
@@ -73,6 +77,7 @@ class SequenceTable {
   std::int32_t block_size_, blocks_;
   std::int64_t vocab_size_;
   GrammarSource grammars_;
+  TickBoard* ticks_;
   std::unordered_map<SequenceId, Entry> entries_;
   StepId last_ = 0;  // step taken in this epoch
   std::deque<StepResult> kept_;

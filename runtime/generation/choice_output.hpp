@@ -29,6 +29,7 @@ class ChoiceOutput {
   bool thinks() const { return parser_.thinks(); }    // what was pushed last, or the text that goes on
   bool answers() const { return parser_.answers(); }  // likewise
   bool called_tools() const { return parser_.finished_calls() > 0; }
+  bool in_call() const { return parser_.in_call(); }
 
  private:
   bool shown(TokenId token) const;

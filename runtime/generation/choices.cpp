@@ -58,7 +58,7 @@ Expected<nlohmann::ordered_json> template_variables(const ChatPrompt& prompt, co
   if (!prompt.verbosity.empty()) set("verbosity", prompt.verbosity);
   if (!prompt.thinking) return variables;
   const bool switches = set("enable_thinking", *prompt.thinking) | set("thinking", *prompt.thinking);
-  const bool thinks = context.text.tokenizer.id_of_added("</think>").has_value();
+  const bool thinks = context.text.tokenizer.id_of_added(model::OutputParser::end_thoughts).has_value();
   if (thinks && !switches && !*prompt.thinking)
     return refuse("This model's chat template has no switch that keeps it from thinking.", "thinking",
                   "unsupported_parameter");
@@ -157,13 +157,15 @@ SamplingParams sampling(const Context& context, std::uint64_t seed, std::uint32_
   params.seed = seed;
   params.choice = choice;
   params.logprobs = request.logprobs;
-  params.prompt_logprobs = std::max(request.prompt_logprobs, request.echo ? request.logprobs : -1);
+  const bool echoes = request.echo && request.echo_logprobs;
+  params.prompt_logprobs = std::max(request.prompt_logprobs, echoes ? request.logprobs : -1);
   return params;
 }
 
 // Does generation go on behind an opened <think>?
 bool ends_in_think(std::span<const TokenId> prompt, const model::Tokenizer& tokenizer) {
-  const auto think = tokenizer.id_of_added("<think>"), end_think = tokenizer.id_of_added("</think>");
+  const auto think = tokenizer.id_of_added(model::OutputParser::begin_thoughts),
+             end_think = tokenizer.id_of_added(model::OutputParser::end_thoughts);
   const auto last = std::find_if(prompt.rbegin(), prompt.rend(),
                                  [&](TokenId token) { return token == think || token == end_think; });
   return last != prompt.rend() && *last == think;
@@ -174,16 +176,15 @@ model::OutputFormat output_format(const Prompt& prompt, std::span<const TokenId>
   const model::Tokenizer& tokenizer = context.text.tokenizer;
   const auto* chat = std::get_if<ChatPrompt>(&prompt);
   if (!chat) return {};
-  const bool has_calls = std::ranges::any_of(model::OutputParser::tokens_of_tools, [&](auto token) {
-    return tokenizer.id_of_added(token).has_value();
-  });
   // A call that must come is written in a form that is known, whatever the operator says of others.
-  const bool parses_calls =
-      chat->must_call() || (context.rules.parse_tool_calls && chat->parse_tool_calls && has_calls);
-  return {.reasoning = context.rules.parse_reasoning && tokenizer.id_of_added("</think>").has_value(),
+  const bool parses_calls = chat->must_call() || (context.rules.parse_tool_calls && chat->parse_tool_calls &&
+                                                  context.text.calls_tools());
+  return {.reasoning = context.rules.parse_reasoning &&
+                       tokenizer.id_of_added(model::OutputParser::end_thoughts).has_value(),
           .starts_in_reasoning = ends_in_think(ids, tokenizer),
           .tool_calls = parses_calls && chat->tools.is_array() && !chat->tools.empty(),
-          .one_call = !chat->parallel_tool_calls};
+          .one_call = !chat->parallel_tool_calls,
+          .syntax = context.text.call_syntax()};
 }
 
 // What the choices of one prompt have in common.
@@ -199,8 +200,7 @@ Submission submission_of(const Context& context, std::vector<TokenId> prompt, st
     submission.stop_ids.insert(submission.stop_ids.end(), eos_ids.begin(), eos_ids.end());
   submission.priority = request.priority;
   submission.cache_salt = request.cache_salt;
-  // Of those without a name, who shares no cache is somebody else.
-  submission.caller = std::hash<std::string>{}(request.caller.empty() ? request.cache_salt : request.caller);
+  submission.caller = request.caller_number();
   submission.slo = request.slo;
   return submission;
 }
@@ -230,6 +230,8 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
     return refuse("the request asks for " + std::to_string(wanted) + " choices; this server takes at most " +
                       std::to_string(rules.max_choices) + " at once",
                   "n");
+  const auto common = common_logit_rules(request, text);
+  if (!common) return tl::unexpected(common.error());
   std::vector<NewChoice> choices;
   for (const Prompt& prompt : request.prompts) {
     auto ids = tokenize(prompt, context);
@@ -242,6 +244,7 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
                       .include_stop = request.include_stop_str_in_output,
                       .skip_special_tokens = request.skip_special_tokens,
                       .format = format}};
+    choice.submission.rules = *common;
     if (auto ruled = set_logit_rules(request, prompt, format, text, rules, choice); !ruled)
       return tl::unexpected(ruled.error());
     choice.output.min_tokens = choice.submission.rules.min_tokens;
@@ -249,6 +252,8 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
       Submission& submission = choice.submission;
       submission.sequence = submission.arrival = first + choices.size();
       submission.sampling = sampling(context, request.seed.value_or(seed), std::uint32_t(choices.size()));
+      // Of a chat they are told once.
+      if (i > 0 && std::holds_alternative<ChatPrompt>(prompt)) submission.sampling.prompt_logprobs = -1;
       choices.push_back(choice);
     }
   }
@@ -262,14 +267,15 @@ bool grammars_at_hand(const std::vector<NewChoice>& choices, model::GrammarCache
   });
 }
 
-Expected<void> compile_grammars(const std::vector<NewChoice>& choices, model::GrammarCache& grammars) {
+Expected<void> compile_grammars(const std::vector<NewChoice>& choices, model::GrammarCache& grammars,
+                                TimePoint deadline) {
   GrammarId last{};  // the choices of a prompt have one
   for (const NewChoice& choice : choices) {
     const Submission& submission = choice.submission;
     if (!submission.rules.grammar ||
         std::exchange(last, submission.rules.grammar) == submission.rules.grammar)
       continue;
-    const auto compiled = grammars.get(submission.grammar);
+    const auto compiled = grammars.get(submission.grammar, deadline);
     if (compiled) continue;
     Refusal why = compiled.error();
     if (why.param.empty()) why.param = choice.grammar_field;

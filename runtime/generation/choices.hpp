@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/grammar/grammar_cache.hpp"
-#include "model/text_model.hpp"
+#include "model/text/text_model.hpp"
 #include "runtime/generation/choice_output.hpp"
 #include "runtime/generation/request.hpp"
 #include "runtime/generation/system_prompt.hpp"
@@ -44,7 +44,9 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
 
 // Whether none of their grammars is yet to be compiled. Never waits.
 bool grammars_at_hand(const std::vector<NewChoice>& choices, model::GrammarCache& grammars);
-// Compiles them, which may take long. Refuses what is no grammar, with the field that asked for it and the place in it.
-Expected<void> compile_grammars(const std::vector<NewChoice>& choices, model::GrammarCache& grammars);
+// Compiles them, which may take long, until the deadline. Refuses what is no grammar, with the field that asked for it and the
+// place in it.
+Expected<void> compile_grammars(const std::vector<NewChoice>& choices, model::GrammarCache& grammars,
+                                TimePoint deadline);
 
 }  // namespace troupe::runtime

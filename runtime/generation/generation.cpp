@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <span>
 
 #include "runtime/base/hex.hpp"
@@ -26,11 +27,12 @@ std::string echo_of(const GenerationRequest& request, const model::Tokenizer& to
 }
 
 // Short, since other services refuse a history with ids of more than 40 characters. Of the request's id and, since a
-// client may choose that and choose it twice, of the request's first sequence: so it is unique among all that a client may
-// put into one conversation, and the same after a replay.
-std::string call_id(const std::string& request, SequenceId first, std::int32_t choice, std::int32_t index) {
+// client may choose that and choose it twice, of the request's nonce or first sequence: so it is unique among all that a
+// client may put into one conversation, and the same after a replay.
+std::string call_id(const std::string& request, std::uint64_t nonce, std::int32_t choice,
+                    std::int32_t index) {
   const std::string name =
-      request + "_" + std::to_string(first) + "_" + std::to_string(choice) + "_" + std::to_string(index);
+      request + "_" + std::to_string(nonce) + "_" + std::to_string(choice) + "_" + std::to_string(index);
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
   SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest.data());
   return "call_" + hex(std::as_bytes(std::span(digest).first<12>()));
@@ -43,6 +45,8 @@ Generation::Generation(GenerationRequest request, std::vector<NewChoice> choices
     : request_(std::move(request)), text_(text), outlet_(outlet), arrival_(arrival) {
   CHECK(!choices.empty(), "a request has a choice");
   first_ = choices.front().submission.sequence;
+  if (request_.unpaced)
+    credit_ = std::numeric_limits<std::int64_t>::max() / 2;  // what is granted comes on top
   unfinished_ = unaccepted_ = choices.size();
   choices_.reserve(choices.size());
   for (NewChoice& each : choices) {
@@ -97,7 +101,13 @@ void Generation::refused(SequenceId sequence, const Refusal& why) {
   if (running(sequence)) fail(why);
 }
 
-Refusal Generation::without_a_token(const LogitRules& rules) {
+Refusal Generation::without_a_token(TokenId why, const LogitRules& rules) {
+  if (why == no_mask)
+    return {
+        RefusalKind::invalid,
+        "The grammar takes too long to say which tokens may come next in this answer; make it less ambiguous: "
+        "fewer repetitions within repetitions.",
+        "", "grammar_too_costly"};
   if (rules.none())
     return {RefusalKind::internal, "The model's output for this request is not a number.", "",
             "not_a_number"};
@@ -110,7 +120,8 @@ Refusal Generation::without_a_token(const LogitRules& rules) {
 void Generation::take(const CommittedToken& committed, TimePoint now) {
   Choice* choice = running(committed.sequence);
   if (!choice) return;  // computed past a stop: dropped, not counted
-  if (committed.finish == FinishReason::error) return fail(without_a_token(choice->submission.rules));
+  if (committed.finish == FinishReason::error)
+    return fail(without_a_token(committed.sampled.token, choice->submission.rules));
   auto& tokens = choice->submission.tokens;
   CHECK(committed.output_position == tokens.size() - std::size_t(choice->submission.prompt_tokens),
         "tokens of a sequence come in order, each once");
@@ -137,8 +148,10 @@ void Generation::begin_text(Choice& choice, const CommittedToken& first) {
       std::span(choice.submission.tokens).first(std::size_t(choice.submission.prompt_tokens));
   if (request_.return_prompt_ids) delta.prompt_token_ids.assign(prompt.begin(), prompt.end());
   if (request_.echo) delta.content = echo_of(request_, text_.tokenizer, choice.submission, delta.choice);
-  if (request_.echo && request_.logprobs >= 0) delta.logprobs = prompt_entries(choice, first);
-  if (request_.prompt_logprobs >= 0) delta.prompt_logprobs = prompt_entries(choice, first);
+  if (request_.echo && request_.echo_logprobs && request_.logprobs >= 0)
+    delta.logprobs = prompt_entries(choice, first, request_.logprobs);
+  if (request_.prompt_logprobs >= 0 && choice.submission.sampling.prompt_logprobs >= 0)
+    delta.prompt_logprobs = prompt_entries(choice, first, request_.prompt_logprobs);
 }
 
 LogprobEntry Generation::entry_of(const SampledToken& sampled) const {
@@ -149,12 +162,16 @@ LogprobEntry Generation::entry_of(const SampledToken& sampled) const {
   return entry;
 }
 
-std::vector<LogprobEntry> Generation::prompt_entries(const Choice& choice,
-                                                     const CommittedToken& first) const {
+// With so many alternatives: those that were computed serve the echo and the prompt's own.
+std::vector<LogprobEntry> Generation::prompt_entries(const Choice& choice, const CommittedToken& first,
+                                                     std::int32_t alternatives) const {
   std::vector<LogprobEntry> entries;
   entries.push_back({named(text_.tokenizer, choice.submission.tokens.front(), 0), {}});
   entries.back().first_of_prompt = true;
-  for (const SampledToken& each : first.prompt_logprobs) entries.push_back(entry_of(each));
+  for (const SampledToken& each : first.prompt_logprobs) {
+    LogprobEntry& entry = entries.emplace_back(entry_of(each));
+    entry.top.resize(std::min(entry.top.size(), std::size_t(alternatives)));
+  }
   return entries;
 }
 
@@ -176,12 +193,13 @@ void Generation::append(Choice& choice, const CommittedToken& committed) {
   // A token that ends the sequence is not text, unless the client asked to go on past it or to see it.
   const TokenId token = committed.sampled.token;
   const bool ends = committed.finish == FinishReason::stop;
-  const bool answered = choice.output.answers();
+  const bool answered = choice.output.answers(), thought = choice.output.thinks();
   const bool stopped = (!ends || request_.include_stop_str_in_output) && choice.output.push(token);
   usage_.reasoning_tokens += choice.output.thinks();
   if (request_.logprobs >= 0) {
     choice.pending.logprobs.push_back(entry_of(committed.sampled));
     choice.pending.logprobs.back().of_answer = answered && choice.output.answers();
+    choice.pending.logprobs.back().of_thoughts = thought || choice.output.thinks();
   }
   if (ends && !stopped && is_stop_of_client(token)) choice.pending.stop_token = token;
   if (stopped || committed.finish != FinishReason::none) {
@@ -202,6 +220,7 @@ void Generation::finish(Choice& choice, FinishReason why) {
   choice.finished = true;
   --unfinished_;
   choice.pending.stop_reason = choice.output.matched_stop();
+  choice.pending.in_call = choice.output.in_call();
   choice.pending.finish = why == FinishReason::length    ? ChoiceEnd::length
                           : choice.output.called_tools() ? ChoiceEnd::tool_calls
                                                          : ChoiceEnd::stop;
@@ -231,7 +250,10 @@ void Generation::append_text(Choice& choice) {
   choice.pending.reasoning += parsed.reasoning;
   for (model::ToolCallPiece& piece : parsed.tool_calls) {
     std::string id;
-    if (piece.begins) id = call_id(request_.id, first_, choice.pending.choice, piece.index);
+    const std::uint64_t nonce = request_.nonce != 0 ? request_.nonce : first_;
+    if (piece.begins)
+      id = piece.id.empty() ? call_id(request_.id, nonce, choice.pending.choice, piece.index)
+                            : std::move(piece.id);
     choice.pending.tool_calls.push_back(
         {piece.index, std::move(id), std::move(piece.name), std::move(piece.arguments)});
   }

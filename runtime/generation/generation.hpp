@@ -52,7 +52,7 @@ class Generation {
   void grant(std::int64_t deltas);
   void cancel();  // the reader left: nobody is told
   // Why nothing came of logits that these rules changed.
-  static Refusal without_a_token(const LogitRules& rules);
+  static Refusal without_a_token(TokenId why, const LogitRules& rules);
   void fail(const Refusal& why);  // nothing will come any more
   void cut_short();               // what there is is all: choices end as if they had reached max_tokens
   bool over() const { return over_; }
@@ -92,7 +92,8 @@ class Generation {
   ChoiceTimes times_of(const Choice& choice) const;
   void append_text(Choice& choice);
   LogprobEntry entry_of(const SampledToken& sampled) const;
-  std::vector<LogprobEntry> prompt_entries(const Choice& choice, const CommittedToken& first) const;
+  std::vector<LogprobEntry> prompt_entries(const Choice& choice, const CommittedToken& first,
+                                           std::int32_t alternatives) const;
   void offer(Choice& choice);
   void send(Choice& choice);
   void end_if_done();

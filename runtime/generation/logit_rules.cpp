@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "model/grammar/tool_calls.hpp"
+#include "model/output/marked_calls.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -18,21 +19,32 @@ Expected<void> check_id(TokenId id, const model::Tokenizer& tokenizer, const cha
 }
 
 // As vLLM has it: the word as it begins a text, and behind a space if that is as many tokens and another first one.
-Expected<void> add_bad_word(const std::string& word, const model::Tokenizer& tokenizer, LogitRules& rules) {
+Expected<void> add_bad_word(const std::string& word, const model::Tokenizer& tokenizer,
+                            std::vector<std::vector<TokenId>>& words) {
   const auto begin = word.find_first_not_of(" \t\n\r");
   const std::string bare = begin == word.npos ? word : word.substr(begin);
   auto ids = tokenizer.encode(bare);
   if (!ids || ids->empty()) return refuse("A word must have a token.", "bad_words");
   auto spaced = tokenizer.encode(" " + bare);
   const bool differs = spaced && spaced->size() == ids->size() && spaced->front() != ids->front();
-  rules.bad_words.push_back(std::move(*ids));
-  if (differs) rules.bad_words.push_back(std::move(*spaced));
+  words.push_back(std::move(*ids));
+  if (differs) words.push_back(std::move(*spaced));
   return {};
+}
+
+Expected<std::vector<std::vector<TokenId>>> bad_words_of(const GenerationRequest& request,
+                                                         const model::TextModel& text) {
+  std::vector<std::vector<TokenId>> words;
+  for (const std::string& word : request.bad_words)
+    if (auto added = add_bad_word(word, text.tokenizer, words); !added) return tl::unexpected(added.error());
+  words.insert(words.end(), text.defaults.bad_words.begin(), text.defaults.bad_words.end());
+  return words;
 }
 
 void set_thinking(const GenerationRequest& request, const model::Tokenizer& tokenizer, LogitRules& rules) {
   if (!request.thinking_token_budget) return;
-  const auto begin = tokenizer.id_of_added("<think>"), end = tokenizer.id_of_added("</think>");
+  const auto begin = tokenizer.id_of_added(model::OutputParser::begin_thoughts),
+             end = tokenizer.id_of_added(model::OutputParser::end_thoughts);
   if (!begin || !end) return;  // a model that does not think keeps any budget
   rules.thinking_budget = *request.thinking_token_budget;
   rules.begin_thinking = *begin;
@@ -98,9 +110,12 @@ std::optional<WantedGrammar> wanted_grammar(const GenerationRequest& request, co
 
 // An answer whose calls are held begins them in the form that its grammar is of.
 void ban_calls_of_other_forms(const model::TextModel& text, LogitRules& rules) {
-  const bool dsml = text.call_syntax() == model::ToolCallSyntax::dsml;
-  if (const auto other = text.tokenizer.id_of_added(model::OutputParser::openings_of_calls[0]); other && dsml)
-    rules.bad_words.push_back({*other});
+  if (text.call_syntax() != model::ToolCallSyntax::dsml) return;
+  const auto other = text.tokenizer.id_of_added(model::MarkedCalls::opening);
+  if (!other) return;
+  std::vector<std::vector<TokenId>> words = rules.bad_words;
+  words.push_back({*other});
+  rules.bad_words = std::move(words);
 }
 
 Expected<void> set_grammar(const GenerationRequest& request, const Prompt& prompt,
@@ -114,7 +129,8 @@ Expected<void> set_grammar(const GenerationRequest& request, const Prompt& promp
     return refuse("An answer that keeps a grammar ends where the grammar does.", "ignore_eos");
   // Where thoughts are not told apart, calls may stand in them.
   const bool behind_thoughts = format.starts_in_reasoning && (of_all || format.reasoning);
-  if (behind_thoughts && text.tokenizer.id_of_added("</think>")) spec.after = "</think>";
+  if (behind_thoughts && text.tokenizer.id_of_added(model::OutputParser::end_thoughts))
+    spec.after = model::OutputParser::end_thoughts;
   if (!of_all) ban_calls_of_other_forms(text, choice.submission.rules);
   choice.submission.rules.grammar = grammar_id(spec);
   choice.submission.grammar = std::move(spec);
@@ -124,27 +140,34 @@ Expected<void> set_grammar(const GenerationRequest& request, const Prompt& promp
 
 }  // namespace
 
-Expected<void> set_logit_rules(const GenerationRequest& request, const Prompt& prompt,
-                               const model::OutputFormat& format, const model::TextModel& text,
-                               const GenerationRules& rules, NewChoice& choice) {
-  Submission& submission = choice.submission;
-  LogitRules& out = submission.rules;
+Expected<LogitRules> common_logit_rules(const GenerationRequest& request, const model::TextModel& text) {
+  LogitRules out;
   out.repetition_penalty =
       request.repetition_penalty.value_or(float(text.defaults.repetition_penalty.value_or(1)));
   out.presence_penalty = request.presence_penalty;
   out.frequency_penalty = request.frequency_penalty;
   for (const TokenBias& each : request.logit_bias)
-    if (auto known = check_id(each.token, text.tokenizer, "logit_bias"); !known) return known;
+    if (auto known = check_id(each.token, text.tokenizer, "logit_bias"); !known)
+      return tl::unexpected(known.error());
   out.bias = request.logit_bias;
-  for (const TokenId id : request.allowed_token_ids)
-    if (auto known = check_id(id, text.tokenizer, "allowed_token_ids"); !known) return known;
+  for (const TokenId id : *request.allowed_token_ids)
+    if (auto known = check_id(id, text.tokenizer, "allowed_token_ids"); !known)
+      return tl::unexpected(known.error());
   out.allowed = request.allowed_token_ids;
-  for (const std::string& word : request.bad_words)
-    if (auto added = add_bad_word(word, text.tokenizer, out); !added) return added;
-  out.bad_words.insert(out.bad_words.end(), text.defaults.bad_words.begin(), text.defaults.bad_words.end());
+  auto words = bad_words_of(request, text);
+  if (!words) return tl::unexpected(words.error());
+  if (!words->empty()) out.bad_words = std::move(*words);
+  set_thinking(request, text.tokenizer, out);
+  return out;
+}
+
+Expected<void> set_logit_rules(const GenerationRequest& request, const Prompt& prompt,
+                               const model::OutputFormat& format, const model::TextModel& text,
+                               const GenerationRules& rules, NewChoice& choice) {
+  Submission& submission = choice.submission;
+  LogitRules& out = submission.rules;
   out.min_tokens = request.min_tokens.value_or(std::int32_t(
       std::min<std::int64_t>(text.defaults.min_new_tokens.value_or(0), submission.max_output_tokens)));
-  set_thinking(request, text.tokenizer, out);
   if (auto set = set_grammar(request, prompt, format, text, rules, choice); !set) return set;
   if (out.min_tokens > 0 || out.grammar) {
     out.ends = submission.stop_ids;

@@ -6,7 +6,10 @@
 
 namespace troupe::runtime {
 
-// Sets the rules of a choice whose submission is complete but for them; prompt: the one that it is of.
+// Those that all choices of a request have, and hold together.
+Expected<LogitRules> common_logit_rules(const GenerationRequest& request, const model::TextModel& text);
+
+// Adds the rest of a choice's, whose submission is complete but for them; prompt: the one that it is of.
 Expected<void> set_logit_rules(const GenerationRequest& request, const Prompt& prompt,
                                const model::OutputFormat& format, const model::TextModel& text,
                                const GenerationRules& rules, NewChoice& choice);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "runtime/base/sampling.hpp"
 #include "runtime/base/service_levels.hpp"
+#include "runtime/base/shared_value.hpp"
 #include "runtime/base/time_limits.hpp"
 #include "runtime/generation/choice_times.hpp"
 
@@ -53,14 +55,18 @@ struct GenerationRequest {
   std::optional<std::int32_t> top_k;
   std::optional<float> repetition_penalty;
   float presence_penalty = 0, frequency_penalty = 0;
-  std::vector<TokenBias> logit_bias;       // a token once
-  std::vector<std::string> bad_words;      // texts that may not come
-  std::vector<TokenId> allowed_token_ids;  // empty: all
-  std::optional<std::int32_t> min_tokens;  // of output, before it may end
+  std::vector<TokenBias> logit_bias;                    // a token once
+  std::vector<std::string> bad_words;                   // texts that may not come
+  SharedValue<std::vector<TokenId>> allowed_token_ids;  // ascending, each once; empty: all
+  std::optional<std::int32_t> min_tokens;               // of output, before it may end
   std::optional<std::int32_t> thinking_token_budget;
   std::optional<GrammarSpec>
       grammar;  // what the answer must look like; behind the thoughts, if the model thinks
   std::optional<std::uint64_t> seed;
+  std::uint64_t nonce =
+      0;  // ids of tool calls are made of it; 0: of the first sequence, which is new in each life of a server
+  bool unpaced =
+      false;  // its reader takes whatever comes: credit without bound, so that a delta is a token's
   std::int32_t logprobs = -1;                          // alternatives a token; -1: none wanted
   std::int32_t prompt_logprobs = -1;                   // likewise for the prompt's
   std::optional<std::int32_t> truncate_prompt_tokens;  // only its last are taken; -1: those that fit
@@ -72,12 +78,18 @@ struct GenerationRequest {
   bool include_stop_str_in_output = false;
   bool ignore_eos = false;
   bool skip_special_tokens = true;
-  bool echo = false;  // completions: the prompt comes first in the text
+  bool echo = false;          // completions: the prompt comes first in the text
+  bool echo_logprobs = true;  // and in the logprobs, where these are wanted
   std::int32_t priority = 0;
   ServiceLevels slo{};
   TimeLimits times{};
   std::string cache_salt;  // whoever does not know it shares no cached prefixes
   std::string caller;      // who asks, between whom policies are fair; empty: who has the same cache_salt
+
+  // Of those without a name, who shares no cache is somebody else.
+  std::uint64_t caller_number() const {
+    return std::hash<std::string>{}(caller.empty() ? cache_salt : caller);
+  }
 };
 
 struct LogprobToken {
@@ -92,6 +104,7 @@ struct LogprobEntry {
   std::int32_t rank = 0;         // of a prompt's token: 1 is the most likely
   bool first_of_prompt = false;  // nothing stands before it: it has no probability
   bool of_answer = true;         // false: of thoughts or of a call, or a marker of theirs
+  bool of_thoughts = false;      // or a marker of theirs
 };
 
 struct ToolCallDelta {
@@ -115,6 +128,7 @@ struct Delta {
   std::vector<TokenId> prompt_token_ids;      // in a choice's first delta, if they were asked for
   std::vector<LogprobEntry> prompt_logprobs;  // likewise
   ChoiceEnd finish = ChoiceEnd::none;
+  bool in_call = false;                 // with the end: the last call was not written to its own
   std::string stop_reason;              // the stop string that matched, if one did
   std::optional<TokenId> stop_token{};  // or that of the request's stop_token_ids
   std::optional<ChoiceTimes> served{};  // with the end, of one that has output

@@ -5,7 +5,7 @@
 namespace troupe::runtime::lab {
 namespace {
 
-constexpr TokenId stop_token = -2;  // is no word
+constexpr TokenId stop_token = -3;  // is no word, and nothing else either
 constexpr std::int32_t most_groups = 1024, most_blocks = 1 << 28, most_tokens = 1 << 24,
                        most_sequences = 1 << 20;
 
@@ -79,8 +79,9 @@ void ScheduleReplay::play(const EpochEnded& event) {
     pools_.erase(group);
   }
   for (auto& [id, live] : live_) live.length = live.committed;
-  for (const SequenceId each : cycle().stop_epoch(event.next, event.lost).interrupted)
-    interrupted_.insert(live_.extract(each));
+  const auto stopped = cycle().stop_epoch(event.next, event.lost, event.how);
+  for (const SequenceId each : stopped.interrupted) interrupted_.insert(live_.extract(each));
+  if (stopped.quarantined) live_.erase(*stopped.quarantined);
 }
 
 void ScheduleReplay::play(const RecordedSubmission& event) {
@@ -130,11 +131,11 @@ Submission ScheduleReplay::submission_of(const RecordedSubmission& event) const 
 void ScheduleReplay::play(const SequenceTold& event) {
   switch (event.news) {
     case SequenceNews::hold:
-      return cycle().hold(event.sequence);
+      return take(cycle().hold(event.sequence));
     case SequenceNews::release:
       return take(cycle().release(event.sequence));
     case SequenceNews::pause:
-      return cycle().pause(event.sequence);
+      return take(cycle().pause(event.sequence));
     case SequenceNews::resume:
       return take(cycle().resume(event.sequence));
     case SequenceNews::cancel:

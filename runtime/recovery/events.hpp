@@ -120,10 +120,11 @@ typename Inspector::result_type inspect(Inspector& f, StepFailed& x) {
 struct EpochStopped {
   Epoch next = 0;
   std::uint64_t steps_committed = 0;  // since it let go the last time
+  bool search_advanced = false;       // it knows better than before which sequence it is that kills workers
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, EpochStopped& x) {
-  return f(x.next, x.steps_committed);
+  return f(x.next, x.steps_committed, x.search_advanced);
 }
 
 // An operator wants these ranks (ascending, at least one) to compute an expert, from the next epoch on.

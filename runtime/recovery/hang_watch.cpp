@@ -23,27 +23,35 @@ char state_letter(const fs::path& stat) {
   return name_end == std::string::npos || name_end + 2 >= line.size() ? ' ' : line[name_end + 2];
 }
 
-std::optional<State> state_of_threads(pid_t pid) {
-  State state = State::sleeping;
+// Of each of its threads. Empty: the process is gone.
+std::optional<std::string> letters_of_threads(pid_t pid) {
+  std::string letters;
   std::error_code gone;
-  for (const auto& thread : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", gone)) {
-    const char letter = state_letter(thread.path() / "stat");
-    if (letter == 'R') return State::runnable;
-    if (letter == 'D') state = State::disk;
-    if (letter == 'T' && state == State::sleeping) state = State::stopped;
-  }
-  return gone ? std::nullopt : std::optional(state);
+  for (const auto& thread : fs::directory_iterator("/proc/" + std::to_string(pid) + "/task", gone))
+    letters += state_letter(thread.path() / "stat");
+  return gone ? std::nullopt : std::optional(letters);
 }
 
 }  // namespace
+
+State state_of_threads(std::string_view letters) {
+  const auto has = [&](char letter) { return letters.find(letter) != letters.npos; };
+  if (has('R')) return State::runnable;
+  if (has('D')) return State::disk;
+  constexpr std::string_view stopped = "Tt", ended = "ZX ";
+  const bool any_stopped = letters.find_first_of(stopped) != letters.npos;
+  const bool any_lives = letters.find_first_not_of(std::string(stopped).append(ended)) != letters.npos;
+  return any_stopped && !any_lives ? State::stopped : State::sleeping;
+}
 
 std::optional<ProcessSample> sample_process(pid_t pid) {
   clockid_t clock{};
   timespec used{};
   if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return std::nullopt;
-  const auto state = state_of_threads(pid);
-  if (!state) return std::nullopt;
-  return ProcessSample{*state, std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec)};
+  const auto letters = letters_of_threads(pid);
+  if (!letters) return std::nullopt;
+  return ProcessSample{state_of_threads(*letters),
+                       std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec)};
 }
 
 bool HangWatch::begin(TimePoint now, const Tick& tick) {

@@ -1,6 +1,6 @@
 // Tells a worker process that hangs from one that is slow, by its ticks and by what the kernel says of it.
 //
-// A worker hangs when nothing has moved for the limit although it could have: it was stopped (SIGSTOP), it
+// A worker hangs when nothing has moved for the limit although it could have: it was stopped (SIGSTOP, a debugger), it
 // used the CPU without finishing a piece of work (a stuck kernel), or it slept outside of any wait for other
 // ranks (a deadlock). Time in which it wanted a CPU and got none, or waited for a disk, is not held against
 // it. A wait for other ranks is only measured here: see find_culprit. A device may take its time to start.
@@ -11,6 +11,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "runtime/base/clock.hpp"
 #include "runtime/base/ticks.hpp"
@@ -22,6 +23,8 @@ struct ProcessSample {
   State state = State::sleeping;
   Duration cpu{};  // used since the process began, all threads
 };
+// letters: of its threads, as proc(5) has them; those that have ended do not count.
+ProcessSample::State state_of_threads(std::string_view letters);
 // Empty: the process is gone.
 std::optional<ProcessSample> sample_process(pid_t pid);
 

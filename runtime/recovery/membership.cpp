@@ -52,7 +52,7 @@ Orders Membership::finish(TimePoint now) {
 }
 
 // lost: groups whose caches are void.
-void Membership::end_epoch(const std::vector<GroupId>& lost) {
+void Membership::end_epoch(const std::vector<GroupId>& lost, const EpochEnd& how) {
   if (phase_ == Phase::failed) return;
   ++epoch_;
   phase_ = Phase::stopping;
@@ -62,14 +62,14 @@ void Membership::end_epoch(const std::vector<GroupId>& lost) {
   for (Rank& rank : ranks_)
     if (rank.state == RankState::serving || rank.state == RankState::joining) set(rank, RankState::ready);
   for (const GroupId group : lost) orders_.push_back(VoidBlocks{group, epoch_});
-  orders_.push_back(StopEpoch{epoch_, lost});
+  orders_.push_back(StopEpoch{epoch_, lost, how});
 }
 
 Orders Membership::on(const EpochStopped& stopped, TimePoint now) {
-  if (stopped.steps_committed > 0) {
-    refused_plans_ = 0;
+  if (stopped.steps_committed > 0) refused_plans_ = 0;
+  // A sequence that kills may be in the first step of every epoch until it is found.
+  if (stopped.steps_committed > 0 || stopped.search_advanced)
     for (Rank& rank : ranks_) rank.progressed = true;
-  }
   // The answer to an order that another one has overtaken is no leave to go on.
   if (phase_ == Phase::stopping && stopped.next == epoch_) {
     phase_ = Phase::gathering;
@@ -208,7 +208,7 @@ Orders Membership::due(TimePoint now) {
   start_after_pause(now);
   if (enquiry_ && now >= enquiry_->ends) {
     note_fault(enquiry_->rank, enquiry_->kind, {}, {}, now);
-    end_epoch({});
+    end_epoch({}, {EpochEnd::Cause::unexplained});
   }
   begin_epoch_if_complete(now);
   return finish(now);
@@ -248,8 +248,14 @@ void Membership::part_died(Part& part, FaultKind kind, const std::vector<GroupId
   end_epoch(lost);
 }
 
+void Membership::end() {
+  phase_ = Phase::failed;
+  for (Rank& rank : ranks_) rank.starts_at.reset();
+}
+
 void Membership::give_up(const std::string& why) {
-  if (std::exchange(phase_, Phase::failed) == Phase::failed) return;
+  if (phase_ == Phase::failed) return;
+  end();
   log_event(LogLevel::error, "replica_failed", {{"epoch", epoch_}, {"reason", why}});
   orders_.push_back(GiveUp{why});
 }

@@ -76,7 +76,7 @@ class Membership {
   Orders due(TimePoint now);
   std::optional<TimePoint> next_deadline() const;
   // Deaths from here on are wanted.
-  void end() { phase_ = Phase::failed; }
+  void end();
 
   Epoch epoch() const { return epoch_; }
   ReplicaState state() const;
@@ -91,10 +91,11 @@ class Membership {
     RankState state = RankState::absent;
     std::uint64_t incarnation = 0;
     pid_t pid = 0;
-    bool exited = true;       // there is no process of this incarnation
-    bool condemned = false;   // the node that is there was told to kill it
-    bool progressed = false;  // a step was committed since it last died
-    Epoch epoch = 0;          // that it joins or serves
+    bool exited = true;      // there is no process of this incarnation
+    bool condemned = false;  // the node that is there was told to kill it
+    bool progressed =
+        false;        // a step was committed since it last died, or the search for what kills it went on
+    Epoch epoch = 0;  // that it joins or serves
     TimePoint ready_since{};
     std::optional<TimePoint> starts_at;  // absent, and its pause ends then
     // The last epoch that it was told to join, and the last one that it answered for: it takes orders in turn.
@@ -128,7 +129,7 @@ class Membership {
   };
 
   // membership.cpp: epochs, faults and the parts of the head's process
-  void end_epoch(const std::vector<GroupId>& lost);
+  void end_epoch(const std::vector<GroupId>& lost, const EpochEnd& how = {});
   void begin_epoch_if_complete(TimePoint now);
   void pause(int& in_a_row, TimePoint now);
   void serve(TimePoint now);
@@ -154,9 +155,11 @@ class Membership {
   void start(std::int32_t rank);
   void start_after_pause(TimePoint now);
   void restart_dead(TimePoint now);
-  void exited(std::int32_t rank, const std::string& how, const WorkerSeen& seen, TimePoint now);
+  void exited(std::int32_t rank, const std::string& how, const WorkerSeen& seen, EpochEnd::Cause cause,
+              TimePoint now);
   void hangs(std::int32_t rank, FaultKind kind, const Heard& heard, TimePoint now);
-  void died(std::int32_t rank, FaultKind kind, const Tick& last, Duration detected, TimePoint now);
+  void died(std::int32_t rank, FaultKind kind, const Tick& last, Duration detected, EpochEnd::Cause cause,
+            TimePoint now);
   void kill(std::int32_t rank);
   void cut_off(std::int32_t rank, TimePoint now);
   void answered(Rank& rank, Epoch epoch, TimePoint now);

@@ -48,6 +48,17 @@ FaultKind kind_of(Hang hang) {
   return FaultKind::asleep;
 }
 
+// Whether what a rank ended of may have to do with what it computed. As ChildProcess says it: nobody sends himself these
+// signals, but a kernel without memory sends the first.
+EpochEnd::Cause cause_of(const std::string& how) {
+  const bool killed = how.starts_with("signal 9 ") || how.starts_with("signal 15 ");
+  return killed ? EpochEnd::Cause::killed : EpochEnd::Cause::died;
+}
+EpochEnd::Cause cause_of(FaultKind hang) {
+  if (hang == FaultKind::load_failed) return EpochEnd::Cause::orderly;
+  return hang == FaultKind::stopped ? EpochEnd::Cause::killed : EpochEnd::Cause::died;
+}
+
 }  // namespace
 
 bool may_follow(RankState before, RankState after) {
@@ -104,7 +115,7 @@ void Membership::settle(std::int32_t place, const NodeArrived& arrived, TimePoin
     if (rank.state == absent)
       start(i);
     else if (!rank.exited)
-      exited(i, "lost with its node", rank.heard.seen, now);
+      exited(i, "lost with its node", rank.heard.seen, EpochEnd::Cause::orderly, now);
   }
   if (phase_ != Phase::stopping) restart_dead(now);
 }
@@ -185,11 +196,12 @@ Orders Membership::on(const LoadFailed& failed, TimePoint now) {
 
 Orders Membership::on(const WorkerExited& event, TimePoint now) {
   const Rank* rank = find(event.seen.life);
-  if (rank && !rank->exited) exited(event.seen.life.rank, event.how, event.seen, now);
+  if (rank && !rank->exited) exited(event.seen.life.rank, event.how, event.seen, cause_of(event.how), now);
   return finish(now);
 }
 
-void Membership::exited(std::int32_t index, const std::string& how, const WorkerSeen& seen, TimePoint now) {
+void Membership::exited(std::int32_t index, const std::string& how, const WorkerSeen& seen,
+                        EpochEnd::Cause cause, TimePoint now) {
   Rank& rank = ranks_[std::size_t(index)];
   rank.exited = true;
   log_event(LogLevel::warning, "worker_exited",
@@ -198,7 +210,7 @@ void Membership::exited(std::int32_t index, const std::string& how, const Worker
   const bool idle = seen.tick.activity == Activity::idle;
   const bool failed = seen.tick.device.kind != DeviceFaultKind::none;
   died(index, failed ? FaultKind::device_error : FaultKind::exited, seen.tick,
-       idle ? Duration{} : seen.silence, now);
+       idle ? Duration{} : seen.silence, cause, now);
   if (phase_ != Phase::stopping) restart_dead(now);
 }
 
@@ -215,7 +227,7 @@ Orders Membership::on(const WorkerHangs& event, TimePoint now) {
 // A process that goes on, and must not.
 void Membership::hangs(std::int32_t index, FaultKind kind, const Heard& heard, TimePoint now) {
   if (phase_ == Phase::failed) return;
-  died(index, kind, heard.seen.tick, heard.seen.silence, now);
+  died(index, kind, heard.seen.tick, heard.seen.silence, cause_of(kind), now);
   kill(index);
 }
 
@@ -227,21 +239,22 @@ void Membership::kill(std::int32_t index) {
 }
 
 void Membership::died(std::int32_t index, FaultKind kind, const Tick& last, Duration detected,
-                      TimePoint now) {
+                      EpochEnd::Cause cause, TimePoint now) {
   Rank& rank = ranks_[std::size_t(index)];
   if (rank.state == dead) return;
   if (rank.linked()) orders_.push_back(Dismiss{index});
   set(rank, dead);
   if (phase_ == Phase::failed) return;
   note_fault(index, kind, last, detected, now);
-  end_epoch({settings_.group_of(index)});
+  end_epoch({settings_.group_of(index)}, {cause, last.epoch, last.step});
 }
 
 // What is dead and has no process any more begins another life, after a pause if it died often.
 void Membership::restart_dead(TimePoint now) {
+  if (phase_ == Phase::failed) return;
   for (std::int32_t i = 0; i < settings_.ranks(); ++i) {
     Rank& rank = ranks_[std::size_t(i)];
-    if (phase_ == Phase::failed || rank.state != dead || !rank.exited || !has_node(i)) continue;
+    if (rank.state != dead || !rank.exited || !has_node(i)) continue;
     const bool lived = rank.ready_since != TimePoint{} && now - rank.ready_since > healthy_life;
     const auto pause = rank.policy.on_death(std::exchange(rank.progressed, false) || lived);
     if (!pause) return give_up("rank " + std::to_string(i) + " died again and again without a step between");
@@ -273,7 +286,8 @@ void Membership::check() const {
     // What has a process never gets another one beside it; what has none is about to get one.
     CHECK(rank.exited == (rank.state == absent || (rank.state == dead && rank.exited)),
           "a process in a state without");
-    CHECK(rank.state == absent || !rank.starts_at, "a start of what has been started");
+    CHECK((rank.state == absent && phase_ != Phase::failed) || !rank.starts_at,
+          "a start of what has been started, or in a replica that has failed");
     CHECK(rank.answered <= rank.asked && rank.asked <= epoch_, "an answer to an order that was not given");
     if (phase_ == Phase::failed) continue;
     // Nobody waits for an exit that nobody was asked for.

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/base/epoch_end.hpp"
 #include "runtime/recovery/replica_view.hpp"
 #include "runtime/recovery/worker_life.hpp"
 
@@ -53,14 +54,15 @@ struct Dismiss {
   std::int32_t rank = 0;
 };
 
-// To the scheduler: the epoch is over; what the groups named had in their caches is lost.
+// To the scheduler: the epoch is over, and how; what the groups named had in their caches is lost.
 struct StopEpoch {
   Epoch next = 0;
   std::vector<GroupId> lost;
+  EpochEnd how{};
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, StopEpoch& x) {
-  return f(x.next, x.lost);
+  return f(x.next, x.lost, x.how);
 }
 // To a group's block manager: the storage behind the blocks is gone.
 struct VoidBlocks {

@@ -1,6 +1,7 @@
 #include "runtime/recovery/stall_watch.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/recovery/hang_watch.hpp"
 
@@ -20,7 +21,10 @@ Duration StallWatch::patience() const {
 std::optional<StallWatch::Stall> StallWatch::look(TimePoint now, Epoch epoch,
                                                   const std::vector<const Heard*>& ranks) {
   // A stall that is going on is no calm time.
-  if (now - last_ > std::max<Duration>(calm, 2 * patience())) stalls_ = 0;
+  if (now - last_ > std::max<Duration>(calm, 2 * patience())) {
+    stalls_ = 0;
+    culprit_.reset();
+  }
   std::vector<RankTick> all;
   bool waits = false;
   Duration still = Duration::max();
@@ -35,7 +39,9 @@ std::optional<StallWatch::Stall> StallWatch::look(TimePoint now, Epoch epoch,
   }
   if (!waits) return std::nullopt;
   last_ = now;
-  return Stall{find_culprit(all), stalls_++ > 0, still};
+  ++stalls_;
+  const auto before = std::exchange(culprit_, find_culprit(all));
+  return Stall{culprit_, culprit_ && culprit_ == before, still};
 }
 
 }  // namespace troupe::runtime

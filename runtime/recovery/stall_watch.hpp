@@ -2,8 +2,8 @@
 // they stand still. Owned by the membership; no clock of its own.
 //
 // All ranks wait, and nothing has moved for the limit: the one furthest behind is at fault, or, if none is, what is
-// between them. The first time they meet anew, which harms nobody if it was only slow; the second time in a row
-// the culprit is started again. Transfers that only take long are given twice as long each time.
+// between them. They meet anew, which harms nobody if it was only slow; one that was behind in the stall before, too,
+// is started again. Transfers that only take long are given twice as long each time.
 #pragma once
 
 #include <optional>
@@ -25,7 +25,7 @@ class StallWatch {
 
   struct Stall {
     std::optional<std::int32_t> culprit;  // the rank furthest behind; unset: none is
-    bool again = false;                   // it is not the first in a row
+    bool again = false;                   // it was so in the stall before, in the same row
     Duration still{};                     // since anything moved
   };
   // ranks: all, by rank, which serve the epoch. Empty optional: some rank may move yet.
@@ -44,6 +44,7 @@ class StallWatch {
   const Duration limit_;  // of a hang
   int stalls_ = 0;        // in a row
   TimePoint last_{};
+  std::optional<std::int32_t> culprit_;  // of the last one in the row
 };
 
 }  // namespace troupe::runtime

@@ -1,7 +1,8 @@
 #include "runtime/scheduling/admission.hpp"
 
-#include <algorithm>
 #include <string>
+
+#include "runtime/base/retry_after.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -16,10 +17,6 @@ std::string told(const Backlog& load, std::int32_t sequences, std::int32_t token
          " tokens wait, and at most " + std::to_string(sequences) + " of " + std::to_string(tokens) + " may";
 }
 
-std::int32_t whole_seconds(Duration time) {
-  return std::int32_t(std::chrono::ceil<std::chrono::seconds>(time).count());
-}
-
 tl::unexpected<Refusal> refused(RefusalKind kind, std::string message, const char* code, std::int32_t retry) {
   return tl::unexpected<Refusal>({kind, std::move(message), {}, code, retry});
 }
@@ -28,7 +25,16 @@ tl::unexpected<Refusal> refused(RefusalKind kind, std::string message, const cha
 
 std::int32_t retry_after(const DrainRate& rate, std::int64_t tokens) {
   const auto time = rate.time_for(tokens);
-  return time ? std::max(1, whole_seconds(*time)) : 0;
+  return time ? troupe::retry_after(*time) : 0;
+}
+
+Refusal unreachable_deadline(Duration wait, Duration late) {
+  return {RefusalKind::unavailable,
+          "the request would wait for about " + std::to_string(troupe::retry_after(wait)) +
+              " s, and its time is up before that",
+          {},
+          "deadline_unreachable",
+          troupe::retry_after(late)};
 }
 
 Expected<void> admit(const Submission& newcomer, const Waiting& waiting, const SchedulerLimits& limits,
@@ -48,10 +54,7 @@ Expected<void> admit(const Submission& newcomer, const Waiting& waiting, const S
   if (newcomer.start_by == TimePoint{}) return {};
   const auto wait = rate.time_for(waiting.ahead);
   if (!wait || now + *wait <= newcomer.start_by) return {};
-  return refused(RefusalKind::unavailable,
-                 "the request would wait for about " + std::to_string(whole_seconds(*wait)) +
-                     " s, and its time is up before that",
-                 "deadline_unreachable", std::max(1, whole_seconds(now + *wait - newcomer.start_by)));
+  return tl::unexpected(unreachable_deadline(*wait, now + *wait - newcomer.start_by));
 }
 
 }  // namespace troupe::runtime

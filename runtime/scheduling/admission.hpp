@@ -44,12 +44,15 @@ class WaitingLoad {
 // That, as a newcomer finds it.
 struct Waiting {
   Backlog all, of_caller;  // the newcomer's
-  std::int64_t ahead =
-      0;  // tokens, of those whose priority is no lower; only where the newcomer is in a hurry
+  // Tokens of those that may go before the newcomer, by the policy; only where it is in a hurry.
+  std::int64_t ahead = 0;
 };
 
 // Seconds until what waits now has got blocks, at least 1; 0: nobody knows.
 std::int32_t retry_after(const DrainRate& rate, std::int64_t tokens);
+
+// Of one that would wait for so long, and that much longer than it has time.
+Refusal unreachable_deadline(Duration wait, Duration late);
 
 // Refusals: queue_full and deadline_unreachable (unavailable), too_many_waiting (rate_limited).
 Expected<void> admit(const Submission& newcomer, const Waiting& waiting, const SchedulerLimits& limits,

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/base/epoch_end.hpp"
 #include "runtime/base/scheduler_limits.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
 #include "runtime/scheduling/step.hpp"
@@ -27,6 +28,7 @@ struct EpochBegan {
 struct EpochEnded {
   Epoch next = 0;
   std::vector<GroupId> lost;
+  EpochEnd how{};
 };
 struct SequenceSubmitted {
   Submission submission;

@@ -4,9 +4,11 @@ namespace troupe::runtime {
 
 GrammarRoll::Added GrammarRoll::add(SequenceId sequence, GrammarId id, const GrammarSpec& spec) {
   of_[sequence] = id;
-  const auto [found, added] = grammars_.try_emplace(id, Grammar{spec, {}, {}});
-  found->second.sequences.insert(sequence);
-  return {ranks_ > 0 && found->second.ready.size() == ranks_, !added};
+  const auto [found, added] = grammars_.try_emplace(id, Grammar{spec, {}, {}, {}});
+  Grammar& grammar = found->second;
+  if (added) grammar.telling = ++last_telling_;
+  grammar.sequences.insert(sequence);
+  return {ranks_ > 0 && grammar.ready.size() == ranks_, !added, grammar.telling};
 }
 
 std::optional<GrammarId> GrammarRoll::remove(SequenceId sequence) {
@@ -21,13 +23,21 @@ std::optional<GrammarId> GrammarRoll::remove(SequenceId sequence) {
 
 void GrammarRoll::meet(std::size_t ranks) {
   ranks_ = ranks;
-  for (auto& [id, grammar] : grammars_) grammar.ready.clear();
+  for (auto& [id, grammar] : grammars_) {
+    grammar.ready.clear();
+    grammar.telling = ++last_telling_;
+  }
 }
 
-std::vector<GrammarSpec> GrammarRoll::grammars() const {
-  std::vector<GrammarSpec> all;
-  for (const auto& [id, grammar] : grammars_) all.push_back(grammar.spec);
+std::vector<GrammarRoll::Telling> GrammarRoll::tellings() const {
+  std::vector<Telling> all;
+  for (const auto& [id, grammar] : grammars_) all.push_back({grammar.spec, grammar.telling});
   return all;
+}
+
+bool GrammarRoll::awaits(GrammarId id, std::uint64_t telling) const {
+  const auto found = grammars_.find(id);
+  return found != grammars_.end() && found->second.telling == telling;
 }
 
 std::vector<SequenceId> GrammarRoll::sequences() const {

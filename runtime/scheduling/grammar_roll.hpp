@@ -17,6 +17,12 @@ class GrammarRoll {
   struct Added {
     bool ready = false;  // all ranks have it
     bool told = false;   // the ranks were told of it for another sequence
+    std::uint64_t telling = 0;
+  };
+  // What the ranks are told of a grammar, under a number of its own.
+  struct Telling {
+    GrammarSpec grammar;
+    std::uint64_t number = 0;
   };
   Added add(SequenceId sequence, GrammarId id, const GrammarSpec& spec);
   // The sequence is over, if it was added. The grammar that nobody needs any more, if that is so.
@@ -24,9 +30,11 @@ class GrammarRoll {
 
   // From now on there are so many ranks, and what they have is not known: all sequences are to be held, and all grammars to be told again.
   void meet(std::size_t ranks);
-  std::vector<GrammarSpec> grammars() const;
+  std::vector<Telling> tellings() const;
   std::vector<SequenceId> sequences() const;
 
+  // Whether a rank that answers this telling has the grammar: not if it was forgotten since, though it was told again.
+  bool awaits(GrammarId id, std::uint64_t telling) const;
   // The sequences that are held no longer. A grammar or rank that is unknown is passed over.
   std::vector<SequenceId> ready(GrammarId id, std::size_t rank);
   std::vector<SequenceId> sequences_of(GrammarId id) const;
@@ -34,11 +42,13 @@ class GrammarRoll {
  private:
   struct Grammar {
     GrammarSpec spec;
+    std::uint64_t telling = 0;
     std::set<SequenceId> sequences;
     std::set<std::size_t> ready;  // ranks
   };
 
   std::size_t ranks_ = 0;  // 0: none are known
+  std::uint64_t last_telling_ = 0;
   std::map<GrammarId, Grammar> grammars_;
   std::map<SequenceId, GrammarId> of_;
 };

@@ -1,5 +1,7 @@
 #include "runtime/scheduling/group_scheduler.hpp"
 
+#include <algorithm>
+
 namespace troupe::runtime {
 
 GroupScheduler::GroupScheduler(const SchedulerLimits& limits, std::unique_ptr<BatchPolicy> policy,
@@ -38,6 +40,25 @@ void GroupScheduler::set(SequenceId id, bool Sequence::*flag, bool value) {
   count(sequence, 1);
 }
 
+void GroupScheduler::withhold(const std::function<bool(SequenceId)>& withheld) {
+  for (const auto& [place, sequence] : by_arrival_)
+    if (const bool waits = withheld(place.second); waits != sequence.withheld)
+      set(place.second, &Sequence::withheld, waits);
+}
+
+void GroupScheduler::add_rows_in_flight(std::size_t steps, std::vector<RowsInFlight>& rows) const {
+  const std::size_t first = rows.size();
+  for (std::size_t i = 0; i < std::min(steps, in_flight_.size()); ++i)
+    for (const Part& part : in_flight_[i].parts) {
+      const auto known = std::find_if(rows.begin() + std::ptrdiff_t(first), rows.end(),
+                                      [&](const RowsInFlight& each) { return each.sequence == part.id; });
+      if (known == rows.end())
+        rows.push_back({part.id, part.begin, part.begin + part.rows, part.sequence == nullptr});
+      else
+        known->end = std::max(known->end, part.begin + part.rows);
+    }
+}
+
 void GroupScheduler::count(const Sequence& sequence, std::int32_t times) {
   running_ += times * sequence.running;
   resting_ += times * !sequence.may_run();
@@ -49,8 +70,9 @@ void GroupScheduler::add_waiting(const Submission& newcomer, Waiting& waiting) c
   waiting.all += load_.all();
   waiting.of_caller += load_.of(newcomer.caller);
   if (newcomer.start_by == TimePoint{}) return;
+  const bool by_priority = policy_->by_priority();
   for (const auto& [place, sequence] : by_arrival_)
-    if (!sequence.running && sequence.submission.priority <= newcomer.priority)
+    if (!sequence.running && (!by_priority || sequence.submission.priority <= newcomer.priority))
       waiting.ahead += sequence.length();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "runtime/scheduling/policy_shadow.hpp"
 #include "runtime/scheduling/sequence.hpp"
 #include "runtime/scheduling/step_cost.hpp"
+#include "runtime/scheduling/suspects.hpp"
 
 namespace troupe::runtime {
 
@@ -66,6 +68,12 @@ class GroupScheduler {
   void resume(SequenceId id) { set(id, &Sequence::paused, false); }
   void hold(SequenceId id) { set(id, &Sequence::held, true); }
   void release(SequenceId id) { set(id, &Sequence::held, false); }
+  // Of all that it has: whether they wait for others' turn. suspect: as Sequence::suspect_row.
+  void withhold(const std::function<bool(SequenceId)>& withheld);
+  void suspect(SequenceId id, std::int32_t row) { by_id_.at(id)->suspect_row = row; }
+  bool can_run(SequenceId id) const { return !by_id_.at(id)->paused && !by_id_.at(id)->held; }
+  bool withheld(SequenceId id) const { return by_id_.at(id)->withheld; }
+  std::int32_t computed(SequenceId id) const { return by_id_.at(id)->computed; }
 
   // How many blocks of a sequence, from its start, the cache seems to hold.
   std::size_t known_prefix(std::span<const BlockHash> hashes) const { return known_.length(hashes); }
@@ -89,6 +97,8 @@ class GroupScheduler {
   // of it, in order.
   bool fits(const StepResult& result, std::size_t at) const;
   StepWork oldest_work() const { return in_flight_.front().work; }  // in flight
+  // Of the oldest steps in flight, so many; each sequence once.
+  void add_rows_in_flight(std::size_t steps, std::vector<RowsInFlight>& rows) const;
   // The result of the oldest step in flight. CHECKs that it fits.
   void commit(StepResult result, std::vector<CommittedToken>& committed);
 
@@ -99,6 +109,7 @@ class GroupScheduler {
   std::vector<Place> lose_cache(std::uint64_t generation);
 
   std::uint64_t generation() const { return generation_; }
+  bool goes_by_priority() const { return policy_->by_priority(); }
   bool idle() const { return std::size_t(resting_) == by_id_.size(); }
   std::int32_t waiting() const { return std::int32_t(by_id_.size()) - running_; }
   GroupStats stats() const;
@@ -111,7 +122,7 @@ class GroupScheduler {
     SequenceId id = 0;
     Sequence* sequence = nullptr;  // null: it was forgotten
     std::uint64_t seating = 0;
-    std::int32_t rows = 0, drafts = 0, forced = 0;  // forced: of the drafts, which begin with them
+    std::int32_t begin = 0, rows = 0, drafts = 0, forced = 0;  // forced: of the drafts, which begin with them
     bool samples = false;
   };
 
@@ -143,7 +154,7 @@ class GroupScheduler {
   BlockWant want(Sequence& sequence, std::int32_t tokens) const;
   void add_drafts(std::vector<BlockWant>& wants, const StepCosts& costs);
   void choose_drafts(const std::vector<BlockWant>& wants, const StepCosts& costs);
-  bool guesses_will_pay(const StepCosts& costs) const;
+  bool guesses_will_pay(const StepCosts& costs);
   std::int32_t spare_rows(const std::vector<BlockWant>& wants) const;
   static bool may_draft(const Sequence& sequence) {
     return sequence.running && sequence.begun && sequence.decoding();
@@ -172,6 +183,8 @@ class GroupScheduler {
   std::int32_t budget_ = 0;                                // of the last proposal, in tokens
   std::int32_t predictions_ = 0, wanted_predictions_ = 0;  // in the last plan, in the next
   Acceptance acceptance_;  // of all drafts: what is expected of a new sequence
+  PredictionSwitch prediction_switch_;
+  std::uint64_t adapted_ = 0;  // steps whose drafts were chosen
   std::int64_t tokens_ = 0, begun_tokens_ = 0;
   WaitingLoad load_;  // of what waits here
 

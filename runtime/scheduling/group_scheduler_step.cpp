@@ -41,7 +41,7 @@ std::int32_t GroupScheduler::token_budget(const StepCost& cost) const {
   std::int32_t computed = 0;  // of the prompt that is furthest
   for (const SequenceView& each : views_)
     if (each.decoding)
-      decoding = decoding + StepWork::of(1, each.computed);
+      decoding = decoding + StepWork::of(1, each.computed, 1);
     else
       computed = std::max(computed, each.computed);
   const double limit = std::chrono::duration<double>(limits_.max_step_time).count();
@@ -58,8 +58,8 @@ void GroupScheduler::look() {
     if (sequence.may_run() && plannable(sequence)) views_.push_back(view_of(sequence, lookups));
 }
 
-// Everyone, most urgent first: those that the policy named in its order, then those that it forgot or was not asked
-// about, then the paused, each in order of arrival. Returns how many tokens the step may have.
+// Everyone who gets tokens or holds blocks, most urgent first: those that the policy named in its order, then those that it forgot
+// or was not asked about, then the paused, each in order of arrival. Returns how many tokens the step may have.
 std::int32_t GroupScheduler::rank(std::int32_t budget, const StepCost& cost) {
   const SchedulerView view{.sequences = views_,
                            .now = now_,
@@ -78,10 +78,11 @@ std::int32_t GroupScheduler::rank(std::int32_t budget, const StepCost& cost) {
   }
   if (shadow_) shadow_->look(view, budget, proposal_);
   budget_ = std::clamp(proposal_.token_budget.value_or(budget), 1, limits_.max_num_batched_tokens);
-  if (ranked_.size() == by_id_.size()) return budget_;
+  const auto holds_blocks = [](const auto& each) { return each.first->running; };
+  if (std::ranges::count_if(ranked_, holds_blocks) == running_) return budget_;
   for (bool may_run : {true, false})
     for (auto& [place, sequence] : by_arrival_)
-      if (sequence.may_run() == may_run && sequence.ranked_in != proposals_)
+      if (sequence.running && sequence.may_run() == may_run && sequence.ranked_in != proposals_)
         ranked_.emplace_back(&sequence, 0);
   return budget_;
 }
@@ -108,6 +109,7 @@ void GroupScheduler::rank_proposed() {
   for (const Share& share : proposal_.shares) {
     Sequence* sequence = find(share.sequence);
     if (!sequence || !sequence->may_run() || !plannable(*sequence)) continue;
+    if (share.tokens <= 0 && !sequence->running) continue;  // thousands may wait
     if (std::exchange(sequence->ranked_in, proposals_) == proposals_) continue;
     ranked_.emplace_back(sequence, share.tokens);
   }
@@ -163,6 +165,7 @@ std::vector<BlockWant> GroupScheduler::wants(std::int32_t budget) {
   for (std::size_t i = 0; i < last && budget > 0; ++i) {
     const auto [sequence, proposed] = ranked_[i];
     std::int32_t tokens = std::min({proposed, sequence->pending(), budget});
+    if (sequence->suspect_row > 0) tokens = std::min(tokens, sequence->rows_before_suspect_row());
     if (sequence->wants_prompt_logprobs()) tokens = std::min(tokens, logprob_rows);
     if (tokens <= 0) continue;
     if (!sequence->running) {
@@ -230,43 +233,34 @@ std::int32_t GroupScheduler::spare_rows(const std::vector<BlockWant>& wants) con
 // How many drafts would be right for each, and how many are to be made for the next step.
 void GroupScheduler::choose_drafts(const std::vector<BlockWant>& wants, const StepCosts& costs) {
   const Speculation& speculation = limits_.speculation;
+  wanted_predictions_ = predicts() ? speculation.tokens : 0;
+  if (speculation.adapts && predicts() && !guesses_will_pay(costs)) wanted_predictions_ = 0;
   drafted_.clear();
   StepWork work;
   for (const BlockWant& want : wants) {
     const Sequence& sequence = *by_id_.at(want.sequence);
-    work = work + StepWork::of(want.new_tokens, want.computed);
+    work = work + StepWork::of(want.new_tokens, want.computed, sequence.decoding());
+    const bool may = may_draft(sequence) && !(speculation.adapts && predicts() && sequence.prediction_gap);
     const std::int32_t room =
-        may_draft(sequence) ? std::min(speculation.tokens, sequence.draft_room(limits_.max_model_len)) : 0;
-    drafted_.push_back(
-        {sequence.acceptance.probability(), want.computed, room, speculation.adapts ? 0 : room});
+        may ? std::min(speculation.tokens, sequence.draft_room(limits_.max_model_len)) : 0;
+    drafted_.push_back({&sequence.acceptance, want.computed, room, speculation.adapts ? 0 : room});
   }
-  wanted_predictions_ = predicts() ? speculation.tokens : 0;
   if (!speculation.adapts) return;
-  const bool decoding = std::ranges::any_of(drafted_, [](const Drafted& each) { return each.most > 0; });
-  const std::int32_t longest = choose_draft_lengths(drafted_, work, predicts(), costs);
-  if (!predicts()) return;
-  // Where the layer was left out once, its cache has a gap, and what it guesses from there on is worth little.
-  bool whole = false;
-  for (std::size_t i = 0; i < wants.size(); ++i) {
-    const bool gap = by_id_.at(wants[i].sequence)->prediction_gap;
-    whole |= !gap;
-    if (gap) drafted_[i].drafts = 0;
-  }
-  // In a step of prompts alone one run fills the cache for what will follow.
-  wanted_predictions_ = !whole ? 0 : decoding ? longest : guesses_will_pay(costs);
+  constexpr std::uint64_t plain_interval = 32;  // a step without drafts now and then, to know what it takes
+  if (++adapted_ % plain_interval == 0)
+    for (Drafted& each : drafted_) each.most = 0;
+  const DraftedStep step = choose_draft_lengths(drafted_, work, predicts(), costs);
+  if (wanted_predictions_ > 0) wanted_predictions_ = std::max(1, step.longest);
 }
 
-// Whether the layer would be run once all those who may run decode.
-bool GroupScheduler::guesses_will_pay(const StepCosts& costs) const {
-  std::vector<Drafted> sequences;
-  StepWork work;
+// Whether the prediction layer is run, by those that may run.
+bool GroupScheduler::guesses_will_pay(const StepCosts& costs) {
+  drafted_.clear();
   for (const auto& [place, sequence] : by_arrival_) {
-    if (!sequence.may_run() || std::int32_t(sequences.size()) == limits_.max_num_seqs) continue;
-    work = work + StepWork::of(1, sequence.length());
-    sequences.push_back(
-        {sequence.acceptance.probability(), sequence.length(), limits_.speculation.tokens, 0});
+    if (!sequence.may_run() || std::int32_t(drafted_.size()) == limits_.max_num_seqs) continue;
+    drafted_.push_back({&sequence.acceptance, sequence.length(), limits_.speculation.tokens, 0});
   }
-  return choose_draft_lengths(sequences, work, true, costs) > 0;
+  return prediction_switch_.decide(drafted_, costs);
 }
 
 BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
@@ -276,6 +270,7 @@ BlockWant GroupScheduler::want(Sequence& sequence, std::int32_t tokens) const {
                  .length = sequence.coming_length(),
                  .known_blocks = sequence.known_blocks,
                  .prefix = {}};
+  if (sequence.suspect_row > want.computed) want.length = std::min(want.length, sequence.suspect_row);
   if (may_share(sequence)) {
     const auto hashes = prefix_of(sequence);
     want.prefix.assign(hashes.begin(), hashes.end());
@@ -373,8 +368,8 @@ void GroupScheduler::add_part(StepPlan& plan, Sequence& sequence, BlockGrant&& g
   sequence.drafts += drafts;
   sequence.prediction_gap |= predictions_ == 0;
   Step& step = in_flight_.back();
-  step.work = step.work + StepWork::of(rows, begin);
-  step.parts.push_back({submission.sequence, &sequence, sequence.seating, rows, drafts,
+  step.work = step.work + StepWork::of(rows, begin, samples ? 1 + drafts : 0);
+  step.parts.push_back({submission.sequence, &sequence, sequence.seating, begin, rows, drafts,
                         std::min(drafts, sequence.forced_drafts), samples});
 }
 
@@ -388,19 +383,23 @@ void GroupScheduler::commit(StepResult result, std::vector<CommittedToken>& comm
   for (PromptLogprobs& each : result.prompts) keep_logprobs(parts, std::move(each));
   auto output = result.outputs.begin();
   committed.reserve(committed.size() + result.outputs.size());
-  const std::uint64_t drafts = stats_.drafts;
+  std::int32_t longest = 0, prompt_rows = 0;  // drafts that were tried
+  const std::size_t before = committed.size();
   SequenceOutput none;
   for (const Part& part : parts) {
     stats_.last_step_tokens += part.rows;
+    longest = std::max(longest, part.drafts - part.forced);
+    prompt_rows += part.rows - (part.samples ? 1 + part.drafts : 0);
     commit_part(part, part.samples ? *output++ : none, committed);
   }
-  if (stats_.drafts == drafts) acceptance_.rested();
+  acceptance_.rested(longest);
+  prediction_switch_.learn(prompt_rows, double(committed.size() - before));
 }
 
-// Of a sequence that has kept its blocks; else they come again.
+// Of the seating that the others are of; else they come again.
 void GroupScheduler::keep_logprobs(std::span<const Part> parts, PromptLogprobs logprobs) {
   const auto part = std::ranges::find(parts, logprobs.sequence, &Part::id);
-  if (part == parts.end() || !part->sequence || part->sequence->seating != part->seating) return;
+  if (part == parts.end() || !part->sequence || part->sequence->logprobs_seating != part->seating) return;
   std::ranges::move(logprobs.tokens, std::back_inserter(part->sequence->prompt_logprobs));
 }
 
@@ -437,10 +436,8 @@ void GroupScheduler::count_drafts(Sequence& sequence, const Part& part, std::int
   stats_.accepted_forced_tokens += std::uint64_t(std::min(accepted, part.forced));
   sequence.forced_acceptance.tried(part.forced, std::min(accepted, part.forced));
   const std::int32_t right = accepted - part.forced, guesses = right < 0 ? 0 : part.drafts - part.forced;
-  if (guesses == 0) {
-    sequence.acceptance.rested();
-    return;
-  }
+  sequence.acceptance.rested(guesses);
+  if (guesses == 0) return;
   sequence.acceptance.tried(guesses, right);
   acceptance_.tried(guesses, right);
   ++stats_.drafts;

@@ -73,6 +73,8 @@ Expected<void> Scheduler::submit(Submission submission, bool held) {
   sequence.submission = std::move(submission);
   sequence.replay_end = sequence.length();
   sequence.held = held;
+  sequence.suspect_row = suspects_.first_row(sequence.submission.sequence);
+  sequence.withheld = !suspects_.may_run(sequence.submission.sequence);
   if (sequence.submission.arrived == TimePoint{}) sequence.submission.arrived = now_;
   GroupScheduler& group = group_for(sequence);
   group.add(std::move(sequence));
@@ -108,6 +110,7 @@ GroupScheduler& Scheduler::group_for(Sequence& sequence) {
 
 void Scheduler::cancel(SequenceId sequence) {
   if (GroupScheduler* group = group_of(sequence)) group->cancel(sequence);
+  suspects_.leave(sequence);
 }
 
 void Scheduler::pause(SequenceId sequence) {
@@ -128,6 +131,7 @@ void Scheduler::release(SequenceId sequence) {
 
 std::vector<BlockRequest> Scheduler::propose() {
   std::vector<BlockRequest> requests;
+  if (suspects_.any()) take_turns();
   if (anybody_asked() || std::int32_t(in_flight_.size()) >= limits_.max_steps_in_flight) return requests;
   const bool stream_waits = std::ranges::any_of(groups_, &GroupScheduler::stream_waits);
   for (GroupScheduler& group : groups_)
@@ -155,6 +159,7 @@ std::vector<StepPlan> Scheduler::dispose(BlockReply reply) {
 std::vector<StepPlan> Scheduler::plan() {
   std::vector<StepPlan> plans;
   if (std::ranges::none_of(groups_, &GroupScheduler::granted)) return plans;
+  interrupted_ = {};
   Step& step = in_flight_.emplace_back();
   step.id = ++steps_;
   step.results.resize(groups_.size());
@@ -217,6 +222,7 @@ std::vector<CommittedToken> Scheduler::commit(StepResult result) {
     for (std::size_t i = 0; i < groups_.size(); ++i)
       groups_[i].commit(std::move(*in_flight_.front().results[i]), committed);
   }
+  if (suspects_.any()) clear_suspects(committed);
   return committed;
 }
 
@@ -227,7 +233,8 @@ void Scheduler::learn(const Step& step) {
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     const StepWork work = groups_[i].oldest_work();
     const StepTimes& times = step.results[i]->times;
-    most = {std::max(most.rows, work.rows), std::max(most.attended, work.attended)};
+    most = {std::max(most.rows, work.rows), std::max(most.attended, work.attended),
+            std::max(most.logits, work.logits)};
     longest = {std::max(longest.compute_seconds, times.compute_seconds),
                std::max(longest.prediction_seconds, times.prediction_seconds)};
   }
@@ -237,8 +244,11 @@ void Scheduler::learn(const Step& step) {
     costs_.prediction.learn(most, longest.prediction_seconds / step.predictions);
 }
 
-std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const GroupId> lost) {
+std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const GroupId> lost,
+                                               const EpochEnd& how) {
   CHECK(epoch > epoch_, "epochs only grow");
+  note_in_flight(how);
+  find_killer(how);
   epoch_ = epoch;
   asked_.assign(groups_.size(), false);
   in_flight_.clear();
@@ -253,6 +263,65 @@ std::vector<SequenceId> Scheduler::start_epoch(Epoch epoch, std::span<const Grou
   return sequences;
 }
 
+// A link breaks before its worker is known to be dead.
+void Scheduler::note_in_flight(const EpochEnd& how) {
+  if (how.cause == EpochEnd::Cause::orderly) interrupted_ = {};
+  if (how.cause == EpochEnd::Cause::orderly || in_flight_.empty()) return;
+  interrupted_ = {epoch_, in_flight_.front().id, {}};
+  for (std::size_t steps = 1; steps <= in_flight_.size(); ++steps) {
+    auto& rows = interrupted_.rows.emplace_back();
+    for (const GroupScheduler& group : groups_) group.add_rows_in_flight(steps, rows);
+  }
+}
+
+// In the steps that the worker had begun. Of all groups: their ranks compute experts for each other.
+void Scheduler::find_killer(const EpochEnd& how) {
+  quarantined_.reset();
+  search_advanced_ = false;
+  const bool died = how.cause == EpochEnd::Cause::killed || how.cause == EpochEnd::Cause::died;
+  if (!died || interrupted_.epoch != how.epoch || how.step < interrupted_.first) return;
+  const Interrupted last = std::exchange(interrupted_, {});
+  if (last.rows.empty()) return;
+  const auto& rows = last.rows[std::min(std::size_t(how.step - last.first), last.rows.size() - 1)];
+  for (const SequenceId each : suspects_.sequences())  // whoever has not come again by now never will
+    if (!group_of(each) && std::ranges::count(rows, each, &RowsInFlight::sequence) == 0)
+      suspects_.leave(each);
+  quarantined_ = suspects_.strike(how.cause, rows);
+  search_advanced_ = suspects_.narrowed() && committed_ > committed_at_verdict_;
+  for (const SequenceId each : suspects_.sequences())
+    if (GroupScheduler* group = group_of(each)) group->suspect(each, suspects_.first_row(each));
+  if (!quarantined_) return;
+  committed_at_verdict_ = committed_;
+  if (GroupScheduler* group = group_of(*quarantined_))
+    group->cancel(*quarantined_);
+  else  // it was cancelled since the steps were interrupted
+    quarantined_.reset();
+}
+
+void Scheduler::clear_suspects(const std::vector<CommittedToken>& committed) {
+  for (const CommittedToken& token : committed)
+    if (token.finish != FinishReason::none) suspects_.leave(token.sequence);
+  for (const SequenceId each : suspects_.sequences())
+    if (GroupScheduler* group = group_of(each); group && suspects_.computed(each, group->computed(each)))
+      group->suspect(each, 0);
+}
+
+// Before a step is proposed, when owners had time to submit again.
+void Scheduler::take_turns() {
+  const auto can_run = [this](SequenceId id) {
+    const GroupScheduler* group = group_of(id);
+    return group && group->can_run(id);
+  };
+  if (!suspects_.take_turns(can_run)) return;
+  for (GroupScheduler& group : groups_)
+    group.withhold([this](SequenceId id) { return !suspects_.may_run(id); });
+}
+
+bool Scheduler::withheld(SequenceId sequence) const {
+  const GroupScheduler* group = group_of(sequence);
+  return group && group->withheld(sequence);
+}
+
 bool Scheduler::idle() const {
   return std::ranges::all_of(groups_, &GroupScheduler::idle);
 }
@@ -260,6 +329,8 @@ bool Scheduler::idle() const {
 SchedulerStats Scheduler::stats() const {
   SchedulerStats sum;
   sum.steps = committed_;
+  if (!groups_.front().goes_by_priority())
+    sum.newcomers_wait = drain_.time_for(waiting_before({}).all.tokens);
   for (const GroupScheduler& group : groups_) {
     const GroupStats& each = sum.groups.emplace_back(group.stats());
     sum.running += each.running;

@@ -20,6 +20,8 @@ namespace troupe::runtime {
 struct SchedulerStats : GroupStats {
   std::uint64_t steps = 0;
   std::vector<GroupStats> groups;
+  // Until a newcomer would begin behind all that wait. Nothing: nobody knows, or the policy may let it go before others.
+  std::optional<Duration> newcomers_wait;
 };
 
 class Scheduler {
@@ -69,8 +71,16 @@ class Scheduler {
   // A new epoch after a fault: the steps in flight are void for all. The groups in `lost` have lost their
   // caches: their sequences are forgotten and returned, in order of arrival, for their owners to submit
   // again, and their pools must be reset to the new generation before they get another request. Sequences of
-  // other groups keep their blocks and compute the interrupted steps again.
-  std::vector<SequenceId> start_epoch(Epoch epoch, std::span<const GroupId> lost);
+  // other groups keep their blocks and compute the interrupted steps again. how: if a worker died, those whose rows it
+  // had begun are suspects (suspects.hpp); one may be quarantined, and is forgotten, and not among those returned.
+  std::vector<SequenceId> start_epoch(Epoch epoch, std::span<const GroupId> lost, const EpochEnd& how = {});
+  // By the last call of start_epoch.
+  std::optional<SequenceId> quarantined() const { return quarantined_; }
+  // That call has left fewer suspects, and since one was found before a step has committed: so it is not any sequence that kills.
+  bool search_advanced() const { return search_advanced_; }
+  bool suspects() const { return suspects_.any(); }
+  // Whether it waits for others, one of which may kill workers; false for unknown ids.
+  bool withheld(SequenceId sequence) const;
   // Of a group's cache: the epoch that it began with. So it only
   // grows, also when a new scheduler follows one that died.
   std::uint64_t generation(GroupId group) const { return groups_.at(group).generation(); }
@@ -102,6 +112,10 @@ class Scheduler {
   bool anybody_asked() const;
   void learn(const Step& step);
   const Step* awaiting(const StepResult& result) const;  // null: nobody awaits it
+  void note_in_flight(const EpochEnd& how);
+  void find_killer(const EpochEnd& how);
+  void clear_suspects(const std::vector<CommittedToken>& committed);
+  void take_turns();
 
   SchedulerLimits limits_;
   Epoch epoch_;
@@ -109,6 +123,16 @@ class Scheduler {
   std::vector<GroupScheduler> groups_;  // by id
   StepCosts costs_;
   DrainRate drain_;
+  Suspects suspects_;
+  std::optional<SequenceId> quarantined_;
+  bool search_advanced_ = false;
+  std::uint64_t committed_at_verdict_ = 0;  // steps
+  // Of an epoch that ended, until it is told whether a worker died in it.
+  struct Interrupted {
+    Epoch epoch = 0;
+    StepId first = 0;                               // that was in flight
+    std::vector<std::vector<RowsInFlight>> rows{};  // of that one, of it and the next...
+  } interrupted_;
   std::vector<bool> asked_;      // by group: its reply is to come
   std::deque<Step> in_flight_;   // the oldest first
   std::uint64_t committed_ = 0;  // steps

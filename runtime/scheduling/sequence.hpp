@@ -25,9 +25,12 @@ struct Sequence {
   bool running = false;     // holds blocks
   bool paused = false;      // by its owner
   bool held = false;        // the ranks are not ready for it
-  std::vector<SampledToken>
-      prompt_logprobs;        // of its prompt, as far as they are in; told with the first output
+  bool withheld = false;    // others are looked at, one of which may kill workers
+  std::int32_t suspect_row = 0;  // no step has rows from here on and others before; 0: it is no suspect
   std::uint64_t seating = 0;  // how often it has lost its blocks: what was computed into those counts no more
+  // Of its prompt, as far as they are in, all of one seating; told with the first output.
+  std::vector<SampledToken> prompt_logprobs;
+  std::uint64_t logprobs_seating = 0;
   // What the ranks of its group know of it; nothing unless begun.
   bool begun = false;
   std::int32_t known_tokens = 0, known_blocks = 0;
@@ -37,9 +40,10 @@ struct Sequence {
       0;  // of those, while it waits: that the cache seemed to hold when they were looked up last
   std::uint64_t ranked_in = 0;  // the last proposal that named it
 
-  std::int32_t forced_length = 0;   // up to its grammar's next choice, as far as that is known
-  std::int32_t forced_drafts = 0;   // of what was wanted for it last
-  Acceptance forced_acceptance{1};  // of such drafts: a model may write the same text in other tokens
+  std::int32_t forced_length = 0;  // up to its grammar's next choice, as far as that is known
+  std::int32_t forced_drafts = 0;  // of what was wanted for it last
+  // Of such drafts, wherever they stand: a model may write the same text in other tokens.
+  Acceptance forced_acceptance{1, 0.005, 1};
 
   std::int32_t length() const { return std::int32_t(submission.tokens.size()); }
   std::int32_t outputs() const { return length() - submission.prompt_tokens; }
@@ -51,7 +55,7 @@ struct Sequence {
   std::int32_t coming_outputs() const { return outputs() + sampling; }
   bool decoding() const { return pending() == 1 && coming_outputs() > 0; }
 
-  bool may_run() const { return !paused && !held; }
+  bool may_run() const { return !paused && !held && !withheld; }
   bool deferred() const { return !running && !may_run(); }
   // Whether its prompt's log-probabilities are still to be told.
   bool wants_prompt_logprobs() const { return submission.sampling.prompt_logprobs >= 0 && outputs() == 0; }
@@ -61,6 +65,12 @@ struct Sequence {
   bool plannable(std::int32_t max_model_len) const {
     if (sampling == 0) return true;
     return running && coming_outputs() < submission.max_output_tokens && coming_length() < max_model_len;
+  }
+
+  // How many rows its next step may have, because of where it ends.
+  std::int32_t rows_before_suspect_row() const {
+    const std::int32_t rows = suspect_row - coming_computed();
+    return rows > 0 ? rows : pending();
   }
 
   // How many drafts its next step may verify at most.
@@ -93,15 +103,21 @@ struct Sequence {
             submission.predicted_output};
   }
 
-  // Its tokens stay, to be computed again.
+  // Its tokens stay, to be computed again. A token that is to come brings along what the prompt's log-probabilities lack.
   void lose_blocks() {
     replay_end = std::max(replay_end, computed);
     computed = planned = 0;
     prediction_gap = false;
-    prompt_logprobs.clear();
     running = false;
     ++seating;
+    if (sampling == 0) begin_prompt_logprobs();
     unknown_to_ranks();
+  }
+
+  // They come from the next seating on, if they are not told by then.
+  void begin_prompt_logprobs() {
+    prompt_logprobs.clear();
+    logprobs_seating = seating;
   }
 
   void unknown_to_ranks() {
@@ -112,6 +128,7 @@ struct Sequence {
   // Nothing of it is in flight any more, and the ranks have forgotten it.
   void void_steps() {
     planned = sampling = drafts = 0;
+    if (!running) begin_prompt_logprobs();
     unknown_to_ranks();
   }
 
@@ -125,7 +142,7 @@ struct Sequence {
 
   // The output that a step sampled; says whether it was the last.
   FinishReason append(TokenId token, std::int32_t max_model_len) {
-    if (token == no_token) return FinishReason::error;
+    if (token == no_token || token == no_mask) return FinishReason::error;
     submission.tokens.push_back(token);
     if (std::ranges::count(submission.stop_ids, token)) return FinishReason::stop;
     const bool full = outputs() == submission.max_output_tokens || length() == max_model_len;

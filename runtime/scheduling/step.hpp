@@ -153,7 +153,7 @@ typename Inspector::result_type inspect(Inspector& f, StepResult& x) {
   return inspect_packed(f, x.outputs, x.epoch, x.step, x.group, x.times, x.prompts);
 }
 
-enum class FinishReason : std::uint8_t { none, stop, length, error };  // error: there is no_token
+enum class FinishReason : std::uint8_t { none, stop, length, error };  // error: there is no_token, or no_mask
 
 // What a commit yields for one sequence.
 struct CommittedToken {

@@ -21,6 +21,11 @@ StepCycle::Work StepCycle::something_changed() {
   return propose();
 }
 
+// That lets others run only if they wait for its turn.
+StepCycle::Work StepCycle::somebody_rests() {
+  return scheduler_.suspects() ? something_changed() : Work{};
+}
+
 void StepCycle::listen(CycleListener& listener, const PolicyChoice& policy) {
   listener_ = &listener;
   tell(CycleBegan{scheduler_.limits(), scheduler_.groups(), epoch_, policy});
@@ -44,11 +49,13 @@ StepCycle::Work StepCycle::begin_epoch(Epoch epoch) {
   return something_changed();
 }
 
-StepCycle::Stopped StepCycle::stop_epoch(Epoch next, std::span<const GroupId> lost) {
-  tell(EpochEnded{next, {lost.begin(), lost.end()}});
+StepCycle::Stopped StepCycle::stop_epoch(Epoch next, std::span<const GroupId> lost, const EpochEnd& how) {
+  tell(EpochEnded{next, {lost.begin(), lost.end()}, how});
   epoch_ = next;
   serving_ = false;
-  return {std::exchange(steps_, 0), scheduler_.start_epoch(next, lost)};
+  auto interrupted = scheduler_.start_epoch(next, lost, how);
+  return {std::exchange(steps_, 0), std::move(interrupted), scheduler_.quarantined(),
+          scheduler_.search_advanced()};
 }
 
 Expected<StepCycle::Work> StepCycle::submit(Submission submission, bool held) {
@@ -63,14 +70,16 @@ Expected<StepCycle::Work> StepCycle::submit(Submission submission, bool held) {
   return something_changed();
 }
 
-void StepCycle::hold(SequenceId sequence) {
+StepCycle::Work StepCycle::hold(SequenceId sequence) {
   tell(SequenceTold{sequence, SequenceNews::hold});
   scheduler_.hold(sequence);
+  return somebody_rests();
 }
 
-void StepCycle::pause(SequenceId sequence) {
+StepCycle::Work StepCycle::pause(SequenceId sequence) {
   tell(SequenceTold{sequence, SequenceNews::pause});
   scheduler_.pause(sequence);
+  return somebody_rests();
 }
 
 StepCycle::Work StepCycle::resume(SequenceId sequence) {

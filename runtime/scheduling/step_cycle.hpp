@@ -27,8 +27,10 @@ class StepCycle {
     Work work;
   };
   struct Stopped {
-    std::uint64_t steps_committed = 0;    // since it was stopped the last time
-    std::vector<SequenceId> interrupted;  // forgotten; for their owners to submit again
+    std::uint64_t steps_committed = 0;        // since it was stopped the last time
+    std::vector<SequenceId> interrupted;      // forgotten; for their owners to submit again
+    std::optional<SequenceId> quarantined{};  // forgotten, for its owner to be told so: see quarantine()
+    bool search_advanced = false;             // as in Scheduler
   };
 
   // Begins without an epoch that could be served; epoch: that was reached when it was made.
@@ -45,14 +47,14 @@ class StepCycle {
   // All workers have met in the epoch. Nothing happens if it is over.
   Work begin_epoch(Epoch epoch);
   // Nothing of the epoch counts any more; the groups in `lost` have lost their caches.
-  Stopped stop_epoch(Epoch next, std::span<const GroupId> lost);
+  Stopped stop_epoch(Epoch next, std::span<const GroupId> lost, const EpochEnd& how = {});
 
   // As in Scheduler.
   void time_is(TimePoint now);
   Expected<Work> submit(Submission submission, bool held = false);
-  void hold(SequenceId sequence);
+  Work hold(SequenceId sequence);
   Work release(SequenceId sequence);
-  void pause(SequenceId sequence);
+  Work pause(SequenceId sequence);
   Work resume(SequenceId sequence);
   Work cancel(SequenceId sequence);
 
@@ -66,6 +68,7 @@ class StepCycle {
  private:
   Work propose();
   Work something_changed();
+  Work somebody_rests();
   template <class Event>
   void tell(Event&& event) {
     if (listener_) listener_->heard(std::forward<Event>(event), now_);

@@ -12,19 +12,15 @@
 #include "actors/request.hpp"
 #include "actors/request_supervisor.hpp"
 #include "actors/scheduler_actor.hpp"
-#include "actors/system_config.hpp"
-#include "model/checkpoint.hpp"
+#include "model/checkpoint/checkpoint.hpp"
 #include "tests/actors/gate.hpp"
 #include "tests/actors/kv_room.hpp"
 #include "tests/actors/reader.hpp"
+#include "tests/actors/test_config.hpp"
 
 namespace troupe::actors {
 
 using runtime::ReplicaState;
-
-struct TestConfig : LocalConfig {
-  TestConfig() { set("scheduler.policy", caf::atom("testing")); }
-};
 
 class ActorTest : public ::testing::Test {
  protected:
@@ -38,7 +34,7 @@ class ActorTest : public ::testing::Test {
     context->tokenizing = &tokenizing;
     requests = system.spawn(request_supervisor, metrics);
     supervisor = system.spawn(replica_supervisor, settings());
-    node = system.spawn(local_node, supervisor, spawn_worker({.ticks = &ticks, .progress = &progress}));
+    node = system.spawn(local_node, supervisor, worker_of_replica(), &ticks);
     run();
     ASSERT_EQ(state(), ReplicaState::serving);
   }
@@ -59,11 +55,13 @@ class ActorTest : public ::testing::Test {
   }
 
   // On the test's thread, its compute actor too.
-  static SpawnWorker spawn_worker(const WorkerOptions& options) {
+  virtual SpawnWorker spawn_worker(const WorkerOptions& options) {
     return [options](caf::actor_system& system) {
       return system.spawn(worker, options, system.spawn(compute, options));
     };
   }
+
+  virtual SpawnWorker worker_of_replica() { return spawn_worker({.ticks = &ticks, .progress = &progress}); }
 
   ReplicaSettings settings() {
     const auto experts = model::Checkpoint::open(DEMO_MODEL).config().n_routed_experts;

@@ -61,6 +61,7 @@ void say_everything(Metrics& metrics) {
   metrics.choice_finished(ChoiceEnd::stop);
   metrics.choice_served({});
   metrics.request_finished(std::chrono::milliseconds(1));
+  metrics.request_quarantined();
   metrics.epoch(2);
   metrics.loaded(0, 7);
   metrics.worker_restarted();
@@ -100,10 +101,18 @@ std::map<std::string, std::set<std::string>> expected_lines() {
                             "shadow_policy_different_sequences_total",
                             "prompt_tokens_total",
                             "generation_tokens_total",
+                            "requests_quarantined_total",
                             "worker_restarts_total",
                             "last_fault_step",
                             "last_fault_layer",
                             "stale_messages_total",
+                            "kept_answers",
+                            "kept_answer_bytes",
+                            "max_kept_answer_bytes",
+                            "answer_joins_total",
+                            "stream_reconnects_total",
+                            "journal_answers_resumed_total",
+                            "kept_answers_dropped_total",
                             "host_cpus",
                             "host_load_average",
                             "host_memory_bytes",
@@ -166,6 +175,22 @@ TEST(Metrics, WaitingSequencesAreToldApart) {
   EXPECT_THAT(
       metrics.text(),
       HasSubstr("troupe_num_requests_waiting_by_reason{model_name=\"demo\",reason=\"deferred\"} 2\n"));
+}
+
+TEST(Metrics, WhatAnEdgeKeepsIsToldAsItIsNow) {
+  const Metrics metrics("demo");
+  const std::string text = metrics.text(
+      {.answers = 1, .bytes = 2, .most_bytes = 3, .joins = 4, .reconnects = 5, .resumed = 6, .dropped = 7});
+  for (const auto& [name, value] : {std::pair{"kept_answers", "1"},
+                                    {"kept_answer_bytes", "2"},
+                                    {"max_kept_answer_bytes", "3"},
+                                    {"answer_joins_total", "4"},
+                                    {"stream_reconnects_total", "5"},
+                                    {"journal_answers_resumed_total", "6"},
+                                    {"kept_answers_dropped_total", "7"}})
+    EXPECT_THAT(text, HasSubstr(std::string("\ntroupe_") + name + "{model_name=\"demo\"} " + value + "\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE troupe_kept_answers gauge\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE troupe_answer_joins_total counter\n"));
 }
 
 // A cache that was made anew takes the place of the one before.

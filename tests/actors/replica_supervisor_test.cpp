@@ -220,7 +220,7 @@ TEST_F(SupervisorTest, ALoadThatFailsIsNeverReadyAndNotRepeated) {
   broken.status = std::make_shared<ReplicaStatus>();
   broken.requests = RequestSupervisorHandle{};
   const auto unlucky = system.spawn(replica_supervisor, broken);
-  system.spawn(local_node, unlucky, spawn_worker({}));
+  system.spawn(local_node, unlucky, spawn_worker({}), &ticks);
   while (scheduler.try_run_once()) ASSERT_NE(broken.status->state(), ReplicaState::serving);
   EXPECT_EQ(broken.status->state(), ReplicaState::failed);
   EXPECT_EQ(broken.status->view().ranks[0].restarts, 0u) << "it would only fail again";

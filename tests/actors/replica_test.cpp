@@ -132,6 +132,26 @@ TEST_F(ReplicaTest, EightStreamsOutliveCrashesOfEveryPartWithTheSameBytes) {
   EXPECT_EQ(replica.replica().ranks.at(0).restarts, 2u);
 }
 
+// What is computed again is stored again as it was.
+TEST_F(ReplicaTest, EightStreamsOutliveACrashWithTheSameBytesWhateverTheCacheStores) {
+  for (const kernels::CacheType type : {kernels::CacheType::bf16, kernels::CacheType::fp8}) {
+    ReplicaOptions of_type = options();
+    of_type.cache_type = type;
+    Replica replica(settings, of_type);
+    wait_until_ready(replica);
+    EXPECT_EQ(replica.replica().arithmetic, "f32k128 with a cache in " + std::string(name_of(type)));
+    std::vector<Stream> calm, struck;
+    for (auto& request : assorted()) calm.push_back(start(replica, request));
+    const auto expected = texts(calm);
+    for (auto& request : assorted()) struck.push_back(start(replica, request));
+    const Epoch before = replica.replica().epoch;
+    struck[0].reader->wait_for_deltas(5);
+    ASSERT_TRUE(replica.drill({.kind = Drill::Kind::crash_worker}));
+    while (replica.replica().epoch == before) std::this_thread::yield();
+    EXPECT_EQ(texts(struck), expected) << name_of(type);
+  }
+}
+
 TEST_F(ReplicaTest, AReaderPaysForPromptsAndTheMostThatMayComeOrIsRefused) {
   Replica replica(settings, options());
   wait_until_ready(replica);
@@ -267,7 +287,7 @@ TEST_F(ReplicaTest, TokenizesOnThreadsOfItsOwn) {
   for (const TokenId each : found) entries += replica.vocabulary_entry(each);
   EXPECT_TRUE(entries.ends_with("WhoĠareĠyou?")) << entries;
   std::promise<Expected<std::string>> text;
-  replica.detokenize(found, [&](auto told) { text.set_value(std::move(told)); });
+  replica.detokenize(found, "", [&](auto told) { text.set_value(std::move(told)); });
   EXPECT_TRUE(text.get_future().get().value().ends_with("Who are you?"));
 }
 
@@ -277,18 +297,50 @@ TEST_F(ReplicaTest, WhoeverTokenizesWaitsInTheQueueOfPrompts) {
   narrow.max_tokenizing = 1;
   Replica replica(narrow, options());
   std::promise<void> open, entered, over;
-  replica.detokenize({}, [&, opened = open.get_future().share()](auto) {
+  replica.detokenize({}, "", [&, opened = open.get_future().share()](auto) {
     entered.set_value();
     opened.wait();
   });
   entered.get_future().wait();
-  replica.detokenize({}, [&](auto) { over.set_value(); });
+  replica.detokenize({}, "", [&](auto) { over.set_value(); });
   std::optional<Refusal> refused;
-  replica.detokenize({}, [&](const auto& told) { refused = told.error(); });
+  replica.detokenize({}, "", [&](const auto& told) { refused = told.error(); });
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->code, "queue_full");
   open.set_value();
   over.get_future().wait();
+}
+
+TEST_F(ReplicaTest, ACallerHasAShareOfTheQueueOfPrompts) {
+  config::Settings narrow;
+  narrow.tokenizing_threads = 1;
+  narrow.max_tokenizing = 3;
+  narrow.scheduler.max_waiting_per_caller = 1;
+  Replica replica(narrow, options());
+  wait_until_ready(replica);
+  std::promise<void> open, entered;
+  replica.detokenize({}, "first", [&, opened = open.get_future().share()](auto) {
+    entered.set_value();
+    opened.wait();
+  });
+  entered.get_future().wait();
+  std::promise<void> over;
+  replica.detokenize({}, "first", [&](auto) { over.set_value(); });
+  std::optional<Refusal> refused;
+  replica.detokenize({}, "first", [&](const auto& told) { refused = told.error(); });
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->kind, RefusalKind::rate_limited);
+  EXPECT_EQ(refused->code, "too_many_waiting");
+  runtime::GenerationRequest request = chat("Who are you?");
+  request.max_tokens = 1;
+  request.caller = "first";
+  Stream same = start(replica, request);
+  EXPECT_EQ(same.reader->wait_for_end().failure->code, "too_many_waiting");
+  request.caller = "second";
+  Stream other = start(replica, request);
+  open.set_value();
+  over.get_future().wait();
+  EXPECT_FALSE(other.reader->wait_for_end().failure);
 }
 
 TEST_F(ReplicaTest, LoadIsWhatSomebodyWaitsFor) {
@@ -311,7 +363,7 @@ TEST_F(ReplicaTest, AGenerationThatIsDroppedIsCancelled) {
     Stream stream = start(replica, endless);
     stream.reader->wait_for_deltas(3);
   }
-  while (replica.metrics_text().find("{finished_reason=\"abort\",model_name=\"demo\"} 1") ==
+  while (replica.metrics_text({}).find("{finished_reason=\"abort\",model_name=\"demo\"} 1") ==
          std::string::npos)
     std::this_thread::yield();
 }

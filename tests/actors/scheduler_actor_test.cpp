@@ -7,15 +7,11 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "actors/kv_block_manager.hpp"
-#include "actors/system_config.hpp"
 #include "runtime/lab/soak/toy_executor.hpp"
+#include "tests/actors/test_config.hpp"
 
 namespace troupe::actors {
 namespace {
-
-struct TestConfig : LocalConfig {
-  TestConfig() { set("scheduler.policy", caf::atom("testing")); }
-};
 
 struct ToyWorkerState {
   std::unique_ptr<runtime::lab::ToyExecutor> executor;
@@ -136,13 +132,34 @@ TEST_F(SchedulerActorTest, ASequenceWaitsUntilItsGrammarIsReadyAndOthersDoNot) {
   run();
   EXPECT_EQ(told, (Told{"learn", "learn"}));
   EXPECT_EQ(client.finished, std::set{other});
-  self->send(scheduler_actor_, GrammarReady{id, 0, ""});
+  self->send(scheduler_actor_, GrammarReady{id, 1, 0, ""});
   run();
   EXPECT_FALSE(client.finished.contains(waits));
-  self->send(scheduler_actor_, GrammarReady{id, 1, ""});
+  self->send(scheduler_actor_, GrammarReady{id, 1, 1, ""});
   run();
   EXPECT_TRUE(client.finished.contains(waits));
   EXPECT_EQ(told, (Told{"learn", "learn", "forget", "forget"}));
+}
+
+// The ranks have forgotten what they answer of, and are to make it ready once more.
+TEST_F(SchedulerActorTest, AnAnswerToAnEarlierTellingOfAGrammarCountsForNothing) {
+  const GrammarSpec grammar{.kind = GrammarSpec::Kind::regex, .text = "a"};
+  const auto ready = [&](std::uint64_t telling, const std::string& failure = "") {
+    for (const std::int32_t rank : {0, 1})
+      self->send(scheduler_actor_, GrammarReady{grammar_id(grammar), telling, rank, failure});
+    run();
+  };
+  const SequenceId gone = submit(2, &grammar);
+  run();
+  self->send(scheduler_actor_, CancelSequence{gone});
+  const SequenceId stays = submit(2, &grammar);
+  run();
+  EXPECT_EQ(told, (Told{"learn", "learn", "forget", "forget", "learn", "learn"}));
+  ready(1);
+  ready(1, "no memory");
+  EXPECT_FALSE(client.finished.contains(stays));
+  ready(2);
+  EXPECT_TRUE(client.finished.contains(stays));
 }
 
 TEST_F(SchedulerActorTest, AGrammarThatARankCannotMakeEndsItsSequence) {
@@ -150,7 +167,7 @@ TEST_F(SchedulerActorTest, AGrammarThatARankCannotMakeEndsItsSequence) {
   client.refusals_expected = 1;
   submit(2, &grammar);
   run();
-  self->send(scheduler_actor_, GrammarReady{grammar_id(grammar), 1, "no memory"});
+  self->send(scheduler_actor_, GrammarReady{grammar_id(grammar), 1, 1, "no memory"});
   run();
   EXPECT_EQ(client.refusals_expected, 0);
   EXPECT_EQ(told.back(), "forget");

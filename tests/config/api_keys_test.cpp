@@ -105,6 +105,11 @@ TEST(ApiKeys, AFileIsRead) {
   EXPECT_EQ(read_callers(folder.write("keys.toml", caller(""))).size(), 1u);
   EXPECT_THAT(error_of([&] { read_callers(folder.path() / "other.toml"); }),
               HasSubstr("other.toml: no such file"));
+  std::string text = caller("");
+  text.resize(max_api_keys_file_bytes, '\n');
+  EXPECT_EQ(read_callers(folder.write("keys.toml", text)).size(), 1u);
+  EXPECT_THAT(error_of([&] { read_callers(folder.write("keys.toml", text + "\n")); }),
+              HasSubstr("keys.toml: "));
 }
 
 TEST(ApiKeys, TimesAreUtcUnlessTheySayOtherwise) {

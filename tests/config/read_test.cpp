@@ -206,6 +206,7 @@ TEST(Read, RefusalsOfFlags) {
   EXPECT_THAT(refusal({"--gpu-memory-utilization", "nan"}), HasSubstr("is not a number"));
   EXPECT_THAT(refusal({"--kv-cache-memory-bytes", "9999999T"}), HasSubstr("out of range"));
   EXPECT_THAT(refusal({"--kv-cache-memory-bytes", "many"}), HasSubstr("such as 512M"));
+  EXPECT_THAT(refusal({"--kv-cache-dtype", "fp8_e5m2"}), HasSubstr("permitted: auto f32 bf16 fp8"));
   EXPECT_THAT(refusal({"--system-prompt", "drop"}), HasSubstr("permitted: keep fold reject"));
   EXPECT_EQ(read_all({"--scheduling-policy", "lifo"}).scheduling_policy, "lifo") << "a plugin may bring it";
   EXPECT_THAT(refusal({"--header-timeout", "0"}), HasSubstr("above 0 seconds"));
@@ -302,6 +303,18 @@ TEST(Validate, WhatDoesNotGoTogether) {
   EXPECT_THAT(refusal({"--max-num-batched-tokens", "4", "--max-num-seqs", "8"}),
               HasSubstr("fewer than --max-num-seqs, which is 8"));
   EXPECT_THAT(refusal({"--served-model-name", ""}), HasSubstr("a name is empty"));
+}
+
+TEST(Validate, CertificatesOfClientsNeedAnAuthority) {
+  const auto with = [](const char* requirements, Texts more = {}) {
+    Texts flags{"--ssl-certfile", "a.pem", "--ssl-cert-reqs", requirements};
+    flags.insert(flags.end(), more.begin(), more.end());
+    return refusal(flags);
+  };
+  EXPECT_EQ(with("0"), "accepted");
+  EXPECT_THAT(with("1"), HasSubstr("--ssl-ca-certs: is missing"));
+  for (const char* each : {"0", "1", "2"}) EXPECT_EQ(with(each, {"--ssl-ca-certs", "ca.pem"}), "accepted");
+  EXPECT_THAT(with("3"), HasSubstr("--ssl-cert-reqs: '3' is out of range; permitted: 0 to 2"));
 }
 
 TEST(Validate, RanksAreSpreadEvenlyOverNodes) {

@@ -90,6 +90,7 @@ TEST(VllmFlags, ARecipeStartsTheServer) {
   EXPECT_EQ(settings.reasoning_parser, "deepseek_r1");
   EXPECT_EQ(settings.scheduler.max_num_batched_tokens, 8192);
   EXPECT_EQ(settings.scheduler.block_size, 64);
+  EXPECT_EQ(settings.kv_cache_dtype, "auto");
   EXPECT_FALSE(settings.scheduler.prefix_caching);
   EXPECT_EQ(settings.generation_config, "vllm");
   EXPECT_EQ(settings.max_model_len, 4096);
@@ -124,13 +125,12 @@ TEST(VllmFlags, NoSettingOfOursIsTakenForOne) {
 TEST(VllmFlags, WhatWouldChangeAnswersIsRefusedByName) {
   EXPECT_THAT(refusal({"--dtype", "float16"}),
               AllOf(HasSubstr("--dtype: 'float16' is not served"), HasSubstr("permitted: auto bfloat16")));
-  EXPECT_THAT(refusal({"--kv-cache-dtype=fp8"}), HasSubstr("--kv-cache-dtype: 'fp8' is not served"));
   EXPECT_THAT(refusal({"--load-format", "dummy"}), HasSubstr("--load-format: 'dummy'"));
   EXPECT_THAT(refusal({"--tokenizer-mode", "mistral"}), HasSubstr("--tokenizer-mode: 'mistral'"));
   EXPECT_THAT(refusal({"-pp", "2"}), HasSubstr("--pipeline-parallel-size: '2' is not served"));
   EXPECT_THAT(refusal({"--task", "embed"}), HasSubstr("--task: 'embed'"));
   for (const char* flag : {"--quantization", "--lora-modules", "--rope-scaling", "--hf-overrides",
-                           "--override-generation-config", "--ssl-cert-reqs", "--hf-overrides.rope_theta"})
+                           "--override-generation-config", "--middleware", "--hf-overrides.rope_theta"})
     EXPECT_THAT(refusal({flag, "x"}),
                 AllOf(HasSubstr(std::string(flag).substr(0, std::string(flag).find('.')) + ": "),
                       HasSubstr("this flag of vLLM's is not served")));

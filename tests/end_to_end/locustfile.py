@@ -21,7 +21,7 @@ class Streaming(HttpUser):
     def chat(self):
         body = QUESTION | {"stream": True, "stream_options": {"include_usage": True}}
         with self.client.post("/v1/chat/completions", json=body, stream=True, catch_response=True) as response:
-            lines = [line for line in self.timed(response.iter_lines()) if line]
+            lines = [line for line in self.timed(response.iter_lines()) if line.startswith(b"data: ")]
             chunks = [json.loads(line.removeprefix(b"data: ")) for line in lines[:-1]]
             text = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
             check(response, text, chunks[-1]["usage"])

@@ -209,7 +209,7 @@ def test_nginx_passes_streams_on_and_names_requests(nginx, keyed, keys):
 
     response = ask({"max_tokens": 1500, "stream": True, "ignore_eos": True}, **{"X-Request-Id": "proxied-1"})
     assert response.status == 200 and response.headers["X-Request-Id"] == "proxied-1"
-    assert response.readline().startswith(b"data: ")
+    assert response.readline().startswith(b"id: ") and response.readline().startswith(b"data: ")
     assert keyed.metric("num_requests_running") >= 1, "the first event came before the last was made"
     connection.close()
     wait_until(lambda: keyed.metric("num_requests_running") == 0)  # the client left, and nginx said so

@@ -144,7 +144,7 @@ def test_a_client_that_leaves_is_cancelled(server, client, model):
     (dict(messages=[]), 400, "messages"),
     (dict(temperature=-1), 400, "temperature"),
     (dict(temperature=101), 400, "temperature"),
-    (dict(top_p=0), 400, "top_p"),
+    (dict(top_p=-0.1), 400, "top_p"),
     (dict(n=0), 400, "n"),
     (dict(max_tokens=0), 400, "max_tokens"),
     (dict(max_tokens=100000), 400, "4096"),

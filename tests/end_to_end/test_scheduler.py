@@ -77,7 +77,7 @@ def test_policy_changes_under_load(plugin, tmp_path):
     assert shown()["groups"][0]["last_step"]["token_budget"] > 0
 
     for body, param in [({"policy": "lottery"}, "policy"), ({"policy": 7}, "policy"), ({}, "policy"),
-                        ({"policy": "vtc", "options": {"weight": 1}}, "options"), ({"policy": "vtc", "options": {"input_weight": True}}, "options.input_weight"),
+                        ({"policy": "vtc", "options": {"weight": 1}}, "options"), ({"policy": "vtc", "options": {"input_weight": True}}, "options"),
                         ({"policy": "vtc", "options": {"input_weight": "much"}}, "options"), ({"policy": "vtc", "options": []}, "options")]:
         with pytest.raises(urllib.error.HTTPError) as refused:
             put(server, body)

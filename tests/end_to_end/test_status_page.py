@@ -102,6 +102,23 @@ def test_asks_for_the_key_and_says_that_a_server_is_gone(browse, tmp_path):
             page.look(f"document.getElementById('key').value = '{key}'; document.getElementById('state').textContent = ''; document.querySelector('button').click()")
             page.await_true(f"{text_of('state')} === '{state}'")
         assert page.look("document.getElementById('door').hidden")
+        # Of impatient clicks one goes on.
+        page.look("""(() => {
+            window.most = 0;
+            window.before = turn;
+            const timers = new Set(), set = setTimeout, clear = clearTimeout;
+            window.setTimeout = (call, time) => {
+                const id = set(() => { timers.delete(id); call(); }, time);
+                most = Math.max(most, timers.add(id).size);
+                return id;
+            };
+            window.clearTimeout = id => { timers.delete(id); clear(id); };
+            document.getElementById('state').textContent = '';
+            for (let i = 0; i < 3; ++i) document.querySelector('#door button').click();
+        })()""")
+        page.await_true(f"{text_of('state')} === 'serving' && most > 0")
+        page.await_true("turn >= before + 3 + 2")  # some rounds later
+        assert page.look("most") == 1
     finally:
         server.stop()
     page.await_true(f"{text_of('state')} === 'no answer'")

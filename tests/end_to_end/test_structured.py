@@ -50,11 +50,21 @@ def test_the_other_ways(client, model):
 
 def test_forced_tools(client, model):
     named = ask(client, model, tools=TOOLS, tool_choice={"type": "function", "function": {"name": "get_time"}})
-    assert named.finish_reason == "tool_calls"
+    assert named.finish_reason == "stop"  # as OpenAI has it: whoever names the call knows of it
     assert [call.function.name for call in named.message.tool_calls] == ["get_time"]
     assert set(json.loads(named.message.tool_calls[0].function.arguments)) == {"city"}
     required = ask(client, model, tools=TOOLS, tool_choice="required", parallel_tool_calls=False)
     assert required.finish_reason == "tool_calls" and len(required.message.tool_calls) == 1
+
+
+def test_calls_in_the_older_words(client, model):
+    older = dict(functions=[tool["function"] for tool in TOOLS], function_call={"name": "get_time"})
+    whole = ask(client, model, **older)
+    assert whole.finish_reason == "stop" and not whole.message.tool_calls
+    assert whole.message.function_call.name == "get_time"
+    fields = dict(messages=[{"role": "user", "content": "Good day!"}], temperature=0, max_tokens=200, **older)
+    calls = [part.choices[0].delta.function_call for part in client.chat.completions.create(model=model, stream=True, **fields)]
+    assert "".join(call.arguments for call in calls if call) == whole.message.function_call.arguments
 
 
 def test_calls_of_strict_tools(client, model):

@@ -167,6 +167,23 @@ def test_the_dashboards_queries_yield_something(watched, prometheus):
         prometheus.query("rate(troupe_epoch)")  # what is no query would be noticed
 
 
+def test_the_first_fault_of_its_kind_is_seen(tmp_path):
+    """A series that begins with it has not grown."""
+    expression = dict(dashboard_queries())["Faults"]
+    for variable, value in [("$__rate_interval", "1m"), ("$model_name", "m"), ("$instance", ".+")]:
+        expression = expression.replace(variable, value)
+    def fault(kind, values):
+        return {"series": f'troupe_faults_total{{model_name="m",instance="a",kind="{kind}",rank="0",collective="none"}}', "values": values}
+    def seen_at(time, **faults):
+        samples = [{"labels": f'{{kind="{kind}",rank="0",collective="none"}}', "value": value} for kind, value in faults.items()]
+        return {"expr": expression, "eval_time": time, "exp_samples": samples}
+    series = [fault("exited", "_x9 1x40"), fault("stuck", "1x40")]  # every 15 s
+    times = [seen_at("165s", exited=1, stuck=0), seen_at("4m", exited=0, stuck=0)]
+    (tmp_path / "faults.yml").write_text(json.dumps({"evaluation_interval": "15s", "tests": [
+        {"interval": "15s", "input_series": series, "promql_expr_test": times}]}))
+    promtool("test", "rules", "faults.yml", cwd=tmp_path)
+
+
 def test_prometheus_knows_the_rules(prometheus):
     """And none of them fires for a server that is well."""
     groups = prometheus.get("rules")["groups"]

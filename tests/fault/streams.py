@@ -113,7 +113,8 @@ def events(response):
     for piece in response.iter_bytes():
         *whole, rest = (rest + piece).split(b"\n\n")
         for event in whole:
-            assert event.startswith(b"data: "), f"no event: {event!r}"
+            place, _, event = event.partition(b"\n")
+            assert place.startswith(b"id: ") and event.startswith(b"data: "), f"no event: {event!r}"
             yield event[6:].decode()
     assert not rest, f"the body ends within an event: {rest!r}"
 

@@ -16,6 +16,7 @@ from campaign import Campaign
 from deployment import BINARY
 from faults import FAULTS
 
+HANG_TIMEOUT = 0.4  # seconds, the server's default
 SOAK = pathlib.Path(__file__).parent / "soak"
 
 
@@ -40,8 +41,8 @@ def test_streams_survive_sixty_faults():
     assert not failures, "\n".join(failures) + "\nthe server's log is in fault.log; soak --seed 1 --only K repeats fault K"
     assert time.monotonic() - began < 240
     assert median_detection(campaign, "kill") < 0.1, "the end of a process is told by the kernel"
-    for hang in ["stop", "stuck_kernel"]:
-        assert median_detection(campaign, hang) < 0.5, hang
+    for hang in ["stop", "stuck_kernel"]:  # which is held against a process for the time in which it had a CPU
+        assert median_detection(campaign, hang) < 2 * HANG_TIMEOUT, f"{hang}: told at the first limit, not at a further one"
     assert median_detection(campaign, "lost_step") < 1, "the step before it ends, then nothing moves for the limit"
 
 

@@ -6,12 +6,13 @@
 #include <utility>  // which Boost 1.74 forgets
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 
 #include "actors/edge/answer.hpp"
 #include "actors/edge/callers/callers.hpp"
 #include "actors/edge/connection.hpp"
 #include "actors/edge/cors.hpp"
+#include "actors/edge/retries/event_position.hpp"
+#include "actors/edge/retries/idempotency_key.hpp"
 #include "actors/edge/time_limits.hpp"
 #include "actors/edge/traces/trace_context.hpp"
 #include "tests/fuzz/bytes.hpp"
@@ -42,6 +43,9 @@ void look_at(const Connection::Request& request) {
   (void)callers.admit(visit, shown, config::KeyClass::inference, now());
   (void)time_limits(settings, view(request["x-request-timeout"]));
   (void)usable_request_id(view(request["X-Request-Id"]));
+  (void)read_idempotency_key(view(request["Idempotency-Key"]), request.count("Idempotency-Key"));
+  for (const std::size_t choices : {1, 3})
+    (void)EventPosition::parse(view(request["Last-Event-ID"]), choices);
   (void)begin_trace(view(request["traceparent"]), view(request["tracestate"]));
   (void)cors_fields(cors, view(request[http::field::origin]));
   (void)preflight_fields(cors, view(request[http::field::origin]),
@@ -71,7 +75,10 @@ void run(std::string_view bytes) {
     net::io_context io;
     Socket socket(io);
     socket.assign(net::ip::tcp::v4(), ends[1]);
-    net::co_spawn(io, serve(std::make_shared<Connection>(std::move(socket), nullptr, limits)), net::detached);
+    net::co_spawn(io, serve(std::make_shared<Connection>(std::move(socket), nullptr, limits)),
+                  [](const std::exception_ptr& thrown) {
+                    if (thrown) std::rethrow_exception(thrown);  // out of run()
+                  });
     io.run();
   }
   ::close(ends[0]);

@@ -11,7 +11,7 @@ namespace {
 
 struct Sum {
   std::string content, reasoning;
-  std::vector<std::string> calls;  // "name arguments"
+  std::vector<std::string> calls;  // "id name arguments"
   bool operator==(const Sum&) const = default;
 
   void add(const ParsedOutput& parsed) {
@@ -19,7 +19,7 @@ struct Sum {
     reasoning += parsed.reasoning;
     for (const ToolCallPiece& piece : parsed.tool_calls) {
       CHECK(piece.begins == (std::size_t(piece.index) == calls.size()), "calls come in order");
-      if (piece.begins) calls.push_back(piece.name + " ");
+      if (piece.begins) calls.push_back(piece.id + " " + piece.name + " ");
       calls.at(std::size_t(piece.index)) += piece.arguments;
     }
   }
@@ -43,7 +43,8 @@ Sum parse(std::string_view text, std::size_t piece_bytes, const OutputFormat& fo
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace troupe::model;
   if (size < 2) return 0;
-  const OutputFormat format{(data[0] & 1) != 0, (data[0] & 2) != 0, (data[0] & 4) != 0, (data[0] & 8) != 0};
+  const OutputFormat format{(data[0] & 1) != 0, (data[0] & 2) != 0, (data[0] & 4) != 0, (data[0] & 8) != 0,
+                            ToolCallSyntax((data[0] >> 5) % 6)};
   const bool cut_off = (data[0] & 16) != 0;
   const std::string_view text = troupe::fuzz::text_of(data + 2, size - 2);
   const std::size_t piece = 1 + data[1] % 32;

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "model/safetensors.hpp"
+#include "model/checkpoint/safetensors.hpp"
 #include "runtime/base/error.hpp"
 #include "tests/fuzz/bytes.hpp"
 

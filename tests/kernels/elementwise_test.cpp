@@ -62,6 +62,38 @@ TEST(RmsNorm, WorksInPlaceAndRowByRow) {
   EXPECT_EQ(in_place, all);
 }
 
+TEST(LayerNorm, GivesTheBytesOfTheDefinition) {
+  for (const std::int64_t n : {1, 16, 17, 128, 1003}) {
+    constexpr std::int64_t tokens = 20;  // so many that a sum's last bit shows
+    const auto x = random_array({tokens, n}, 21, 3), weight = random_array({n}, 22),
+               bias = random_array({n}, 23);
+    const auto tree = [](float(&lanes)[16]) {
+      for (int apart = 8; apart > 0; apart /= 2)
+        for (int i = 0; i < apart; ++i) lanes[i] += lanes[i + apart];
+      return lanes[0];
+    };
+    Array<float> expected({tokens, n});
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      float sums[16] = {}, squares[16] = {};
+      for (std::int64_t i = 0; i < n; ++i) sums[i % 16] += x[t * n + i];
+      const float mean = tree(sums) / float(n);
+      for (std::int64_t i = 0; i < n; ++i)
+        squares[i % 16] = std::fma(x[t * n + i] - mean, x[t * n + i] - mean, squares[i % 16]);
+      const float factor = 1 / std::sqrt(tree(squares) / float(n) + 1e-6f);
+      for (std::int64_t i = 0; i < n; ++i)
+        expected[t * n + i] = (x[t * n + i] - mean) * factor * weight[i] + bias[i];
+    }
+    with_every_ops([&](Ops& ops) {
+      Array<float> out({tokens, n});
+      ops.layer_norm(queue, x.tensor, weight.tensor, bias.tensor, 1e-6f, out.tensor);
+      EXPECT_EQ(out, expected) << n;
+      auto in_place = random_array({tokens, n}, 21, 3);
+      ops.layer_norm(queue, in_place.tensor, weight.tensor, bias.tensor, 1e-6f, in_place.tensor);
+      EXPECT_EQ(in_place, expected) << n;
+    });
+  }
+}
+
 // 2 units in the last place of exp, and one each for the sum, the division and the product.
 TEST(SiluMul, AgreesWithDoubleLoopsOverTheWholeRange) {
   constexpr std::int64_t n = 40'003;
@@ -127,6 +159,19 @@ TEST(SiluMul, BytesDoNotDependOnThreadsOrInstructions) {
     ops.silu_mul(queue, out.tensor, up.tensor);
     EXPECT_EQ(out, expected);
   });
+}
+
+TEST(AddRow, AddsTheRowToEveryRow) {
+  for (const std::int64_t n : {1, 16, 41}) {
+    constexpr std::int64_t rows = 23;
+    const auto row = random_array({n}, 2);
+    with_every_ops([&](Ops& ops) {
+      const auto before = random_array({rows, n}, 1);
+      auto x = random_array({rows, n}, 1);
+      ops.add_row(queue, x.tensor, row.tensor);
+      for (std::int64_t i = 0; i < rows * n; ++i) ASSERT_EQ(x[i], before[i] + row[i % n]);
+    });
+  }
 }
 
 TEST(Add, AddsInPlace) {

@@ -14,11 +14,12 @@ struct Layer {
   std::vector<Expert> views;
   VirtualShards shards{.first = 0, .count = 16, .total = 16, .columns = intermediate};
 
-  explicit Layer(DType type) {
+  explicit Layer(DType type) : Layer(type, type, type) {}
+  Layer(DType gate, DType up, DType down) {
     for (unsigned e = 0; e < experts; ++e) {
-      matrices.emplace_back(type, intermediate, hidden, 3 * e);
-      matrices.emplace_back(type, intermediate, hidden, 3 * e + 1);
-      matrices.emplace_back(type, hidden, intermediate, 3 * e + 2);
+      matrices.emplace_back(gate, intermediate, hidden, 3 * e);
+      matrices.emplace_back(up, intermediate, hidden, 3 * e + 1);
+      matrices.emplace_back(down, hidden, intermediate, 3 * e + 2);
     }
     view();
   }
@@ -108,8 +109,9 @@ TEST(Experts, AgreeWithDoubleLoops) {
 }
 
 TEST(Experts, AVisitsBytesDoNotDependOnItsBatch) {
-  for (const DType type : {DType::f8_e4m3, DType::bf16}) {
-    const Layer layer(type);
+  const Layer layers[]{Layer(DType::f8_e4m3), Layer(DType::bf16),
+                       Layer(DType::q4_0, DType::q4_k, DType::q6_k)};
+  for (const Layer& layer : layers) {
     const Batch batch(60, 60, 3);
     CpuOps one(1);
     const auto expected = compute(one, batch, layer.weights());

@@ -14,6 +14,7 @@
 #include "kernels/cpu/targets.hpp"
 #include "kernels/panels.hpp"
 #include "tests/kernels/cuda/gpu_under_test.hpp"
+#include "tests/kernels/dequantised_blocks.hpp"
 #include "tests/kernels/mirrored_ops.hpp"
 // Highway after the choice of targets.
 #include <hwy/targets.h>
@@ -64,12 +65,17 @@ class Matrix {
  public:
   Matrix(DType type, std::int64_t rows, std::int64_t cols, unsigned seed, std::int64_t block_rows = 128,
          std::int64_t block_cols = 128)
-      : bytes_(std::size_t(rows * cols) * size_of(type)) {
+      : bytes_(std::size_t(rows) * row_bytes(type, cols)) {
     Random random(seed);
     const std::int64_t stride = (cols + block_cols - 1) / block_cols;
     for (std::int64_t i = 0; i < (rows + block_rows - 1) / block_rows * stride; ++i)
       scales_.push_back(0.01f + std::abs(random.uniform()));
-    for (std::int64_t i = 0; i < rows * cols; ++i) set(type, i, random);
+    if (in_blocks(type)) {
+      for (std::size_t at = 0; at < bytes_.size(); at += storage_unit(type).bytes)
+        random_block(type, &bytes_[at], random);
+    } else {
+      for (std::int64_t i = 0; i < rows * cols; ++i) set(type, i, random);
+    }
     view_ = {.data = bytes_.data(),
              .dtype = type,
              .rows = rows,
@@ -90,10 +96,13 @@ class Matrix {
   // col + cols), with bytes of its own as on another rank.
   Matrix part(std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols) const {
     Matrix result;
-    const std::size_t size = size_of(view_.dtype);
+    const StorageUnit unit = storage_unit(view_.dtype);
+    const std::int64_t before = columns_before(view_) + col, first = before / unit.columns;
+    const std::size_t bytes = row_bytes(view_.dtype, before % unit.columns + cols);
     for (std::int64_t r = row; r < row + rows; ++r) {
-      const auto from = bytes_.begin() + std::ptrdiff_t(std::size_t(r * view_.cols + col) * size);
-      result.bytes_.insert(result.bytes_.end(), from, from + std::ptrdiff_t(std::size_t(cols) * size));
+      const auto from =
+          bytes_.begin() + std::ptrdiff_t(std::size_t(r) * bytes_of_row() + std::size_t(first) * unit.bytes);
+      result.bytes_.insert(result.bytes_.end(), from, from + std::ptrdiff_t(bytes));
     }
     result.scales_ = scales_;
     result.view_ = view_;
@@ -102,13 +111,15 @@ class Matrix {
     result.view_.rows = rows;
     result.view_.cols = cols;
     result.view_.row0 += row;
-    result.view_.col0 += col;
+    result.view_.col0 = in_blocks(view_.dtype) ? before % unit.columns : view_.col0 + col;
     result.pack();
     return result;
   }
 
   // By the definition of each format, without the scale.
   float code(std::int64_t row, std::int64_t col) const {
+    if (in_blocks(view_.dtype))
+      return values_[std::size_t(row * (columns_before(view_) + view_.cols) + columns_before(view_) + col)];
     const std::size_t i = std::size_t(row * view_.cols + col);
     if (view_.dtype == DType::f32) {
       float value;
@@ -133,17 +144,42 @@ class Matrix {
  private:
   Matrix() = default;
 
+  std::size_t bytes_of_row() const { return row_bytes(view_.dtype, columns_before(view_) + view_.cols); }
+
   void pack() {
-    const Panels panels{view_.dtype, view_.cols};
-    const std::size_t size = size_of(view_.dtype);
-    packed_.resize(std::size_t(panels.size(view_.rows)) * size + 1);
+    const Panels panels = panels_of(view_);
+    packed_.resize(panels.size(view_.rows) + 1);
     for (std::int64_t r = 0; r < view_.rows; ++r)
-      for (std::int64_t c = 0; c < view_.cols; ++c)
-        std::memcpy(&packed_[std::size_t(panels.index(r, c)) * size],
-                    &bytes_[std::size_t(r * view_.cols + c) * size], size);
+      pack_row(panels, r, reinterpret_cast<const std::byte*>(bytes_.data() + std::size_t(r) * bytes_of_row()),
+               reinterpret_cast<std::byte*>(packed_.data()));
+    if (in_blocks(view_.dtype)) decode_blocks();
     packed_view_ = view_;
     packed_view_.data = packed_.data();
     packed_view_.layout = Layout::panels;
+  }
+
+  void decode_blocks() {
+    const StorageUnit unit = storage_unit(view_.dtype);
+    const std::int64_t columns = columns_before(view_) + view_.cols;
+    std::vector<float> block(std::size_t(unit.columns));
+    for (std::int64_t r = 0; r < view_.rows; ++r)
+      for (std::int64_t c = 0; c < columns; ++c) {
+        if (c % unit.columns == 0)
+          dequantise_block(
+              view_.dtype,
+              &bytes_[std::size_t(r) * bytes_of_row() + std::size_t(c / unit.columns) * unit.bytes],
+              block.data());
+        values_.push_back(block[std::size_t(c % unit.columns)]);
+      }
+  }
+
+  // Any codes, and finite halves under 1/16.
+  static void random_block(DType type, std::uint8_t* block, Random& random) {
+    for (std::size_t i = 0; i < storage_unit(type).bytes; ++i) block[i] = std::uint8_t(random.below(256));
+    for (const std::size_t at : halves_of(type)) {
+      const auto half = std::uint16_t(random.below(2) << 15 | random.below(11 << 10));
+      std::memcpy(block + at, &half, 2);
+    }
   }
 
   static double decode(unsigned bits, int exponent_bits, int fraction_bits, int bias) {
@@ -171,7 +207,7 @@ class Matrix {
   }
 
   std::vector<std::uint8_t> bytes_, packed_;
-  std::vector<float> scales_;
+  std::vector<float> scales_, values_;  // values_: of types in blocks, of all columns of the first block on
   Weight view_, packed_view_;
 };
 
@@ -193,7 +229,7 @@ inline std::vector<std::int64_t> targets_of_this_cpu() {
   hwy::SetSupportedTargetsForTest(0);
   std::vector<std::int64_t> targets;
   for (std::int64_t target : {HWY_AVX2, HWY_AVX3})
-    if (hwy::SupportedTargets() & target) targets.push_back(target);
+    if (hwy::SupportedTargets() & HWY_TARGETS & target) targets.push_back(target);
   return targets;
 }
 

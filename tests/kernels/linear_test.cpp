@@ -5,7 +5,9 @@
 namespace troupe::kernels {
 namespace {
 
-constexpr DType types[] = {DType::f32, DType::f16, DType::bf16, DType::f8_e4m3};
+constexpr DType types[] = {DType::f32,  DType::f16,  DType::bf16, DType::f8_e4m3, DType::q8_0,
+                           DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,    DType::q2_k,
+                           DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k,    DType::iq4_nl};
 
 float tree(std::vector<float> parts) {
   for (; parts.size() > 1; parts.resize(parts.size() / 2))
@@ -226,7 +228,8 @@ TEST(Ticks, ComeForEachTileOfALargeProduct) {
 }
 
 TEST(Targets, Avx512IsAmongThoseCompared) {
-  if (targets_of_this_cpu().size() < 2) GTEST_SKIP() << "this CPU lacks AVX-512, so only AVX2 was tested";
+  if (targets_of_this_cpu().size() < 2)
+    GTEST_SKIP() << "this CPU, or this build, lacks AVX-512, so only AVX2 was tested";
   EXPECT_EQ(targets_of_this_cpu().back(), HWY_AVX3);
 }
 

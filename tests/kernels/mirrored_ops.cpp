@@ -22,9 +22,7 @@ class Mirror {
   Weight in(const Weight& w) {
     if (w.rows == 0) return w;
     Weight result = w;
-    const std::int64_t elements =
-        w.layout == Layout::panels ? Panels{w.dtype, w.cols}.size(w.rows) : w.rows * w.cols;
-    result.data = twin_of(w.data, std::size_t(elements) * size_of(w.dtype)).device.get();
+    result.data = twin_of(w.data, bytes_of(w)).device.get();
     const std::int64_t scales = ((w.row0 + w.rows - 1) / w.block_rows + 1) * w.scale_stride;
     if (w.scales != nullptr) result.scales = in(w.scales, scales);
     return result;
@@ -95,6 +93,13 @@ void MirroredOps::rms_norm(Queue&, const Tensor& x, const Tensor& weight, float 
   mirror.finish();
 }
 
+void MirroredOps::layer_norm(Queue&, const Tensor& x, const Tensor& weight, const Tensor& bias, float epsilon,
+                             Tensor out) {
+  Mirror mirror(device_, *queue_);
+  device_.layer_norm(*queue_, mirror.in(x), mirror.in(weight), mirror.in(bias), epsilon, mirror.out(out));
+  mirror.finish();
+}
+
 void MirroredOps::linear(Queue&, const Tensor& x, const Weight& w, Tensor out) {
   Mirror mirror(device_, *queue_);
   device_.linear(*queue_, mirror.in(x), mirror.in(w), mirror.out(out));
@@ -117,26 +122,51 @@ void MirroredOps::head_linear(Queue&, const Tensor& x, std::span<const Weight> h
 }
 
 void MirroredOps::rope(Queue&, const Tensor& x, const RopeTable& table, const StepLayout& layout,
-                       Tensor out) {
+                       RopeForm form, Tensor out) {
   Mirror mirror(device_, *queue_);
   device_.rope(*queue_, mirror.in(x), {mirror.in(table.cos), mirror.in(table.sin)}, mirror.stage(layout),
-               mirror.out(out));
+               form, mirror.out(out));
   mirror.finish();
 }
 
-void MirroredOps::store_latent(Queue&, const Tensor& latent, const Tensor& rope_key, const StepLayout& layout,
-                               const LatentCache& cache) {
+void MirroredOps::store_entries(Queue&, const Tensor& first, const Tensor& second, const StepLayout& layout,
+                                const LayerCache& cache) {
   Mirror mirror(device_, *queue_);
-  device_.store_latent(*queue_, mirror.in(latent), mirror.in(rope_key), mirror.stage(layout),
-                       {mirror.out(cache.data)});
+  device_.store_entries(*queue_, mirror.in(first), mirror.in(second), mirror.stage(layout),
+                        {mirror.out(cache.data), cache.form});
   mirror.finish();
 }
 
-void MirroredOps::mla_attention(Queue&, const Tensor& q, const LatentCache& cache, const StepLayout& layout,
+void MirroredOps::mla_attention(Queue&, const Tensor& q, const LayerCache& cache, const StepLayout& layout,
                                 float scale, Tensor out) {
   Mirror mirror(device_, *queue_);
-  device_.mla_attention(*queue_, mirror.in(q), {mirror.in(cache.data)}, mirror.stage(layout), scale,
-                        mirror.out(out));
+  device_.mla_attention(*queue_, mirror.in(q), {mirror.in(cache.data), cache.form}, mirror.stage(layout),
+                        scale, mirror.out(out));
+  mirror.finish();
+}
+
+void MirroredOps::select_keys(Queue&, const Tensor& q, const Tensor& weights, const LayerCache& keys,
+                              const StepLayout& layout, Tensor scores, Tensor out) {
+  Mirror mirror(device_, *queue_);
+  device_.select_keys(*queue_, mirror.in(q), mirror.in(weights), {mirror.in(keys.data), keys.form},
+                      mirror.stage(layout), mirror.out(scores), mirror.out(out));
+  mirror.finish();
+}
+
+void MirroredOps::sparse_mla_attention(Queue&, const Tensor& q, const LayerCache& cache,
+                                       const Tensor& selected, const StepLayout& layout, float scale,
+                                       Tensor out) {
+  Mirror mirror(device_, *queue_);
+  device_.sparse_mla_attention(*queue_, mirror.in(q), {mirror.in(cache.data), cache.form},
+                               mirror.in(selected), mirror.stage(layout), scale, mirror.out(out));
+  mirror.finish();
+}
+
+void MirroredOps::gqa_attention(Queue&, const Tensor& q, const LayerCache& cache, std::int64_t key_heads,
+                                const StepLayout& layout, float scale, Tensor out) {
+  Mirror mirror(device_, *queue_);
+  device_.gqa_attention(*queue_, mirror.in(q), {mirror.in(cache.data), cache.form}, key_heads,
+                        mirror.stage(layout), scale, mirror.out(out));
   mirror.finish();
 }
 
@@ -149,6 +179,12 @@ void MirroredOps::silu_mul(Queue&, Tensor gate, const Tensor& up) {
 void MirroredOps::add(Queue&, Tensor x, const Tensor& y) {
   Mirror mirror(device_, *queue_);
   device_.add(*queue_, mirror.out(x), mirror.in(y));
+  mirror.finish();
+}
+
+void MirroredOps::add_row(Queue&, Tensor x, const Tensor& row) {
+  Mirror mirror(device_, *queue_);
+  device_.add_row(*queue_, mirror.out(x), mirror.in(row));
   mirror.finish();
 }
 

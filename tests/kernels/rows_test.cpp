@@ -9,7 +9,9 @@ ImmediateQueue queue;
 
 TEST(Embed, LooksUpThePartOfTheVocabularyThatItHas) {
   const std::vector<TokenId> tokens{12, 10, 9, 19, 20, -1, 2147483647};
-  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::f8_e4m3}) {
+  std::vector<DType> types{DType::f32, DType::f16, DType::bf16, DType::f8_e4m3};
+  types.insert(types.end(), std::begin(block_types), std::end(block_types));
+  for (const DType type : types) {
     const Matrix table(type, 10, 75, 1, 4, 32);
     // A table that is the head, too, lies in panels.
     for (const Weight& view : {table.as_stored(), table.view()})
@@ -69,8 +71,13 @@ TEST(Embed, EveryHalfPrecisionNumberIsExact) {
 }
 
 // Its out may be x, and may have heads of another width. A row of no sequence stays as it is.
-TEST(Rope, TurnsNeighboursIntoHalves) {
+class Rope : public testing::TestWithParam<std::tuple<RopePairs, bool>> {};
+
+TEST_P(Rope, TurnsPairsIntoHalves) {
+  const RopeForm form{std::get<0>(GetParam()), std::get<1>(GetParam())};
+  const bool neighbours = form.pairs == RopePairs::neighbours;
   constexpr std::int64_t tokens = 5, heads = 2, head = 10, wide = 13, half = 3;
+  const std::int64_t from = form.first ? 0 : head - 2 * half, to = form.first ? 0 : wide - 2 * half;
   const auto before = random_array({tokens, heads, head}, 1), cos = random_array({20, half}, 2),
              sin = random_array({20, half}, 3), untouched = random_array({tokens, heads, wide}, 4);
   StepLayout layout{.tokens = tokens, .sequences = {}};
@@ -79,39 +86,38 @@ TEST(Rope, TurnsNeighboursIntoHalves) {
   const std::int64_t positions[] = {19, -1, 5, 6, 7};
   with_every_ops([&](Ops& ops) {
     auto x = random_array({tokens, heads, head}, 1), elsewhere = random_array({tokens, heads, wide}, 4);
-    ops.rope(queue, before.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, elsewhere.tensor);
-    ops.rope(queue, x.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, x.tensor);
+    ops.rope(queue, before.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, form, elsewhere.tensor);
+    ops.rope(queue, x.tensor, {.cos = cos.tensor, .sin = sin.tensor}, layout, form, x.tensor);
     for (std::int64_t t = 0; t < tokens; ++t)
       for (std::int64_t h = 0; h < heads; ++h) {
         const float* const in = &before[(t * heads + h) * head];
-        const float* const out = &x[(t * heads + h) * head];
-        if (positions[t] < 0) {
-          ASSERT_TRUE(std::equal(in, in + head, out));
-          ASSERT_EQ(elsewhere[(t * heads + h) * wide + wide - 1],
-                    untouched[(t * heads + h) * wide + wide - 1]);
-          continue;
-        }
-        for (std::int64_t i = 0; i < head - 2 * half; ++i) ASSERT_EQ(out[i], in[i]);
-        for (std::int64_t i = 0; i < half; ++i) {
-          const float a = in[4 + 2 * i], b = in[4 + 2 * i + 1];
+        std::vector<float> expected(in, in + head),
+            wider(&untouched[(t * heads + h) * wide], &untouched[(t * heads + h) * wide] + wide);
+        for (std::int64_t i = 0; i < half && positions[t] >= 0; ++i) {
+          const float a = in[from + (neighbours ? 2 * i : i)],
+                      b = in[from + (neighbours ? 2 * i + 1 : half + i)];
           const float c = cos[positions[t] * half + i], s = sin[positions[t] * half + i];
-          ASSERT_EQ(out[4 + i], a * c - b * s);
-          ASSERT_EQ(out[4 + half + i], b * c + a * s);
+          expected[std::size_t(from + i)] = wider[std::size_t(to + i)] = a * c - b * s;
+          expected[std::size_t(from + half + i)] = wider[std::size_t(to + half + i)] = b * c + a * s;
         }
-        const std::int64_t first = (t * heads + h) * wide;
-        for (std::int64_t i = 0; i < wide; ++i)
-          ASSERT_EQ(elsewhere[first + i],
-                    i < wide - 2 * half ? untouched[first + i] : out[i - (wide - head)]);
+        ASSERT_TRUE(std::ranges::equal(expected, std::span(&x[(t * heads + h) * head], std::size_t(head))));
+        ASSERT_TRUE(
+            std::ranges::equal(wider, std::span(&elsewhere[(t * heads + h) * wide], std::size_t(wide))));
       }
   });
 }
+
+INSTANTIATE_TEST_SUITE_P(Forms, Rope,
+                         testing::Combine(testing::Values(RopePairs::neighbours, RopePairs::halves),
+                                          testing::Bool()));
 
 TEST(RopeDeathTest, APositionBeyondTheTableStops) {
   auto x = random_array({1, 1, 2}, 1), table = random_array({4, 1}, 2);
   StepLayout layout{.tokens = 1, .sequences = {}};
   layout.sequences.push_back({.first_row = 0, .rows = 1, .first_position = 4, .blocks = {}});
   CpuOps ops(1);
-  EXPECT_DEATH(ops.rope(queue, x.tensor, {.cos = table.tensor, .sin = table.tensor}, layout, x.tensor),
+  EXPECT_DEATH(ops.rope(queue, x.tensor, {.cos = table.tensor, .sin = table.tensor}, layout,
+                        {RopePairs::neighbours}, x.tensor),
                "position out of range");
 }
 

@@ -1,5 +1,6 @@
 // troupe chat before the demo model, before a server that says what the test tells it to, and on a terminal.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <pty.h>
@@ -256,6 +257,83 @@ class OnTerminal {
   std::string shown_;  // and not yet looked at
 };
 
+// The program behind a pipe that stays open, as in a pipeline of which it is the end.
+class OnPipes {
+ public:
+  // interrupted: Ctrl-C has come before it begins.
+  explicit OnPipes(const std::vector<std::string>& arguments, bool interrupted = false) {
+    std::vector<char*> words;
+    for (const std::string& each : arguments) words.push_back(const_cast<char*>(each.c_str()));
+    words.push_back(nullptr);
+    int in[2] = {-1, -1}, out[2] = {-1, -1};
+    EXPECT_EQ(pipe2(in, O_CLOEXEC), 0);
+    EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(in[0], STDIN_FILENO);
+      dup2(out[1], STDOUT_FILENO);
+      if (interrupted) {
+        sigprocmask(SIG_BLOCK, &interrupt, nullptr);
+        raise(SIGINT);  // which waits for what the program makes of it
+      }
+      execv(words.front(), words.data());
+      _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    in_ = FileDescriptor(in[1]);
+    out_ = FileDescriptor(out[0]);
+  }
+  ~OnPipes() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+
+  void say(const std::string& line) {
+    EXPECT_EQ(write(in_.get(), line.data(), line.size()), ssize_t(line.size()));
+  }
+  std::string answer(std::size_t size) {
+    std::string text(size, '\0');
+    for (std::size_t come = 0; come < size;) {
+      const ssize_t more = read(out_.get(), text.data() + come, size - come);
+      if (more <= 0) return text.substr(0, come);
+      come += std::size_t(more);
+    }
+    return text;
+  }
+  void interrupt() const { kill(pid_, SIGINT); }
+  int status() {
+    int status = -1;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    return status;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  FileDescriptor in_, out_;
+};
+
+TEST_F(Chat, CtrlCEndsItWhileItWaitsForAPipe) {
+  const ScriptedServer server(Lines{{says("one")}});
+  OnPipes piped({TROUPE_BINARY, "chat", server.url(), "--model", "m"});
+  piped.say("hi\n");
+  EXPECT_EQ(piped.answer(4), "one\n");
+  piped.interrupt();
+  const int status = piped.status();
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
+}
+
+TEST_F(Chat, CtrlCEndsItWhileTheModelIsLoaded) {
+  OnPipes piped({TROUPE_BINARY, "chat"}, true);
+  const int status = piped.status();
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+}
+
 TEST_F(Chat, ATerminalShowsReasoningDimAndCtrlDEnds) {
   const ScriptedServer server(
       Lines{{stream_head + event({{"reasoning_content", "thought"}}) + event({{"content", "said"}}) + done}});
@@ -284,6 +362,23 @@ TEST_F(Chat, CtrlCStopsTheAnswerAndNotTheProgram) {
   EXPECT_EQ(terminal.exit_code(), 0);
   EXPECT_EQ(server.messages(1), ordered_json({message("user", "first"), message("assistant", "begun"),
                                               message("user", "second")}));
+}
+
+TEST_F(Chat, AnAnswerThatIsStoppedBeforeItsFirstWordIsNoMessage) {
+  const ScriptedServer server(
+      Lines{{stream_head + event({{"reasoning_content", "hmm"}}), true}, {says("next")}});
+  OnTerminal terminal({TROUPE_BINARY, "chat", server.url(), "--model", "m"});
+  terminal.until("> ");
+  terminal.type("first\n");
+  terminal.until("hmm");
+  terminal.type("\x03");
+  terminal.until("> ");
+  terminal.type("second\n");
+  terminal.until("next");
+  terminal.until("> ");
+  terminal.type("/quit\n");
+  EXPECT_EQ(terminal.exit_code(), 0);
+  EXPECT_EQ(server.messages(1), ordered_json({message("user", "second")}));
 }
 
 #ifdef TROUPE_LIBEDIT

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
-#include <thread>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "config/api_keys.hpp"
 #include "runtime/base/digest.hpp"
@@ -78,8 +79,10 @@ TEST_F(Keys, MistakesLeaveTheFileAsItWas) {
   mistake("add a --expires tomorrow", 2, "--expires: 'tomorrow' is no time");
   mistake("add a --class admin", 2, "--class");
   mistake("add a --max-tokens 0", 2, "--max-tokens");
+  mistake("add a --priority=-2147483648", 2, "--priority");
   mistake("revoke other", 1, "there is no caller 'other'");
   mistake("revoke search --key x", 1, "has 0 keys that begin with 'x'");
+  mistake("revoke search --key ''", 2, "--key: has no digits");
   mistake("rotate search", 2, "the nearest known one is");
   EXPECT_THAT(run("keys").err, HasSubstr("what to do is missing"));
   EXPECT_THAT(run("keys add a").err, HasSubstr("--api-keys is missing"));
@@ -96,6 +99,53 @@ TEST_F(Keys, SeveralEditorsLoseNothing) {
       " '" TROUPE_BINARY "' keys add caller-$i --api-keys '" + file.string() + "' >/dev/null &";
   EXPECT_EQ(std::system(("for i in 1 2 3 4 5 6 7 8; do" + one + " done; wait").c_str()), 0);
   EXPECT_EQ(config::read_callers(file).size(), 8u);
+}
+
+TEST_F(Keys, TheWorstPriorityIsReadAgain) {
+  added("a --priority=-2147483647");
+  added("b --priority 2147483647");
+  EXPECT_EQ(config::read_callers(file)[0].priority, -config::largest_priority);
+  EXPECT_EQ(keys("list").code, 0);
+}
+
+TEST_F(Keys, AFileThatNobodyWouldReadIsNotWritten) {
+  std::vector<config::Caller> callers;
+  const auto one = [](std::size_t number) {
+    std::string name = std::to_string(number);
+    name.resize(config::max_caller_name_bytes, 'x');
+    return config::Caller{.name = name, .keys = {{.sha256 = sha256_hex(name)}}};
+  };
+  // As many of the longest lines as there is room for.
+  const std::size_t each =
+      config::callers_text({one(0), one(1)}).size() - config::callers_text({one(0)}).size();
+  for (std::size_t i = 0; i < config::max_api_keys_file_bytes / each; ++i) callers.push_back(one(i));
+  const std::string text = config::callers_text(callers);
+  std::ofstream(file) << text;
+  ASSERT_EQ(config::read_callers(file).size(), callers.size());
+  const Outcome outcome = keys("add " + one(callers.size()).name);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("and at most 1048576 are read; revoke keys"));
+  EXPECT_EQ(read_file(file), text);
+}
+
+TEST_F(Keys, TheFileStaysWhatItWas) {
+  const auto behind = folder_ / "behind" / "real.toml";
+  create_directory(behind.parent_path());
+  std::ofstream(behind).close();
+  permissions(behind, perms(0664));
+  create_symlink(behind, file);
+  const bool root = geteuid() == 0;  // who alone can give files away
+  if (root) {
+    ASSERT_EQ(chown(behind.c_str(), 4242, 4343), 0);
+  }
+  EXPECT_EQ(run("keys add search --api-keys " + file.string(), "", "umask 077;").code, 0);
+  EXPECT_TRUE(is_symlink(file));
+  EXPECT_EQ(config::read_callers(behind).size(), 1u);
+  EXPECT_EQ(status(behind).permissions(), perms(0664));
+  struct stat found {};
+  ASSERT_EQ(stat(behind.c_str(), &found), 0);
+  EXPECT_EQ(found.st_uid, root ? 4242 : geteuid());
+  EXPECT_EQ(found.st_gid, root ? 4343 : getegid());
 }
 
 TEST_F(Keys, HaveManualPages) {

@@ -171,7 +171,7 @@ TEST_F(RunBatch, KilledAtAnyMomentItLosesAndDoublesNothing) {
   int killed = 0;
   std::size_t partly_done = 0;
   while (killed < kills) {
-    const auto begin = journal_bytes(), enough = begin + random() % 100;  // a line takes 22 bytes of it
+    const auto begin = journal_bytes(), enough = begin + random() % 170;  // a line takes 38 bytes of it
     Running program(command("out.jsonl"), at("errors"));
     bool ended = false;
     while (!ended && journal_bytes() < enough) ended = program.ends_in(std::chrono::milliseconds(1));

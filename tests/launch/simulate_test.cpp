@@ -42,6 +42,17 @@ TEST_F(Simulate, TheSameSeedGivesTheSameFigures) {
   EXPECT_GT(result(drawn)["policies"][0]["cached_percent"], 10);
 }
 
+TEST_F(Simulate, ASmallerCacheIsReadFaster) {
+  const auto tpot = [&](const std::string& type) {
+    return result("--num-requests 40 -tp 8 --input-len 8000 --kv-cache-dtype " +
+                  type)["policies"][0]["p50_tpot_ms"]
+        .get<double>();
+  };
+  EXPECT_LT(tpot("fp8"), tpot("bf16"));
+  EXPECT_LT(tpot("bf16"), tpot("f32"));
+  EXPECT_EQ(tpot("auto"), tpot("bf16"));  // as the profile of the model has it
+}
+
 TEST_F(Simulate, SeedsGiveIntervals) {
   const json found =
       result("--num-requests 100 -tp 8 --output-distribution exponential --seeds 4")["policies"][0];

@@ -33,8 +33,9 @@ TEST_F(Subcommands, VersionAndHelp) {
   EXPECT_THAT(run("version --verbose").out, StartsWith(run("version").out + "cuda: "));
   EXPECT_THAT(run("--help").out, HasSubstr("serve"));
   EXPECT_THAT(run("certs --help").out, HasSubstr("troupe certs HOST... --out FOLDER"));
-  for (const char* name : {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "status",
-                           "certs", "keys", "node", "run-batch", "chat", "selftest", "version"}) {
+  for (const char* name :
+       {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "convert", "size", "status",
+        "certs", "keys", "node", "run-batch", "chat", "selftest", "version"}) {
     const Outcome page = run(std::string(name) + " --help");
     EXPECT_EQ(page.code, 0);
     EXPECT_THAT(page.out, StartsWith("NAME\n       troupe-" + std::string(name) + " - "));
@@ -58,6 +59,7 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
           "--capture-folder and --capture-certificate need each other");
   mistake("serve --capture-folder x --capture-certificate y",
           "give --api-keys with a caller of class control");
+  mistake("serve --journal x", "--journal: clients could not come back for what it saves");
   for (const char* path : {"llm", "/llm/", "/"})
     mistake("serve --root-path " + std::string(path),
             "--root-path: '" + std::string(path) + "' is not a path");
@@ -320,10 +322,10 @@ TEST_F(Subcommands, BenchDecodeTellsWhatAStepCostsAgainstTheMachine) {
   const path file = folder_ / "result.json";
   const Outcome outcome =
       run("bench decode --batch-sizes 1,3 --input-len 8 --num-iters 2 --num-iters-warmup 0 --prefill-len 32 "
-          "--prefill-iters 1 --threads 1 --avx2 --output-json " +
+          "--prefill-batch-sizes 1,2 --prefill-iters 1 --threads 1 --avx2 --output-json " +
           file.string());
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, AllOf(HasSubstr("   3 sequences: "), HasSubstr("a prompt of 32 tokens: ")));
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("   3 sequences: "), HasSubstr("   2 prompts of 32 tokens: ")));
   const auto result = ordered_json::parse(read_file(file));
   EXPECT_EQ(result["instructions"], "AVX2");
   ASSERT_EQ(result["decode"].size(), 2u);
@@ -337,8 +339,21 @@ TEST_F(Subcommands, BenchDecodeTellsWhatAStepCostsAgainstTheMachine) {
     EXPECT_DOUBLE_EQ(each["memory_read_ratio"], each["weight_bytes"].get<double>() / seconds /
                                                     each["memory_read_bytes_per_second"].get<double>());
   }
-  EXPECT_EQ(result["prefill"]["flop"], 235720704);
-  EXPECT_GT(result["prefill"]["fma_peak_ratio"], 0);
+  ASSERT_EQ(result["prefill"].size(), 2u);
+  for (const ordered_json& each : result["prefill"]) {
+    const double prompts = each["batch_size"], seconds = each["ms"].get<double>() / 1e3;
+    EXPECT_EQ(each["flop"], prompts * 235720704);
+    EXPECT_DOUBLE_EQ(each["tokens_per_second"], prompts * 32 / seconds);
+    EXPECT_GT(each["fma_peak_ratio"], 0);
+  }
+}
+
+TEST_F(Subcommands, BenchDecodeNamesTheFlagOfASizeThatIsNone) {
+  for (const std::string flag : {"--batch-sizes", "--prefill-batch-sizes"}) {
+    const Outcome outcome = run("bench decode " + flag + " 1,0");
+    EXPECT_NE(outcome.code, 0);
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr(flag), HasSubstr("'0' is no number from 1 to 1024")));
+  }
 }
 
 TEST_F(Subcommands, BenchDecodeRefusesMoreThanTheModelHolds) {

@@ -81,6 +81,27 @@ class Templates : public ProgramTest {
 TEST_F(Templates, PrintAsPublishedWithoutTools) {
   expect_as_published("deepseek_v31", "deepseek-v3.1", true);
   expect_as_published("deepseek_v3", "deepseek-v3", false);  // which leaves a single call open
+  expect_as_published("kimi_k2", "kimi-k2", true);
+}
+
+// Calls of other models get ids of Kimi's form; their results come in their order.
+TEST_F(Templates, OfKimiKeepsIdsOfItsForm) {
+  ordered_json of_two = calls(nullptr, {"Lima", "Oslo"});
+  of_two["tool_calls"][0]["id"] = "functions.weather:4";
+  ordered_json sun = output("sun"), snow = output("snow");
+  sun["tool_call_id"] = "functions.weather:4";
+  snow["tool_call_id"] = "Oslo";
+  EXPECT_EQ(
+      render("kimi_k2", {user("Weather?"), of_two, sun, snow}, nullptr),
+      "<|im_system|>system<|im_middle|>You are Kimi, an AI assistant created by Moonshot AI.<|im_end|>\n"
+      "<|im_user|>user<|im_middle|>Weather?<|im_end|><|im_assistant|>assistant<|im_middle|>"
+      "<|tool_calls_section_begin|>"
+      "<|tool_call_begin|>functions.weather:4<|tool_call_argument_begin|>{\"city\": \"Lima\"}<|tool_call_end|>"
+      "<|tool_call_begin|>functions.weather:1<|tool_call_argument_begin|>{\"city\": \"Oslo\"}<|tool_call_end|>"
+      "<|tool_calls_section_end|><|im_end|>"
+      "<|im_system|>tool<|im_middle|>## Return of functions.weather:4\nsun<|im_end|>"
+      "<|im_system|>tool<|im_middle|>## Return of functions.weather:1\nsnow<|im_end|>"
+      "<|im_assistant|>assistant<|im_middle|>");
 }
 
 TEST_F(Templates, OfV31FollowsItsModelCard) {

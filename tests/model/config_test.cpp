@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/model/checkpoint_folder.hpp"
+#include "tests/model/checkpoint/checkpoint_folder.hpp"
 
 namespace troupe::model {
 namespace {
@@ -42,11 +42,11 @@ TEST(Config, ReadsThePublishedOne) {
   EXPECT_EQ(config.num_nextn_predict_layers, 1);
   EXPECT_EQ(config.first_k_dense_replace, 3);
   EXPECT_EQ(config.num_attention_heads, 128);
-  EXPECT_EQ(config.q_lora_rank, 1536);
-  EXPECT_EQ(config.kv_lora_rank, 512);
-  EXPECT_EQ(config.qk_nope_head_dim, 128);
-  EXPECT_EQ(config.qk_rope_head_dim, 64);
-  EXPECT_EQ(config.v_head_dim, 128);
+  EXPECT_EQ(config.latent().q_lora_rank, 1536);
+  EXPECT_EQ(config.latent().kv_lora_rank, 512);
+  EXPECT_EQ(config.latent().qk_nope_head_dim, 128);
+  EXPECT_EQ(config.latent().qk_rope_head_dim, 64);
+  EXPECT_EQ(config.latent().v_head_dim, 128);
   EXPECT_EQ(config.n_routed_experts, 256);
   EXPECT_EQ(config.n_shared_experts, 1);
   EXPECT_EQ(config.num_experts_per_tok, 8);
@@ -103,7 +103,7 @@ TEST_P(WrongConfig, IsRefusedByName) {
 
 INSTANTIATE_TEST_SUITE_P(
     Arithmetic, WrongConfig,
-    testing::Values(Wrong{"/architectures", "[\"DeepseekV2ForCausalLM\"]", "architectures must be"},
+    testing::Values(Wrong{"/architectures", "[\"GemmaForCausalLM\"]", "architectures must be"},
                     Wrong{"/architectures", "[]", "architectures must be"},
                     Wrong{"/architectures", "null", "architectures must be"},
                     Wrong{"/model_type", "\"deepseek_v2\"", "model_type is \"deepseek_v2\""},
@@ -157,7 +157,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"/rope_scaling/factor", "null", "rope_scaling.factor is missing"},
         Wrong{"/rope_scaling/mscale", "null", "rope_scaling.mscale_all_dim needs both"},
         Wrong{"/rope_scaling/mscale_all_dim", "null", "rope_scaling.mscale needs both"},
-        Wrong{"/rope_scaling/beta_slow", "32", "rope_scaling.beta_fast must be more than"},
+        Wrong{"/rope_scaling/beta_slow", "33", "rope_scaling.beta_fast must be at least"},
         Wrong{"/rope_scaling/original_max_position_embeddings", "0", "rope_scaling.original_max"},
         Wrong{"/rope_scaling/truncate", "false", "rope_scaling.truncate is false"},
         Wrong{"/rope_scaling/attention_factor", "1", "rope_scaling.attention_factor is not supported"},
@@ -188,7 +188,7 @@ TEST(Config, EveryLimitHolds) {
       {"intermediate_size", limits::intermediate_size},
       {"num_hidden_layers", limits::layers},
       {"num_nextn_predict_layers", limits::nextn_layers},
-      {"qk_rope_head_dim", limits::head_dim},
+      {"qk_rope_head_dim", limits::rotary_dim},
       {"v_head_dim", limits::head_dim},
       {"n_shared_experts", limits::shared_experts},
       {"num_experts_per_tok", limits::experts_per_token},
@@ -257,7 +257,7 @@ TEST(Config, AcceptsTheFormsThatAreAround) {
   parameters.update({{"rope_type", "yarn"}, {"rope_theta", 50000}});
   config["rope_parameters"] = parameters;
   const ModelConfig read = parse_config(config, "c");
-  EXPECT_EQ(read.q_lora_rank, 0);
+  EXPECT_EQ(read.latent().q_lora_rank, 0);
   EXPECT_EQ(read.eos_token_ids, (std::vector<TokenId>{1, 5}));
   EXPECT_EQ(read.rope_theta, 50000);
   EXPECT_EQ(read.yarn->factor, 40);

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "model/logits.hpp"
-#include "tests/model/checkpoint_folder.hpp"
-#include "tests/model/decoder_session.hpp"
+#include "model/graphs/logits.hpp"
+#include "tests/model/checkpoint/checkpoint_folder.hpp"
+#include "tests/model/graphs/decoder_session.hpp"
 
 namespace troupe::model {
 namespace {
@@ -123,8 +123,8 @@ TEST_F(SmallDecoder, RefusesToPredictWithoutALayer) {
 TEST(PredictingDecoder, HasALayerMoreInItsCache) {
   const Checkpoint checkpoint = Checkpoint::open(DEMO_MODEL);
   const ModelConfig& config = checkpoint.config();
-  EXPECT_EQ(cache_bytes_per_token(config), 5u * (64 + 16) * 4);
-  EXPECT_EQ(cache_bytes_per_token(config, true), 6u * (64 + 16) * 4);
+  EXPECT_EQ(cache_bytes_per_token(config, {}), 5u * (64 + 16) * 4);
+  EXPECT_EQ(cache_bytes_per_token(config, {}, true), 6u * (64 + 16) * 4);
   const auto ops = kernels::make_cpu_ops(1);
   const auto decoder = load_decoder(checkpoint, *ops, {}, {.prediction = true});
   EXPECT_TRUE(decoder->can_predict());
@@ -152,10 +152,10 @@ TEST(PredictingDecoderDeathTest, GoesOnFromRowsOfTheLastCallAlone) {
 }
 
 TEST_F(SmallDecoder, CacheHoldsLatentsOfAllLayers) {
-  EXPECT_EQ(cache_bytes_per_token(checkpoint_.config()), 3u * (32 + 8) * 4);
+  EXPECT_EQ(cache_bytes_per_token(checkpoint_.config(), {}), 3u * (32 + 8) * 4);
   KvCache cache = decoder_->make_cache(5, 4);
   ASSERT_EQ(cache.layers.size(), 3u);
-  for (const kernels::LatentCache& layer : cache.layers) {
+  for (const kernels::LayerCache& layer : cache.layers) {
     EXPECT_EQ(layer.data.shape(0), 5);
     EXPECT_EQ(layer.block_size(), 4);
     EXPECT_EQ(layer.data.shape(2), 40);
@@ -164,7 +164,27 @@ TEST_F(SmallDecoder, CacheHoldsLatentsOfAllLayers) {
   EXPECT_EQ(cache.layers[1].data.as<float>(), cache.layers[0].data.as<float>() + 5 * 4 * 40);
 }
 
-TEST_F(SmallDecoder, ReadersOfPoisonedBlocksAreFoundOut) {
+TEST_F(SmallDecoder, CacheHasItsTypesSize) {
+  using kernels::CacheType;
+  const ModelConfig& config = checkpoint_.config();
+  EXPECT_EQ(cache_bytes_per_token(config, {}, false, CacheType::bf16), 3u * (32 + 8) * 2);
+  EXPECT_EQ(cache_bytes_per_token(config, {}, false, CacheType::fp8), 3u * (32 + 4 + 8 * 2));
+  for (const CacheType type : {CacheType::f32, CacheType::bf16, CacheType::fp8}) {
+    DecoderLimits limits_of_type = limits;
+    limits_of_type.cache_type = type;
+    const KvCache cache = load_decoder(checkpoint_, *ops_, {}, limits_of_type)->make_cache(5, 4);
+    std::size_t bytes = 0;
+    for (const kernels::LayerCache& layer : cache.layers) bytes += layer.data.bytes();
+    EXPECT_EQ(bytes, cache_bytes_per_token(config, {}, false, type) * 5 * 4) << name_of(type);
+  }
+}
+
+class PoisonedCache : public SmallDecoder, public ::testing::WithParamInterface<kernels::CacheType> {};
+
+TEST_P(PoisonedCache, IsFoundOutByItsReaders) {
+  DecoderLimits limits_of_type = limits;
+  limits_of_type.cache_type = GetParam();
+  decoder_ = load_decoder(checkpoint_, *ops_, {}, limits_of_type);
   KvCache cache = decoder_->make_cache(4, 4);
   const std::vector<BlockId> blocks{0, 1};
   const auto logits_at = [&](std::int64_t first, const Tokens& tokens) {
@@ -180,6 +200,11 @@ TEST_F(SmallDecoder, ReadersOfPoisonedBlocksAreFoundOut) {
   EXPECT_TRUE(std::isnan(logits_at(4, {5})));
   EXPECT_TRUE(std::isfinite(logits_at(0, {1, 2, 3})));  // writes before it reads
 }
+
+INSTANTIATE_TEST_SUITE_P(All, PoisonedCache,
+                         ::testing::Values(kernels::CacheType::f32, kernels::CacheType::bf16,
+                                           kernels::CacheType::fp8),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST_F(SmallDecoder, RefusesPlacementsThatDoNotFit) {
   const auto refusal = [](Decoder& decoder, const transport::ExpertPlacement& placement) -> std::string {

@@ -123,15 +123,17 @@ void Head::to_scheduler(std::uint64_t life, std::function<void(Scheduler&)> what
 
 void Head::carry_out(const runtime::StopEpoch& order) {
   to_scheduler(scheduler_.life, [this, order](Scheduler& scheduler) {
-    const auto stopped = scheduler.cycle->stop_epoch(order.next, order.lost);
+    const auto stopped = scheduler.cycle->stop_epoch(order.next, order.lost, order.how);
+    if (stopped.quarantined)
+      if (auto owner = scheduler.owners.extract(*stopped.quarantined))
+        to_request(*owner.mapped(), [this, request = owner.mapped()] { quarantine(*request); });
     for (const SequenceId id : stopped.interrupted)
       if (auto owner = scheduler.owners.extract(id))
         to_request(*owner.mapped(), [this, request = owner.mapped(), life = scheduler.life] {
           if (!request->over && request->scheduler == life) submit(*request, true);
         });
-    world_.mail.post(mailbox_, [this, answer = runtime::EpochStopped{order.next, stopped.steps_committed}] {
-      hear(answer);
-    });
+    const runtime::EpochStopped answer{order.next, stopped.steps_committed, stopped.search_advanced};
+    world_.mail.post(mailbox_, [this, answer] { hear(answer); });
   });
 }
 
@@ -242,9 +244,7 @@ void Head::submit(Request& request, bool again) {
     scheduler.owners[submission.sequence] = &request;
     carry_out(*work);
   });
-  if (request.paused)
-    to_scheduler(request.scheduler,
-                 [id = request.submission.sequence](Scheduler& scheduler) { scheduler.cycle->pause(id); });
+  if (request.paused) pause_in_scheduler(request);
 }
 
 void Head::take_token(Request& request, const runtime::CommittedToken& token) {
@@ -265,6 +265,11 @@ void Head::finish(Request& request, bool failed) {
   request.failed = failed;
 }
 
+void Head::quarantine(Request& request) {
+  request.quarantined = !request.over;
+  finish(request, true);
+}
+
 void Head::cancel(Request& request) {
   if (request.over) return;
   request.cancelled = true;
@@ -278,8 +283,13 @@ void Head::cancel(Request& request) {
 
 void Head::pause(Request& request) {
   if (request.over || std::exchange(request.paused, true) || request.scheduler == 0) return;
-  to_scheduler(request.scheduler,
-               [id = request.submission.sequence](Scheduler& scheduler) { scheduler.cycle->pause(id); });
+  pause_in_scheduler(request);
+}
+
+void Head::pause_in_scheduler(const Request& request) {
+  to_scheduler(request.scheduler, [this, id = request.submission.sequence](Scheduler& scheduler) {
+    carry_out(scheduler.cycle->pause(id));
+  });
 }
 
 void Head::resume(Request& request) {
@@ -319,6 +329,8 @@ void Head::check_at_rest() {
   for (const Request& request : requests_) {
     const std::string which = "request " + std::to_string(request.submission.sequence);
     expect(request.ends == 1, which + " ended " + std::to_string(request.ends) + " times");
+    expect(request.submission.sequence != world_.killer || request.output.tokens.empty(),
+           which + " kills, and was computed");
     if (request.failed) continue;
     runtime::lab::ToyOutput whole = runtime::lab::toy_output(request.original, world_.limits.max_model_len);
     if (request.cancelled) {

@@ -15,7 +15,7 @@ struct Request {
   std::uint64_t scheduler = 0;   // that knows it
   bool paused = false, over = false;
   int ends = 0;  // that its client saw
-  bool failed = false, cancelled = false;
+  bool failed = false, cancelled = false, quarantined = false;
   runtime::lab::ToyOutput output;
   Mailbox mailbox;
 };
@@ -111,6 +111,8 @@ class Head final : public HeadDoor, public NodeDoor {
   void submit(Request& request, bool again);
   void take_token(Request& request, const runtime::CommittedToken& token);
   void finish(Request& request, bool failed);
+  void quarantine(Request& request);
+  void pause_in_scheduler(const Request& request);
   void use(Request& request, std::uint64_t scheduler);
 
   World& world_;

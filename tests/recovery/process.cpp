@@ -176,6 +176,7 @@ void Process::run(std::shared_ptr<const runtime::StepPlan> wanted, std::uint64_t
   plan = std::move(wanted);
   last_step = plan->step;
   enter(Activity::collective);
+  if (is_killed_by(*plan)) return world.mail.after(milliseconds(1), [this] { take(quit); });
   auto& here = world.collectives[{epoch, plan->step}];
   here.push_back(this);
   if (std::int32_t(here.size()) < world.ranks()) return;
@@ -189,6 +190,18 @@ void Process::run(std::shared_ptr<const runtime::StepPlan> wanted, std::uint64_t
                          if (each->plan && each->epoch == in && each->plan->step == step) each->finish_step();
                        });
                      });
+}
+
+// The row is of a prompt, so that no drafts are before it.
+bool Process::is_killed_by(const runtime::StepPlan& wanted) {
+  for (const runtime::Begin& begin : wanted.begin)
+    if (begin.sequence == world.killer) rows_of_killer = begin.computed;
+  for (const runtime::Extend& part : wanted.extend) {
+    if (part.sequence != world.killer) continue;
+    const std::int32_t before = std::exchange(rows_of_killer, rows_of_killer + part.rows);
+    return before <= world.killing_row && world.killing_row < before + part.rows;
+  }
+  return false;
 }
 
 void Process::finish_step() {

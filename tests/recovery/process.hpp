@@ -49,6 +49,7 @@ struct Process {
   void met();
   void finish_step();
   void leave(const char* why);  // what it waits in
+  bool is_killed_by(const runtime::StepPlan& wanted);
 
   World& world;
   HeadDoor& head;
@@ -68,6 +69,7 @@ struct Process {
   std::shared_ptr<const runtime::StepPlan> plan;              // of the collective that it waits in
   std::deque<std::shared_ptr<const runtime::StepPlan>> next;  // that came before it was through with that
   std::uint64_t scheduler = 0;                                // whose plans they are
+  std::int32_t rows_of_killer = 0;                            // that it was told to compute, of its sequence
   runtime::lab::ToyExecutor kv;
 
  private:

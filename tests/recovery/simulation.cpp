@@ -1,5 +1,7 @@
 #include "tests/recovery/simulation.hpp"
 
+#include "runtime/lab/content.hpp"
+
 #include "tests/recovery/head.hpp"
 
 namespace troupe::simulation {
@@ -10,6 +12,8 @@ constexpr Duration longest_rest = seconds(300);  // from the last fault until al
 class Life {
  public:
   explicit Life(std::uint64_t seed) : world_(seed), random_(world_.random) {
+    if (const std::uint64_t drawn = runtime::lab::mixed(seed); drawn % 4 == 0)
+      world_.killer = 1 + (drawn >> 8) % 2;
     draw_replica();
     head_.emplace(world_, std::array{"decode_first", "fcfs", "priority"}[std::size_t(random_.below(3))]);
   }
@@ -33,7 +37,12 @@ class Life {
     outcome.gave_up = head_->gave_up();
     outcome.epochs = head_->membership().epoch();
     for (const auto& rank : head_->membership().view().ranks) outcome.restarts += rank.restarts;
-    for (const Request& request : head_->requests()) outcome.tokens += request.output.tokens.size();
+    for (const Request& request : head_->requests()) {
+      outcome.tokens += request.output.tokens.size();
+      (request.submission.sequence == world_.killer ? outcome.guilty : outcome.innocent) +=
+          request.quarantined;
+    }
+    outcome.had_killer = world_.killer > 0;
     return outcome;
   }
 
@@ -69,6 +78,7 @@ class Life {
       for (std::int32_t t = random_.between(1, 12); t > 0; --t)
         submission.tokens.push_back(random_.below(50));
       submission.prompt_tokens = std::int32_t(submission.tokens.size());
+      if (submission.sequence == world_.killer) world_.killing_row = submission.prompt_tokens - 1;
       submission.max_output_tokens = random_.between(1, 30);
       submission.sampling.seed = random_.draw();
       submission.priority = random_.below(3);

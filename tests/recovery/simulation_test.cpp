@@ -16,7 +16,7 @@ constexpr std::uint64_t seeds = 20'000;
 TEST(Simulation, EveryLifeEndsWell) {
   set_log_level(LogLevel::off);
   Outcome sum;
-  int gave_up = 0;
+  int gave_up = 0, killers = 0, guilty = 0, innocent = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const Outcome outcome = simulate(seed);
     ASSERT_EQ(outcome.broken, "") << "seed " << seed;
@@ -25,6 +25,9 @@ TEST(Simulation, EveryLifeEndsWell) {
     sum.restarts += outcome.restarts;
     sum.tokens += outcome.tokens;
     gave_up += !outcome.gave_up.empty();
+    killers += outcome.had_killer;
+    guilty += outcome.guilty;
+    innocent += outcome.innocent;
   }
   // It is no test of a replica to which nothing happens.
   EXPECT_GT(sum.faults, 3 * int(seeds));
@@ -33,6 +36,9 @@ TEST(Simulation, EveryLifeEndsWell) {
   EXPECT_GT(sum.tokens, 40 * seeds);
   EXPECT_LT(gave_up, int(seeds) / 5);
   EXPECT_GT(gave_up, 0);
+  EXPECT_GT(guilty, killers / 2) << "others left before, or the replica gave up";
+  // Of whom somebody killed ranks twice while they were computed alone.
+  EXPECT_LT(innocent, int(seeds) / 100);
 }
 
 // Each once ended otherwise: twice a step that one rank of the two lost and then the other, a life that was called over

@@ -50,6 +50,9 @@ struct World {
   const Process* loses_step = nullptr;  // does not hear of the next one
   std::pair<Epoch, StepId> lost_step;   // the last that somebody did not hear of
   std::int32_t crashes_at_start = 0;    // of so many processes, one after the other
+  // A process dies of a step with this sequence and this row of its prompt; 0: there is none.
+  SequenceId killer = 0;
+  std::int32_t killing_row = 0;
 };
 
 }  // namespace troupe::simulation

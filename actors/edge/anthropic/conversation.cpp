@@ -97,6 +97,10 @@ void read_assistant(RequestFields& message, const config::RequestLimits& limits,
     if (type == "thinking") return join(block.needed_text("thinking"), thinking);
     if (type == "redacted_thinking") return;  // nobody here can read it
     if (type != "tool_use") return refuse_block(block, type);
+    if (calls.size() == limits.tool_calls)
+      return block.invalid("type",
+                           "A message has at most " + std::to_string(calls.size()) + " uses of tools.",
+                           "array_above_max_length");
     calls.push_back(read_tool_use(block, limits));
   });
   Json result = {{"role", "assistant"}, {"content", text.value_or("")}};

@@ -4,6 +4,7 @@
 
 #include "actors/edge/anthropic/messages_answer.hpp"
 #include "actors/edge/anthropic/messages_request.hpp"
+#include "actors/edge/callers/callers.hpp"
 
 namespace troupe::actors::edge::anthropic {
 namespace {
@@ -20,9 +21,11 @@ constexpr const char* example = R"({"model": "", "max_tokens": 16, "system": "Be
 
 void count_tokens_page(PageRequest request, std::function<void(Reply)> answer) {
   auto prompt = parse_body(request.body, request.settings.request).and_then([&](const Json& body) {
-    return parse_prompt(body, request.service.model(), request.settings.request);
+    return parse_prompt(body, model_of_caller(request.service.model(), request.caller),
+                        request.settings.request);
   });
   if (!prompt) return answer(refusal_reply(prompt.error(), request.request_id));
+  prompt->caller = request.caller_name();
   request.service.tokenize(std::move(*prompt), [answer = std::move(answer),
                                                 &id = request.request_id](const auto& tokens) {
     answer(tokens ? json_reply(200, {{"input_tokens", tokens->size()}}) : refusal_reply(tokens.error(), id));

@@ -79,7 +79,7 @@ class MessagesAnswer final : public Answer {
       content.push_back(thinking_block(show_thinking_ ? collected_.reasoning : ""));
     if (!collected_.content.empty()) content.push_back(text_block(collected_.content));
     // As in a stream, a use that was cut off stays, to be seen beside its stop_reason; its input is of no use.
-    const bool cut = ends_in_cut_call(collected_.finish, collected_.tool_calls);
+    const bool cut = ends_in_cut_call(collected_.in_call, collected_.tool_calls);
     for (const runtime::ToolCallDelta& call : collected_.tool_calls) {
       const bool whole = !cut || &call != &collected_.tool_calls.back();
       content.push_back(tool_use_block(call, whole ? arguments_object(call.arguments) : Json::object()));
@@ -155,9 +155,10 @@ std::unique_ptr<Answer> make_messages_answer(AnswerIdentity identity, bool show_
 }
 
 Json error_object(const Refusal& refusal, std::string_view request_id) {
-  const bool internal = refusal.kind == RefusalKind::internal;
-  const Json error = {{"type", internal ? "api_error" : error_type(refusal.kind)},
-                      {"message", refusal.message}};
+  const char* type = error_type(refusal.kind);
+  if (refusal.kind == RefusalKind::internal) type = "api_error";
+  if (refusal.kind == RefusalKind::too_large) type = "request_too_large";
+  const Json error = {{"type", type}, {"message", refusal.message}};
   return {{"type", "error"}, {"error", error}, {"request_id", request_id}};
 }
 

@@ -1,7 +1,5 @@
 #include "actors/edge/anthropic/messages_request.hpp"
 
-#include <limits>
-
 #include "actors/edge/anthropic/conversation.hpp"
 #include "actors/edge/anthropic/messages_answer.hpp"
 #include "actors/edge/chat_messages.hpp"
@@ -12,8 +10,6 @@
 
 namespace troupe::actors::edge::anthropic {
 namespace {
-
-constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 
 // In OpenAI's form.
 Json read_tool(RequestFields& tool, const config::RequestLimits& limits) {
@@ -149,7 +145,7 @@ void read_sampling(RequestFields& fields, const config::RequestLimits& limits,
   else
     fields.missing("max_tokens");
   out.temperature = fields.number("temperature", 0, max_temperature);
-  out.top_p = fields.positive("top_p", 1);
+  out.top_p = read_top_p(fields);
   if (const auto top_k = fields.integer("top_k", 0, int32_max)) out.top_k = std::int32_t(*top_k);
   fields.array("stop_sequences", limits.stop_strings);
   out.stop = read_stop_strings(fields, "stop_sequences", limits);

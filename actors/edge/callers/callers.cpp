@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "actors/edge/named_model.hpp"
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors::edge {
@@ -29,15 +30,9 @@ Refusal wrong_class(const config::Caller& caller, KeyClass needed) {
           "", "insufficient_permissions"};
 }
 
-// Ollama's clients may write "name:latest" for "name".
-bool names(const std::string& permitted, std::string_view model) {
-  return model == permitted || model == permitted + ":latest";
-}
-
 Expected<void> check_limits(const config::Caller& caller, std::string_view model,
                             const runtime::GenerationRequest& request) {
-  const auto is_it = [&](const std::string& each) { return names(each, model); };
-  if (!caller.models.empty() && std::ranges::none_of(caller.models, is_it))
+  if (!may_use(&caller, model))
     return refuse(RefusalKind::forbidden,
                   "Caller '" + caller.name + "' does not have access to model '" + std::string(model) + "'.",
                   "model", "model_not_found");
@@ -161,6 +156,17 @@ Expected<std::shared_ptr<const config::Caller>> Callers::owner_of(const ShownHea
   if (!owner) return tl::unexpected(token.empty() && headers.x_api_key.empty() ? no_key() : wrong_key());
   if (!owner->opens(needed)) return tl::unexpected(wrong_class(*owner->caller, needed));
   return owner->caller;
+}
+
+bool may_use(const config::Caller* caller, std::string_view model) {
+  const auto is_it = [&](const std::string& each) { return tagged(each) == tagged(model); };
+  return !caller || caller->models.empty() || std::ranges::any_of(caller->models, is_it);
+}
+
+ModelInfo model_of_caller(const ModelInfo& model, const config::Caller* caller) {
+  ModelInfo shown = model;
+  std::erase_if(shown.names, [&](const std::string& name) { return !may_use(caller, name); });
+  return shown;
 }
 
 std::string cache_salt(const config::Caller& caller, const std::string& narrower) {

@@ -10,6 +10,7 @@
 #include "actors/edge/callers/key_ring.hpp"
 #include "actors/edge/callers/ledger.hpp"
 #include "actors/edge/cors.hpp"
+#include "actors/service.hpp"
 #include "config/edge_settings.hpp"
 #include "runtime/generation/request.hpp"
 
@@ -66,6 +67,12 @@ class Callers {
   Stamp stamp_;
   std::shared_ptr<const KeyRing> keys_;
 };
+
+// Ollama's clients may write "name:latest" for "name". caller: null: no key is asked for.
+bool may_use(const config::Caller* caller, std::string_view model);
+
+// The model under the names alone that the caller may use, which may be none: what pages tell, and take for its name.
+ModelInfo model_of_caller(const ModelInfo& model, const config::Caller* caller);
 
 // What separates a caller's cached prefixes from those of others. No caller can choose its own such that it is another's.
 std::string cache_salt(const config::Caller& caller, const std::string& narrower);

@@ -80,8 +80,9 @@ bool ClientAddresses::trusts(const net::ip::address& address) const {
 }
 
 std::string network_of(const net::ip::address& address) {
-  if (address.is_v4()) return address.to_string();
-  return masked(address.to_v6(), client_prefix).to_string() + "/" + std::to_string(client_prefix);
+  const net::ip::address one = plain(address);
+  if (one.is_v4()) return one.to_string();
+  return masked(one.to_v6(), client_prefix).to_string() + "/" + std::to_string(client_prefix);
 }
 
 }  // namespace troupe::actors::edge

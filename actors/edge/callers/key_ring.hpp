@@ -28,7 +28,6 @@ class KeyRing {
   // Null: no such key, or none that is still valid. The time that it takes tells nothing about how much of a key was right.
   const Owner* find(std::string_view shown, std::chrono::system_clock::time_point now) const;
 
-  bool empty() const { return keys_.empty(); }
   std::vector<std::shared_ptr<const config::Caller>> callers() const;  // those with a name and a key
 
  private:

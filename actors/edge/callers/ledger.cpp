@@ -1,17 +1,14 @@
 #include "actors/edge/callers/ledger.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <unordered_set>
+
+#include "runtime/base/retry_after.hpp"
 
 namespace troupe::actors::edge {
 namespace {
 
-constexpr std::size_t most_addresses = 65536;  // that are remembered
 constexpr const char* code = "rate_limit_exceeded";
-
-std::int32_t whole_seconds(Duration wait) {
-  return std::max<std::int32_t>(1, std::int32_t(std::chrono::ceil<std::chrono::seconds>(wait).count()));
-}
 
 // bucket: has not so much. unit: "requests per min (RPM)".
 Refusal too_fast(const std::string& whom, const std::string& unit, const TokenBucket& bucket,
@@ -21,7 +18,7 @@ Refusal too_fast(const std::string& whom, const std::string& unit, const TokenBu
           "Rate limit reached for " + whom + " on " + unit + ": Limit " + std::to_string(bucket.limit()) +
               ", Used " + std::to_string(bucket.limit() - bucket.remaining(now)) + ", Requested " +
               std::to_string(wanted) + ". Please try again in " + duration_text(wait) + ".",
-          "", code, whole_seconds(wait)};
+          "", code, retry_after(wait)};
 }
 
 Refusal too_large(const std::string& whom, std::int64_t limit, std::int64_t wanted) {
@@ -43,7 +40,7 @@ Refusal server_too_busy(const TokenBucket& bucket, std::int64_t wanted, TimePoin
   const Duration wait = bucket.wait_for(wanted, now);
   return {RefusalKind::unavailable,
           "The server's limit of tokens per min is reached. Please try again in " + duration_text(wait) + ".",
-          "", code, whole_seconds(wait)};
+          "", code, retry_after(wait)};
 }
 
 void follow(std::optional<TokenBucket>& bucket, const std::optional<std::int64_t>& limit, TimePoint now) {
@@ -113,9 +110,11 @@ Ledger::Standings Ledger::standings(const config::Caller* caller, const std::str
 }
 
 void Ledger::keep(const std::vector<std::shared_ptr<const config::Caller>>& callers) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& each : callers) names.insert(each->name);
   const std::lock_guard lock(mutex_);
   std::erase_if(accounts_, [&](const auto& each) {
-    return std::ranges::none_of(callers, [&](const auto& one) { return one->name == each.first; });
+    return each.second->generations == 0 && !names.contains(each.first);
   });
 }
 
@@ -128,7 +127,7 @@ std::shared_ptr<Ledger::Account> Ledger::account(const config::Caller& caller, T
   return has;
 }
 
-// Full ones are as good as forgotten. More clients than that at once share nothing that is worth a limit.
+// More clients than that at once share nothing that is worth a limit.
 TokenBucket& Ledger::allowance(const std::string& network, TimePoint now) {
   const auto found = addresses_.find(network);
   if (found != addresses_.end()) return found->second;

@@ -1,5 +1,5 @@
 // What callers have used of what they may have. Accounts go by the caller's name, so that several keys of one share them, and
-// outlive the file that named it. Thread-safe.
+// outlive changes of the file for as long as it names the caller, or a generation of its runs. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -18,6 +18,9 @@ namespace troupe::actors::edge {
 
 class Ledger : public std::enable_shared_from_this<Ledger> {
  public:
+  // That are remembered. Past it those that have all of their allowance are forgotten, then all.
+  static constexpr std::size_t most_addresses = 65536;
+
   // What is left of a limit.
   struct Standing {
     std::int64_t limit = 0, remaining = 0;
@@ -38,7 +41,7 @@ class Ledger : public std::enable_shared_from_this<Ledger> {
 
   Standings standings(const config::Caller* caller, const std::string& network, TimePoint now) const;
 
-  // Forgets the accounts of others; generations in progress go on.
+  // Forgets the accounts of others that have no generation in progress.
   void keep(const std::vector<std::shared_ptr<const config::Caller>>& callers);
 
  private:

@@ -2,6 +2,10 @@
 
 namespace troupe::actors::edge {
 
+std::string failure_code(const Refusal& refusal) {
+  return refusal.code.empty() ? "error" : refusal.code;
+}
+
 Expected<void> MeteredSink::on_counted(std::int64_t prompt_tokens, std::int64_t most_output_tokens) {
   const std::lock_guard lock(mutex_);
   record_.usage.prompt_tokens = prompt_tokens;
@@ -40,18 +44,27 @@ void MeteredSink::on_end(runtime::Usage usage) {
 void MeteredSink::on_failure(Refusal refusal) {
   {
     const std::lock_guard lock(mutex_);
-    record_.failure = refusal.code.empty() ? "error" : refusal.code;
-    // What was never begun costs nothing.
-    settle(record_.accepted ? record_.usage.prompt_tokens + record_.usage.completion_tokens : 0);
+    record_.failure = failure_code(refusal);
+    settle_what_came();
   }
   reader_->on_failure(std::move(refusal));
 }
 
 GenerationRecord MeteredSink::leave() {
   const std::lock_guard lock(mutex_);
-  settle(record_.accepted ? record_.usage.prompt_tokens + record_.usage.completion_tokens : 0);
+  settle_what_came();
   ticket_.reset();
   return record_;
+}
+
+GenerationRecord MeteredSink::record() {
+  const std::lock_guard lock(mutex_);
+  return record_;
+}
+
+// What was never begun costs nothing.
+void MeteredSink::settle_what_came() {
+  settle(record_.accepted ? record_.usage.prompt_tokens + record_.usage.completion_tokens : 0);
 }
 
 void MeteredSink::settle(std::int64_t tokens) {

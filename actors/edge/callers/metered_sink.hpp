@@ -21,6 +21,8 @@ struct GenerationRecord {
   std::string failure;                       // the code of what it failed with
 };
 
+std::string failure_code(const Refusal& refusal);  // "error" where it has none
+
 class MeteredSink final : public GenerationSink {
  public:
   // named_tokens: the client said how many tokens it wants at most.
@@ -37,9 +39,12 @@ class MeteredSink final : public GenerationSink {
   // The reader is done with it, at its end or before: settles what came until now, and lets go of the caller's place. Any
   // thread.
   GenerationRecord leave();
+  GenerationRecord record();  // what came until now; it goes on
 
  private:
-  void settle(std::int64_t tokens);  // the lock is held
+  // The lock is held.
+  void settle_what_came();
+  void settle(std::int64_t tokens);
 
   const std::shared_ptr<GenerationSink> reader_;
   std::mutex mutex_;  // guards all below

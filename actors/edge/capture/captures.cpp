@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "actors/edge/capture/sealed.hpp"
 #include "actors/edge/reply.hpp"
 #include "runtime/base/digest.hpp"
+#include "runtime/base/durable_file.hpp"
 #include "runtime/base/file.hpp"
-#include "runtime/base/file_descriptor.hpp"
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors::edge {
@@ -49,10 +52,24 @@ std::string file_name(const std::string& request_id) {
   return "capture-" + digest(request_id) + ".cms";
 }
 
+// Whatever somebody made of that name beforehand, no link is followed.
 void write_file(const std::filesystem::path& file, std::string_view bytes) {
-  const FileDescriptor out(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!out || ::write(out.get(), bytes.data(), bytes.size()) != ssize_t(bytes.size()))
-    throw Error("cannot be written", file.string());
+  const FileDescriptor out(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!out) throw Error(std::string("cannot be written: ") + std::strerror(errno), file.string());
+  write_whole(out, bytes, file);
+}
+
+void log_failure(const std::filesystem::path& file, const char* error) {
+  log_event(LogLevel::error, "capture_failed", {{"file", file.string()}, {"error", error}});
+}
+
+void seal(const std::filesystem::path& file, const Json& text, X509* reader) noexcept {
+  try {
+    write_file(file, sealed(dump(text), reader));
+    log_event(LogLevel::warning, "request_captured", {{"file", file.string()}});
+  } catch (const std::exception& error) {
+    log_failure(file, error.what());
+  }
 }
 
 Json by_choice(const std::map<std::int32_t, std::string>& texts) {
@@ -64,8 +81,8 @@ Json by_choice(const std::map<std::int32_t, std::string>& texts) {
 }  // namespace
 
 Capture::Capture(std::filesystem::path file, std::shared_ptr<const Certificate> reader,
-                 std::string request_id)
-    : file_(std::move(file)), reader_(std::move(reader)) {
+                 const std::shared_ptr<JobQueue>& writer, std::string request_id)
+    : file_(std::move(file)), reader_(std::move(reader)), writer_(writer) {
   text_["request_id"] = std::move(request_id);
 }
 
@@ -92,27 +109,26 @@ void Capture::wrote(const runtime::Delta& delta) {
   if (!calls.empty()) calls_[delta.choice] += calls;
 }
 
-void Capture::write(int status) noexcept {
+void Capture::write(int status, bool whole) noexcept {
   try {
-    std::string text;
-    {
-      const std::lock_guard lock(mutex_);
-      text_["status"] = status;
-      text_["content"] = by_choice(content_);
-      text_["reasoning"] = by_choice(reasoning_);
-      text_["tool_calls"] = by_choice(calls_);
-      text_["whole"] = bytes_ <= most_captured_bytes;
-      text = dump(text_);
-    }
-    write_file(file_, sealed(text, reader_->get()));
-    log_event(LogLevel::warning, "request_captured", {{"file", file_.string()}});
+    const std::lock_guard lock(mutex_);
+    text_["status"] = status;
+    text_["content"] = by_choice(content_);
+    text_["reasoning"] = by_choice(reasoning_);
+    text_["tool_calls"] = by_choice(calls_);
+    text_["whole"] = whole && bytes_ <= most_captured_bytes;
+    const auto writer = writer_.lock();
+    auto job = [file = file_, text = std::move(text_), reader = reader_] { seal(file, text, reader->get()); };
+    if (!writer || !writer->post(std::move(job))) log_failure(file_, "too many wait to be written");
   } catch (const std::exception& error) {
-    log_event(LogLevel::error, "capture_failed", {{"file", file_.string()}, {"error", error.what()}});
+    log_failure(file_, error.what());
   }
 }
 
 Captures::Captures(const config::CaptureSettings& settings)
-    : folder_(settings.folder), reader_(read_reader(settings)) {}
+    : folder_(settings.folder),
+      reader_(read_reader(settings)),
+      writer_(reader_ ? std::make_shared<JobQueue>(1, most_unwritten) : nullptr) {}
 
 Expected<std::string> Captures::order(const std::string& request_id, std::chrono::seconds time,
                                       TimePoint now) {
@@ -134,7 +150,7 @@ std::shared_ptr<Capture> Captures::begin(const std::string& request_id, TimePoin
   const bool late = order->second <= now;
   orders_.erase(order);
   if (late) return nullptr;
-  return std::make_shared<Capture>(folder_ / file_name(request_id), reader_, request_id);
+  return std::make_shared<Capture>(folder_ / file_name(request_id), reader_, writer_, request_id);
 }
 
 }  // namespace troupe::actors::edge

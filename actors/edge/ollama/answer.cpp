@@ -60,7 +60,7 @@ class OllamaAnswer final : public Answer {
       call_->name += piece.name;
       call_->arguments += piece.arguments;
     }
-    if (call_ && ends_in_cut_call(delta.finish, {&*call_, 1})) call_.reset();
+    if (call_ && ends_in_cut_call(delta.in_call, {&*call_, 1})) call_.reset();
     if (delta.ends() && call_) finish_call(news);
     finish_ = delta.finish;
     const bool text = !news.content.empty() || !news.reasoning.empty();
@@ -79,7 +79,7 @@ class OllamaAnswer final : public Answer {
   }
 
   Json whole(const runtime::Usage& usage) override {
-    if (ends_in_cut_call(collected_.finish, collected_.tool_calls)) collected_.tool_calls.pop_back();
+    if (ends_in_cut_call(collected_.in_call, collected_.tool_calls)) collected_.tool_calls.pop_back();
     return last_object(collected_, collected_.finish, usage);
   }
 

@@ -23,13 +23,31 @@ constexpr const char* generate_example =
   "raw": false, "stream": false, "think": false, "keep_alive": "5m",
   "options": {"num_predict": 16, "temperature": 0, "seed": 1, "stop": ["END"]}})";
 
-constexpr Endpoint no_other_model(std::string_view path, std::string_view allow) {
+constexpr Endpoint generation(std::string_view path, ParseRequest parse, const char* about,
+                              const char* example) {
   return {.path = path,
-          .allow = allow,
-          .page = no_other_model_page,
+          .allow = post_only,
+          .generation = parse,
           .refusal = refusal_reply,
-          .about = "Refused: the server has one model.",
-          .success = 404};
+          .about = about,
+          .example = example};
+}
+
+constexpr Endpoint page(std::string_view path, Page answer, const char* about,
+                        std::string_view allow = read_only) {
+  return {.path = path, .allow = allow, .page = answer, .refusal = refusal_reply, .about = about};
+}
+
+constexpr Endpoint no_embeddings(std::string_view path) {
+  Endpoint refused = page(path, embed_page, "Refused: the model has none.", post_only);
+  refused.success = 400;
+  return refused;
+}
+
+constexpr Endpoint no_other_model(std::string_view path, std::string_view allow) {
+  Endpoint refused = page(path, no_other_model_page, "Refused: the server has one model.", allow);
+  refused.success = 404;
+  return refused;
 }
 
 }  // namespace
@@ -43,47 +61,14 @@ std::span<const Endpoint> endpoints() {
                .refusal = refusal_reply,
                .about = "A sentence that Ollama's clients look for; to browsers, the status page.",
                .produces = "text/plain"},
-      Endpoint{.path = "/api/chat",
-               .allow = post_only,
-               .generation = parse_chat_request,
-               .refusal = refusal_reply,
-               .about = "The answer to a conversation.",
-               .example = chat_example},
-      Endpoint{.path = "/api/generate",
-               .allow = post_only,
-               .generation = parse_generate_request,
-               .refusal = refusal_reply,
-               .about = "The answer to a prompt.",
-               .example = generate_example},
-      Endpoint{.path = "/api/tags",
-               .page = tags_page,
-               .refusal = refusal_reply,
-               .about = "The names of the model."},
-      Endpoint{.path = "/api/show",
-               .allow = post_only,
-               .page = show_page,
-               .refusal = refusal_reply,
-               .about = "What the model can do."},
-      Endpoint{.path = "/api/ps",
-               .page = ps_page,
-               .refusal = refusal_reply,
-               .about = "The model, once it is loaded."},
-      Endpoint{.path = "/api/version",
-               .page = version_page,
-               .refusal = refusal_reply,
-               .about = "Of Ollama, whose API this is."},
-      Endpoint{.path = "/api/embed",
-               .allow = post_only,
-               .page = embed_page,
-               .refusal = refusal_reply,
-               .about = "Refused: the model has none.",
-               .success = 400},
-      Endpoint{.path = "/api/embeddings",
-               .allow = post_only,
-               .page = embed_page,
-               .refusal = refusal_reply,
-               .about = "Refused: the model has none.",
-               .success = 400},
+      generation("/api/chat", parse_chat_request, "The answer to a conversation.", chat_example),
+      generation("/api/generate", parse_generate_request, "The answer to a prompt.", generate_example),
+      page("/api/tags", tags_page, "The names of the model."),
+      page("/api/show", show_page, "What the model can do.", post_only),
+      page("/api/ps", ps_page, "The model, once it is loaded."),
+      page("/api/version", version_page, "Of Ollama, whose API this is."),
+      no_embeddings("/api/embed"),
+      no_embeddings("/api/embeddings"),
       no_other_model("/api/pull", post_only),
       no_other_model("/api/push", post_only),
       no_other_model("/api/create", post_only),

@@ -13,15 +13,10 @@
 namespace troupe::actors::edge::ollama {
 namespace {
 
-constexpr std::int64_t int32_min = std::numeric_limits<std::int32_t>::min();
-constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
-
 void read_sampling(RequestFields& options, runtime::GenerationRequest& out) {
   out.temperature = options.number("temperature", 0, max_temperature);
   out.min_p = options.number("min_p", 0, 1);
-  // 0 is the one most likely token.
-  if (const auto top_p = options.number("top_p", 0, 1))
-    out.top_p = std::max(*top_p, std::numeric_limits<float>::min());
+  out.top_p = read_top_p(options);
   if (const auto top_k = options.integer("top_k", int32_min, int32_max))
     out.top_k = std::int32_t(std::max<std::int64_t>(0, *top_k));
   const auto seed = options.integer("seed", std::numeric_limits<std::int64_t>::min(),
@@ -46,7 +41,7 @@ void refuse_unsupported(RequestFields& options) {
   for (const auto& [name, neutral] : ways) options.unsupported_unless(name, neutral);
 }
 
-void read_options(RequestFields& fields, const config::RequestLimits& limits,
+void read_options(RequestFields& fields, const ModelInfo& model, const config::RequestLimits& limits,
                   runtime::GenerationRequest& out) {
   const Json* options = fields.object("options");
   if (!options) return;
@@ -55,9 +50,9 @@ void read_options(RequestFields& fields, const config::RequestLimits& limits,
   read_penalty_window(inside, out);
   refuse_unsupported(inside);
   out.stop = read_stop_strings(inside, "stop", limits);
-  // -1 and -2: up to the context's end.
+  // -1 and -2: up to the context's end, beyond which none asks.
   if (const auto limit = inside.integer("num_predict", int32_min, int32_max); limit && *limit > 0)
-    out.max_tokens = std::int32_t(*limit);
+    out.max_tokens = std::int32_t(std::min<std::int64_t>(*limit, model.max_model_len));
   static constexpr std::array without_effect{"num_ctx",  "num_batch",  "num_gpu",
                                              "main_gpu", "num_thread", "num_keep"};
   for (const char* name : without_effect) inside.integer(name, int32_min, int32_max);
@@ -110,7 +105,7 @@ bool read_keep_alive(RequestFields& fields) {
 void read_generation_options(RequestFields& fields, const ModelInfo& model,
                              const config::RequestLimits& limits, bool chat, ApiRequest& request) {
   AnswerOptions options{.model = read_model_name(fields, "model", model, limits), .chat = chat};
-  read_options(fields, limits, request.generation);
+  read_options(fields, model, limits, request.generation);
   read_format(fields, request.generation);
   read_logprobs(fields, limits, request.generation);
   options.unload = read_keep_alive(fields);

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 
-namespace troupe::actors::edge::ollama {
+#include "actors/edge/named_model.hpp"
 
-std::string tagged(const std::string& name) {
-  return name.find(':') == name.npos ? name + ":latest" : name;
-}
+namespace troupe::actors::edge::ollama {
 
 std::string read_model_name(RequestFields& fields, std::string_view field, const ModelInfo& model,
                             const config::RequestLimits& limits) {
@@ -14,8 +12,8 @@ std::string read_model_name(RequestFields& fields, std::string_view field, const
   if (name.empty()) fields.missing(field);
   const auto is_it = [&](const std::string& served) { return tagged(served) == tagged(name); };
   if (std::ranges::none_of(model.names, is_it))
-    fields.keep(
-        {RefusalKind::not_found, "model '" + name + "' not found", fields.param(field), "model_not_found"});
+    fields.keep({RefusalKind::not_found, "model '" + told_name(name) + "' not found", fields.param(field),
+                 "model_not_found"});
   return name;
 }
 

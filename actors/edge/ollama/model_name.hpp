@@ -8,9 +8,6 @@
 
 namespace troupe::actors::edge::ollama {
 
-// As its lists show it: with the tag "latest" where a name has none.
-std::string tagged(const std::string& name);
-
 // A model's name in a field, as the client wrote it. "NAME:latest" is NAME. What is wrong is kept in fields.
 std::string read_model_name(RequestFields& fields, std::string_view field, const ModelInfo& model,
                             const config::RequestLimits& limits);

@@ -1,5 +1,7 @@
 #include "actors/edge/ollama/model_pages.hpp"
 
+#include "actors/edge/callers/callers.hpp"
+#include "actors/edge/named_model.hpp"
 #include "actors/edge/ollama/answer.hpp"
 #include "actors/edge/ollama/model_name.hpp"
 #include "actors/edge/status_page.hpp"
@@ -16,8 +18,13 @@ Json details(const ModelInfo& model) {
           {"parameter_size", ""},         {"quantization_level", ""}};
 }
 
-// Under each name that is served. more: what the list says of it beside.
-Reply list_of_models(const ModelInfo& model, const Json& more) {
+ModelInfo model_of(const PageRequest& request) {
+  return model_of_caller(request.service.model(), request.caller);
+}
+
+// Under each name that the caller may use. more: what the list says of it beside.
+Reply list_of_models(const PageRequest& request, const Json& more) {
+  const ModelInfo model = model_of(request);
   Json models = Json::array();
   for (const std::string& name : model.names) {
     models.push_back({{"name", tagged(name)},
@@ -57,17 +64,16 @@ Reply running_page(const PageRequest& request) {
 }
 
 Reply tags_page(const PageRequest& request) {
-  const ModelInfo& model = request.service.model();
-  return list_of_models(model, {{"modified_at", time_text(model.created)}});
+  return list_of_models(request, {{"modified_at", time_text(request.service.model().created)}});
 }
 
 Reply ps_page(const PageRequest& request) {
   const ModelInfo& model = request.service.model();
   if (!request.service.ready()) return json_reply(200, {{"models", Json::array()}});
   // It stays for as long as the server does.
-  return list_of_models(model, {{"expires_at", "9999-12-31T23:59:59Z"},
-                                {"size_vram", model.weight_bytes},
-                                {"context_length", model.max_model_len}});
+  return list_of_models(request, {{"expires_at", "9999-12-31T23:59:59Z"},
+                                  {"size_vram", model.weight_bytes},
+                                  {"context_length", model.max_model_len}});
 }
 
 Reply show_page(const PageRequest& request) {
@@ -75,7 +81,7 @@ Reply show_page(const PageRequest& request) {
   const auto named = parse_body(request.body, limits).and_then([&](const Json& body) -> Expected<void> {
     RequestFields fields(body);
     const bool older = !fields.text("model") && fields.text("name");  // of older clients
-    read_model_name(fields, older ? "name" : "model", request.service.model(), limits);
+    read_model_name(fields, older ? "name" : "model", model_of(request), limits);
     if (fields.refusal()) return tl::unexpected(*fields.refusal());
     return {};
   });
@@ -90,7 +96,7 @@ Reply embed_page(const PageRequest& request) {
   const auto& limits = request.settings.request;
   const auto named = parse_body(request.body, limits).and_then([&](const Json& body) -> Expected<void> {
     RequestFields fields(body);
-    read_model_name(fields, "model", request.service.model(), limits);
+    read_model_name(fields, "model", model_of(request), limits);
     for (const char* name : {"input", "prompt"}) fields.find(name);  // the second is of /api/embeddings
     fields.invalid("model", "It makes no embeddings: it writes text.");
     return tl::unexpected(*fields.refusal());

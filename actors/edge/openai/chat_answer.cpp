@@ -5,16 +5,21 @@
 namespace troupe::actors::edge::openai {
 namespace {
 
+// The next part of a call; its name stands in the first.
+Json function_chunk(const runtime::ToolCallDelta& call) {
+  Json function = Json::object();
+  if (!call.name.empty()) function["name"] = call.name;
+  function["arguments"] = call.arguments;
+  return function;
+}
+
 Json tool_call_chunk(const runtime::ToolCallDelta& call) {
   Json chunk = {{"index", call.index}};
-  Json function = Json::object();
   if (!call.id.empty()) {
     chunk["id"] = call.id;
     chunk["type"] = "function";
   }
-  if (!call.name.empty()) function["name"] = call.name;
-  function["arguments"] = call.arguments;
-  chunk["function"] = std::move(function);
+  chunk["function"] = function_chunk(call);
   return chunk;
 }
 
@@ -32,15 +37,15 @@ class ChatAnswer final : public ChunkedAnswer {
       message["reasoning_content"] = delta.reasoning;
       message["reasoning"] = delta.reasoning;
     }
-    for (const runtime::ToolCallDelta& call : delta.tool_calls)
-      message["tool_calls"].push_back(tool_call_chunk(call));
-    const bool says = !message.empty() || !delta.logprobs.empty() || delta.ends();
+    add_calls(delta.tool_calls, message);
+    Json logprobs = logprobs_object(delta.logprobs);
+    const bool says = !message.empty() || !logprobs.is_null() || delta.ends();
     if (!says && !tells_ids(delta)) return std::nullopt;
     begun_[std::size_t(delta.choice)] = true;
     Json choice = {{"index", delta.choice},
                    {"delta", std::move(message)},
-                   {"logprobs", logprobs_object(delta.logprobs)},
-                   {"finish_reason", text_or_null(to_string(delta.finish))}};
+                   {"logprobs", std::move(logprobs)},
+                   {"finish_reason", finish_reason(delta.finish)}};
     if (delta.ends()) choice["stop_reason"] = stop_reason(delta);
     if (options().return_token_ids) choice["token_ids"] = delta.token_ids;
     Json whole = object("chat.completion.chunk", Json::array({std::move(choice)}));
@@ -66,7 +71,7 @@ class ChatAnswer final : public ChunkedAnswer {
       choices.push_back({{"index", i},
                          {"message", message_object(each)},
                          {"logprobs", logprobs_object(each.logprobs)},
-                         {"finish_reason", text_or_null(to_string(each.finish))},
+                         {"finish_reason", finish_reason(each.finish)},
                          {"stop_reason", stop_reason(each)}});
       if (options().return_token_ids) choices.back()["token_ids"] = each.token_ids;
     }
@@ -79,8 +84,27 @@ class ChatAnswer final : public ChunkedAnswer {
   }
 
  private:
-  // Null when there are none: then none were asked for.
-  Json logprobs_object(const std::vector<runtime::LogprobEntry>& entries) const {
+  // As OpenAI: who names what is called knows that it is.
+  Json finish_reason(runtime::ChoiceEnd finish) const {
+    if (finish != runtime::ChoiceEnd::tool_calls) return text_or_null(to_string(finish));
+    if (options().named_call) return to_string(runtime::ChoiceEnd::stop);
+    return options().older_calls ? "function_call" : to_string(finish);
+  }
+
+  void add_calls(const std::vector<runtime::ToolCallDelta>& calls, Json& message) const {
+    for (const runtime::ToolCallDelta& call : calls) {
+      if (!options().older_calls)
+        message["tool_calls"].push_back(tool_call_chunk(call));
+      else if (!message.contains("function_call"))
+        message["function_call"] = function_chunk(call);
+      else  // of the one call that such a request has
+        message["function_call"]["arguments"].get_ref<std::string&>() += call.arguments;
+    }
+  }
+
+  // Null when there are none: then none were asked for, or they are of thoughts that the client does not want.
+  Json logprobs_object(std::vector<runtime::LogprobEntry> entries) const {
+    if (!options().include_reasoning) std::erase_if(entries, &runtime::LogprobEntry::of_thoughts);
     if (entries.empty()) return nullptr;
     return {{"content", logprob_entries(entries, options().tokens_as_ids)}, {"refusal", nullptr}};
   }
@@ -93,6 +117,11 @@ class ChatAnswer final : public ChunkedAnswer {
                     {"refusal", nullptr},
                     {"reasoning_content", reasoning},
                     {"reasoning", reasoning}};
+    if (options().older_calls && !choice.tool_calls.empty()) {
+      const runtime::ToolCallDelta& call = choice.tool_calls.front();
+      message["function_call"] = {{"name", call.name}, {"arguments", call.arguments}};
+      return message;
+    }
     for (const runtime::ToolCallDelta& call : choice.tool_calls)
       message["tool_calls"].push_back({{"id", call.id},
                                        {"type", "function"},

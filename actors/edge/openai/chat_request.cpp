@@ -25,20 +25,25 @@ Json read_functions(RequestFields& fields, const config::RequestLimits& limits) 
   return tools;
 }
 
-void read_tools(RequestFields& fields, const config::RequestLimits& limits, runtime::ChatPrompt& prompt,
+// Returns whether they came in the older words.
+bool read_tools(RequestFields& fields, const config::RequestLimits& limits, runtime::ChatPrompt& prompt,
                 ApiRequest& request) {
   Json tools = read_functions(fields, limits);
-  if (fields.refusal()) return;
+  if (fields.refusal()) return false;
   const bool older = !tools.empty();
   if (const Json* given = fields.array("tools", limits.tools)) tools = *given;
   auto checked = check_tools(tools, limits);
-  if (!checked) return fields.keep(checked.error());
+  if (!checked) {
+    fields.keep(checked.error());
+    return false;
+  }
   if (!checked->empty()) prompt.tools = std::move(*checked);
   if (older) request.own_names.push_back({"tools", "functions"});
   prompt.parallel_tool_calls = fields.boolean("parallel_tool_calls", true) && !older;
   read_tool_choice(fields, limits, prompt);
   read_function_call(fields, prompt);
   if (prompt.must_call()) refuse_beside_forced_call(fields, request);
+  return older;
 }
 
 // How much to write.
@@ -111,12 +116,15 @@ Expected<ApiRequest> parse_chat_request(const Json& body, const ModelInfo& model
   } else {
     fields.missing("messages");
   }
-  read_tools(fields, limits, prompt, request);
+  const bool older_calls = read_tools(fields, limits, prompt, request);
+  const bool named_call = prompt.tool_choice == runtime::ChatPrompt::ToolChoice::named;
   read_template_fields(fields, model, prompt, request);
   read_logprobs(fields, limits, request.generation);
   request.generation.prompts.emplace_back(std::move(prompt));
   check_choices(fields, limits, request);
-  const AnswerOptions options = read_answer_fields(fields, limits, request);
+  AnswerOptions options = read_answer_fields(fields, limits, request);
+  options.older_calls = older_calls;
+  options.named_call = named_call;
   if (fields.refusal()) return tl::unexpected(*fields.refusal());
   request.id_prefix = "chatcmpl-";
   request.answer = [options](AnswerIdentity identity) {

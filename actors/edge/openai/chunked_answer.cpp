@@ -15,6 +15,13 @@ Json usage_object(const runtime::Usage& usage) {
           {"completion_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}}};
 }
 
+Json usage_so_far(const runtime::Usage& usage) {
+  Json so_far = usage_object(usage);
+  so_far.erase("prompt_tokens_details");
+  so_far.erase("completion_tokens_details");
+  return so_far;
+}
+
 ChunkedAnswer::ChunkedAnswer(AnswerIdentity identity, const AnswerOptions& options)
     : identity_(std::move(identity)), options_(options), finished_(options.choices) {}
 
@@ -62,7 +69,7 @@ void ChunkedAnswer::delta(const runtime::Delta& delta, std::string& out) {
   std::optional<Json> chunk = this->chunk(delta);
   if (!chunk) return;
   if (options_.continuous_usage)
-    (*chunk)["usage"] = usage_object(so_far_);
+    (*chunk)["usage"] = usage_so_far(so_far_);
   else if (options_.include_usage)
     (*chunk)["usage"] = nullptr;  // so that clients may look at it in every chunk
   append_event(dump(*chunk), out);

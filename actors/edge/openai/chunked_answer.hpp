@@ -20,6 +20,8 @@ struct AnswerOptions {
   bool include_reasoning = true;        // chat: false drops the thoughts from the answer
   bool return_token_ids = false;        // of the prompt and of what was generated
   bool tokens_as_ids = false;           // logprobs name tokens as "token_id:5"
+  bool older_calls = false;             // chat: a call is a "function_call", for a request in those words
+  bool named_call = false;              // chat: the request named what is called, which is no reason to stop
   std::int32_t best_of = 1, shown = 1;  // completions: of so many choices of a prompt the best are shown
   bool hide_logprobs = false;           // they serve that choice alone
 };
@@ -43,7 +45,7 @@ class ChunkedAnswer : public Answer {
   // vLLM's form: for each token of the prompt an object by token id; null for the first.
   static Json prompt_logprobs_array(const std::vector<runtime::LogprobEntry>& entries);
   std::string name_of(const runtime::LogprobToken& token) const;
-  // Also of what the client does not see it gets the ids, if it wants any.
+  // Also of what the client does not see it gets the ids, if it wants any: as in vLLM they are all that was generated.
   bool tells_ids(const runtime::Delta& delta) const {
     return options_.return_token_ids && !delta.token_ids.empty();
   }
@@ -67,5 +69,7 @@ std::unique_ptr<ChunkedAnswer> make_chat_answer(AnswerIdentity identity, const A
 std::unique_ptr<ChunkedAnswer> make_completion_answer(AnswerIdentity identity, const AnswerOptions& options);
 
 Json usage_object(const runtime::Usage& usage);
+// While it is not over: what is known only then is not told.
+Json usage_so_far(const runtime::Usage& usage);
 
 }  // namespace troupe::actors::edge::openai

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "actors/edge/collected_choice.hpp"
 #include "actors/edge/openai/chunked_answer.hpp"
@@ -74,29 +75,33 @@ class CompletionAnswer final : public ChunkedAnswer {
     std::vector<std::size_t> order(choices_.size());
     std::iota(order.begin(), order.end(), std::size_t(0));
     if (options().best_of == options().shown) return order;
-    const auto score = [this](std::size_t i) {
-      double sum = 0;
-      const auto& logprobs = choices_[i].collected.logprobs;
-      for (const runtime::LogprobEntry& each : logprobs) sum += each.chosen.logprob;
-      return logprobs.empty() ? 0 : -sum / double(logprobs.size());
-    };
     std::vector<std::size_t> best;
     for (auto first = order.begin(); first != order.end(); first += options().best_of) {
-      std::ranges::stable_sort(first, first + options().best_of, {}, score);
+      std::ranges::stable_sort(first, first + options().best_of, {},
+                               [this](std::size_t i) { return unlikeliness(choices_[i].collected); });
       best.insert(best.end(), first, first + options().shown);
     }
     return best;
   }
 
+  // The average of its own tokens: those of an echoed prompt come before them.
+  static double unlikeliness(const CollectedChoice& choice) {
+    const std::size_t own = std::min(choice.token_ids.size(), choice.logprobs.size());
+    double sum = 0;
+    for (const runtime::LogprobEntry& each : std::span(choice.logprobs).last(own)) sum += each.chosen.logprob;
+    return own == 0 ? 0 : -sum / double(own);
+  }
+
   Json choice_object(std::size_t index, const CollectedChoice& choice, std::int64_t& characters) const {
     return {{"index", index},
             {"text", choice.content},
-            {"logprobs", logprobs_object(choice.logprobs, characters)},
+            {"logprobs", logprobs_object(choice, characters)},
             {"finish_reason", text_or_null(to_string(choice.finish))},
             {"stop_reason", stop_reason(choice)}};
   }
 
-  Json logprobs_object(const std::vector<runtime::LogprobEntry>& entries, std::int64_t& characters) const {
+  Json logprobs_object(const CollectedChoice& choice, std::int64_t& characters) const {
+    const std::vector<runtime::LogprobEntry>& entries = choice.logprobs;
     if (entries.empty()) return nullptr;
     Json tokens = Json::array(), logprobs = Json::array(), tops = Json::array(), offsets = Json::array();
     for (const runtime::LogprobEntry& entry : entries) {
@@ -108,12 +113,17 @@ class CompletionAnswer final : public ChunkedAnswer {
       logprobs.push_back(entry.first_of_prompt ? Json() : Json(finite_logprob(entry.chosen.logprob)));
       tops.push_back(entry.first_of_prompt ? Json() : std::move(top));
       offsets.push_back(characters);
-      characters += characters_begun(entry.chosen.bytes);
+      if (!is_before_text(entry, choice.content)) characters += characters_begun(entry.chosen.bytes);
     }
     return {{"tokens", std::move(tokens)},
             {"token_logprobs", std::move(logprobs)},
             {"top_logprobs", std::move(tops)},
             {"text_offset", std::move(offsets)}};
+  }
+
+  // The token that begins every prompt, where an echo does not show it. text: the echo and what follows it.
+  static bool is_before_text(const runtime::LogprobEntry& entry, const std::string& text) {
+    return entry.first_of_prompt && entry.chosen.special && !text.starts_with(entry.chosen.bytes);
   }
 
   std::vector<Choice> choices_;

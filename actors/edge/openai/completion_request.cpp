@@ -49,6 +49,7 @@ void choose_best(RequestFields& fields, std::int32_t shown, ApiRequest& request,
   options.best_of = request.generation.n;
   options.shown = shown;
   options.hide_logprobs = request.generation.logprobs < 0;
+  request.generation.echo_logprobs = !options.hide_logprobs;
   request.generation.logprobs = std::max(request.generation.logprobs, 0);
 }
 

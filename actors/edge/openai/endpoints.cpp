@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "actors/edge/callers/callers.hpp"
 #include "actors/edge/generation_fields.hpp"
 
 namespace troupe::actors::edge::openai {
@@ -44,14 +45,14 @@ Json model_object(const ModelInfo& model, const std::string& name) {
 }
 
 Reply models_page(const PageRequest& request) {
-  const ModelInfo& model = request.service.model();
+  const ModelInfo model = model_of_caller(request.service.model(), request.caller);
   Json data = Json::array();
   for (const std::string& name : model.names) data.push_back(model_object(model, name));
   return json_reply(200, {{"object", "list"}, {"data", std::move(data)}});
 }
 
 Reply model_page(const PageRequest& request) {
-  const ModelInfo& model = request.service.model();
+  const ModelInfo model = model_of_caller(request.service.model(), request.caller);
   const std::string name(request.argument);
   if (std::ranges::find(model.names, name) != model.names.end())
     return json_reply(200, model_object(model, name));
@@ -63,7 +64,7 @@ Reply embeddings_page(const PageRequest& request) {
   const auto& limits = request.settings.request;
   const auto read = parse_body(request.body, limits).and_then([&](const Json& body) -> Expected<void> {
     RequestFields fields(body);
-    read_model(fields, request.service.model(), limits);
+    read_model(fields, model_of_caller(request.service.model(), request.caller), limits);
     if (!fields.find("input")) fields.missing("input");
     fields.invalid("model", "It generates text and has no embeddings.", "model_not_supported");
     return tl::unexpected(*fields.refusal());

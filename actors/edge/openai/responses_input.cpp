@@ -98,7 +98,11 @@ class Conversation {
     if (!name || name->empty()) item.missing("name");
     if (!arguments) item.missing("arguments");
     if (item.refusal()) return;
-    turn_of_assistant()["tool_calls"].push_back(
+    Json& calls = turn_of_assistant()["tool_calls"];
+    if (calls.size() == limits_.tool_calls)
+      return item.invalid("type", "A turn has at most " + std::to_string(calls.size()) + " calls.",
+                          "array_above_max_length");
+    calls.push_back(
         {{"id", *id}, {"type", "function"}, {"function", {{"name", *name}, {"arguments", *arguments}}}});
   }
 

@@ -1,10 +1,10 @@
 // A response is generated as a chat is: its request is brought into the words of the chat endpoint and read as one.
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <utility>
 
 #include "actors/edge/fields_recording.hpp"
+#include "actors/edge/generation_fields.hpp"
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/openai/responses_answer.hpp"
 #include "actors/edge/openai/responses_input.hpp"
@@ -210,7 +210,7 @@ Json as_chat(RequestFields& fields, const Json& body, const Reasoning& reasoning
   chat["response_format"] = std::move(text.format);
   chat["verbosity"] = std::move(text.verbosity);
   chat["reasoning_effort"] = reasoning.effort;
-  if (const auto most = fields.integer("max_output_tokens", 1, std::numeric_limits<std::int32_t>::max()))
+  if (const auto most = fields.integer("max_output_tokens", 1, int32_max))
     chat["max_completion_tokens"] = *most;
   const auto top = fields.integer("top_logprobs", 0, limits.logprobs);
   if (includes_logprobs(fields, limits)) chat["logprobs"] = true, chat["top_logprobs"] = top.value_or(0);
@@ -238,6 +238,7 @@ std::string own_name(const std::string& field) {
 Expected<ApiRequest> parse_response_request(const Json& body, const ModelInfo& model,
                                             const config::RequestLimits& limits) {
   RequestFields fields(body);
+  read_model(fields, model, limits);
   refuse_state(fields);
   refuse_fields_of_chats(fields);
   const Reasoning reasoning = read_reasoning(fields);

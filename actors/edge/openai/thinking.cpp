@@ -1,7 +1,5 @@
 #include "actors/edge/openai/thinking.hpp"
 
-#include <limits>
-
 #include "actors/edge/reasoning_effort.hpp"
 
 namespace troupe::actors::edge::openai {
@@ -29,7 +27,7 @@ class Wish {
 };
 
 void read_budget(RequestFields& thinking, runtime::GenerationRequest& out) {
-  const auto budget = thinking.integer("budget_tokens", 0, std::numeric_limits<std::int32_t>::max());
+  const auto budget = thinking.integer("budget_tokens", 0, int32_max);
   if (!budget) return;
   if (out.thinking_token_budget.value_or(std::int32_t(*budget)) != *budget)
     thinking.invalid("budget_tokens", "It contradicts 'thinking_token_budget'.");

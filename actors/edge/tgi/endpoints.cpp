@@ -20,8 +20,9 @@ Told told(RefusalKind kind) {
       return {422, "validation"};
     case RefusalKind::rate_limited:
     case RefusalKind::unavailable:
-      return {http_status(kind), "overloaded"};
+      return {429, "overloaded"};
     case RefusalKind::internal:
+      return {424, "generation"};
     case RefusalKind::cancelled:
       return {http_status(kind), "generation"};
     default:
@@ -48,14 +49,13 @@ Reply info_page(const PageRequest& request) {
 
 }  // namespace
 
-Json error_in_tgi(const Refusal& refusal) {
+Json error_object(const Refusal& refusal) {
   return {{"error", refusal.message}, {"error_type", told(refusal.kind).type}};
 }
 
-Reply refusal_in_tgi(const Refusal& refusal, const std::string&) {
-  Reply reply = refusal_reply(refusal);  // with its headers
+Reply refusal_reply(const Refusal& refusal, const std::string&) {
+  Reply reply = refusal_reply_of(refusal, error_object(refusal));
   reply.status = told(refusal.kind).status;
-  reply.body = dump(error_in_tgi(refusal));
   return reply;
 }
 
@@ -64,24 +64,24 @@ std::span<const Endpoint> endpoints() {
       Endpoint{.path = "/",
                .allow = post_only,
                .generation = parse_either,
-               .refusal = refusal_in_tgi,
+               .refusal = refusal_reply,
                .about = "How a text goes on, whole or streamed.",
                .example = example},
       Endpoint{.path = "/generate",
                .allow = post_only,
                .generation = parse_generate,
-               .refusal = refusal_in_tgi,
+               .refusal = refusal_reply,
                .about = "How a text goes on.",
                .example = example},
       Endpoint{.path = "/generate_stream",
                .allow = post_only,
                .generation = parse_generate_stream,
-               .refusal = refusal_in_tgi,
+               .refusal = refusal_reply,
                .about = "How a text goes on, token by token.",
                .example = example},
       Endpoint{.path = "/info",
                .page = info_page,
-               .refusal = refusal_in_tgi,
+               .refusal = refusal_reply,
                .about = "The model and the limits of requests."},
   };
   return table;

@@ -18,7 +18,7 @@ Expected<ApiRequest> parse_either(const Json& body, const ModelInfo& model,
                                   const config::RequestLimits& limits);
 
 // {"error", "error_type"}, with the statuses that TGI has for them.
-Reply refusal_in_tgi(const Refusal& refusal, const std::string& request_id);
-Json error_in_tgi(const Refusal& refusal);
+Reply refusal_reply(const Refusal& refusal, const std::string& request_id);
+Json error_object(const Refusal& refusal);
 
 }  // namespace troupe::actors::edge::tgi

@@ -53,7 +53,7 @@ class GenerateAnswer final : public Answer {
 
   void failure(const Refusal& refusal, std::string& out) override {
     if (last_) append_tgi_event(*last_, out);
-    append_tgi_event(error_in_tgi(refusal), out);
+    append_tgi_event(error_object(refusal), out);
   }
 
   void collect(runtime::Delta delta) override { choice_.add(std::move(delta)); }

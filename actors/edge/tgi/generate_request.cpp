@@ -1,4 +1,3 @@
-#include <limits>
 
 #include "actors/edge/generation_fields.hpp"
 #include "actors/edge/structured_output.hpp"
@@ -8,7 +7,6 @@
 namespace troupe::actors::edge::tgi {
 namespace {
 
-constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 constexpr std::int32_t default_max_new_tokens = 100;  // TGI's
 
 // TGI samples if it is told to, or how to; else it takes the most likely token. The checkpoint's defaults have no say.

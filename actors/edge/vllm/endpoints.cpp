@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "actors/edge/callers/callers.hpp"
 #include "actors/edge/status_pages.hpp"
 
 namespace troupe::actors::edge::vllm {
@@ -12,7 +13,7 @@ Reply load_page(const PageRequest& request) {
 }
 
 Reply server_info_page(const PageRequest& request) {
-  const ModelInfo& model = request.service.model();
+  const ModelInfo model = model_of_caller(request.service.model(), request.caller);
   const runtime::ReplicaView replica = request.service.replica();
   return json_reply(200, {{"version", request.version},
                           {"model", model.root},

@@ -1,3 +1,4 @@
+#include "actors/edge/callers/callers.hpp"
 #include "actors/edge/generation_fields.hpp"
 #include "actors/edge/named_model.hpp"
 #include "actors/edge/openai/endpoints.hpp"
@@ -8,10 +9,15 @@ namespace {
 
 using Answer = std::function<void(Reply)>;
 
+ModelInfo model_of(const PageRequest& request) {
+  return model_of_caller(request.service.model(), request.caller);
+}
+
 // A chat is read as the chat endpoint would read it, so that it has the tokens that it would have there.
 Expected<runtime::GenerationRequest> read_chat(Json chat, const PageRequest& request) {
-  const ModelInfo& model = request.service.model();
-  if (!chat.contains("model") || chat["model"].is_null()) chat["model"] = model.names.front();
+  const ModelInfo model = model_of(request);
+  const bool named = chat.contains("model") && !chat["model"].is_null();
+  if (!named && !model.names.empty()) chat["model"] = model.names.front();
   return openai::parse_chat_request(chat, model, request.settings.request).map([](ApiRequest&& parsed) {
     return std::move(parsed.generation);
   });
@@ -24,7 +30,7 @@ struct TokenizeRequest {
 
 Expected<TokenizeRequest> read_tokenize(const Json& body, const PageRequest& request) {
   RequestFields fields(body);
-  check_named_model(fields, request.service.model(), request.settings.request);
+  check_named_model(fields, model_of(request), request.settings.request);
   const bool chat = fields.find("messages") != nullptr;
   const bool names = fields.boolean("return_token_strs", false);
   const auto text = fields.text("prompt");
@@ -43,7 +49,7 @@ Expected<TokenizeRequest> read_tokenize(const Json& body, const PageRequest& req
 
 Expected<std::vector<TokenId>> read_tokens(const Json& body, const PageRequest& request) {
   RequestFields fields(body);
-  check_named_model(fields, request.service.model(), request.settings.request);
+  check_named_model(fields, model_of(request), request.settings.request);
   std::vector<TokenId> tokens;
   if (const Json* ids = fields.find("tokens"))
     tokens = read_token_ids(fields, "tokens", *ids);
@@ -72,6 +78,7 @@ void tokenize_page(PageRequest request, Answer answer) {
     return read_tokenize(body, request);
   });
   if (!read) return answer(refusal_reply(read.error()));
+  read->generation.caller = request.caller_name();
   Service& service = request.service;
   auto done = [answer = std::move(answer), names = read->names,
                &service](const Expected<std::vector<TokenId>>& tokens) {
@@ -86,7 +93,8 @@ void detokenize_page(PageRequest request, Answer answer) {
   });
   if (!tokens) return answer(refusal_reply(tokens.error()));
   request.service.detokenize(
-      std::move(*tokens), [answer = std::move(answer)](const Expected<std::string>& text) {
+      std::move(*tokens), request.caller_name(),
+      [answer = std::move(answer)](const Expected<std::string>& text) {
         answer(text ? json_reply(200, {{"prompt", *text}}) : refusal_reply(text.error()));
       });
 }

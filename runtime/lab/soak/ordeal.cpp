@@ -58,10 +58,10 @@ void Ordeal::start_scheduler() {
 std::uint64_t Ordeal::run() {
   constexpr int most_steps = 200'000;
   while (!chance_.spent()) step();
-  while (!homeless_.empty()) resubmit();
   for (auto& [id, each] : live_) set_running(id);
   for (int steps = 0; !live_.empty(); ++steps) {
     hold(steps < most_steps, "sequences never finish");
+    while (!homeless_.empty()) resubmit();
     step();
   }
   for (propose(); !mail_.empty(); propose()) step();  // the pools hear of the last releases
@@ -147,6 +147,7 @@ void Ordeal::submit() {
   submission.max_output_tokens = chance_.between(1, 12);
   submission.sampling.seed = std::uint64_t(chance_.below(3));
   if (chance_.below(16) == 1) submission.sampling.seed = toy_breaking_seed;
+  if (last_id_ % 8 == 5) submission.sampling.prompt_logprobs = 0;
   submission.stop_ids = {3, chance_.below(50)};
   submission.priority = chance_.below(3);
   submission.caller = std::uint64_t(chance_.below(4));
@@ -158,6 +159,7 @@ void Ordeal::submit() {
   Live& own = live_[submission.sequence];
   own.submission = submission;
   own.held = held;
+  own.kills = chance_.below(32) == 1;
   for (TokenId token : submission.tokens)
     own.digests.push_back(toy_digest(own.digests.empty() ? 0 : own.digests.back(), token));
 }
@@ -194,13 +196,22 @@ void Ordeal::fault() {
       mail_, [&](const Mail& mail) { return mail.begun == epoch_ && mail.content.index() < 2; });
   ++(!in_flight_.empty() ? tally_.faults_in_flight : asked ? tally_.faults_asked : tally_.faults_between);
   std::vector<GroupId> lost;
-  for (GroupId group = 0; group < GroupId(groups_); ++group) {
-    if (chance_.below(3) == 0)
-      lost.push_back(group);
-    else
-      break_off(group);
+  for (GroupId group = 0; group < GroupId(groups_); ++group)
+    if (chance_.below(3) == 0) lost.push_back(group);
+  EpochEnd how{EpochEnd::Cause(chance_.below(4)), epoch_, 0};
+  if (!in_flight_.empty() && chance_.below(2) == 1) how.step = in_flight_.front().plans.front().step;
+  end_epoch(lost, how);
+}
+
+void Ordeal::end_epoch(const std::vector<GroupId>& lost, const EpochEnd& how) {
+  for (GroupId group = 0; group < GroupId(groups_); ++group)
+    if (std::ranges::count(lost, group) == 0) break_off(group);
+  const auto forgotten = scheduler_->start_epoch(++epoch_, lost, how);
+  if (const auto id = scheduler_->quarantined()) {
+    check_quarantined(*id);
+    live_.erase(*id);
+    ++tally_.quarantined;
   }
-  const auto forgotten = scheduler_->start_epoch(++epoch_, lost);
   void_steps();
   for (GroupId group : lost) lose_storage(group);
   check_forgotten(forgotten, lost);
@@ -257,7 +268,7 @@ void Ordeal::propose() {
       hold(!own.homeless, "a sequence that was forgotten is proposed");
       hold(own.group.value_or(request.group) == request.group, "a sequence changed its group");
       own.group = request.group;
-      runnable |= !own.paused && !own.held && own.samples_in_flight == 0;
+      runnable |= !own.paused && !own.held && own.samples_in_flight == 0 && !scheduler_->withheld(id);
     }
     if (!misunderstands_ && runnable) {
       hold(!request.wants.empty(), "nobody runs, though somebody could");
@@ -303,13 +314,21 @@ void Ordeal::arrive(const BlockReply& reply, Epoch begun) {
   ++tally_.steps;
   tally_.overlapping += !in_flight_.empty();
   granted_.clear();
-  for (const StepPlan& plan : plans) mail_.push_back({epoch_, Work{plan.group, plan}});
-  in_flight_.push_back({std::move(plans), {}, {}});
+  Flight& flight = in_flight_.emplace_back();
+  for (const StepPlan& plan : plans) {
+    mail_.push_back({epoch_, Work{plan.group, plan}});
+    if (has_killer(plan)) flight.deadly.insert(plan.group);
+  }
+  flight.plans = std::move(plans);
   hold(std::int32_t(in_flight_.size()) <= limits_.max_steps_in_flight, "too many steps are in flight");
 }
 
 void Ordeal::arrive(const Work& work, Epoch begun) {
   if (begun != epoch_) return;  // a worker has left the epoch
+  if (flight_of(work.plan.step)->deadly.contains(work.group)) {
+    ++tally_.killed_by_sequences;
+    return end_epoch({work.group}, {EpochEnd::Cause::died, epoch_, work.plan.step});
+  }
   flight_of(work.plan.step)->executed.insert(work.group);
   const StepResult result = executors_[work.group].execute(work.plan);
   if (chance_.below(8) == 1) check_nonsense_is_seen(result);
@@ -338,8 +357,10 @@ void Ordeal::arrive(const StepResult& result, Epoch begun) {
 
 void Ordeal::receive(const CommittedToken& token) {
   Live& own = live(token.sequence);
+  hold(!own.kills, "a token of a sequence whose prompt nobody can compute");
   hold(!own.homeless, "a token of a sequence that was forgotten");
   hold(token.output_position == own.outputs.size(), "a token came twice, or one is missing");
+  check_prompt(own, token);
   own.outputs.push_back(token.sampled.token);
   own.digests.push_back(toy_digest(own.digests.back(), token.sampled.token));
   if (token.finish == FinishReason::none) return;

@@ -1,5 +1,5 @@
 // A scheduler and the block pools and workers of its groups, under random submissions, cancellations, pauses, deadlines, broken
-// logits, faults and deaths of the scheduler itself. All that they say to each other is mail, which arrives at any time and in
+// logits, sequences that kill workers, faults and deaths of the scheduler itself. All that they say to each other is mail, which arrives at any time and in
 // any order. Whatever happens, each sequence must get the tokens that it gets alone. Owned by one thread.
 #pragma once
 
@@ -25,7 +25,8 @@ struct Tally {
   std::int64_t faults_between = 0, faults_asked = 0, faults_in_flight = 0;
   std::int64_t late_replies = 0, dropped_replies = 0, stale_results = 0;
   std::int64_t forced = 0, right_forced = 0;
-  std::int64_t policy_changes = 0;
+  std::int64_t policy_changes = 0, told_prompts = 0;
+  std::int64_t killed_by_sequences = 0, quarantined = 0;
   std::int64_t preemptions = 0, replayed_tokens = 0, prefix_hits = 0, kept_through_fault = 0;
   void add(const Tally& other);
 };
@@ -46,6 +47,7 @@ class Ordeal {
     std::vector<Digest> digests;  // of its tokens up to each position
     bool homeless = false;        // it is to be submitted again
     bool paused = false, held = false;
+    bool kills = false;            // whoever computes the last row of its prompt
     std::optional<GroupId> group;  // as far as it was heard of
     std::int32_t computed = 0;     // in committed steps since it last held no blocks
     // What its ranks know of it: nothing unless begun. planned: tokens in the cache when all plans are executed.
@@ -58,6 +60,7 @@ class Ordeal {
   struct Flight {  // a step, from its plans to its last result
     std::vector<StepPlan> plans;
     std::set<GroupId> executed;
+    std::set<GroupId> deadly;  // to who executes it
     std::map<GroupId, StepResult> results;
   };
 
@@ -88,6 +91,7 @@ class Ordeal {
   void cancel(SequenceId id);
   void set_running(SequenceId id);
   void fault();
+  void end_epoch(const std::vector<GroupId>& lost, const EpochEnd& how);
   void break_off(GroupId group);
   void void_steps();
   void die();
@@ -107,9 +111,12 @@ class Ordeal {
   // What must hold
   void check_nonsense_is_seen(StepResult result) const;
   void check_forgotten(const std::vector<SequenceId>& forgotten, const std::vector<GroupId>& lost);
+  void check_quarantined(SequenceId id) const;
   void check_plans(const std::vector<StepPlan>& plans);
   void check_part(const StepPlan& plan);
+  bool has_killer(const StepPlan& plan) const;
   void check_extend(const Extend& part, GroupId group, const std::map<BlockId, int>& users);
+  void check_prompt(const Live& own, const CommittedToken& token);
   void check_end();
   void count_parts(const StepPlan& plan, const StepResult& result);
   void count(const SchedulerStats& stats);

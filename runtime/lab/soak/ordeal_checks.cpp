@@ -27,7 +27,10 @@ void Tally::add(const Tally& other) {
                                     &Tally::stale_results,
                                     &Tally::forced,
                                     &Tally::policy_changes,
+                                    &Tally::told_prompts,
                                     &Tally::right_forced,
+                                    &Tally::killed_by_sequences,
+                                    &Tally::quarantined,
                                     &Tally::preemptions,
                                     &Tally::replayed_tokens,
                                     &Tally::prefix_hits,
@@ -53,6 +56,25 @@ void Ordeal::check_forgotten(const std::vector<SequenceId>& forgotten, const std
     hold(std::ranges::count(forgotten, id) == int(gone), "not those of the lost groups were forgotten");
     tally_.kept_through_fault += !gone && each.computed > 0;
   }
+}
+
+// Somebody who is no killer was alone when somebody else killed.
+void Ordeal::check_quarantined(SequenceId id) const {
+  std::set<SequenceId> others;
+  for (const Flight& flight : in_flight_)
+    for (const StepPlan& plan : flight.plans)
+      for (const Extend& part : plan.extend) others.insert(part.sequence);
+  hold(others.erase(id) == 1, "a sequence is quarantined for steps without it");
+  hold(live_.at(id).kills || in_flight_.size() > 1 || others.empty(), "a sequence is quarantined in company");
+}
+
+// After check_extend, which counts the rows as planned.
+bool Ordeal::has_killer(const StepPlan& plan) const {
+  return std::ranges::any_of(plan.extend, [&](const Extend& part) {
+    const Live& own = live_.at(part.sequence);
+    const std::int32_t last = own.submission.prompt_tokens - 1;
+    return own.kills && own.planned > last && own.planned - part.rows <= last;
+  });
 }
 
 void Ordeal::check_plans(const std::vector<StepPlan>& plans) {
@@ -132,6 +154,20 @@ void Ordeal::check_extend(const Extend& part, GroupId group, const std::map<Bloc
        "more outputs than were asked for");
   hold(std::int32_t(own.digests.size()) + own.samples_in_flight <= limits_.max_model_len,
        "outputs past the greatest length");
+}
+
+// With the first output, where it is wanted, the whole prompt's log-probabilities are told, each once; else none.
+void Ordeal::check_prompt(const Live& own, const CommittedToken& token) {
+  const Submission& asked = own.submission;
+  const bool wanted = asked.sampling.prompt_logprobs >= 0 && token.output_position == 0;
+  hold(std::ssize(token.prompt_logprobs) == (wanted ? asked.prompt_tokens - 1 : 0),
+       "log-probabilities of a prompt are missing, or told twice");
+  for (std::size_t i = 0; i < token.prompt_logprobs.size(); ++i) {
+    const SampledToken& each = token.prompt_logprobs[i];
+    hold(each.token == asked.tokens[i + 1] && each.logprob == toy_logprob(own.digests[i]),
+         "a prompt has other log-probabilities alone");
+  }
+  tally_.told_prompts += wanted;
 }
 
 void Ordeal::check_end() {

@@ -28,6 +28,11 @@ constexpr TokenId toy_next(Digest history, const SamplingParams& how, std::uint6
   return TokenId(toy_mix(history ^ toy_mix(how.seed + output_position)) % 50);
 }
 
+// Of the token that follows, whatever it is.
+constexpr float toy_logprob(Digest history) {
+  return -float(history % 4096);
+}
+
 class ToyExecutor final : public Executor {
  public:
   // drafts: guesses for each step, many of them right. forces: now and then it says that tokens are forced.
@@ -48,15 +53,20 @@ class ToyExecutor final : public Executor {
     for (const SequenceTable::Part& part : parts) {
       const SequenceTable::Entry& entry = *part.entry;
       SequenceOutput output{part.sequence, {}};
+      PromptLogprobs prompt{part.sequence, {}};
       Digest digest = entry.computed == 0 ? 0 : cell(entry.blocks, entry.computed - 1);
       for (std::int32_t row = 0; row < part.rows(); ++row) {
         digest = toy_digest(digest, part.inputs[std::size_t(row)]);
         cell(entry.blocks, entry.computed + row) = digest;
+        const std::int32_t next = entry.computed + row + 1;
+        if (entry.sampling.prompt_logprobs >= 0 && next < entry.prompt_tokens)
+          prompt.tokens.push_back({entry.tokens.at(std::size_t(next)), toy_logprob(digest), {}});
         if (!part.samples || row < part.samples_at()) continue;
         const auto position = part.output_position() + std::uint64_t(row - part.samples_at());
         output.sampled.push_back({toy_next(digest, entry.sampling, position), 0, {}});
       }
       if (part.samples) result.outputs.push_back(std::move(output));
+      if (!prompt.tokens.empty()) result.prompts.push_back(std::move(prompt));
     }
     StepResult& done = table_.advance(parts, std::move(result));
     auto output = done.outputs.begin();

@@ -74,6 +74,8 @@ class BatchPolicy {
   virtual void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) = 0;
   // The sequence has left, as it was then. finished: by itself, so that its length says something.
   virtual void left(const SequenceView&, bool /*finished*/) {}
+  // Whether a newcomer goes before those of a higher number that wait already; else all of them may be ahead of it.
+  virtual bool by_priority() const { return false; }
 };
 
 // A policy as it is asked for.
@@ -92,7 +94,7 @@ using PolicyMaker = std::function<std::unique_ptr<BatchPolicy>(PolicyOptions&)>;
 // What a policy was compiled against. A plugin of another version has other numbers, and is refused.
 struct PolicyInterface {
   std::uint32_t version =
-      2;  // to be raised with what layouts do not show: names, order and meaning of fields and functions
+      3;  // to be raised with what layouts do not show: names, order and meaning of fields and functions
   std::uint64_t layout = 0;
   friend bool operator==(const PolicyInterface&, const PolicyInterface&) = default;
 };

@@ -14,6 +14,7 @@ class Priority final : public BatchPolicy {
   explicit Priority(PolicyOptions& options) : ageing_ms_(options.whole("ageing_ms", 0, 0, 1'000'000'000)) {}
 
   std::string_view name() const override { return "priority"; }
+  bool by_priority() const override { return true; }
 
   void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) override {
     order_.clear();

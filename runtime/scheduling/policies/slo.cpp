@@ -44,7 +44,7 @@ class Slo final : public BatchPolicy {
     StepWork decoding;
     Duration slack = Duration::max();  // of those that are not late already
     for (const SequenceView* each : order_) {
-      decoding = decoding + StepWork::of(1, each->computed);
+      decoding = decoding + StepWork::of(1, each->computed, 1);
       if (const TimePoint at = due(*each, otherwise_); at >= view.now) slack = std::min(slack, at - view.now);
     }
     if (slack == Duration::max()) return view.most_tokens;

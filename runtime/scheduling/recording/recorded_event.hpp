@@ -34,7 +34,7 @@ void inspect(Inspector& f, EpochBegan& x) {
 }
 template <class Inspector>
 void inspect(Inspector& f, EpochEnded& x) {
-  f(x.next, x.lost);
+  f(x.next, x.lost, x.how);
 }
 template <class Inspector>
 void inspect(Inspector& f, SequenceTold& x) {

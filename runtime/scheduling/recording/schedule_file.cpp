@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t signature = 0x3164656863737274;       // "trsched1", as its bytes lie in the file
+constexpr std::uint64_t signature = 0x3264656863737274;       // "trsched2", as its bytes lie in the file
 constexpr std::size_t recording_size = 32, digest_size = 16;  // characters
 
 struct Header {

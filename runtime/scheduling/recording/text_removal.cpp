@@ -119,7 +119,7 @@ RecordedOutput TextRemoval::shape_of(const SequenceOutput& output) const {
   const auto found = texts_.find(output.sequence);
   if (found == texts_.end()) return recorded;
   for (const SampledToken& each : output.sampled) {
-    if (each.token == no_token)
+    if (each.token == no_token || each.token == no_mask)
       recorded.end = RecordedEnd::error;
     else if (std::ranges::count(found->second.stop_ids, each.token))
       recorded.end = RecordedEnd::stop;

@@ -118,6 +118,42 @@ TEST(ChatMessages, OnlyTheAssistantsLastMessageCanBeGoneOnWith) {
             "messages[0].prefix invalid_type");
 }
 
+// A long conversation is read once from its beginning to its end.
+TEST(ChatMessages, OfManyAnswersOfOlderClientsEachIsOfTheCallBeforeIt) {
+  Json messages = Json::array();
+  for (int i = 0; i < 1000; ++i) {
+    messages.push_back({{"role", "assistant"}, {"function_call", {{"name", "f"}, {"arguments", ""}}}});
+    messages.push_back({{"role", "function"}, {"name", "f"}, {"content", "1"}});
+    messages.push_back({{"role", "function"}, {"name", "f"}, {"content", "2"}});
+  }
+  const auto checked = check_messages(messages, {});
+  ASSERT_TRUE(checked);
+  for (std::size_t i = 0; i < checked->size(); ++i)
+    EXPECT_EQ((*checked)[i].value("tool_call_id", ""), i % 3 == 0 ? "" : "call_" + std::to_string(i - i % 3));
+}
+
+// A call without an id hides those before it: what answers it has none.
+TEST(ChatMessages, TheLastCallMayHaveNoId) {
+  EXPECT_EQ(checked(R"([{"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": ""}},
+                        {"role": "assistant", "tool_calls": [{"function": {"name": "g", "arguments": ""}}]},
+                        {"role": "function", "name": "g", "content": "4"}])")
+                .find("tool_call_id"),
+            std::string::npos);
+}
+
+TEST(ChatMessages, FieldsOfTheTemplatesOwnKeepTheirOrder) {
+  EXPECT_EQ(checked(R"([{"z": 1, "content": "q", "a": null, "role": "user", "b": [], "name": "n"}])"),
+            R"([{"role":"user","content":"q","z":1,"b":[],"name":"n"}])");
+}
+
+TEST(ChatTools, AToolWithoutATypeIsAFunction) {
+  const std::string typed = checked_tools(R"([{"type": "function", "function": {"name": "f"}}])");
+  EXPECT_EQ(checked_tools(R"([{"function": {"name": "f"}}])"), typed);
+  EXPECT_EQ(checked_tools(R"([{"function": {"name": "f"}, "type": null}])"), typed);
+  EXPECT_EQ(checked_tools(R"([{"type": "web", "function": {"name": "f"}}])"), "tools[0].type invalid_value");
+  EXPECT_EQ(checked_tools(R"([{}])"), "tools[0].function missing_required_parameter");
+}
+
 TEST(ChatTools, AreFoundByTheirNames) {
   const Json tools = Json::parse(R"([{"type": "function", "function": {"name": "f"}}])");
   EXPECT_TRUE(has_tool(tools, "f"));

@@ -138,10 +138,11 @@ class Client {
   std::string buffer_;
 };
 
-// The data of a stream's events, in order.
+// The data of a stream's events, in order; they may have ids.
 inline std::vector<std::string> events_of(const std::string& body) {
   std::vector<std::string> events;
   for (std::size_t at = 0; at < body.size();) {
+    if (body.compare(at, 4, "id: ") == 0) at = body.find('\n', at) + 1;
     const auto end = body.find("\n\n", at);
     if (end == body.npos || body.compare(at, 6, "data: ") != 0) throw std::runtime_error("not an event");
     events.push_back(body.substr(at + 6, end - at - 6));

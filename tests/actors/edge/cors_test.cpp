@@ -26,9 +26,10 @@ TEST(Cors, IsOffUnlessSet) {
 
 TEST(Cors, AnyOriginMayRead) {
   const CorsSettings settings{.allowed_origins = {"*"}};
-  const auto exposed =
-      Pair("Access-Control-Expose-Headers",
-           StartsWith("X-Request-Id, Request-Id, Retry-After, x-ratelimit-limit-requests, "));
+  const auto exposed = Pair(
+      "Access-Control-Expose-Headers",
+      StartsWith(
+          "X-Request-Id, Request-Id, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "));
   EXPECT_THAT(cors_fields(settings, page), ElementsAre(Pair("Access-Control-Allow-Origin", "*"), exposed));
   EXPECT_THAT(cors_fields(settings, "null"), ElementsAre(Pair("Access-Control-Allow-Origin", "*"), exposed));
   EXPECT_THAT(cors_fields(settings, ""), IsEmpty());
@@ -42,9 +43,12 @@ TEST(Cors, OnlyListedOriginsMayRead) {
   const CorsSettings settings{.allowed_origins = {"https://a.example", page}};
   EXPECT_THAT(
       cors_fields(settings, page),
-      ElementsAre(Pair("Vary", "Origin"), Pair("Access-Control-Allow-Origin", page),
-                  Pair("Access-Control-Expose-Headers",
-                       StartsWith("X-Request-Id, Request-Id, Retry-After, x-ratelimit-limit-requests, "))));
+      ElementsAre(
+          Pair("Vary", "Origin"), Pair("Access-Control-Allow-Origin", page),
+          Pair(
+              "Access-Control-Expose-Headers",
+              StartsWith(
+                  "X-Request-Id, Request-Id, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "))));
   for (const char* other :
        {"", "null", "http://chat.example", "https://chat.example.evil", "https://chat.example:8443"}) {
     EXPECT_THAT(cors_fields(settings, other), ElementsAre(Pair("Vary", "Origin"))) << other;
@@ -57,10 +61,13 @@ TEST(Cors, CredentialsNeedTheOriginsName) {
   const CorsSettings settings{.allowed_origins = {"*"}, .allow_credentials = true};
   EXPECT_THAT(
       cors_fields(settings, page),
-      ElementsAre(Pair("Vary", "Origin"), Pair("Access-Control-Allow-Origin", page),
-                  Pair("Access-Control-Allow-Credentials", "true"),
-                  Pair("Access-Control-Expose-Headers",
-                       StartsWith("X-Request-Id, Request-Id, Retry-After, x-ratelimit-limit-requests, "))));
+      ElementsAre(
+          Pair("Vary", "Origin"), Pair("Access-Control-Allow-Origin", page),
+          Pair("Access-Control-Allow-Credentials", "true"),
+          Pair(
+              "Access-Control-Expose-Headers",
+              StartsWith(
+                  "X-Request-Id, Request-Id, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "))));
 }
 
 TEST(Cors, MethodsAndHeadersMayBeListed) {

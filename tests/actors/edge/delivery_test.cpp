@@ -440,6 +440,7 @@ TEST_F(LeavingTest, WhoHasNotBegunIsRefusedAndWhoWasToldMayEnd) {
   Client waiting(port()), begun(port()), told(port());
   waiting.post("/v1/chat/completions", chat);
   const auto unbegun = service->next();
+  unbegun->accept({});  // it waits in the scheduler's queue
   begun.post("/v1/chat/completions", chat);
   const auto running = service->next();
   running->begun = true;
@@ -493,6 +494,20 @@ TEST_F(LeavingTest, AnOperatorDrainsAndTakesItBack) {
     EXPECT_EQ(ask(wrong, "/v1/drain").status, 400) << wrong;
   EXPECT_EQ(status_of("/openapi.json"), 200);
   EXPECT_EQ(status_of("/readyz"), 200) << "to describe it is not to do it";
+}
+
+TEST_F(LeavingTest, AnOperatorDoesNotTakeTheEndBack) {
+  Client client(port());
+  client.post("/v1/chat/completions", chat);
+  const auto generation = service->next();
+  generation->begun = true;
+  leave();
+  EXPECT_EQ(ask(R"({"drain": false})", "/v1/drain").body, R"({"status":"draining","active_requests":1})");
+  EXPECT_EQ(status_of("/readyz"), 503);
+  EXPECT_EQ(ask(chat).json()["error"]["code"], "draining");
+  generation->finish(0);
+  generation->end({});
+  EXPECT_EQ(client.read_response().status, 200);
 }
 
 TEST_F(DeliveryTest, AClientsTimeLimitReachesTheReplica) {

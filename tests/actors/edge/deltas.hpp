@@ -27,5 +27,11 @@ inline runtime::Delta finish(runtime::ChoiceEnd how = runtime::ChoiceEnd::stop, 
   delta.finish = how;
   return delta;
 }
+// While it wrote a call.
+inline runtime::Delta finish_in_call(runtime::ChoiceEnd how) {
+  runtime::Delta delta = finish(how);
+  delta.in_call = true;
+  return delta;
+}
 
 }  // namespace troupe::actors::edge

@@ -24,6 +24,17 @@ TEST(Departure, LetsNobodyInOnceItHasBegunUnlessItIsCalledOff) {
   EXPECT_EQ(told, 2);
 }
 
+TEST(Departure, ForGoodIsNotCalledOff) {
+  int told = 0;
+  Departure departure([&] { ++told; });
+  departure.begin();
+  departure.begin_for_good();
+  departure.call_off();
+  EXPECT_TRUE(departure.begun());
+  EXPECT_FALSE(departure.admit());
+  EXPECT_EQ(told, 1);
+}
+
 TEST(Departure, WaitsForThoseInside) {
   Departure departure([] {});
   Departure::Pass one = departure.admit(), two = departure.admit();

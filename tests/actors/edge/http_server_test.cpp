@@ -1,7 +1,11 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <deque>
+
 #include "actors/edge/routes.hpp"
+#include "tests/actors/edge/collector.hpp"
 #include "tests/actors/edge/http_server_fixture.hpp"
 
 namespace troupe::actors::edge {
@@ -42,7 +46,7 @@ TEST_F(HttpServerTest, ListsModels) {
 TEST_F(HttpServerTest, ReportsHealthAndVersion) {
   EXPECT_EQ(get("/version").json()["version"], "1.2.3");
   Response metrics = get("/metrics");
-  EXPECT_EQ(metrics.body, "troupe_num_requests_running 0\n");
+  EXPECT_EQ(metrics.body, "troupe_num_requests_running 0\ntroupe_kept_answers 0\n");
   EXPECT_EQ(metrics.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8");
   for (const char* path : {"/health", "/livez", "/readyz", "/startupz"})
     EXPECT_EQ(get(path).status, 200) << path;
@@ -102,6 +106,44 @@ TEST_F(HttpServerTest, TracesGoToAnHttpAddress) {
   }
   settings.otlp_traces_endpoint = "http://127.0.0.1";
   EXPECT_EQ(get("/health").status, 200);
+}
+
+// What its head alone has refused is a request for a generation all the same; what is none leaves no trace.
+TEST_F(HttpServerTest, RefusalsOfAHeadAreTraced) {
+  Collector collector;
+  settings.otlp_traces_endpoint = collector.endpoint();
+  settings.api_keys = {"k1"};
+  settings.connection.body_size = {1000};
+  settings.shared_limits.requests_per_address = 3;  // a body that is too large is refused before it counts
+  const auto status = [&](std::string_view target, std::string_view headers, std::size_t body_size = 2) {
+    Client client(port());
+    client.post(target, std::string(body_size, ' '), headers);
+    return client.read_response().status;
+  };
+  const std::string key = "Authorization: Bearer k1\r\n", id(32, 'a');
+  EXPECT_EQ(status("/v1/completions", "traceparent: 00-" + id + "-00f067aa0ba902b7-01\r\n"), 401);
+  EXPECT_EQ(status("/tokenize", ""), 401);
+  EXPECT_EQ(status("/v1/messages", key, 1001), 413);
+  service->is_ready = false;
+  EXPECT_EQ(status("/v1/chat/completions", key), 503);
+  EXPECT_EQ(status("/v1/chat/completions", key), 429);
+  auto spans = collector.next(4);
+  ASSERT_EQ(spans.size(), 4u);
+  // A client may have read its answer before that is traced, and another has sent its request by then.
+  std::ranges::sort(spans, {}, [](const nlohmann::json& span) {
+    return attribute(span, "http.response.status_code").get<std::string>();
+  });
+  EXPECT_EQ(spans[0]["traceId"], id);
+  const std::pair<const char*, const char*> expected[] = {{"/v1/completions", "401"},
+                                                          {"/v1/messages", "413"},
+                                                          {"/v1/chat/completions", "429"},
+                                                          {"/v1/chat/completions", "503"}};
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    EXPECT_EQ(attribute(spans[i], "http.route"), expected[i].first);
+    EXPECT_EQ(attribute(spans[i], "http.response.status_code"), expected[i].second);
+    EXPECT_EQ(attribute(spans[i], "troupe.end"), "failed");
+    EXPECT_TRUE(attribute(spans[i], "gen_ai.response.id").is_null());
+  }
 }
 
 TEST_F(HttpServerTest, TellsOfGpusWhereSomeServe) {
@@ -328,6 +370,14 @@ TEST_F(HttpServerTest, LargeBodiesAre413) {
       refused("POST /v1/completions HTTP/1.1\r\nContent-Length: 1001\r\n\r\n" + std::string(1001, ' '));
   EXPECT_EQ(response.status, 413);
   EXPECT_EQ(response.json()["error"]["type"], "invalid_request_error");
+  const auto of = [&](const char* path) {
+    return refused(std::string("POST ") + path + " HTTP/1.1\r\nContent-Length: 1001\r\n\r\n" +
+                   std::string(1001, ' '));
+  };
+  EXPECT_EQ(of("/v1/messages").json()["error"]["type"], "request_too_large");
+  EXPECT_EQ(of("/generate").json()["error_type"], "validation");
+  EXPECT_TRUE(of("/api/chat").json()["error"].is_string());
+  EXPECT_EQ(of("/nowhere").status, 413);
   response = refused("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" +
                      std::string(1001, ' ') + "\r\n0\r\n\r\n");
   EXPECT_EQ(response.status, 413);
@@ -395,6 +445,19 @@ TEST_F(HttpServerTest, TooManyConnectionsAre503) {
   }
   first.get("/version");
   EXPECT_EQ(first.read_response().status, 200);
+}
+
+TEST_F(HttpServerTest, OnlySoManyAreToldThatThereAreTooManyConnections) {
+  settings.connection.connections = 1;
+  settings.connection.linger_timeout = ScriptedGeneration::deadline;
+  Client served(port());
+  served.get("/version");
+  EXPECT_EQ(served.read_response().status, 200);
+  std::deque<Client> told;  // and they stay
+  while (told.size() < HttpServer::refused_connections)
+    EXPECT_EQ(told.emplace_back(port()).read_response().status, 503);
+  Client one_more(port());
+  EXPECT_TRUE(one_more.at_end());
 }
 
 TEST_F(HttpServerTest, TooManyConnectionsOfAnAddressAre429) {

@@ -56,6 +56,22 @@ TEST(JsonBody, LimitsKeysOfOneObject) {
             "The request body has more than 2 keys in one object.");
 }
 
+TEST(JsonBody, LimitsWhatSearchesForKeysTakeInAll) {
+  config::RequestLimits limits;
+  limits.json_comparisons = 4;
+  EXPECT_EQ(refusal_of(R"({"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}, "c": 3})", limits),
+            "The request body has more than 4 comparisons of keys, for its large objects.");
+  EXPECT_EQ(refusal_of(R"({"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}})", limits), "accepted");
+  // Each object and the values in all are within their limits.
+  std::string object;
+  for (int i = 0; i < 2048; ++i) object += (i ? ",\"k" : "{\"k") + std::to_string(i) + "\":0";
+  std::string many = "{\"a\":[";
+  for (int i = 0; i < 12; ++i) many += (i ? "," : "") + object + "}";
+  EXPECT_EQ(refusal_of(many + "]}"),
+            "The request body has more than 20000000 comparisons of keys, for its large objects.");
+  EXPECT_EQ(refusal_of("{\"a\":" + object + "}}"), "accepted");
+}
+
 RC_GTEST_PROP(JsonBody, AnyBytesAreRefusedOrParsed, (const std::string& bytes)) {
   const auto parsed = parse_body(bytes, {});
   RC_ASSERT(!parsed || parsed->is_object());

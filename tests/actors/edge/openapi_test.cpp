@@ -18,6 +18,10 @@ struct OpenApi : HttpServerFixture {
     return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
                    ["properties"];
   }
+  static Json required_of(const Json& document, const char* path) {
+    return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+                   ["required"];
+  }
   static std::vector<std::string> answers_of(const Json& document, const char* path, const char* method) {
     std::vector<std::string> statuses;
     for (const auto& [status, answer] : document["paths"][path][method]["responses"].items())
@@ -26,6 +30,12 @@ struct OpenApi : HttpServerFixture {
     return statuses;
   }
 };
+
+Json example_of(const Endpoint& endpoint, const ModelInfo& model) {
+  Json example = Json::parse(endpoint.example);
+  if (example.contains("model")) example["model"] = model.names.front();
+  return example;
+}
 
 TEST_F(OpenApi, NamesEachEndpointAndWhatMayBeDoneThere) {
   const Json paths = document()["paths"];
@@ -64,19 +74,40 @@ TEST_F(OpenApi, FieldsAreThoseThatTheParserReads) {
   EXPECT_EQ(chat["temperature"].dump(), R"({"type":["number","null"],"minimum":0.0,"maximum":100.0})");
   EXPECT_EQ(chat["model"]["enum"].dump(), R"(["demo","org/demo two"])");
   EXPECT_EQ(chat["stream"].dump(), R"({"type":["boolean","null"]})");
-  EXPECT_EQ(chat["stop"].dump(), "{}");  // a string or an array
-  EXPECT_EQ(chat["messages"]["type"].dump(), R"(["array","null"])");
+  EXPECT_EQ(chat["stop"].dump(), "{}");          // a string or an array
+  EXPECT_EQ(chat["messages"]["type"], "array");  // it is required
   const Json message = chat["messages"]["items"]["properties"];
   EXPECT_EQ(message["role"].dump(), R"({"type":["string","null"]})");
   EXPECT_EQ(message["tool_calls"]["items"]["properties"]["function"]["properties"]["name"]["maxLength"], 256);
-  EXPECT_EQ(all["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]
-               ["schema"]["required"]
-                   .dump(),
-            R"(["model","messages"])");
+  EXPECT_EQ(required_of(all, "/v1/chat/completions").dump(), R"(["model","messages"])");
+  EXPECT_EQ(required_of(all, "/v1/responses").dump(), R"(["model","input"])");
+  EXPECT_EQ(required_of(all, "/v1/messages").dump(), R"(["model","messages","max_tokens"])");
   EXPECT_TRUE(properties_of(all, "/v1/embeddings").contains("input"));
   EXPECT_TRUE(properties_of(all, "/api/embed").contains("input"));
   const Json tokenize = properties_of(all, "/tokenize");
   EXPECT_EQ(tokenize["return_token_strs"].dump(), R"({"type":["boolean","null"]})");
+}
+
+// What is required is refused without, and null is no value of it.
+TEST_F(OpenApi, RequiredFieldsAreThoseThatAreMissed) {
+  const Json all = document();
+  for (const Endpoint* each : all_endpoints()) {
+    if (!each->generation) continue;
+    const std::string path(each->path);
+    const Json example = example_of(*each, service->model());
+    const Json required = required_of(all, path.c_str());
+    for (const auto& [name, value] : example.items()) {
+      Json body = example;
+      body[name] = nullptr;
+      const auto request = each->generation(body, service->model(), {});
+      const bool needed = std::ranges::find(required, Json(name)) != required.end();
+      const bool missed =
+          !request && request.error().code == "missing_required_parameter" && request.error().param == name;
+      EXPECT_EQ(needed, missed) << path << " " << name;
+      const Json type = properties_of(all, path.c_str())[name].value("type", Json());
+      EXPECT_FALSE(needed && type.is_array()) << path << " " << name;
+    }
+  }
 }
 
 TEST_F(OpenApi, AResponseHasNoFieldsOfTheChatThatItIsMadeInto) {
@@ -93,11 +124,13 @@ TEST_F(OpenApi, AnswersAreThoseOfTheProtocol) {
   const Json all = document();
   using Statuses = std::vector<std::string>;
   EXPECT_EQ(answers_of(all, "/v1/chat/completions", "post"),
-            (Statuses{"200", "400", "404", "408", "413", "431", "500", "503"}));
+            (Statuses{"200", "400", "404", "408", "413", "422", "431", "500", "503"}));
   EXPECT_EQ(answers_of(all, "/generate", "post"),
-            (Statuses{"200", "400", "408", "413", "422", "431", "500", "503"}));
+            (Statuses{"200", "400", "408", "413", "422", "424", "429", "431", "500", "503"}));
   EXPECT_EQ(answers_of(all, "/v1/models/{id}", "get"),
             (Statuses{"200", "400", "404", "408", "431", "500", "503"}));
+  EXPECT_EQ(answers_of(all, "/v1/streams/{id}", "get"),
+            (Statuses{"200", "400", "404", "408", "410", "431", "500", "503"}));
   const auto types = [&](const char* path) {
     return all["paths"][path]["post"]["responses"]["200"]["content"];
   };
@@ -107,6 +140,17 @@ TEST_F(OpenApi, AnswersAreThoseOfTheProtocol) {
   EXPECT_FALSE(types("/generate_stream").contains("application/json"));
   EXPECT_EQ(types("/v1/responses")["application/json"]["schema"]["properties"]["usage"]["required"][0],
             "input_tokens");
+}
+
+TEST_F(OpenApi, HeadersOfRetriesAreDescribed) {
+  const Json all = document();
+  const Json key = all["paths"]["/v1/messages"]["post"]["parameters"];
+  ASSERT_EQ(key.size(), 1u);
+  EXPECT_EQ(key[0]["name"], "Idempotency-Key");
+  EXPECT_EQ(key[0]["schema"]["maxLength"], 255);
+  const Json stream = all["paths"]["/v1/streams/{id}"]["get"]["parameters"];
+  ASSERT_EQ(stream.size(), 2u);
+  EXPECT_EQ(stream[1]["name"], "Last-Event-ID");
 }
 
 TEST_F(OpenApi, AKeyIsAskedForWhereOneIsSet) {
@@ -144,12 +188,6 @@ TEST_F(OpenApi, FieldsOfOtherProtocolsAreNone) {
   EXPECT_FALSE(messages["tools"]["items"]["properties"].contains("function"));
   EXPECT_FALSE(messages["messages"]["items"]["properties"].contains("tool_calls"));
   EXPECT_FALSE(properties_of(all, "/api/chat")["messages"]["items"]["properties"].contains("function_call"));
-}
-
-Json example_of(const Endpoint& endpoint, const ModelInfo& model) {
-  Json example = Json::parse(endpoint.example);
-  if (example.contains("model")) example["model"] = model.names.front();
-  return example;
 }
 
 TEST_F(OpenApi, ExamplesAreValid) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "actors/edge/capture/captures.hpp"
+#include "actors/edge/retries/answer_store.hpp"
 #include "actors/edge/routes.hpp"
 #include "tests/actors/edge/scripted_service.hpp"
 
@@ -16,6 +17,7 @@ struct ReplicaPages : testing::Test {
   config::EdgeSettings settings;
   Departure departure{[] {}};
   Captures captures{settings.capture};
+  AnswerStore answers{settings.retries, service, nullptr};
 
   // What the page at a path says to a body.
   Reply ask(std::string_view path, std::string_view body = {}) {
@@ -23,7 +25,7 @@ struct ReplicaPages : testing::Test {
     const auto resource = find_resource("POST", path, true);
     CHECK(resource && resource->endpoint->page, "there is such a page");
     return resource->endpoint->page(
-        {resource->argument, body, service, settings, version, request_id, departure, captures});
+        {resource->argument, body, service, settings, version, request_id, departure, captures, answers});
   }
   Reply drill(std::string_view body) { return ask("/v1/replica/drill", body); }
   Reply place(std::string_view body) { return ask("/v1/replica/placement", body); }

@@ -22,6 +22,8 @@ TEST(Reply, EveryRefusalHasAStatusAndATypeOfItsOwnKind) {
                            {RefusalKind::not_found, 404, "not_found_error"},
                            {RefusalKind::method_not_allowed, 405, "invalid_request_error"},
                            {RefusalKind::timeout, 408, "timeout_error"},
+                           {RefusalKind::gone, 410, "not_found_error"},
+                           {RefusalKind::unprocessable, 422, "invalid_request_error"},
                            {RefusalKind::too_large, 413, "invalid_request_error"},
                            {RefusalKind::rate_limited, 429, "rate_limit_error"},
                            {RefusalKind::headers_too_large, 431, "invalid_request_error"},

@@ -27,6 +27,8 @@ TEST(Routes, FindsResources) {
   for (const char* root : {"/", "/?x", "http://host"}) EXPECT_EQ(pattern_of(root), "/");
   EXPECT_EQ(find_resource("GET", "/v1/models/org%2Fdemo%20two")->argument, "org/demo two");
   EXPECT_EQ(find_resource("GET", "/v1/models/org/demo")->argument, "org/demo");
+  EXPECT_EQ(pattern_of("/v1/streams/chatcmpl-1"), "/v1/streams/{id}");
+  EXPECT_TRUE(find_resource("HEAD", "/v1/streams/chatcmpl-1")->endpoint->resumes);
 }
 
 TEST(Routes, RefusesTheRest) {
@@ -105,6 +107,14 @@ TEST(Routes, ARootPathMayStandBeforeAllOthers) {
   for (const char* root : {"/llm", "/llm/", "/"}) EXPECT_EQ(path_of(root), "/") << root;
   for (const char* other : {"/llmx/v1/models", "/llm/llm/v1/models", "/ll/v1/models"})
     EXPECT_EQ(path_of(other), "none") << other;
+}
+
+TEST(Routes, ASlashAtTheEndIsNothingUnlessANameEndsInIt) {
+  EXPECT_EQ(find_resource("GET", "/v1/models/")->endpoint->path, "/v1/models");
+  EXPECT_EQ(find_resource("GET", "/v1/models/?limit=1")->endpoint->path, "/v1/models");
+  EXPECT_EQ(find_resource("GET", "/v1/streams/chatcmpl-a/")->argument, "chatcmpl-a");
+  EXPECT_EQ(find_resource("GET", "/v1/streams/chatcmpl-a%2F")->argument, "chatcmpl-a/");
+  EXPECT_EQ(find_resource("GET", "/v1/streams/chatcmpl-a%2f/")->argument, "chatcmpl-a/");
 }
 
 TEST(Routes, EachEndpointIsOfAProtocol) {

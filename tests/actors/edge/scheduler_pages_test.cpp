@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "actors/edge/capture/captures.hpp"
+#include "actors/edge/retries/answer_store.hpp"
 #include "actors/edge/routes.hpp"
 #include "tests/actors/edge/scripted_service.hpp"
 
@@ -17,13 +18,14 @@ struct SchedulerPages : testing::Test {
   config::EdgeSettings settings;
   Departure departure{[] {}};
   Captures captures{settings.capture};
+  AnswerStore answers{settings.retries, service, nullptr};
 
   Reply ask(std::string_view method, std::string_view body = {}) {
     static const std::string version = "1", request_id = "r";
     const auto resource = find_resource(method, "/v1/scheduler", true);
     CHECK(resource && allows(*resource->endpoint, method), "there is such a page");
     return resource->endpoint->page(
-        {resource->argument, body, service, settings, version, request_id, departure, captures});
+        {resource->argument, body, service, settings, version, request_id, departure, captures, answers});
   }
   void expect_fault(std::string_view body, const std::string& param, const std::string& sentence) {
     const Reply reply = ask("PUT", body);
@@ -92,10 +94,10 @@ TEST_F(SchedulerPages, RefuseWhatIsNoChoiceOfAPolicy) {
   expect_fault(R"({"policy": 1})", "policy", "expected a string");
   expect_fault(R"({"policy": "vtc", "options": 1})", "options", "expected an object");
   expect_fault(R"({"policy": "vtc", "options": ["input_weight"]})", "options", "expected an object");
-  expect_fault(R"({"policy": "vtc", "options": {"input_weight": true}})", "options.input_weight",
-               "a number or a string");
-  expect_fault(R"({"policy": "vtc", "options": {"input_weight": null}})", "options.input_weight",
-               "a number or a string");
+  expect_fault(R"({"policy": "vtc", "options": {"input_weight": true}})", "options", "a number or a string");
+  expect_fault(R"({"policy": "vtc", "options": {"input_weight": null}})", "options", "a number or a string");
+  expect_fault(R"({"policy": "vtc", "options": {"secret": [1]}})", "options",
+               "Invalid 'options'. Each is a number or a string.");
   expect_fault(R"({"policy": "vtc", "options": {"a=b": 1}})", "options", "no name");
   expect_fault(R"({"policy": "vtc", "options": {"": 1}})", "options", "no name");
   expect_fault(R"({"policy": "vtc", "options": {"a": ")" + std::string(1000, 'x') + "\"}}", "options",

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -20,7 +21,9 @@ class ScriptedGeneration {
   static constexpr std::chrono::seconds deadline{20};
 
   ScriptedGeneration(runtime::GenerationRequest request, std::shared_ptr<GenerationSink> sink)
-      : request(std::move(request)), sink_(std::move(sink)) {}
+      : request(std::move(request)), sink_(std::move(sink)) {
+    if (this->request.unpaced) credit_ = std::numeric_limits<std::int32_t>::max();
+  }
 
   const runtime::GenerationRequest request;
 
@@ -126,6 +129,7 @@ class ScriptedService final : public Service {
   // A text's tokens are its bytes, behind a 1 where special tokens are asked for; a chat's are those of its messages.
   void tokenize(runtime::GenerationRequest request, Done<std::vector<TokenId>> done) override {
     if (throws) throw Error("gone", "replica");
+    note_caller(request.caller);
     answer_elsewhere([request = std::move(request), done = std::move(done)] {
       const runtime::Prompt& prompt = request.prompts.front();
       const auto* chat = std::get_if<runtime::ChatPrompt>(&prompt);
@@ -136,7 +140,8 @@ class ScriptedService final : public Service {
       done(std::vector<TokenId>(text.begin(), text.end()));
     });
   }
-  void detokenize(std::vector<TokenId> tokens, Done<std::string> done) override {
+  void detokenize(std::vector<TokenId> tokens, std::string caller, Done<std::string> done) override {
+    note_caller(std::move(caller));
     answer_elsewhere([tokens = std::move(tokens), done = std::move(done)] {
       if (std::ranges::any_of(tokens, [](TokenId each) { return each > 255; }))
         return done(refuse("There is no such token.", "tokens"));
@@ -152,7 +157,9 @@ class ScriptedService final : public Service {
   std::vector<StartupPhase> startup() const override {
     return {{"opening_checkpoint", "done", 0, 0}, {"loading_weights", "running", 25, 100}};
   }
-  std::string metrics_text() const override { return "troupe_num_requests_running 0\n"; }
+  std::string metrics_text(const KeptAnswers& kept) const override {
+    return "troupe_num_requests_running 0\ntroupe_kept_answers " + std::to_string(kept.answers) + "\n";
+  }
 
   runtime::ReplicaView replica() const override {
     const std::lock_guard lock(mutex_);
@@ -195,6 +202,7 @@ class ScriptedService final : public Service {
   void serve_on(std::vector<std::pair<std::string, std::string>> devices) {  // before anybody asks
     model_.devices = std::move(devices);
   }
+  void compute_otherwise() { model_.fingerprint = "fp_other"; }  // before anybody asks
   void refuse_control(Refusal refusal) {
     const std::lock_guard lock(mutex_);
     control_refusal_ = std::move(refusal);
@@ -206,6 +214,12 @@ class ScriptedService final : public Service {
   std::vector<std::pair<std::int32_t, std::vector<std::int32_t>>> placements() const {
     const std::lock_guard lock(mutex_);
     return placements_;
+  }
+
+  // Of what was tokenized and detokenized, in order.
+  std::vector<std::string> callers_of_text() const {
+    const std::lock_guard lock(mutex_);
+    return callers_of_text_;
   }
 
   // The next request that the edge has handed over.
@@ -225,6 +239,10 @@ class ScriptedService final : public Service {
   std::atomic<bool> is_ready = true, is_healthy = true, is_stalled = false, throws = false;
 
  private:
+  void note_caller(std::string caller) {
+    const std::lock_guard lock(mutex_);
+    callers_of_text_.push_back(std::move(caller));
+  }
   class Handle final : public GenerationHandle {
    public:
     explicit Handle(std::shared_ptr<ScriptedGeneration> made) : made_(std::move(made)) {}
@@ -248,6 +266,7 @@ class ScriptedService final : public Service {
   runtime::ReplicaView view_;
   runtime::ScheduleView schedule_;
   std::vector<runtime::PolicyChoice> policies_;
+  std::vector<std::string> callers_of_text_;
   std::optional<Refusal> control_refusal_;
   std::vector<Drill> drills_;
   std::vector<std::pair<std::int32_t, std::vector<std::int32_t>>> placements_;

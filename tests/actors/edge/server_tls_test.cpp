@@ -29,15 +29,18 @@ struct ServerTlsTest : HttpServerFixture {
     settings.tls.certificate = file("server.pem");
     settings.tls.key = file("server.key");
   }
-  void issue(const std::string& name) {
-    const Credentials made = authority.issue("127.0.0.1");
+  void issue(const std::string& name) { write(name, authority.issue("127.0.0.1")); }
+  void issue_by_a_stranger(const std::string& name) {
+    write(name, CertificateAuthority::make("other", std::chrono::days(1)).issue("127.0.0.1"));
+  }
+  void write(const std::string& name, const Credentials& made) {
     folder.write(name + ".pem", made.certificate);
     folder.write(name + ".key", made.key);
   }
   std::string file(const std::string& name) const { return (folder.path() / name).string(); }
   TlsClient::Options trusting() const { return {.authority = file("ca.pem")}; }
-  TlsClient::Options with_certificate() const {
-    return {.authority = file("ca.pem"), .certificate = file("client.pem"), .key = file("client.key")};
+  TlsClient::Options with_certificate(const std::string& name) const {
+    return {.authority = file("ca.pem"), .certificate = file(name + ".pem"), .key = file(name + ".key")};
   }
   // Of a page, over a connection of its own.
   std::string page(const TlsClient::Options& options) {
@@ -112,12 +115,31 @@ TEST_F(ServerTlsTest, AgreesOnHttp11) {
 
 TEST_F(ServerTlsTest, ClientsShowCertificatesWhereTheyMust) {
   settings.tls.authorities = file("ca.pem");
-  EXPECT_THAT(page(with_certificate()), StartsWith("HTTP/1.1 200 OK"));
-  EXPECT_EQ(page(trusting()), "");
-  const auto stranger = CertificateAuthority::make("other", std::chrono::days(1)).issue("127.0.0.1");
-  folder.write("client.pem", stranger.certificate);
-  folder.write("client.key", stranger.key);
-  EXPECT_EQ(page(with_certificate()), "");
+  issue_by_a_stranger("stranger");
+  for (const std::optional<std::int32_t> required : {std::optional<std::int32_t>(), std::optional(2)}) {
+    server.reset();
+    settings.tls.certificate_requirements = required;
+    EXPECT_THAT(page(with_certificate("client")), StartsWith("HTTP/1.1 200 OK"));
+    EXPECT_EQ(page(trusting()), "");
+    EXPECT_EQ(page(with_certificate("stranger")), "");
+  }
+}
+
+TEST_F(ServerTlsTest, ACertificateThatMayBeLeftOutMustBeRightWhereItIsShown) {
+  settings.tls.authorities = file("ca.pem");
+  settings.tls.certificate_requirements = 1;
+  issue_by_a_stranger("stranger");
+  EXPECT_THAT(page(with_certificate("client")), StartsWith("HTTP/1.1 200 OK"));
+  EXPECT_THAT(page(trusting()), StartsWith("HTTP/1.1 200 OK"));
+  EXPECT_EQ(page(with_certificate("stranger")), "");
+}
+
+TEST_F(ServerTlsTest, ClientsThatAreAskedForNoCertificateMayHaveAny) {
+  settings.tls.authorities = file("ca.pem");
+  settings.tls.certificate_requirements = 0;
+  issue_by_a_stranger("stranger");
+  EXPECT_THAT(page(trusting()), StartsWith("HTTP/1.1 200 OK"));
+  EXPECT_THAT(page(with_certificate("stranger")), StartsWith("HTTP/1.1 200 OK"));
 }
 
 TEST_F(ServerTlsTest, ClientsInClearAreSentAway) {
@@ -161,7 +183,7 @@ TEST_F(ServerTlsTest, ANewCertificateIsShownAfterASignalAndStreamsGoOn) {
 TEST_F(ServerTlsTest, FilesThatCannotBeUsedAreNamed) {
   const auto failure = [&](const std::string& certificate, const std::string& key = "",
                            const std::string& authorities = "") {
-    const config::EdgeTlsSettings tls{certificate, key, authorities};
+    const config::EdgeTlsSettings tls{.certificate = certificate, .key = key, .authorities = authorities};
     return error_of([&] { ServerTls made(tls); });
   };
   EXPECT_THAT(failure(file("none.pem")), AllOf(HasSubstr("none.pem"), HasSubstr("--ssl-certfile")));

@@ -17,15 +17,14 @@ TEST(ToolArguments, WhatIsNoObjectIsToldAsText) {
   EXPECT_EQ(arguments_object(deep)["INVALID_JSON"], deep);
 }
 
-TEST(ToolArguments, ACutCallIsTheLastOfAChoiceThatEndedByLength) {
-  using runtime::ChoiceEnd;
+TEST(ToolArguments, ACutCallIsTheLastOfAChoiceThatEndedWithinIt) {
   const std::vector<runtime::ToolCallDelta> cut{{0, "", "f", "{}"}, {1, "", "g", "{"}},
       whole{{0, "", "f", "{}"}}, empty{{0, "", "f", ""}};
-  EXPECT_TRUE(ends_in_cut_call(ChoiceEnd::length, cut));
-  EXPECT_TRUE(ends_in_cut_call(ChoiceEnd::length, empty));
-  EXPECT_FALSE(ends_in_cut_call(ChoiceEnd::length, whole));
-  EXPECT_FALSE(ends_in_cut_call(ChoiceEnd::length, {}));
-  EXPECT_FALSE(ends_in_cut_call(ChoiceEnd::tool_calls, cut));
+  EXPECT_TRUE(ends_in_cut_call(true, cut));
+  EXPECT_TRUE(ends_in_cut_call(true, empty));
+  EXPECT_FALSE(ends_in_cut_call(true, whole)) << "but for its closing marker";
+  EXPECT_FALSE(ends_in_cut_call(true, {}));
+  EXPECT_FALSE(ends_in_cut_call(false, cut)) << "the model wrote no JSON, and said that this is all";
 }
 
 TEST(ToolArguments, TheTextIsThatOfPythonsJson) {

@@ -85,10 +85,10 @@ TEST_F(CudaOpsTest, EveryStepHasTheListsThatWereStagedForIt) {
 
 TEST_F(CudaOpsTest, AStackOfHeadsIsOneProduct) {
   constexpr std::int64_t heads = 3, rows = 32, cols = 64, tokens = 5;
-  for (const DType type : {DType::bf16, DType::f8_e4m3}) {
+  for (const DType type : {DType::bf16, DType::f8_e4m3, DType::q8_0}) {
     const Matrix all(type, heads * rows, cols, 7, 16, 32);
     std::vector<Weight> stack(heads, all.view());
-    const auto bytes = std::int64_t(Panels{type, cols}.size(rows)) * std::int64_t(size_of(type));
+    const auto bytes = std::int64_t(Panels{type, cols}.size(rows));
     const std::size_t all_bytes = std::size_t(heads * bytes);
     std::byte* const data = static_cast<std::byte*>(keep(ops_.allocate(all_bytes)));
     ops_.upload(data, {static_cast<const std::byte*>(all.view().data), all_bytes});
@@ -125,6 +125,20 @@ TEST_F(CudaOpsTest, WhatNoModelHasFailsTheDevice) {
   EXPECT_THAT(failure(), HasSubstr("count_experts"));
   EXPECT_THAT(device_.fault().value_or("expert >= 0 && expert < k.load_experts"),
               HasSubstr("expert >= 0 && expert < k.load_experts"));
+}
+
+TEST_F(CudaOpsTest, ASelectedPositionThatTheRowDoesNotSeeFailsTheDevice) {
+  Array<std::int32_t> selected({1, 1});
+  selected[0] = 1;
+  const std::vector<BlockId> blocks{0};
+  StepLayout layout{.tokens = 1, .sequences = {}};
+  layout.sequences.push_back({.first_row = 0, .rows = 1, .first_position = 0, .blocks = blocks});
+  ops_.stage(*queue_, layout, {});
+  ops_.sparse_mla_attention(*queue_, zeroes({1, 2, 4}), {zeroes({1, 4, 4}), key_entry(CacheType::f32, 4)},
+                            on_device(selected, {1, 1}), layout, 1, zeroes({1, 2, 3}));
+  EXPECT_THAT(failure(), HasSubstr("attention"));
+  EXPECT_THAT(device_.fault().value_or("position >= 0 && position < sees"),
+              HasSubstr("position >= 0 && position < sees"));
 }
 
 TEST_F(CudaOpsTest, ARowThatIsNotThereFailsTheDevice) {

@@ -53,7 +53,7 @@ TEST_F(GpuTimings, AgainstACopy) {
   tell("copy", copy);
   EXPECT_GT(copy, 0);
   constexpr std::int64_t rows = 4096, cols = 7168;
-  const auto bytes = std::size_t(Panels{DType::bf16, cols}.size(rows)) * 2;
+  const auto bytes = Panels{DType::bf16, cols}.size(rows);
   const Weight w{.data = memory_.emplace_back(ops_->allocate(bytes)).get(),
                  .dtype = DType::bf16,
                  .layout = Layout::panels,

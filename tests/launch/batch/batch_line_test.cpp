@@ -8,6 +8,8 @@
 namespace troupe::launch::batch {
 namespace {
 
+using ::testing::HasSubstr;
+
 const config::RequestLimits limits;
 const actors::ModelInfo model{{"demo"}, "demo", 2048, 1700000000, "fp_demo"};
 
@@ -71,7 +73,7 @@ TEST(BatchLine, WhatIsNoObjectIsAFault) {
     EXPECT_EQ(told["id"], "batch_req_id");
     EXPECT_TRUE(told["custom_id"].is_null());
     EXPECT_TRUE(told["response"].is_null());
-    EXPECT_FALSE(told["error"]["message"].get<std::string>().empty());
+    EXPECT_THAT(told["error"]["message"].get<std::string>(), HasSubstr("line"));
     EXPECT_TRUE(told["error"]["code"].is_string());
   }
 }
@@ -108,6 +110,21 @@ TEST(BatchLine, AnswersDoNotStream) {
   const auto request = parse_batch_request(parse(line.dump()), model, limits);
   ASSERT_FALSE(request);
   EXPECT_EQ(request.error().param, "stream");
+}
+
+TEST(BatchLine, AnAnswerIsWholeThoughItsProtocolWouldStream) {
+  Json line = valid();
+  line["url"] = "/api/chat";
+  const auto request = parse_batch_request(parse(line.dump()), model, limits);
+  ASSERT_TRUE(request) << request.error().message;
+  EXPECT_FALSE(request->stream);
+  line["body"]["stream"] = true;
+  EXPECT_FALSE(parse_batch_request(parse(line.dump()), model, limits));
+  line["url"] = "/generate_stream";
+  line["body"] = {{"inputs", "a"}};
+  const auto streamed = parse_batch_request(parse(line.dump()), model, limits);
+  ASSERT_FALSE(streamed);
+  EXPECT_EQ(streamed.error().param, "stream");
 }
 
 TEST(BatchLine, AnAnswerIsAResponse) {

@@ -59,8 +59,10 @@ class BatchTest : public testing::Test {
     return std::async(std::launch::async, [this, max_concurrency, buffered_deltas] {
       BatchInput lines(folder_.path() / "in");
       BatchOutput output(folder_.path() / "out", lines.digest());
-      const BatchLimits limits{
-          .max_concurrency = max_concurrency, .buffered_deltas = buffered_deltas, .request = {}};
+      const BatchLimits limits{.max_concurrency = max_concurrency,
+                               .buffered_deltas = buffered_deltas,
+                               .request = {},
+                               .times = times_};
       Batch(service_, lines, output, limits).run([&] { written_ = output.lines(); });
     });
   }
@@ -84,6 +86,7 @@ class BatchTest : public testing::Test {
 
   ScriptedService service_;
   const TemporaryFolder folder_;
+  TimeLimits times_;
   std::atomic<std::size_t> written_ = 0;
 };
 
@@ -166,6 +169,40 @@ TEST_F(BatchTest, AServiceThatIsFullByItselfIsAskedAgain) {
   answer(service_.next());
   done.get();
   expect_answers(1);
+}
+
+// Of the bound on what one caller has waiting, which the batch is.
+TEST_F(BatchTest, AServiceInWhichTooManyOfItsLinesWaitIsAskedAgain) {
+  auto done = run(lines_of(2), 2);
+  const Generation first = service_.next();
+  service_.next()->fail({RefusalKind::rate_limited, "too many", "", "too_many_waiting"});
+  answer(first);
+  answer(service_.next());
+  done.get();
+  expect_answers(2);
+}
+
+TEST_F(BatchTest, ALineHasTheTimeThatTheOperatorGivesIt) {
+  times_ = {.request = std::chrono::seconds(9), .queue = std::chrono::seconds(2), .partial = true};
+  auto done = run(lines_of(1), 1);
+  const Generation generation = service_.next();
+  EXPECT_EQ(generation->request.times, times_);
+  answer(generation);
+  done.get();
+  expect_answers(1);
+}
+
+TEST_F(BatchTest, ALineWhoseTimeIsUpIsAnsweredWithThat) {
+  constexpr int lines = 3;
+  auto done = run(lines_of(lines), 1);
+  const Refusal late[lines] = {{RefusalKind::unavailable, "late", "", "queue_timeout"},
+                               {RefusalKind::unavailable, "late", "", "ttft_timeout"},
+                               {RefusalKind::timeout, "late", "", "request_timeout"}};
+  for (const Refusal& each : late) service_.next()->fail(each);
+  done.get();
+  ASSERT_EQ(output().size(), std::size_t(lines));
+  for (int i = 0; i < lines; ++i)
+    EXPECT_EQ(output()[std::size_t(i)]["response"]["body"]["error"]["code"], late[i].code);
 }
 
 TEST_F(BatchTest, BadLinesAreAnsweredWithTheirErrors) {

@@ -48,6 +48,24 @@ TEST(AnswerStream, TellsReasoningAndContentHoweverTheBytesAreSplit) {
   }
 }
 
+TEST(AnswerStream, OfSeveralChoicesTheFirstIsToldToItsEnd) {
+  const auto chunk = [](int index, const char* content, const char* finish) {
+    return R"(data: {"choices": [{"index": )" + std::to_string(index) + R"(, "delta": {"content": ")" +
+           content + R"("}, "finish_reason": )" + finish + "}]}\n\n";
+  };
+  const std::string other_ends = chunk(1, "x", "null") + chunk(0, "a", "null") + chunk(1, "y", R"("stop")");
+  EXPECT_EQ(read(other_ends + chunk(0, "b", R"("stop")"), 100).content, "ab");
+  EXPECT_THAT(read(other_ends, 100).error, HasSubstr("it broke off"));
+  EXPECT_EQ(
+      read(
+          R"(data: {"choices": [{"index": 1, "delta": {"content": "x"}}, {"index": 0, "delta": {"content": "a"}}]})"
+          "\n\n" +
+              done,
+          100)
+          .content,
+      "a");
+}
+
 TEST(AnswerStream, ServersEndInTwoWays) {
   EXPECT_EQ(read(event(R"({"content": "a"})", R"("length")"), 100).error, "no error");
   EXPECT_EQ(read(event(R"({"content": "a"})") + done, 100).error, "no error");
@@ -60,6 +78,15 @@ TEST(AnswerStream, AnErrorIsToldAfterWhatCameBefore) {
       read(event(R"({"content": "a"})") + "data: {\"error\": {\"message\": \"no more\"}}\n\n" + done, 5);
   EXPECT_EQ(told.content, "a");
   EXPECT_THAT(told.error, HasSubstr("the server ended it: no more"));
+}
+
+TEST(AnswerStream, AnErrorThatIsNullIsNone) {
+  const Told told = read(R"(data: {"choices": [{"delta": {"content": "a"}}], "error": null})"
+                         "\n\n" +
+                             done,
+                         100);
+  EXPECT_EQ(told.content, "a");
+  EXPECT_EQ(told.error, "no error");
 }
 
 TEST(AnswerStream, WhatIsNoChunkIsAnError) {

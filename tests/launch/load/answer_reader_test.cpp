@@ -67,6 +67,7 @@ TEST(AnswerReader, WhatIsNoWholeAnswerFails) {
   EXPECT_THAT(failure_of("data: {\"error\": {\"message\": \"a worker died\"}}\ndata: [DONE]\n"),
               HasSubstr("a worker died"));
   EXPECT_THAT(failure_of(std::string(EventSplitter::max_line_bytes + 1, 'x')), HasSubstr("no end"));
+  EXPECT_EQ(failure_of("data: {\"error\": null}\n" + answer), "");
   EXPECT_EQ(failure_of(answer), "");
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::shared_ptr<const CompiledGrammar> compiled(const Vocabulary& vocabulary, const Json& schema) {
+std::shared_ptr<const CompiledGrammar> compiled(const GrammarVocabulary& vocabulary, const Json& schema) {
   const auto grammar = compile(
       vocabulary, {.kind = GrammarSpec::Kind::json_schema, .text = schema.dump(), .any_whitespace = false});
   EXPECT_TRUE(grammar) << grammar.error().message;
@@ -88,7 +88,7 @@ TEST(BoundedStrings, AnswersValidate) {
                       {"d", {{"type", "string"}}}}},
                     {"required", {"a", "b", "c", "d"}},
                     {"additionalProperties", false}};
-  for (const Vocabulary* vocabulary : {&demo_vocabulary(), &deepseek_vocabulary()}) {
+  for (const GrammarVocabulary* vocabulary : {&demo_vocabulary(), &deepseek_vocabulary()}) {
     const auto grammar = compiled(*vocabulary, schema);
     for (std::uint64_t seed = 0; seed < 8; ++seed) {
       const Walk walk = random_walk(*vocabulary, grammar, seed, /*patience=*/100 * int(seed));

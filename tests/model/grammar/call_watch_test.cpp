@@ -22,8 +22,8 @@ const std::vector<CallableTool> tools{
 // A form, the vocabulary of a model that has it, and its words.
 struct Form {
   ToolCallSyntax syntax;
-  const Vocabulary& vocabulary;
-  std::string opening, call, call_end, closing;  // call: up to the arguments
+  const GrammarVocabulary& vocabulary;
+  std::string opening, call, call_end, closing, separator;  // call: up to the arguments; separator: of two
 
   std::string block(const std::string& arguments) const {
     return opening + call + arguments + call_end + closing;
@@ -34,12 +34,18 @@ const std::vector<Form>& forms() {
   static const std::string begin = "<｜tool▁calls▁begin｜>", end = "<｜tool▁calls▁end｜>";
   static const std::vector<Form> all{
       {ToolCallSyntax::bare, demo_vocabulary(), begin, "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>",
-       "<｜tool▁call▁end｜>", end},
+       "<｜tool▁call▁end｜>", end, ""},
       {ToolCallSyntax::fenced, demo_vocabulary(), begin,
-       "<｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather\n```json\n", "\n```<｜tool▁call▁end｜>", end},
+       "<｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather\n```json\n", "\n```<｜tool▁call▁end｜>", end,
+       "\n"},
       {ToolCallSyntax::dsml, dsml_vocabulary(), "<｜DSML｜function_calls>\n",
        "<｜DSML｜invoke name=\"get_weather\">\n<｜DSML｜parameter name=\"",
-       "</｜DSML｜parameter></｜DSML｜invoke>\n", "</｜DSML｜function_calls>"},
+       "</｜DSML｜parameter></｜DSML｜invoke>\n", "</｜DSML｜function_calls>", ""},
+      {ToolCallSyntax::hermes, qwen_llama_vocabulary(), "<tool_call>",
+       "\n{\"name\": \"get_weather\", \"arguments\": ", "}\n", "</tool_call>", "</tool_call>\n<tool_call>"},
+      {ToolCallSyntax::kimi, kimi_vocabulary(), "<|tool_calls_section_begin|>",
+       "<|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>", "<|tool_call_end|>",
+       "<|tool_calls_section_end|>", ""},
   };
   return all;
 }
@@ -92,7 +98,7 @@ TEST(CallWatch, TextIsFreeAndMayEnd) {
       EXPECT_TRUE(matcher.accept(token));
     }
     EXPECT_FALSE(matcher.complete());  // so that min_tokens holds
-    EXPECT_TRUE(matcher.accept(Vocabulary::eos));
+    EXPECT_TRUE(matcher.accept(GrammarVocabulary::eos));
     EXPECT_FALSE(matcher.terminated());
   }
 }
@@ -166,12 +172,12 @@ TEST(CallWatch, BehindTheClosingTextIsFreeAgain) {
 
 TEST(CallWatch, SeveralCallsOnlyWhereTheyAreWanted) {
   for (const Form& form : forms()) {
-    const std::string separator = form.syntax == ToolCallSyntax::fenced ? "\n" : "";
     const std::string call = form.call + argument(form, "city", "Oslo", true) + form.call_end;
     for (const bool several : {true, false}) {
       GrammarMatcher matcher(
           compile(form.vocabulary, free_call_grammar(form.syntax, tools, several, false)).value());
-      EXPECT_EQ(may_write(matcher, form, form.opening + call + separator + call + form.closing), several);
+      const bool may = several || form.syntax == ToolCallSyntax::hermes;  // whose blocks have one each
+      EXPECT_EQ(may_write(matcher, form, form.opening + call + form.separator + call + form.closing), may);
     }
   }
 }
@@ -212,7 +218,7 @@ TEST(CallWatch, TheLeadInEndsInCalls) {
 // The output's parser reads letters: it would take these for calls that nobody has held.
 TEST(CallWatch, LettersDoNotBeginCalls) {
   for (const Form& form : forms())
-    for (const std::string_view opening : OutputParser::openings_of_calls) {
+    for (const std::string_view opening : OutputParser::openings_of_calls(form.syntax)) {
       GrammarMatcher matcher = matcher_of(form);
       write(matcher, form, "So: <");
       const std::string_view all_but_last = opening.substr(1, opening.size() - 2);
@@ -226,6 +232,27 @@ TEST(CallWatch, LettersDoNotBeginCalls) {
       EXPECT_GT(std::ssize(allowed), form.vocabulary.size / 2);
       for (const TokenId token : allowed)
         EXPECT_FALSE(form.vocabulary.tokenizer.token_bytes(token).starts_with(">")) << token;
+      EXPECT_FALSE(matcher.accept(form.vocabulary.tokens_of(">").front()));
+      write(matcher, form, " so");
+      EXPECT_TRUE(is_free(matcher, form));
+    }
+}
+
+// Which is left out before the parser reads the answer.
+TEST(CallWatch, AHiddenTokenDoesNotPartLetters) {
+  for (const Form& form : forms())
+    for (const std::string_view opening : OutputParser::openings_of_calls(form.syntax)) {
+      const Tokenizer& tokenizer = form.vocabulary.tokenizer;
+      const TokenId hidden = tokenizer.id_of_added("<｜User｜>").value();
+      ASSERT_TRUE(tokenizer.is_special(hidden));
+      GrammarMatcher matcher = matcher_of(form);
+      const std::string_view all_but_last = opening.substr(0, opening.size() - 1);
+      const ByteRange plain{0, all_but_last.size()};
+      const auto letters = tokenizer.encode(all_but_last, {&plain, 1}).value();
+      for (const TokenId token : letters)
+        for (const TokenId each : {token, hidden}) ASSERT_TRUE(matcher.accept(each));
+      for (const TokenId token : allowed_tokens(matcher, form.vocabulary.size))
+        EXPECT_FALSE(tokenizer.token_bytes(token).starts_with(">")) << token;
       EXPECT_FALSE(matcher.accept(form.vocabulary.tokens_of(">").front()));
       write(matcher, form, " so");
       EXPECT_TRUE(is_free(matcher, form));
@@ -298,7 +325,8 @@ RC_GTEST_PROP(CallWatch, WhatIsToldAsAStrictCallIsOne, (std::uint64_t seed)) {
   const bool thinks = random() % 2;
   GrammarMatcher matcher = matcher_of(form, true, thinks);
   const auto tokens = random_answer(matcher, form, random, 400);
-  OutputParser parser({.reasoning = true, .starts_in_reasoning = thinks, .tool_calls = true});
+  OutputParser parser(
+      {.reasoning = true, .starts_in_reasoning = thinks, .tool_calls = true, .syntax = form.syntax});
   parser.push(form.vocabulary.tokenizer.decode(tokens));
   parser.finish(true);
   std::vector<std::pair<std::string, std::string>> calls;

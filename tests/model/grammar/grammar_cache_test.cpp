@@ -124,5 +124,16 @@ TEST(GrammarCache, TimeInTheQueueCounts) {
   EXPECT_EQ(late.error().code, "grammar_compile_timeout");
 }
 
+// So does what a request waited for before it asked.
+TEST(GrammarCache, ADeadlineMayBeOlderThanTheQuestion) {
+  GrammarCache cache([](const GrammarSpec& spec,
+                        TimePoint deadline) { return demo_vocabulary().compiler.compile(spec, deadline); },
+                     {.timeout = std::chrono::hours(1)});
+  EXPECT_GT(cache.deadline(), now() + std::chrono::minutes(59));
+  const auto late = cache.get({.kind = GrammarSpec::Kind::json_object}, now());
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, "grammar_compile_timeout");
+}
+
 }  // namespace
 }  // namespace troupe::model

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "model/grammar/grammar_limits.hpp"
+#include "model/grammar/grammar_matcher.hpp"
 #include "model/grammar/regex_check.hpp"
 #include "model/grammar/schema_rewrite.hpp"
 #include "tests/model/grammar/vocabularies.hpp"
@@ -18,7 +19,7 @@ using Kind = GrammarSpec::Kind;
 using testing::AllOf;
 using testing::HasSubstr;
 
-Refusal refusal_of(const Vocabulary& vocabulary, const GrammarSpec& spec,
+Refusal refusal_of(const GrammarVocabulary& vocabulary, const GrammarSpec& spec,
                    Duration timeout = std::chrono::minutes(5)) {
   const auto grammar = compile(vocabulary, spec, timeout);
   EXPECT_FALSE(grammar);
@@ -42,6 +43,23 @@ TEST(GrammarCompiler, SaysWhereASchemaIsAtFault) {
               HasSubstr("/properties/a/anyOf/1 of"));
 }
 
+// A message may name what is at fault, and does not repeat what a client sent beyond that.
+TEST(GrammarCompiler, FaultsQuoteLittleAndWholeCharacters) {
+  std::string name;
+  for (int i = 0; i < 5000; ++i) name += "ä";
+  for (const char* before : {"", "a", "ab"}) {
+    const nlohmann::json broken = {{"properties", {{before + name, {{"type", "text"}}}}}},
+                         missing = {{"properties", nlohmann::json::object()},
+                                    {"required", {before + name}},
+                                    {"additionalProperties", false}};
+    for (const nlohmann::json& schema : {broken, missing}) {
+      const std::string fault = fault_of(Kind::json_schema, schema.dump());
+      EXPECT_LT(fault.size(), 400u);
+      EXPECT_NO_THROW(nlohmann::json(fault).dump()) << fault;  // which is UTF-8
+    }
+  }
+}
+
 // What the engine would leave out, an answer could break.
 TEST(GrammarCompiler, RefusesWhatTheEngineWouldLeaveOut) {
   for (const char* schema : {
@@ -56,9 +74,52 @@ TEST(GrammarCompiler, RefusesWhatTheEngineWouldLeaveOut) {
            R"({"type":"string","pattern":"^a$","maxLength":3})",
            R"({"enum":["abc","d"],"maxLength":1})",
            R"({"allOf":[{"type":"integer"},{"type":"string"}]})",
+           R"({"allOf":[{"not":{"type":"integer"}}]})",
+           R"({"allOf":[{"type":"array"},{"uniqueItems":true}]})",
            R"({"anyOf":[{"const":1}],"oneOf":[{"const":1}]})",
+           R"({"$dynamicRef":"#a"})",
+           R"({"type":"array","items":{"$recursiveRef":"#"}})",
+           R"({"patternProperties":{"^x":{"type":"null"}},"required":["xa"]})",
+           R"({"patternProperties":{"^x":{"type":"null"}},"required":["q"],"additionalProperties":false})",
+           R"({"properties":{"ab":{"type":"string"}},"patternProperties":{"^ab$":{"maxLength":1}}})",
+           R"({"properties":{"ab":{"type":"string"}},"patternProperties":{"b":{"maxLength":1}}})",
+           R"({"properties":{"a":{"type":"string"}},"patternProperties":{"^ab*":{"maxLength":1}}})",
+           R"({"properties":{"c":{"type":"string"}},"patternProperties":{"^ab|^c":{"maxLength":1}}})",
+           R"({"patternProperties":{"^a":{"type":"integer"},"^ab":{"minimum":5}}})",
+           R"({"properties":{"abc":{"type":"null"}},"propertyNames":{"maxLength":2}})",
+           R"({"required":["abc"],"propertyNames":{"maxLength":2}})",
+           R"({"patternProperties":{"^a":{"type":"null"}},"propertyNames":{"maxLength":2}})",
        })
     EXPECT_THAT(fault_of(Kind::json_schema, schema), HasSubstr("cannot be used")) << schema;
+}
+
+TEST(GrammarCompiler, ItemsThatNeedNotDifferAreNoFault) {
+  for (const char* schema :
+       {R"({"type":"array","uniqueItems":false})", R"({"allOf":[{"type":"array"},{"uniqueItems":false}]})",
+        R"({"enum":[[1]],"uniqueItems":false})"}) {
+    const auto grammar = compile(demo_vocabulary(), {.kind = Kind::json_schema, .text = schema});
+    EXPECT_TRUE(grammar) << grammar.error().message;
+  }
+}
+
+TEST(GrammarCompiler, PatternsOfPropertiesThatCannotMeetAreKept) {
+  const GrammarSpec spec{
+      .kind = Kind::json_schema,
+      .text = R"({"properties":{"id":{"type":"integer"}},"required":["id"],"patternProperties":
+          {"^S_":{"type":"null"},"^I_[0-9]":{"type":"integer"}},"additionalProperties":{"type":"boolean"}})",
+      .any_whitespace = false};
+  const auto grammar = compile(demo_vocabulary(), spec);
+  ASSERT_TRUE(grammar) << grammar.error().message;
+  const auto accepts = [&](const char* text) {
+    GrammarMatcher matcher(*grammar);
+    for (const TokenId token : demo_vocabulary().tokens_of(text))
+      if (!matcher.accept(token)) return false;
+    return matcher.complete();
+  };
+  EXPECT_TRUE(accepts(R"({"id": 1, "S_": null, "I_2": 3})"));
+  EXPECT_FALSE(accepts(R"({"S_": null})"));
+  EXPECT_FALSE(accepts(R"({"id": 1, "I_2": null})"));
+  EXPECT_FALSE(accepts(R"({"id": 1, "I_2": true})")) << "as one of the others, which it is not";
 }
 
 TEST(GrammarCompiler, SaysWhereARegexOrAGrammarIsAtFault) {
@@ -119,6 +180,19 @@ TEST(GrammarCompiler, BoundsTheValuesOfASchema) {
   const std::string text = nlohmann::json{{"enum", branches}}.dump();
   EXPECT_EQ(refusal_of(demo_vocabulary(), {.kind = Kind::json_schema, .text = text}).code,
             "grammar_too_large");
+}
+
+// Which are searched for each new one. The schema may be a text within a request, whose own limits do not hold for it.
+TEST(GrammarCompiler, BoundsTheKeysOfASchemasObjects) {
+  const auto keys = [](int count) {
+    std::string text = "{\"description\":{";
+    for (int i = 0; i < count; ++i) text += (i ? ",\"k" : "\"k") + std::to_string(i) + "\":0";
+    return text + "}}";
+  };
+  const Refusal refusal = refusal_of(demo_vocabulary(), {.kind = Kind::json_schema, .text = keys(10'000)});
+  EXPECT_EQ(refusal.code, "grammar_too_large");
+  EXPECT_THAT(refusal.message, HasSubstr("too many keys"));
+  EXPECT_TRUE(check_limits({.kind = Kind::json_schema, .text = keys(5'000)}));
 }
 
 TEST(GrammarCompiler, BoundsTheDepthOfASchema) {
@@ -191,6 +265,81 @@ TEST(GrammarCompiler, BoundsWhatCombinedReferencesGrowTo) {
     chains[chain + "40"] = {{"type", "object"}, {"properties", {{chain, {{"type", "string"}}}}}};
   }
   EXPECT_THAT(fault_of(Kind::json_schema, both_of(chains)), HasSubstr("too large"));
+}
+
+// A schema that combines itself is no property of itself, so that no nesting ends it.
+TEST(GrammarCompiler, BoundsSchemasThatCombineThemselves) {
+  const auto fault = [](const char* schema) { return fault_of(Kind::json_schema, schema); };
+  for (const char* schema :
+       {R"({"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"allOf":[{"$ref":"#/$defs/a"}]}}})",
+        R"({"$ref":"#/$defs/a","type":"object","$defs":{"a":{"allOf":[{"$ref":"#/$defs/a"}]}}})",
+        R"({"allOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"$ref":"#/$defs/a"}}})"})
+    EXPECT_THAT(fault(schema), HasSubstr("too large")) << schema;
+  EXPECT_THAT(fault(R"({"allOf":5})"), HasSubstr("cannot be used"));
+}
+
+// Each of which would keep the definitions that stand beside it.
+TEST(GrammarCompiler, BoundsChainsOfCombinations) {
+  const auto chain = [](int length) {
+    nlohmann::json schema{{"allOf", {{{"$ref", "#/$defs/a0"}}}}};
+    for (int i = 0; i < length; ++i)
+      schema["$defs"]["a" + std::to_string(i)] = {
+          {"allOf", {{{"$ref", "#/$defs/a" + std::to_string(i + 1)}}}}};
+    schema["$defs"]["a" + std::to_string(length)] = {{"type", "integer"}};
+    return schema.dump();
+  };
+  EXPECT_TRUE(compile(demo_vocabulary(), {.kind = Kind::json_schema, .text = chain(max_schema_depth - 1)}));
+  for (const int length : {max_schema_depth + 1, 3'900})
+    EXPECT_THAT(fault_of(Kind::json_schema, chain(length)), HasSubstr("too large"));
+}
+
+TEST(GrammarCompiler, BoundsChainsOfReferences) {
+  const auto chain = [](int length) {
+    nlohmann::json schema{{"$ref", "#/$defs/a1"}, {"type", "integer"}};
+    for (int i = 1; i < length; ++i)
+      schema["$defs"]["a" + std::to_string(i)] = {{"$ref", "#/$defs/a" + std::to_string(i + 1)}};
+    schema["$defs"]["a" + std::to_string(length)] = {{"minimum", 3}};
+    return schema.dump();
+  };
+  EXPECT_TRUE(compile(demo_vocabulary(), {.kind = Kind::json_schema, .text = chain(max_reference_chain)}));
+  EXPECT_THAT(fault_of(Kind::json_schema, chain(max_reference_chain + 1)), HasSubstr("too large"));
+}
+
+nlohmann::json numbered_names(int count) {
+  nlohmann::json list = nlohmann::json::array();
+  for (int i = 0; i < count; ++i) list.push_back("a" + std::to_string(i));
+  return list;
+}
+
+// Names in lists are no keys, and become some.
+TEST(GrammarCompiler, BoundsWhatIsRequired) {
+  nlohmann::json schema{{"type", "object"}, {"required", numbered_names(19'000)}};
+  EXPECT_THAT(fault_of(Kind::json_schema, schema.dump()), HasSubstr("too large"));
+  schema["required"] = numbered_names(5'000);
+  schema["additionalProperties"]["enum"] = numbered_names(10'000);
+  EXPECT_THAT(fault_of(Kind::json_schema, schema.dump()), HasSubstr("too large"));
+  nlohmann::json of_both{{"type", "object"}};
+  for (const int count : {9'000, 9'001}) of_both["allOf"].push_back({{"required", numbered_names(count)}});
+  EXPECT_THAT(fault_of(Kind::json_schema, of_both.dump()), HasSubstr("too large"));
+}
+
+// Which is copied for each schema that is combined with it.
+TEST(GrammarCompiler, BoundsWhatLongTextsGrowTo) {
+  nlohmann::json schema;
+  for (int i = 0; i < 5'000; ++i) schema["allOf"].push_back({{"$ref", "#/$defs/a"}});
+  schema["$defs"]["a"] = {{"type", "string"}, {"pattern", std::string(500'000, 'x')}};
+  EXPECT_THAT(fault_of(Kind::json_schema, schema.dump()), HasSubstr("too large"));
+}
+
+TEST(GrammarCompiler, AnIntegerIsOneHoweverItIsWritten) {
+  for (const char* schema : {R"({"type":"integer","const":1.0})", R"({"type":"integer","enum":[1.0,2.0]})",
+                             R"({"type":"string","minLength":1.0,"maxLength":3.0})"}) {
+    const auto grammar = compile(demo_vocabulary(), {.kind = Kind::json_schema, .text = schema});
+    EXPECT_TRUE(grammar) << grammar.error().message;
+  }
+  EXPECT_THAT(fault_of(Kind::json_schema, R"({"type":"integer","const":1.5})"),
+              HasSubstr("no value of its type"));
+  EXPECT_THAT(fault_of(Kind::json_schema, R"({"maxLength":1.5})"), HasSubstr("whole number"));
 }
 
 TEST(GrammarCompiler, SaysWhatIsNoNumberAndWhatNothingFits) {

@@ -9,7 +9,8 @@ namespace {
 
 using Kind = GrammarSpec::Kind;
 
-auto admit(const Vocabulary& vocabulary, Kind kind, const std::string& text, const std::string& after = "") {
+auto admit(const GrammarVocabulary& vocabulary, Kind kind, const std::string& text,
+           const std::string& after = "") {
   return vocabulary.compiler.admit({.kind = kind, .text = text, .after = after},
                                    now() + std::chrono::minutes(5));
 }
@@ -38,6 +39,11 @@ TEST(MaskCost, EverydayGrammarsAreAdmitted) {
 TEST(MaskCost, IsThatBehindTheThoughts) {
   EXPECT_FALSE(admit(demo_vocabulary(), Kind::regex, R"(((.{1,12} ?){1,12}\.){0,10})", "</think>"));
   EXPECT_TRUE(admit(demo_vocabulary(), Kind::json_object, "", "</think>"));
+}
+
+// It tries the first tokens only: what is dear behind them is found out by who comes there.
+TEST(MaskCost, IsNoMoreThanACourtesy) {
+  EXPECT_TRUE(admit(demo_vocabulary(), Kind::regex, R"((zq){128}((.{1,12} ?){1,12}!){1,10})"));
 }
 
 }  // namespace

@@ -30,14 +30,14 @@ struct Walk {
 };
 
 // After `patience` tokens it wants to come to an end: it takes what ends or closes something, if that may come.
-inline Walk random_walk(const Vocabulary& vocabulary, std::shared_ptr<const CompiledGrammar> grammar,
+inline Walk random_walk(const GrammarVocabulary& vocabulary, std::shared_ptr<const CompiledGrammar> grammar,
                         std::uint64_t seed, int patience = 40, int longest = 2000) {
   std::mt19937_64 random(seed);
   GrammarMatcher matcher(std::move(grammar));
   Walk walk;
   const auto closes = [&](TokenId token) {
     const std::string_view text = vocabulary.tokenizer.token_bytes(token);
-    return token == Vocabulary::eos ||
+    return token == GrammarVocabulary::eos ||
            (text.size() == 1 && std::string_view("\"}]@.:").find(text) != std::string_view::npos);
   };
   for (int step = 0; step < longest && !matcher.terminated(); ++step) {

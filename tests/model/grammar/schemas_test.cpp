@@ -23,7 +23,8 @@ Json parse(const std::string& text) {
   return value.is_discarded() ? Json::parse(std::regex_replace(text, exponent, "$1"), nullptr, false) : value;
 }
 
-void expect_walks_validate(const Vocabulary& vocabulary, const Json& schema, bool any_whitespace, int walks) {
+void expect_walks_validate(const GrammarVocabulary& vocabulary, const Json& schema, bool any_whitespace,
+                           int walks) {
   const auto grammar = compile(
       vocabulary,
       {.kind = GrammarSpec::Kind::json_schema, .text = schema.dump(), .any_whitespace = any_whitespace});
@@ -60,7 +61,7 @@ std::size_t steps_of(std::shared_ptr<const CompiledGrammar> grammar, const std::
 }
 
 TEST(Schemas, AWeatherCallTakesHalfTheSteps) {
-  const Vocabulary& vocabulary = deepseek_vocabulary();
+  const GrammarVocabulary& vocabulary = deepseek_vocabulary();
   GrammarSpec spec{
       .kind = GrammarSpec::Kind::json_schema,
       .text =
@@ -68,14 +69,14 @@ TEST(Schemas, AWeatherCallTakesHalfTheSteps) {
       .any_whitespace = false};
   std::vector<TokenId> answer =
       vocabulary.tokens_of(R"({"city": "San Francisco, California", "unit": "celsius", "days": 5})");
-  answer.push_back(Vocabulary::eos);
+  answer.push_back(GrammarVocabulary::eos);
   EXPECT_EQ(answer.size(), 23u);
   EXPECT_EQ(steps_of(compile(vocabulary, spec).value(), answer), 11u);
   spec.any_whitespace = true;  // a choice behind each colon and comma
   EXPECT_EQ(steps_of(compile(vocabulary, spec).value(), answer), 19u);
 }
 
-void expect_fewer_steps(const Vocabulary& vocabulary, std::size_t every, bool any_whitespace) {
+void expect_fewer_steps(const GrammarVocabulary& vocabulary, std::size_t every, bool any_whitespace) {
   std::size_t tokens = 0, steps = 0;
   for (std::size_t i = 0; i < schemas().size(); i += every) {
     const GrammarSpec spec{.kind = GrammarSpec::Kind::json_schema,
@@ -84,7 +85,7 @@ void expect_fewer_steps(const Vocabulary& vocabulary, std::size_t every, bool an
     const auto grammar = compile(vocabulary, spec).value();
     std::vector<TokenId> answer =
         vocabulary.tokens_of(random_walk(vocabulary, grammar, /*seed=*/1, /*patience=*/10).text);
-    answer.push_back(Vocabulary::eos);
+    answer.push_back(GrammarVocabulary::eos);
     tokens += answer.size();
     steps += steps_of(grammar, answer);
   }

@@ -48,6 +48,21 @@ TEST(Marks, FollowEveryOperation) {
   for (const auto& [source, expected] : cases) EXPECT_EQ(marked(source, data), expected) << source;
 }
 
+// A key of the caller's mapping that becomes a name of an argument, and a text again.
+TEST(Marks, FollowNamesThatAMappingGives) {
+  const ordered_json data{{"d", {{"k", "v"}}}};
+  for (const auto& [source, expected] : std::initializer_list<std::pair<std::string, std::string>>{
+           {"{{ dict(**d)|tojson }}", R"({"[k]": "[v]"})"},
+           {"{{ dict({'a': 1}, **d)|tojson }}", R"({"a": 1, "[k]": "[v]"})"},
+           {"{{ dict(k='v')|tojson }}", R"({"k": "v"})"},
+           {"{% macro m() %}{{ kwargs|tojson }}{% endmacro %}{{ m(b=2, **d) }}", R"({"b": 2, "[k]": "[v]"})"},
+           {"{{ namespace(**d) }}{{ namespace(d) }}", "<Namespace {'[k]': '[v]'}><Namespace {'[k]': '[v]'}>"},
+           {"{% set n = namespace(d) %}{% set n.own = d.k %}{{ n }}",
+            "<Namespace {'[k]': '[v]', 'own': '[v]'}>"},
+           {"{% macro m(k) %}{{ k }}{% endmacro %}{{ m(**d) }}{{ '{k}'.format(**d) }}", "[vv]"}})
+    EXPECT_EQ(marked(source, data), expected) << source;
+}
+
 // Random text of the caller goes through random chains of operations: each of its characters that comes out
 // is marked, and no character of the template is.
 TEST(Marks, HoldThroughRandomChainsOfOperations) {

@@ -12,6 +12,7 @@ struct Whole {
   std::string content, reasoning;
   std::vector<std::pair<std::string, std::string>> calls;  // name and arguments, pieces joined
   int finished = 0;
+  std::vector<std::string> ids = {};  // that the model has given its calls
   bool operator==(const Whole&) const = default;
 };
 
@@ -32,6 +33,7 @@ inline void add(const ParsedOutput& delta, Whole& whole) {
     if (piece.begins) {
       EXPECT_EQ(piece.index, int(whole.calls.size()));
       whole.calls.emplace_back(piece.name, "");
+      if (!piece.id.empty()) whole.ids.push_back(piece.id);
     }
     ASSERT_LT(std::size_t(piece.index), whole.calls.size());
     whole.calls[std::size_t(piece.index)].second += piece.arguments;

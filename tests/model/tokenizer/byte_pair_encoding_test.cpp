@@ -64,6 +64,24 @@ TEST(BytePairEncoding, WholeWordsComeFirst) {
   EXPECT_EQ(encoded(bpe, "abcd"), (Ids{256, 'c', 'd'}));
 }
 
+TEST(BytePairEncoding, CharactersThatAreTokensAreNoBytes) {
+  BytePairEncoding bpe(bytes_are_tokens());
+  bpe.add_character("ü", 256);
+  bpe.add_character("汉", 257);
+  bpe.add_merge(256, 257, 258);
+  EXPECT_EQ(encoded(bpe, "aü汉ß"), (Ids{'a', 258, 0xC3, 0x9F}));
+  EXPECT_EQ(encoded(bpe, "😀ü"), (Ids{0xF0, 0x9F, 0x98, 0x80, 256}));
+}
+
+TEST(BytePairEncoding, OfEqualRanksTheLeftmostMerges) {
+  BytePairEncoding bpe(bytes_are_tokens());
+  bpe.add_merge('b', 'c', 256, 3);
+  bpe.add_merge('a', 'b', 257, 3);
+  bpe.add_merge('c', 'd', 258, 1);
+  EXPECT_EQ(encoded(bpe, "abc"), (Ids{257, 'c'}));
+  EXPECT_EQ(encoded(bpe, "bcd"), (Ids{'b', 258}));
+}
+
 RC_GTEST_PROP(BytePairEncodingProperty, IsTheDefinition, ()) {
   std::vector<Merge> merges;
   std::vector<std::string> names;  // of tokens 256 and up

@@ -3,6 +3,7 @@
 
 #include "model/tokenizer/tokenizer.hpp"
 #include "tests/model/tokenizer/fixtures.hpp"
+#include "tests/temporary_folder.hpp"
 
 namespace troupe::model {
 namespace {
@@ -31,19 +32,56 @@ TEST(Goldens, DemoModelBothWays) {
   }
 }
 
-// Qwen's, Llama 3's and GPT-2's pre-tokenizers, NFC, every split behaviour, Oniguruma's constructs.
+nlohmann::json changed(nlohmann::json file, const nlohmann::json& changes) {
+  for (const auto& [pointer, value] : changes.items()) {
+    if (pointer != "remove") file[nlohmann::json::json_pointer(pointer)] = value;
+  }
+  const nlohmann::json removed = changes.value("remove", nlohmann::json::array());
+  for (const auto& name : removed) file["model"]["vocab"].erase(name.get<std::string>());
+  return file;
+}
+
+// Qwen's, Llama 3's, SmolLM2's and GPT-2's pre-tokenizers, NFC, every split behaviour, Oniguruma's constructs.
 TEST(Goldens, Variants) {
   const auto goldens = read_json(TEST_DATA "/tokenizer/variants.json");
   for (const auto& variant : goldens["variants"]) {
-    nlohmann::json file = demo_file();
-    for (const auto& [pointer, value] : variant["change"].items())
-      file[nlohmann::json::json_pointer(pointer)] = value;
+    const nlohmann::json file = changed(demo_file(), variant["change"]);
     const Tokenizer tokenizer = tokenizer_of(file);
     for (const auto& c : variant["cases"]) {
       EXPECT_EQ(tokenizer.encode(c["text"].get<std::string>()), c["ids"].get<std::vector<TokenId>>())
           << variant["name"] << " " << c["text"];
     }
   }
+}
+
+// Llama 2's form of tokenizer.json, old and new, and bytes that have no token.
+TEST(Goldens, SentencePieceBothWays) {
+  const auto goldens = read_json(TEST_DATA "/tokenizer/sentence-piece.json");
+  for (const auto& variant : goldens["variants"]) {
+    const Tokenizer tokenizer = tokenizer_of(changed(goldens["file"], variant["change"]));
+    for (const auto& c : variant["cases"]) {
+      const auto ids = c["ids"].get<std::vector<TokenId>>();
+      EXPECT_EQ(tokenizer.encode(c["text"].get<std::string>()), ids) << variant["name"] << " " << c["text"];
+      EXPECT_EQ(tokenizer.decode(ids), c["decoded"].get<std::string>())
+          << variant["name"] << " " << c["text"];
+    }
+  }
+}
+
+TEST(Goldens, KimisTiktoken) {
+  std::string ranks;
+  TokenId next = 0;
+  for (TokenId id = 0; id < demo_tokenizer().vocab_size(); ++id)
+    if (!demo_tokenizer().is_added(id)) ranks += tiktoken_line(demo_tokenizer().token_bytes(id), next++);
+  const TemporaryFolder folder;
+  folder.write("tiktoken.model", ranks);
+  const nlohmann::json added = {{std::to_string(next), {{"content", "[BOS]"}, {"special", true}}},
+                                {std::to_string(next + 1), {{"content", "[EOS]"}, {"special", true}}}};
+  folder.write("tokenizer_config.json", nlohmann::json{{"added_tokens_decoder", added}}.dump());
+  const Tokenizer tokenizer = Tokenizer::load_of_folder(folder.path());
+  for (const auto& c : read_json(TEST_DATA "/tokenizer/kimi.json")["cases"])
+    EXPECT_EQ(tokenizer.encode(c["text"].get<std::string>()), c["ids"].get<std::vector<TokenId>>())
+        << c["text"];
 }
 
 TEST(Goldens, DecodedBrokenCharacters) {

@@ -17,6 +17,11 @@ TEST(Oniguruma, TranslatesWhatDiffers) {
             R"([\p{sc:Han}\p{^sc:Latin}]\P{sc:Greek}\x0b)");
 }
 
+TEST(Oniguruma, IntersectsClasses) {
+  EXPECT_EQ(pcre2_from_oniguruma(R"([\p{L}a&&[^\p{Han}\s]]+b)"),
+            R"((?:(?=[^\p{sc:Han}\p{White_Space}])[\p{L}a])+b)");
+}
+
 TEST(Oniguruma, KeepsWhatIsTheSame) {
   for (const std::string_view pattern :
        {R"((?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[!"&'()*+,\-./@\[\\\]^_`{|}~]*?)",
@@ -40,7 +45,7 @@ TEST(Oniguruma, RefusesByNameWhatItCannotTranslate) {
            {R"(\Kx)", R"(\K)"}, {"(?i)a", "(?i)"},    {"(?m:.)", "(?m:"},     {"(*FAIL)", "(*"},
            {"(?<n>a)", "(?<n"}, {"a{2}+", "{2}+"},    {"a{1,2}+", "{1,2}+"},  {"a{2}?", "{2}?"},
            {"a{,3}", "{,3}"},   {"[a&&b]", "&&"},     {"[[a]b]", "[a"},       {"[[:alpha:]]", "[:"},
-           {"[]a]", "]"}}) {
+           {"[]a]", "]"},       {"[^a&&[b]]", "&&"},  {"[a&&[b]c]", "c"},     {"[a&&[b&&[c]]]", "&&"}}) {
     EXPECT_EQ(message(pattern), "the construct " + std::string(construct) + " is not supported");
   }
   EXPECT_THAT(message("[a"), testing::HasSubstr("not closed"));

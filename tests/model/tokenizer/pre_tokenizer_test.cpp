@@ -35,6 +35,24 @@ TEST(PreTokenizer, Behaviors) {
             (Words{"the-", "final-", "-", "countdown"}));
 }
 
+// As Hugging Face's Metaspace: its documentation has the first case.
+TEST(PreTokenizer, MarksSpacesAsSentencePieceDoes) {
+  using Prepend = Metaspace::Prepend;
+  const auto words = [](Prepend prepend, bool split, std::string_view text, bool is_first) {
+    const PreTokenizer pre_tokenizer(Metaspace{prepend, split});
+    const auto result = pre_tokenizer.split(text, is_first);
+    EXPECT_TRUE(result);
+    return Words(result->words.begin(), result->words.end());
+  };
+  EXPECT_EQ(words(Prepend::always, true, "Hey my  friend", true), (Words{"▁Hey", "▁my", "▁", "▁friend"}));
+  EXPECT_EQ(words(Prepend::always, false, "Hey my", false), Words{"▁Hey▁my"});
+  EXPECT_EQ(words(Prepend::first, false, "Hey my", true), Words{"▁Hey▁my"});
+  EXPECT_EQ(words(Prepend::first, false, "Hey my", false), Words{"Hey▁my"});
+  EXPECT_EQ(words(Prepend::never, false, "Hey my", true), Words{"Hey▁my"});
+  EXPECT_EQ(words(Prepend::always, false, " Hey", true), Words{"▁Hey"});
+  EXPECT_EQ(words(Prepend::always, false, "▁Hey", true), Words{"▁Hey"});
+}
+
 TEST(PreTokenizer, GivesNoEmptyWords) {
   for (const auto behavior :
        {SplitBehavior::removed, SplitBehavior::isolated, SplitBehavior::merged_with_previous,

@@ -23,6 +23,20 @@ TEST(StreamDecoder, HoldsBackHalfACharacter) {
   EXPECT_EQ(decoder.finish(), "");
 }
 
+// What SentencePiece puts before a text is none of it; a generation's space is.
+TEST(StreamDecoder, DropsTheSpaceBeforeATextOnly) {
+  const Tokenizer tokenizer = tokenizer_of(sentence_piece_file());
+  const std::vector<TokenId> ids = tokenizer.encode("ab c").value();
+  const auto decoded = [&](bool begins_text) {
+    StreamDecoder decoder(tokenizer, true, begins_text);
+    std::string text;
+    for (const TokenId id : ids) text += decoder.push(id);
+    return text + decoder.finish();
+  };
+  EXPECT_EQ(decoded(true), "ab c");
+  EXPECT_EQ(decoded(false), " ab c");
+}
+
 RC_GTEST_PROP(StreamDecoderProperty, PiecesAreWholeAndMakeTheWhole, (bool skip_special)) {
   const auto broken = rc::gen::inRange<TokenId>(12, 12 + 256);  // mostly single bytes
   const auto any = rc::gen::inRange<TokenId>(-1, demo_tokenizer().vocab_size() + 1);

@@ -77,6 +77,35 @@ TEST(Tokenizer, PlainTextStaysPlainWhenNormalized) {
   EXPECT_EQ(tokenizer.encode(text, accent), (Ids{0xC3, 0xA9, '<', 0xC3, 0xA9, '>', 259}));
 }
 
+TEST(Tokenizer, OfSentencePieceFallsBackOnBytesAndPutsASpaceBeforeTexts) {
+  const Tokenizer tokenizer = tokenizer_of(sentence_piece_file());
+  EXPECT_EQ(tokenizer.encode("ab"), Ids{265});
+  EXPECT_EQ(tokenizer.encode(" ab"), (Ids{259, 265}));
+  EXPECT_EQ(tokenizer.encode("cab é\n"), (Ids{259, 262, 264, 259, 266, 3 + '\n'}));
+  EXPECT_EQ(tokenizer.encode("a<s>b"), (Ids{263, 1, 259, 261}));
+  const std::vector<ByteRange> plain{{1, 4}};
+  EXPECT_EQ(tokenizer.encode("a<s>b", plain), (Ids{263, 3 + '<', 3 + 's', 3 + '>', 261}));
+  EXPECT_EQ(tokenizer.encode("汉"), (Ids{259, 3 + 0xE6, 3 + 0xB1, 3 + 0x89}));
+  EXPECT_EQ(tokenizer.decode(Ids{263, 261, 1, 259, 3 + 0xE6, 3 + 0xB1, 3 + 0x89}), "ab<s> 汉");
+  EXPECT_EQ(tokenizer.decode(Ids{1, 263}), "<s> a");
+  EXPECT_EQ(tokenizer.decode(Ids{1, 263}, true), "a");
+  EXPECT_EQ(tokenizer.vocabulary_entry(265), "▁ab");
+  EXPECT_EQ(tokenizer.vocabulary_entry(3 + '\n'), "<0x0A>");
+  EXPECT_EQ(tokenizer.vocabulary_entry(2), "</s>");
+  EXPECT_EQ(tokenizer.token_bytes(265), " ab");
+}
+
+// The text is marked once it is cut at added tokens: only its beginning gets a space.
+TEST(Tokenizer, MetaspaceMayMarkTheFirstWordAlone) {
+  nlohmann::json file = sentence_piece_file();
+  file["normalizer"] = nullptr;
+  file["pre_tokenizer"] = {
+      {"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", "first"}, {"split", false}};
+  const Tokenizer tokenizer = tokenizer_of(file);
+  EXPECT_EQ(tokenizer.encode("a<s>b ab"), (Ids{263, 1, 261, 265}));
+  EXPECT_EQ(tokenizer.encode("<s>a"), (Ids{1, 260}));
+}
+
 TEST(Tokenizer, RefusesWhatIsNotUtf8) {
   for (const std::string text : {"\xFF", "a\xC3", "\xED\xA0\x80", "\xC0\x80", "\xF4\x90\x80\x80"}) {
     const auto ids = demo_tokenizer().encode(text);
@@ -147,6 +176,14 @@ RC_GTEST_PROP(TokenizerProperty, DecodeUndoesEncode, ()) {
   const auto ids = demo_tokenizer().encode(text);
   RC_ASSERT(ids.has_value());
   RC_ASSERT(demo_tokenizer().decode(*ids) == text);
+}
+
+RC_GTEST_PROP(TokenizerProperty, DecodeUndoesEncodeOfSentencePiece, ()) {
+  static const Tokenizer tokenizer = tokenizer_of(sentence_piece_file());
+  const std::string text = *any_text();
+  const auto ids = tokenizer.encode(text);
+  RC_ASSERT(ids.has_value());
+  RC_ASSERT(tokenizer.decode(*ids) == text);
 }
 
 RC_GTEST_PROP(TokenizerProperty, PlainTextGivesNoAddedTokensAndLosesNothing, ()) {

@@ -60,5 +60,11 @@ TEST(Utf8, TellsValidFromInvalid) {
   }
 }
 
+TEST(Utf8, KnowsOneCharacter) {
+  for (const std::string text : {"a", "ü", "汉", "😀"}) EXPECT_TRUE(is_one_character(text)) << text;
+  for (const std::string text : {"", "ab", "üa", "\xC3", "\xFF", "\xC3\xBC\xBC"})
+    EXPECT_FALSE(is_one_character(text)) << text;
+}
+
 }  // namespace
 }  // namespace troupe::model

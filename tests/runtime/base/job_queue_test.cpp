@@ -4,6 +4,7 @@
 
 #include <future>
 #include <latch>
+#include <thread>
 
 namespace troupe {
 namespace {
@@ -46,6 +47,43 @@ TEST(JobQueue, OneMoreThanTheLimitIsRefusedAndATicketGivenBackMakesRoom) {
   EXPECT_EQ(ran, (std::vector<int>{1, 3}));
 }
 
+TEST(JobQueue, ACallerHasNoMoreThanItsShare) {
+  using Full = JobQueue::Full;
+  std::promise<void> open;
+  std::latch entered(1);
+  JobQueue queue(1, 4, 2);
+  EXPECT_EQ(JobQueue(1, 4).share(), 4u);
+  const auto gate = queue.add(
+      [&, opened = open.get_future().share()] {
+        entered.count_down();
+        opened.wait();
+      },
+      1);
+  entered.wait();  // what has begun waits no more
+  std::optional first = queue.add([] {}, 1);
+  ASSERT_TRUE(queue.post([] {}, 1));
+  EXPECT_EQ(queue.add([] {}, 1).error(), Full::share);
+  EXPECT_EQ(queue.post([] {}, 1).error(), Full::share);
+  const auto other = queue.add([] {}, 2);
+  ASSERT_TRUE(other);
+  first.reset();  // its place is free again, for its caller too
+  const auto again = queue.add([] {}, 1);
+  ASSERT_TRUE(again);
+  ASSERT_TRUE(queue.post([] {}, 3));
+  EXPECT_EQ(queue.add([] {}, 4).error(), Full::queue);
+  EXPECT_EQ(queue.add([] {}, 1).error(), Full::queue);  // whose is full, too
+  open.set_value();
+}
+
+TEST(JobQueue, WhatHasBegunLeavesItsCallersShare) {
+  JobQueue queue(1, 8, 1);
+  for (int i = 0; i < 50; ++i) {
+    std::latch done(1);
+    ASSERT_TRUE(queue.post([&] { done.count_down(); }, 7)) << i;
+    done.wait();
+  }
+}
+
 TEST(JobQueue, AJobThatHasBegunIsNotTakenBackAndTheEndWaitsForIt) {
   bool done = false;
   {
@@ -62,6 +100,21 @@ TEST(JobQueue, AJobThatHasBegunIsNotTakenBackAndTheEndWaitsForIt) {
     open.set_value();
   }
   EXPECT_TRUE(done);
+}
+
+TEST(JobQueue, TheEndWaitsForWhatHasNotBegun) {
+  int ran = 0;
+  std::promise<void> open;
+  std::thread opens;
+  {
+    JobQueue queue(1, 3);
+    ASSERT_TRUE(queue.post([opened = open.get_future().share()] { opened.wait(); }));
+    ASSERT_TRUE(queue.post([&] { ++ran; }));
+    ASSERT_TRUE(queue.post([&] { ++ran; }));
+    opens = std::thread([&] { open.set_value(); });
+  }
+  opens.join();
+  EXPECT_EQ(ran, 2);
 }
 
 TEST(JobQueue, ThreadsShareTheJobs) {

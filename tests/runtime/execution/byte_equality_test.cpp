@@ -463,6 +463,21 @@ TEST(ModelExecutor, LeavesTheBoardIdleWhenAStepFails) {
   EXPECT_EQ(board.activity, Activity::idle);
 }
 
+// The same step with a grammar for each of its sequences moves its board on by more.
+TEST(ModelExecutor, TicksWhileItsSequencesAskTheirGrammars) {
+  const auto ticks_of = [](bool ruled) {
+    TickBoard board;
+    ModelExecutor executor(*demo().ops, *demo().decoder, {*demo().communicator, *demo().communicator}, 0,
+                           demo().decoder->make_cache(4, block_size), {}, &board, grammars());
+    std::vector<std::pair<Submission, std::int32_t>> parts{{request(1, 10), 10}, {request(2, 10), 10}};
+    for (auto& [submission, rows] : parts)
+      if (ruled) submission.rules = {.ends = text_model().eos_ids, .grammar = grammar_id(dates)};
+    executor.execute(first_step(parts, {{0}, {1}}));
+    return board.read().count;
+  };
+  EXPECT_GE(ticks_of(true), ticks_of(false) + 2 * 3) << "a mask, a token and what is forced for each";
+}
+
 TEST(ModelExecutor, RefusesThePlanOfAnotherGroupOrWorld) {
   ModelExecutor executor = demo().executor(4);
   const auto refuses = [&](StepPlan plan) { EXPECT_THROW(executor.execute(plan), PlanError); };

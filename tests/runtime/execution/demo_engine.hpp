@@ -9,7 +9,7 @@
 
 #include "kernels/cpu/cpu_ops.hpp"
 #include "model/grammar/grammar_compiler.hpp"
-#include "model/text_model.hpp"
+#include "model/text/text_model.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/execution/engine.hpp"
 #include "runtime/execution/model_executor.hpp"

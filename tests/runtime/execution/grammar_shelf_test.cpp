@@ -1,7 +1,9 @@
 #include "runtime/execution/grammar_shelf.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <future>
 
 #include "tests/runtime/execution/demo_engine.hpp"
@@ -47,6 +49,50 @@ TEST(GrammarShelf, SaysWhatIsNoGrammar) {
   std::promise<std::string> said;
   shelf.learn(choice("a"), [&](const Expected<void>& result) { said.set_value(result.error().message); });
   EXPECT_EQ(said.get_future().get(), "no grammar");
+}
+
+TEST(GrammarShelf, OneThatIsReadyIsSaidSoAtOnceToWhoMayAskForIt) {
+  GrammarShelf shelf([](const GrammarSpec& spec) { return model::GrammarCache::Result(grammar_of(spec)); });
+  std::promise<void> made;
+  shelf.learn(choice("a"), [&](const Expected<void>&) { made.set_value(); });
+  made.get_future().wait();
+  bool found = false;
+  shelf.learn(choice("a"),
+              [&](const Expected<void>& result) { found = result && shelf.find(grammar_id(choice("a"))); });
+  EXPECT_TRUE(found);
+}
+
+TEST(GrammarShelf, RefusesWhereTheCheckpointCannotBeReadAndTriesAgain) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / ("checkpoint" + std::to_string(getpid()));
+  std::filesystem::remove_all(folder);
+  GrammarShelf shelf(compile_for(folder, {.timeout = std::chrono::minutes(5)}));
+  const auto learn = [&] {
+    std::promise<Expected<void>> made;
+    shelf.learn(choice("a"), [&](const Expected<void>& result) { made.set_value(result); });
+    return made.get_future().get();
+  };
+  const Expected<void> refused = learn();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, RefusalKind::internal);
+  EXPECT_EQ(refused.error().message.find(folder.string()), std::string::npos);
+  std::filesystem::create_directory_symlink(DEMO_MODEL, folder);
+  EXPECT_TRUE(learn());
+  EXPECT_TRUE(shelf.find(grammar_id(choice("a"))));
+  std::filesystem::remove(folder);
+}
+
+TEST(GrammarShelf, APlanGetsWhatItBeginsWithThoughThatIsForgotten) {
+  GrammarShelf shelf([](const GrammarSpec& spec) { return model::GrammarCache::Result(grammar_of(spec)); });
+  const GrammarId ready = grammar_id(choice("a")), unknown = grammar_id(choice("b"));
+  std::promise<void> made;
+  shelf.learn(choice("a"), [&](const Expected<void>&) { made.set_value(); });
+  made.get_future().wait();
+  StepPlan plan;
+  for (const GrammarId id : {ready, unknown, GrammarId{}}) plan.begin.emplace_back().rules.grammar = id;
+  const Grammars grammars = shelf.of(plan);
+  shelf.forget(ready);
+  ASSERT_EQ(grammars.size(), 1u);
+  EXPECT_TRUE(grammars.at(ready));
 }
 
 // Nobody would ever ask to forget it again.

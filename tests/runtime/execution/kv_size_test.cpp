@@ -24,6 +24,32 @@ TEST(KvSize, TakesItsShareOfMemoryLessWhatIsUsed) {
   EXPECT_EQ(size.full_length_sequences, 40);
 }
 
+TEST(KvCacheType, IsTheOneThatWasNamedOrByTheLengthOfSequences) {
+  using kernels::CacheType;
+  for (const std::int64_t positions : {1, 8192, 1 << 20}) {
+    EXPECT_EQ(kv_cache_type("f32", positions), CacheType::f32);
+    EXPECT_EQ(kv_cache_type("bf16", positions), CacheType::bf16);
+    EXPECT_EQ(kv_cache_type("fp8", positions), CacheType::fp8);
+  }
+  EXPECT_EQ(kv_cache_type("auto", auto_bf16_positions - 1), CacheType::f32);
+  EXPECT_EQ(kv_cache_type("auto", auto_bf16_positions), CacheType::bf16);
+  EXPECT_DEATH(kv_cache_type("fp4", 1), "a type of cache");
+}
+
+// What kv_size refuses, its parts tell as it is.
+TEST(KvSize, PartsRefuseNothing) {
+  const KvShape shape{1024, 16, 1000};
+  EXPECT_EQ(full_length_blocks(shape), 63);
+  EXPECT_EQ(granted_bytes({.memory_utilization = 0.5}, {100 * mebibyte, 60 * mebibyte, false}), 0u);
+  EXPECT_EQ(granted_bytes({.memory_utilization = 0.5}, {100 * mebibyte, 10 * mebibyte, false}),
+            40 * mebibyte);
+  EXPECT_EQ(granted_bytes({.memory_utilization = 0.5, .ranks_of_host = 4}, {400 * mebibyte, 0, true}),
+            50 * mebibyte);
+  EXPECT_EQ(granted_bytes({.bytes = 7}, {}), 7u);
+  EXPECT_EQ(blocks_in(0, shape), 0);
+  EXPECT_EQ(blocks_in(mebibyte - 1, shape), 63);
+}
+
 TEST(KvSize, CountsNoMoreBlocksThanTheirIdsCanName) {
   EXPECT_EQ(kv_size({.bytes = std::size_t(1) << 60}, {1, 1, 16}, {}).blocks, 2147483647);
 }

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "model/grammar/grammar_compiler.hpp"
-#include "model/text_model.hpp"
+#include "model/text/text_model.hpp"
 #include "runtime/base/clock.hpp"
 
 namespace troupe::runtime {
@@ -66,6 +66,14 @@ TEST(LogitState, ATokenIsEditedOnce) {
   EXPECT_TRUE(banned(changes, 3) && banned(changes, 4));
 }
 
+// For whatever reasons.
+TEST(LogitState, ATokenIsBannedOnce) {
+  auto state = state_of({.bad_words = {{7, 8}, {8}, {5}}, .min_tokens = 9, .ends = {5, 5}}, {1, 7}, 1);
+  const RowChanges changes = filled(state);
+  EXPECT_EQ(changes.edits.size(), 2u);
+  EXPECT_TRUE(banned(changes, 5) && banned(changes, 8));
+}
+
 TEST(LogitState, AnAnswerEndsNoEarlierThanItMay) {
   const LogitRules rules{.min_tokens = 2, .ends = {5}};
   for (const auto& [outputs, held] : std::vector<std::pair<int, bool>>{{0, true}, {1, true}, {2, false}}) {
@@ -107,11 +115,10 @@ const model::TextModel& text() {
   return loaded;
 }
 
-std::shared_ptr<const model::CompiledGrammar> digits() {
+std::shared_ptr<const model::CompiledGrammar> grammar_of_regex(const std::string& regex) {
   static const model::GrammarCompiler compiler(text().tokenizer, text().tokenizer.vocab_size(),
                                                text().eos_ids);
-  return compiler
-      .compile({.kind = GrammarSpec::Kind::regex, .text = "[0-9]{3}"}, now() + std::chrono::minutes(5))
+  return compiler.compile({.kind = GrammarSpec::Kind::regex, .text = regex}, now() + std::chrono::minutes(5))
       .value();
 }
 
@@ -135,7 +142,7 @@ RC_GTEST_PROP(LogitState, DraftsLeaveNoTrace, ()) {
   const std::vector<TokenId> known = tokens(1), drafts = tokens(0);
   const auto prompt = *rc::gen::inRange<std::int32_t>(1, std::int32_t(known.size()) + 1);
   const auto same = [](const RowChanges& a, const RowChanges& b) {
-    if (a.allowed != b.allowed) return false;
+    if (a.allowed != b.allowed || a.edits.size() != b.edits.size()) return false;
     for (TokenId each = 0; each < vocabulary; ++each) {
       const auto x = edit_of(a, each), y = edit_of(b, each);
       if (x.bias != y.bias || x.seen != y.seen || x.count != y.count) return false;
@@ -159,7 +166,7 @@ TEST(LogitState, AGrammarGoesOnFromTokensAndBackFromDrafts) {
   const std::int64_t all = text().tokenizer.vocab_size();
   const std::vector<TokenId> one = text().tokenizer.encode("1").value(),
                              word = text().tokenizer.encode("x").value();
-  LogitState state({.ends = text().eos_ids, .grammar = {1, 1}}, digits(), all);
+  LogitState state({.ends = text().eos_ids, .grammar = {1, 1}}, grammar_of_regex("[0-9]{3}"), all);
   const auto may = [](const RowChanges& changes, TokenId token) {
     return bool(changes.allowed.at(std::size_t(token) / 32) >> (token % 32) & 1);
   };
@@ -173,6 +180,63 @@ TEST(LogitState, AGrammarGoesOnFromTokensAndBackFromDrafts) {
   EXPECT_EQ(filled(state).allowed, first.allowed);
   state.catch_up(std::vector<TokenId>{2, 3, one[0], one[0], one[0]}, 2);
   EXPECT_EQ(filled(state).allowed, rows[2].allowed);
+}
+
+// Else who watches the rank takes it for hung while a batch's masks are made, or a long answer is read again.
+TEST(LogitState, EachThingThatAGrammarDoesIsAPieceOfWork) {
+  TickBoard board;
+  std::uint64_t before = 0;
+  const auto pieces = [&] { return board.count - std::exchange(before, board.count); };
+  const std::vector<TokenId> answer = text().tokenizer.encode("the capital of Norway").value();
+  LogitState state({.ends = text().eos_ids, .grammar = {1, 1}}, grammar_of_regex("the capital of Norway"),
+                   text().tokenizer.vocab_size(), &board);
+  state.catch_up(std::vector<TokenId>{2, 3}, 2);
+  EXPECT_EQ(pieces(), 0u) << "the prompt is nothing to a grammar";
+  EXPECT_EQ(state.forced(16).size(), answer.size() + 1);
+  EXPECT_GE(pieces(), answer.size());
+  filled(state);
+  EXPECT_EQ(pieces(), 1u);
+  std::vector<RowChanges> rows(3);
+  state.fill_drafts(std::span(answer).first(3), rows);
+  EXPECT_EQ(pieces(), 6u) << "three tokens and three masks";
+  std::vector<TokenId> tokens{2, 3};
+  tokens.insert(tokens.end(), answer.begin(), answer.end());
+  state.catch_up(tokens, 2);
+  EXPECT_EQ(pieces(), answer.size());
+}
+
+// A draft that leads to a mask that is given up may be wrong: then nothing has been.
+TEST(LogitState, AMaskThatIsGivenUpIsOfItsRowAlone) {
+  const model::GrammarCompiler compiler(text().tokenizer, text().tokenizer.vocab_size(), text().eos_ids);
+  const auto grammar =
+      compiler.compile({.kind = GrammarSpec::Kind::regex, .text = "((.{1,12} ?){1,12}!){1,10}"},
+                       now() + std::chrono::minutes(5));
+  TickBoard board;
+  LogitState state({.ends = text().eos_ids, .grammar = {1, 1}}, grammar.value(),
+                   text().tokenizer.vocab_size(), &board);
+  const TokenId letter = text().tokenizer.encode("x").value().front();
+  std::vector<TokenId> tokens{2};
+  state.catch_up(tokens, 1);
+  std::vector<RowChanges> rows(1);
+  for (int i = 0; i < 60 && !rows[0].spent; ++i) {
+    EXPECT_FALSE(filled(state).spent);
+    state.fill_drafts(std::vector<TokenId>{letter}, rows);
+    EXPECT_FALSE(filled(state).spent) << "the draft had not come";
+    if (rows[0].spent) break;
+    tokens.push_back(letter);
+    state.catch_up(tokens, 1);
+  }
+  ASSERT_TRUE(rows[0].spent);
+  EXPECT_EQ(state.followed_drafts(), 0u);
+  const std::uint64_t pieces = board.count.load();
+  state.fill_drafts(std::vector<TokenId>{letter}, rows);
+  EXPECT_EQ(board.count.load(), pieces) << "and it follows no more";
+  EXPECT_EQ(state.followed_drafts(), 0u);
+  EXPECT_FALSE(filled(state).spent);
+  tokens.push_back(letter);
+  state.catch_up(tokens, 1);
+  EXPECT_TRUE(filled(state).spent);
+  EXPECT_TRUE(filled(state).spent) << "and stays so";
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct Outcome {
   model::ParsedOutput output;
   std::size_t taken = 0;
   std::string stop;
+  bool in_call = false;
 };
 
 Outcome generate(const std::string& text, ChoiceOutputOptions options,
@@ -39,6 +40,7 @@ Outcome generate(const std::string& text, ChoiceOutputOptions options,
   if (!stopped) choice.finish(cut_off);
   take();
   outcome.stop = choice.matched_stop();
+  outcome.in_call = choice.in_call();
   return outcome;
 }
 
@@ -93,6 +95,19 @@ TEST(ChoiceOutput, MarkersOfCallsAreFoundThoughTheyAreSpecial) {
       {.skip_special_tokens = true, .format = {.tool_calls = true}});
   EXPECT_EQ(called.output.content, "So");
   EXPECT_EQ(calls_of(called), "f {\"a\": 1}");
+}
+
+TEST(ChoiceOutput, SaysWhetherACallIsWhole) {
+  const std::string begin = "<｜tool▁calls▁begin｜>",
+                    call = "<｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"city\": \"Lima\"}",
+                    end = "<｜tool▁call▁end｜>";
+  const auto in_call = [](const std::string& text, std::vector<std::string> stop) {
+    return generate(text, {.stop = std::move(stop), .format = {.tool_calls = true}}).in_call;
+  };
+  EXPECT_TRUE(in_call(begin + call + end + call + end, {"Lima"}));
+  EXPECT_TRUE(in_call(begin + call + end + call, {}));
+  EXPECT_FALSE(in_call(begin + call + end + call + end, {}));
+  EXPECT_FALSE(in_call("no call of Lima", {"Lima"}));
 }
 
 TEST(ChoiceOutput, MarkersThatAreSpecialInAnotherTokenizerAreFound) {

@@ -15,7 +15,7 @@ Expected<std::vector<NewChoice>> choices_of(const GenerationRequest& request,
                                             GenerationRules rules = {.max_model_len = 4096}) {
   auto choices = make_choices(request, text_model(), rules, 7, 99);
   if (!choices || !rules.grammars) return choices;
-  const auto compiled = compile_grammars(*choices, *rules.grammars);
+  const auto compiled = compile_grammars(*choices, *rules.grammars, rules.grammars->deadline());
   if (!compiled) return tl::unexpected(compiled.error());
   EXPECT_TRUE(grammars_at_hand(*choices, *rules.grammars));
   return choices;
@@ -157,7 +157,7 @@ TEST(Choices, TheCheckpointForbidsTokensAndAsksForALength) {
   request.min_tokens = 0;
   request.bad_words = {"fox"};
   EXPECT_EQ(rules().min_tokens, 0);
-  EXPECT_GT(rules().bad_words.size(), text.defaults.bad_words.size());
+  EXPECT_GT(rules().bad_words->size(), text.defaults.bad_words.size());
 }
 
 TEST(Choices, OnlyTheEndOfAPromptIsTakenIfThatIsAsked) {
@@ -182,7 +182,7 @@ TEST(Choices, ChangesOfLogitsBecomeRules) {
   EXPECT_EQ(rules.presence_penalty, 0.5f);
   EXPECT_EQ(rules.bias, request.logit_bias);
   EXPECT_EQ(rules.allowed, request.allowed_token_ids);
-  EXPECT_EQ(rules.bad_words.front(), text_model().tokenizer.encode("fox").value());
+  EXPECT_EQ(rules.bad_words->front(), text_model().tokenizer.encode("fox").value());
   EXPECT_EQ(rules.ends.front(), 40);
   EXPECT_GT(rules.ends.size(), 1u);
   request.logit_bias = {{1'000'000, 1}};
@@ -209,6 +209,37 @@ struct Grammars {
   model::GrammarCache cache{
       [this](const GrammarSpec& spec, TimePoint deadline) { return compiler.compile(spec, deadline); }, {}};
 };
+
+// Else one request with many choices takes all memory.
+TEST(Choices, HoldTogetherWhatMayBeLong) {
+  static Grammars grammars;
+  auto request = continuing(std::string("one"));
+  request.prompts.emplace_back(std::string("two"));
+  request.n = 2;
+  request.allowed_token_ids = {40, 41};
+  request.bad_words = {"fox"};
+  request.grammar = GrammarSpec{.kind = GrammarSpec::Kind::regex, .text = "[a-z]+"};
+  const auto choices = choices_of(request, {.max_model_len = 4096, .grammars = &grammars.cache}).value();
+  ASSERT_EQ(choices.size(), 4u);
+  const Submission& first = choices.front().submission;
+  for (const NewChoice& each : choices) {
+    EXPECT_EQ(&*each.submission.rules.allowed, &*request.allowed_token_ids);
+    EXPECT_EQ(&*each.submission.rules.bad_words, &*first.rules.bad_words);
+    EXPECT_EQ(&*each.submission.grammar.text, &*request.grammar->text);
+  }
+}
+
+TEST(Choices, OnlyAChatsFirstChoiceLooksAtThePrompt) {
+  auto request = continuing(chat());
+  request.n = 2;
+  request.prompt_logprobs = 1;
+  const auto of_chat = choices_of(request).value();
+  EXPECT_EQ(of_chat[0].submission.sampling.prompt_logprobs, 1);
+  EXPECT_EQ(of_chat[1].submission.sampling.prompt_logprobs, -1);
+  request.prompts = {std::string("one")};  // a completion tells them of each choice
+  const auto of_completion = choices_of(request).value();
+  for (const NewChoice& each : of_completion) EXPECT_EQ(each.submission.sampling.prompt_logprobs, 1);
+}
 
 TEST(Choices, ToolsAreCalledWhereTheyAreThere) {
   static Grammars grammars;

@@ -8,6 +8,9 @@
 #include <random>
 #include <set>
 
+#include "runtime/base/file.hpp"
+#include "tests/temporary_folder.hpp"
+
 namespace troupe::runtime {
 namespace {
 
@@ -70,6 +73,7 @@ class Recorder final : public GenerationOutlet {
     for (const LogprobEntry& entry : delta.logprobs) {
       choice.logprob_bytes += entry.chosen.bytes;
       if (entry.of_answer) choice.answer_bytes += entry.chosen.bytes;
+      if (entry.of_thoughts) thought_bytes += entry.chosen.bytes;
       choice.logprobs.push_back(entry.chosen.logprob);
       for (const LogprobToken& each : entry.top) choice.logprobs.push_back(each.logprob);
     }
@@ -106,6 +110,7 @@ class Recorder final : public GenerationOutlet {
   std::vector<ChoiceTimes> served;
   std::vector<TokenId> token_ids, prompt_token_ids;
   std::vector<LogprobEntry> prompt_logprobs;
+  std::string thought_bytes;  // of tokens whose log-probabilities were told
   int accepted_times = 0, all_deltas = 0, ends = 0, first_tokens = 0, next_tokens = 0;
   Usage usage;
   std::vector<Refusal> failures;
@@ -123,10 +128,12 @@ GenerationRequest asking(std::int32_t n, std::vector<std::string> stop = {}) {
 // A request with its scheduler, which says the given texts, a token at a time.
 class Conversation {
  public:
-  Conversation(GenerationRequest request, std::vector<std::string> texts) : request_(std::move(request)) {
-    for (const auto& text : texts) scripts.push_back(text_model().tokenizer.encode(text).value());
-    auto choices = make_choices(request_, text_model(), {.max_model_len = 4096}, first_sequence, 1).value();
-    generation.emplace(request_, std::move(choices), text_model(), outlet, TimePoint{});
+  Conversation(GenerationRequest request, std::vector<std::string> texts,
+               const model::TextModel& model = text_model())
+      : request_(std::move(request)) {
+    for (const auto& text : texts) scripts.push_back(model.tokenizer.encode(text).value());
+    auto choices = make_choices(request_, model, {.max_model_len = 4096}, first_sequence, 1).value();
+    generation.emplace(request_, std::move(choices), model, outlet, TimePoint{});
     generation->check();
   }
 
@@ -271,6 +278,32 @@ TEST(Generation, TellsThePromptsLogprobsOnceAndItsTokens) {
   EXPECT_EQ(talk.outlet.told[0].logprobs.size(), submission.tokens.size() + 1);
   talk.fault();
   EXPECT_EQ(talk.outlet.known.at(first_sequence).sampling.prompt_logprobs, -1);
+}
+
+// The ranks compute as many as the greater of both.
+TEST(Generation, TheEchoAndThePromptsLogprobsHaveAlternativesOfTheirOwn) {
+  for (const auto& [echoed, told] : std::vector<std::pair<std::int32_t, std::int32_t>>{{1, 3}, {3, 0}}) {
+    auto request = asking(1);
+    request.prompts = {std::string("Count from one to three.")};
+    request.prompt_logprobs = told;
+    request.echo = true;
+    request.logprobs = echoed;
+    Conversation talk(request, {"1, 2"});
+    talk.generation->meet_scheduler();
+    const Submission submission = talk.outlet.known.at(first_sequence);
+    EXPECT_EQ(submission.sampling.prompt_logprobs, 3);
+    CommittedToken first{first_sequence, 0, {talk.scripts[0][0], -1, {}}, FinishReason::none, 0};
+    for (std::size_t i = 1; i < submission.tokens.size(); ++i)
+      first.prompt_logprobs.push_back({submission.tokens[i], -1, {{5, -1}, {6, -2}, {7, -3}}, 1});
+    talk.grant(9);
+    talk.generation->take(first, TimePoint{});
+    const std::size_t known = submission.tokens.size() - 1;  // the first has no alternatives
+    ASSERT_GT(known, 2u);
+    ASSERT_EQ(talk.outlet.prompt_logprobs.size(), 1 + known);
+    for (std::size_t i = 1; i <= known; ++i)
+      EXPECT_EQ(talk.outlet.prompt_logprobs[i].top.size(), std::size_t(told));
+    EXPECT_EQ(talk.outlet.told[0].logprobs.size(), 1 + known * std::size_t(1 + echoed) + 1);
+  }
 }
 
 TEST(Generation, WithoutOutputThePromptAloneIsTold) {
@@ -550,6 +583,7 @@ TEST(Generation, LogprobsSayWhetherTheyAreOfTheAnswer) {
       if (random() % 3 == 0) talk.grant(std::int32_t(random() % 3));
     }
     EXPECT_EQ(talk.outlet.told.at(0).answer_bytes, "Let me see.") << "seed " << seed;
+    EXPECT_EQ(talk.outlet.thought_bytes, "Lima or Oslo?</think>") << "seed " << seed;
   }
 }
 
@@ -598,6 +632,67 @@ TEST(Generation, IdsOfCallsAreShortAndNoTwoAreTheSame) {
   }
   EXPECT_EQ(ids.size(), 12u);
   for (const std::string& id : ids) EXPECT_LE(id.size(), 40u) << id;
+}
+
+// As a request that is run again by another process has them.
+TEST(Generation, IdsOfCallsAreThoseOfItsNonceWhereItHasOne) {
+  const auto calls = [](std::uint64_t nonce) {
+    auto request = asking_for_weather();
+    request.nonce = nonce;
+    Conversation talk(request, {two_calls});
+    talk.generation->meet_scheduler();
+    talk.grant(1'000'000);
+    while (!talk.outlet.closed()) talk.token(0);
+    return talk.outlet.told.at(0).calls;
+  };
+  EXPECT_EQ(calls(0), calls(first_sequence));
+  EXPECT_NE(calls(first_sequence + 1), calls(first_sequence));
+}
+
+// The demo model with Kimi K2's tokens and template.
+model::TextModel kimi_model(const TemporaryFolder& folder) {
+  constexpr std::size_t most_bytes = 1 << 20;
+  for (const char* name : {"config.json", "tokenizer_config.json", "generation_config.json"})
+    std::filesystem::copy_file(std::filesystem::path(DEMO_MODEL) / name, folder.path() / name);
+  std::string tokens = read_file(std::filesystem::path(DEMO_MODEL) / "tokenizer.json", most_bytes);
+  for (const auto& [own, kimis] : {std::pair{"<｜tool▁calls▁begin｜>", "<|tool_calls_section_begin|>"},
+                                   std::pair{"<｜tool▁calls▁end｜>", "<|tool_calls_section_end|>"},
+                                   std::pair{"<｜tool▁call▁begin｜>", "<|tool_call_begin|>"},
+                                   std::pair{"<｜tool▁sep｜>", "<|tool_call_argument_begin|>"},
+                                   std::pair{"<｜tool▁call▁end｜>", "<|tool_call_end|>"}})
+    for (auto at = tokens.find(own); at != tokens.npos; at = tokens.find(own))
+      tokens.replace(at, std::string_view(own).size(), kimis);
+  folder.write("tokenizer.json", tokens);
+  return model::TextModel::load(folder.path(), TEST_DATA "/jinja/templates/kimi-k2.jinja");
+}
+
+TEST(Generation, AnIdThatTheModelGivesACallIsItsId) {
+  const TemporaryFolder folder;
+  const model::TextModel kimi = kimi_model(folder);
+  const auto call = [](const std::string& head) {
+    return "<|tool_call_begin|>" + head + "<|tool_call_argument_begin|>{\"city\": \"Lima\"}<|tool_call_end|>";
+  };
+  Conversation talk(asking_for_weather(),
+                    {"So.<|tool_calls_section_begin|>" + call("functions.get_weather:7") +
+                     call("get_weather") + "<|tool_calls_section_end|>"},
+                    kimi);
+  talk.generation->meet_scheduler();
+  talk.grant(1'000'000);
+  while (!talk.outlet.closed()) talk.token(0);
+  EXPECT_EQ(talk.outlet.told.at(0).content, "So.");
+  EXPECT_EQ(talk.outlet.told.at(0).calls,
+            (std::vector<std::string>{"functions.get_weather:7 get_weather {\"city\": \"Lima\"}",
+                                      "call_9b024946b9f22d9cad4e9a2e get_weather {\"city\": \"Lima\"}"}));
+}
+
+TEST(Generation, OneThatIsUnpacedTellsEachTokenAtOnce) {
+  auto request = asking(1);
+  request.unpaced = true;
+  Conversation talk(request, {four_texts[2]});
+  talk.generation->meet_scheduler();
+  while (!talk.outlet.closed()) talk.token(0);
+  EXPECT_EQ(talk.outlet.deltas.at(0), talk.tokens);
+  EXPECT_FALSE(talk.outlet.paused[first_sequence]);
 }
 
 TEST(Generation, WithoutParallelCallsAChoiceEndsWithItsFirst) {
@@ -669,6 +764,17 @@ TEST(Generation, WishesThatLeaveNoTokenAreTheClients) {
   talk.generation->take({first_sequence, 0, {no_token, 0, {}}, FinishReason::error, 0}, {});
   ASSERT_EQ(talk.outlet.failures.size(), 1u);
   EXPECT_EQ(talk.outlet.failures[0].code, "no_token_allowed");
+  EXPECT_EQ(talk.outlet.failures[0].kind, RefusalKind::invalid);
+}
+
+TEST(Generation, AGrammarThatTakesTooLongIsTheClients) {
+  Conversation talk(asking(1), {four_texts[0]});
+  talk.generation->meet_scheduler();
+  talk.outlet.known.erase(first_sequence);
+  talk.outlet.known[first_sequence];
+  talk.generation->take({first_sequence, 0, {no_mask, 0, {}}, FinishReason::error, 0}, {});
+  ASSERT_EQ(talk.outlet.failures.size(), 1u);
+  EXPECT_EQ(talk.outlet.failures[0].code, "grammar_too_costly");
   EXPECT_EQ(talk.outlet.failures[0].kind, RefusalKind::invalid);
 }
 

@@ -54,7 +54,7 @@ class RecordedLife {
   }
 
   const std::string& plans() const { return bytes_; }  // of all steps, packed
-  std::uint64_t finished = 0, submitted = 0, preempted = 0, deaths = 0, faults = 0;
+  std::uint64_t finished = 0, submitted = 0, preempted = 0, deaths = 0, faults = 0, quarantined = 0;
 
  private:
   struct Live {
@@ -127,11 +127,11 @@ class RecordedLife {
         if (below(3) == 0) with_any([&](SequenceId id) { cancel(id); });
         return;
       case 5:
-        return with_any([&](SequenceId id) { cycle_->pause(id); });
+        return with_any([&](SequenceId id) { tick(), carry(cycle_->pause(id)); });
       case 6:
         return with_any([&](SequenceId id) { tick(), carry(cycle_->resume(id)); });
       case 7:
-        return with_any([&](SequenceId id) { cycle_->hold(id); });
+        return with_any([&](SequenceId id) { tick(), carry(cycle_->hold(id)); });
       case 8:
         return with_any([&](SequenceId id) { tick(), carry(cycle_->release(id)); });
       case 9:
@@ -199,6 +199,10 @@ class RecordedLife {
 
   void fault() {
     ++faults;
+    // Somebody may have died, before or in a step; then a sequence may be quarantined for it.
+    EpochEnd how{EpochEnd::Cause(below(4)), epoch_, 0};
+    if (const auto& begun = plans_[std::size_t(below(groups_))]; !begun.empty())
+      how.step = begun.front().step;
     std::vector<GroupId> lost;
     for (GroupId group = 0; group < GroupId(groups_); ++group)
       if (below(3) == 0)
@@ -206,7 +210,13 @@ class RecordedLife {
       else if (!plans_[group].empty())
         executors_[group].break_off(plans_[group].front());
     for (auto& each : plans_) each.clear();
-    for (const SequenceId each : cycle_->stop_epoch(++epoch_, lost).interrupted) homeless_.push_back(each);
+    const auto stopped = cycle_->stop_epoch(++epoch_, lost, how);
+    for (const SequenceId each : stopped.interrupted) homeless_.push_back(each);
+    if (stopped.quarantined) {
+      ++quarantined;
+      std::erase(homeless_, *stopped.quarantined);
+      live_.erase(*stopped.quarantined);
+    }
     for (const GroupId group : lost) lose_storage(group);
     tick();
     carry(cycle_->begin_epoch(epoch_));

@@ -198,6 +198,15 @@ TEST(HangWatch, NothingHangsBeforeTheLimit) {
   }));
 }
 
+TEST(HangWatch, AProcessIsStoppedWhenAllItsThreadsAre) {
+  for (const char* stopped : {"T", "TTT", "t", "tT", "ZT", "TX"})
+    EXPECT_EQ(state_of_threads(stopped), State::stopped) << stopped;
+  for (const char* sleeping : {"S", "TS", "SSt", "TI", "Z", ""})
+    EXPECT_EQ(state_of_threads(sleeping), State::sleeping) << sleeping;
+  for (const char* waits : {"D", "TD", "SDt"}) EXPECT_EQ(state_of_threads(waits), State::disk) << waits;
+  for (const char* runs : {"R", "TR", "DtR"}) EXPECT_EQ(state_of_threads(runs), State::runnable) << runs;
+}
+
 TEST(HangWatch, SamplesThisProcess) {
   const auto sample = sample_process(getpid());
   ASSERT_TRUE(sample);

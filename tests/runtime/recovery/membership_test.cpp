@@ -71,7 +71,8 @@ class MembershipTest : public ::testing::Test {
     }
   }
   void carry_out(const StopEpoch& order) {
-    obey(membership->on(EpochStopped{order.next, steps_committed}, now));
+    how = order.how;
+    obey(membership->on(EpochStopped{order.next, steps_committed, search_advanced}, now));
   }
   void carry_out(const VoidBlocks& order) { voided.push_back(order); }
   void carry_out(const MakeScheduler&) { ++schedulers; }
@@ -144,6 +145,8 @@ class MembershipTest : public ::testing::Test {
   std::string build_of_nodes = "one";
   bool answers_loads = true;
   std::uint64_t steps_committed = 0;
+  bool search_advanced = false;
+  EpochEnd how;  // of the last epoch that ended
   std::array<std::vector<StartWorker>, ranks> starts;
   std::array<std::vector<KillWorker>, ranks> kills;
   std::array<Script, ranks> scripts;
@@ -366,6 +369,16 @@ TEST_F(MembershipTest, OfRanksThatAllWaitTheOneBehindIsKilledTheSecondTime) {
   EXPECT_TRUE(kills[0].empty());
 }
 
+TEST_F(MembershipTest, OfRanksThatAllWaitNobodyIsKilledForAnothersStall) {
+  const Epoch before = epoch();
+  tell_ticks(400, 4, 5);
+  EXPECT_EQ(membership->view().last_fault->rank, 0);
+  tell_ticks(800, 5, 4);
+  EXPECT_EQ(epoch(), before + 2);
+  EXPECT_EQ(membership->view().last_fault->rank, 1);
+  EXPECT_TRUE(kills[0].empty() && kills[1].empty());
+}
+
 TEST_F(MembershipTest, AStallAfterACalmTimeIsTheFirstAgain) {
   const Epoch before = epoch();
   tell_ticks(400, 5, 4);
@@ -468,6 +481,21 @@ TEST_F(MembershipTest, AMixtureOfArithmeticsIsRefused) {
   EXPECT_EQ(membership->state(), State::failed);
 }
 
+TEST_F(MembershipTest, AReplicaThatHasFailedStartsNobodyAfterAPause) {
+  worker_exits(0);
+  worker_exits(0);  // the second time there is a pause
+  scripts[1].arithmetic = "bf16";
+  cut_worker(1);
+  worker_arrives(1);
+  ASSERT_EQ(membership->state(), State::failed);
+  const std::size_t started = starts[0].size();
+  now += std::chrono::seconds(1);
+  worker_exits(1);
+  obey(membership->due(now));
+  EXPECT_EQ(starts[0].size(), started);
+  EXPECT_FALSE(membership->next_deadline());
+}
+
 TEST_F(MembershipTest, ADeviceThatFailedIsNamedAndItsWorkerBroughtBack) {
   WorkerSeen last = seen(1);
   last.tick = waiting(epoch(), 2);
@@ -530,6 +558,59 @@ TEST_F(MembershipTest, RestartsWaitLongerFromDeathToDeath) {
   }
   worker_exits(1);
   EXPECT_EQ(membership->state(), State::failed) << "the sixth in a row";
+}
+
+// A sequence that kills may do so in the first step of every epoch.
+TEST_F(MembershipTest, DeathsAreNotInARowWhileTheSearchForTheirCauseGoesOn) {
+  search_advanced = true;
+  const int limit = RestartPolicy::Limits{}.max_consecutive_restarts;
+  for (int deaths = 0; deaths <= 3 * limit; ++deaths) {
+    worker_exits(1);
+    pass(milliseconds(1));
+    worker_arrives(1);
+    ASSERT_EQ(membership->state(), State::serving);
+  }
+}
+
+TEST_F(MembershipTest, SaysInWhichStepAWorkerDiedAndWhetherItWasKilled) {
+  using Cause = EpochEnd::Cause;
+  const auto comes_back = [&] {
+    pass(milliseconds(1));
+    worker_arrives(1);
+    ASSERT_EQ(membership->state(), State::serving);
+  };
+  steps_committed = 1;
+  for (const auto& [text, cause] : {std::pair{"exit code 1", Cause::died},
+                                    {"signal 11 (Segmentation fault)", Cause::died},
+                                    {"signal 9 (Killed)", Cause::killed},
+                                    {"signal 15 (Terminated)", Cause::killed}}) {
+    WorkerSeen last = seen(1);
+    last.tick = waiting(epoch(), 2);
+    obey(membership->on(WorkerExited{last, text}, now));
+    EXPECT_EQ(how.cause, cause) << text;
+    EXPECT_EQ(how.epoch, last.tick.epoch);
+    EXPECT_EQ(how.step, 7u);
+    comes_back();
+  }
+  for (const auto& [hang, cause] : {std::pair{Hang::stopped, Cause::killed}, {Hang::busy, Cause::died}}) {
+    obey(membership->on(WorkerHangs{seen(1), hang}, now));
+    EXPECT_EQ(how.cause, cause);
+    obey(membership->on(WorkerExited{seen(1), "signal 9 (Killed)"}, now));
+    comes_back();
+  }
+}
+
+TEST_F(MembershipTest, NobodyDiedWhereLinksBreakOrOrdersEndAnEpoch) {
+  cut_worker(1);
+  pass(milliseconds(30));
+  EXPECT_EQ(how.cause, EpochEnd::Cause::unexplained) << "or somebody did, and it is told next";
+  worker_arrives(1);
+  obey(membership->on(PlaceExpert{0, {1}}, now));
+  EXPECT_EQ(how.cause, EpochEnd::Cause::orderly);
+  obey(membership->scheduler_died(now));
+  EXPECT_EQ(how.cause, EpochEnd::Cause::orderly);
+  cut_node(1);
+  EXPECT_EQ(how.cause, EpochEnd::Cause::orderly);
 }
 
 TEST_F(MembershipTest, ARankThatLivedForAMinuteDiesForTheFirstTime) {

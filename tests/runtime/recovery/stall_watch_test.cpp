@@ -50,7 +50,7 @@ TEST_F(StallWatchTest, NobodyWhoHasNothingToDoStalls) {
   EXPECT_FALSE(look());
 }
 
-TEST_F(StallWatchTest, TheOneBehindIsTheCulpritAndTheSecondStallInARowSaysSo) {
+TEST_F(StallWatchTest, TheOneBehindIsTheCulpritAndTheSecondTimeInARowItSaysSo) {
   waits(0, milliseconds(500), 4);
   auto stall = look();
   ASSERT_TRUE(stall);
@@ -62,7 +62,24 @@ TEST_F(StallWatchTest, TheOneBehindIsTheCulpritAndTheSecondStallInARowSaysSo) {
   waits(1, milliseconds(800), 5);
   stall = look();
   ASSERT_TRUE(stall);
+  EXPECT_EQ(stall->culprit, 0);
   EXPECT_TRUE(stall->again);
+}
+
+TEST_F(StallWatchTest, AnotherThatIsBehindIsSoForTheFirstTime) {
+  const auto stalls = [&](Duration since, std::uint32_t of_rank_0, std::uint32_t of_rank_1) {
+    waits(0, since, of_rank_0);
+    waits(1, since, of_rank_1);
+    return look().value();
+  };
+  EXPECT_FALSE(stalls(milliseconds(400), 5, 5).again) << "nobody is behind";
+  EXPECT_FALSE(stalls(milliseconds(800), 4, 5).again);
+  const StallWatch::Stall other = stalls(milliseconds(1600), 5, 4);
+  EXPECT_EQ(other.culprit, 1);
+  EXPECT_FALSE(other.again);
+  EXPECT_TRUE(stalls(milliseconds(3200), 5, 4).again);
+  now += std::chrono::minutes(1);
+  EXPECT_FALSE(stalls(milliseconds(400), 5, 4).again) << "after a calm time";
 }
 
 TEST_F(StallWatchTest, EquallyFarRanksHaveNoCulprit) {

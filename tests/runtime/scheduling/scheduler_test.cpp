@@ -156,11 +156,35 @@ TEST(Scheduler, RefusesADeadlineThatItsQueueCannotMeet) {
     steps.run();  // one begins and ends
   }
   EXPECT_EQ(steps.scheduler.retry_after(), 3);
+  EXPECT_EQ(std::chrono::round<seconds>(steps.scheduler.stats().newcomers_wait.value()), seconds(3));
   const auto refused = submit(7, seconds(2));  // behind three
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, "deadline_unreachable");
   EXPECT_EQ(refused.error().retry_after, 1);
   EXPECT_TRUE(submit(7, seconds(4)));
+}
+
+// Of six that wait and are less urgent, none is ahead where priority says so; where it does not, all are.
+TEST(Scheduler, WhoIsAheadIsForThePolicyToSay) {
+  using std::chrono::seconds;
+  for (const auto& [policy, reachable] : {std::pair("fcfs", false), {"sjf", false}, {"priority", true}}) {
+    auto limits = small_limits();
+    limits.max_num_seqs = 1;
+    Steps steps(limits, 64, policy);
+    TimePoint now = TimePoint{} + seconds(100);
+    for (SequenceId id = 1; id <= 8; ++id) {
+      auto patient = submission_of(id, 10, 1);
+      patient.priority = 1;
+      ASSERT_TRUE(steps.scheduler.submit(std::move(patient)));
+    }
+    for (int i = 0; i < 3; ++i) {
+      steps.scheduler.time_is(now += seconds(1));
+      steps.run();
+    }
+    auto urgent = submission_of(9, 10, 1);
+    urgent.start_by = now + seconds(2);
+    EXPECT_EQ(bool(steps.scheduler.submit(std::move(urgent))), reachable) << policy;
+  }
 }
 
 TEST(Scheduler, RefusesWhatCannotBeServed) {
@@ -257,14 +281,16 @@ TEST(Scheduler, StopsAtStopIdsAndAtTheContextLength) {
   EXPECT_EQ(finished[1].output_position, 2u);  // 61 + 3 = 64
 }
 
-TEST(Scheduler, ASequenceWithoutATokenEndsAndHarmsNoOther) {
+class SchedulerWithoutAToken : public ::testing::TestWithParam<TokenId> {};
+
+TEST_P(SchedulerWithoutAToken, EndsTheSequenceAndHarmsNoOther) {
   Steps steps;
   ASSERT_TRUE(steps.scheduler.submit(submission_of(1, 4, 9)));
   ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 4, 9)));
   steps.run();
   const auto plan = steps.plan();
   StepResult result = steps.executor.execute(*plan);
-  result.outputs.front().sampled.front().token = no_token;
+  result.outputs.front().sampled.front().token = GetParam();
   const auto committed = steps.scheduler.commit(result);
   ASSERT_EQ(committed.size(), 2u);
   EXPECT_EQ(committed[0].finish, FinishReason::error);
@@ -274,6 +300,8 @@ TEST(Scheduler, ASequenceWithoutATokenEndsAndHarmsNoOther) {
   steps.run();  // gives back what the last one held
   EXPECT_EQ(steps.pool.usage().used, 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, SchedulerWithoutAToken, ::testing::Values(no_token, no_mask));
 
 TEST(Scheduler, RunsNoMoreThanMaxNumSeqsAndKeepsTheBudget) {
   Steps steps;
@@ -410,7 +438,7 @@ TEST(Scheduler, TheLayerReadsPromptsIfItWillBeOfUseBehindThem) {
   const auto prompts = [&](int count) {
     for (int i = 0; i < count; ++i) EXPECT_TRUE(steps.scheduler.submit(submission_of(++id, 3, 8)));
   };
-  for (const int count : {1, 5, 20, 3}) {  // what steps take is learned
+  for (const int count : {1, 5, 20, 3, 40, 2}) {  // what steps take is learned
     prompts(count);
     while (!steps.scheduler.idle()) run();
   }
@@ -608,6 +636,28 @@ TEST(Scheduler, APromptWhoseLogprobsAreWantedIsComputedThoughItIsCached) {
   wants.sampling.prompt_logprobs = 0;
   ASSERT_TRUE(steps.scheduler.submit(wants));
   EXPECT_THAT(steps.shares(), ElementsAre(S{2, 13}));
+}
+
+TEST(Scheduler, APromptsLogprobsComeThoughItLosesItsSeatBeforeItsFirstToken) {
+  SchedulerLimits limits = small_limits();
+  limits.max_num_seqs = 1;
+  limits.max_steps_in_flight = 2;
+  Steps steps(limits, 64, "priority");
+  Submission wants = submission_of(1, 20, 3);
+  wants.sampling.prompt_logprobs = 0;
+  wants.priority = 1;
+  ASSERT_TRUE(steps.scheduler.submit(wants));
+  EXPECT_THAT(steps.shares(), ElementsAre(S{1, 16}));
+  const auto last = steps.plan();
+  ASSERT_TRUE(last && last->extend.at(0).samples);
+  ASSERT_TRUE(steps.scheduler.submit(submission_of(2, 4, 1)));
+  const auto urgent = steps.plan();
+  ASSERT_TRUE(urgent);
+  EXPECT_EQ(steps.scheduler.stats().preemptions, 1u);
+  const auto committed = steps.scheduler.commit(steps.executor.execute(*last));
+  ASSERT_EQ(committed.size(), 1u);
+  ASSERT_EQ(committed[0].prompt_logprobs.size(), 19u);
+  for (std::size_t i = 0; i < 19; ++i) EXPECT_EQ(committed[0].prompt_logprobs[i].token, wants.tokens[i + 1]);
 }
 
 TEST(Scheduler, SaltsSeparateCaches) {

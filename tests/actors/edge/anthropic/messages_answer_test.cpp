@@ -162,8 +162,8 @@ TEST(MessagesAnswer, ThoughtsMayBeOmitted) {
 }
 
 TEST(MessagesAnswer, AUseThatWasCutOffHasNoInput) {
-  const Json message = whole(
-      {call({0, "b", "f", R"({"a": 1})"}), call({1, "c", "f", R"({"a": )"}), finish(ChoiceEnd::length)});
+  const Json message = whole({call({0, "b", "f", R"({"a": 1})"}), call({1, "c", "f", R"({"a": )"}),
+                              finish_in_call(ChoiceEnd::length)});
   EXPECT_EQ(message["content"].dump(), R"([{"type":"tool_use","id":"b","name":"f","input":{"a":1}},)"
                                        R"({"type":"tool_use","id":"c","name":"f","input":{}}])");
   EXPECT_EQ(message["stop_reason"], "max_tokens");
@@ -198,6 +198,7 @@ TEST(MessagesAnswer, RefusalsHaveAnthropicsTypes) {
       {RefusalKind::not_found, {404, "not_found_error"}},
       {RefusalKind::rate_limited, {429, "rate_limit_error"}},
       {RefusalKind::internal, {500, "api_error"}},
+      {RefusalKind::too_large, {413, "request_too_large"}},
       {RefusalKind::unavailable, {503, "overloaded_error"}},
   };
   for (const auto& [kind, told] : cases) {

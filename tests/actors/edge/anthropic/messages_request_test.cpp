@@ -131,6 +131,23 @@ TEST(MessagesRequest, ALastMessageOfTheAssistantsIsGoneOnWith) {
       "400 messages invalid_value");
 }
 
+TEST(MessagesRequest, TooManyUsesOfToolsAreNamedAsTheyCame) {
+  config::RequestLimits limits;
+  limits.tool_calls = 1;
+  const std::string use = R"({"type": "tool_use", "id": "i", "name": "f", "input": {}})";
+  EXPECT_EQ(
+      verdict(
+          (R"({"system": "s", "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": [)" +
+           use + ", " + use + R"(]}, {"role": "user", "content": "b"}]})")
+              .c_str(),
+          limits),
+      "400 messages[1].content[1].type array_above_max_length");
+}
+
+TEST(MessagesRequest, ATopPOfNothingLeavesTheMostLikelyToken) {
+  EXPECT_GT(parse(R"({"top_p": 0})")->generation.top_p.value(), 0);
+}
+
 TEST(MessagesRequest, ThoughtsThatWereOmittedAreNoneInHistory) {
   EXPECT_EQ(
       messages_of(R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": [
@@ -285,7 +302,7 @@ TEST(MessagesRequest, RefusesWhatIsOutOfRange) {
       {R"({"max_tokens": 2147483648})", "400 max_tokens integer_above_max_value"},
       {R"({"temperature": 100.5})", "400 temperature decimal_above_max_value"},
       {R"({"temperature": -0.1})", "400 temperature decimal_below_min_value"},
-      {R"({"top_p": 0})", "400 top_p decimal_below_min_value"},
+      {R"({"top_p": -0.1})", "400 top_p decimal_below_min_value"},
       {R"({"top_k": -1})", "400 top_k integer_below_min_value"},
       {R"({"stop_sequences": [""]})", "400 stop_sequences invalid_value"},
       {R"({"stop_sequences": [1]})", "400 stop_sequences invalid_type"},

@@ -73,7 +73,8 @@ TEST_F(CallersTest, EveryRouteButProbesNeedsAKeyOfItsClass) {
   write_keys(caller("user") + caller("watch", "class = \"metrics\"") +
              caller("operator", "class = \"control\""));
   for (const Endpoint* each : all_endpoints()) {
-    const std::string path(each->path.substr(0, each->path.find('{')));
+    std::string path(each->path.substr(0, each->path.find('{')));
+    if (path != each->path) path += "x";
     const std::string method(each->allow.substr(0, each->allow.find(',')));
     const auto status = [&](std::string_view key) {
       const int got = ask(method, path, key, "?").status;  // what is no body gets no further than that
@@ -106,6 +107,54 @@ TEST_F(CallersTest, RefusalsAreInOpenAisWords) {
   EXPECT_EQ(model.status, 403);
   EXPECT_EQ(model.json()["error"]["message"], "Caller 'user' does not have access to model 'demo'.");
   EXPECT_EQ(model.json()["error"]["code"], "model_not_found");
+}
+
+// The names are "demo" and "org/demo two".
+TEST_F(CallersTest, PagesNameTheModelsThatACallerMayUse) {
+  write_keys(caller("one", "models = [\"demo\"]") + caller("two", "models = [\"org/demo two\"]") +
+             caller("all") + caller("none", "models = [\"other\"]"));
+  for (const char* page : {"/openapi.json", "/v1/models", "/api/tags", "/api/ps", "/server_info"}) {
+    const auto names = [&](std::string_view key, std::string_view name) {
+      const Response response = ask("GET", page, key);
+      EXPECT_EQ(response.status, 200) << page << " " << key;
+      const std::string quoted = "\"" + std::string(name);
+      return response.body.find(quoted + "\"") != std::string::npos ||
+             response.body.find(quoted + ":latest\"") != std::string::npos;
+    };
+    for (const auto& [key, demo, two] : {std::tuple{"one", true, false},
+                                         {"two", false, true},
+                                         {"all", true, true},
+                                         {"none", false, false}}) {
+      EXPECT_EQ(names(key, "demo"), demo) << page << " " << key;
+      EXPECT_EQ(names(key, "org/demo two"), two) << page << " " << key;
+    }
+  }
+}
+
+TEST_F(CallersTest, PagesKnowNoModelThatACallerMayNotUse) {
+  write_keys(caller("one", "models = [\"demo\"]") + caller("none", "models = [\"other\"]"));
+  const std::string rest = R"("messages": [{"role": "user", "content": "a"}], "input": "a", "tokens": [1]})";
+  for (const char* page : {"/api/show", "/tokenize", "/detokenize", "/v1/messages/count_tokens"}) {
+    const auto asked = [&](std::string_view key, const std::string& name) {
+      return ask("POST", page, key, "{\"model\": \"" + name + "\", " + rest);
+    };
+    EXPECT_EQ(asked("one", "demo").status, 200) << page;
+    for (const auto& [key, name] : {std::pair{"one", "org/demo two"}, {"none", "demo"}}) {
+      const Response refused = asked(key, name), unknown = asked(key, "unknown");
+      EXPECT_EQ(refused.status, 404) << page;
+      std::string expected = unknown.json()["error"].dump();
+      expected.replace(expected.find("unknown"), std::string_view("unknown").size(), name);
+      EXPECT_EQ(refused.json()["error"].dump(), expected) << "as one that is not served";
+    }
+  }
+}
+
+TEST(MayUse, NamesThatDifferByTheTagLatestAreOfOneModel) {
+  const config::Caller plain{.name = "a", .models = {"demo"}}, tagged{.name = "b", .models = {"demo:latest"}};
+  for (const config::Caller& caller : {plain, tagged}) {
+    EXPECT_TRUE(may_use(&caller, "demo") && may_use(&caller, "demo:latest"));
+    EXPECT_FALSE(may_use(&caller, "demo:7b") || may_use(&caller, "other"));
+  }
 }
 
 TEST_F(CallersTest, LimitsStandInEveryAnswer) {

@@ -42,6 +42,8 @@ TEST(ClientAddress, WhatIsNoNetworkIsRefused) {
 TEST(ClientAddress, OfIpv6AClientHasANetwork) {
   EXPECT_EQ(network_of(net::ip::make_address("192.0.2.7")), "192.0.2.7");
   EXPECT_EQ(network_of(net::ip::make_address("2001:db8:1:2:3:4:5:6")), "2001:db8:1:2::/64");
+  EXPECT_EQ(network_of(net::ip::make_address("2001:db8:1:2:ffff::1")), "2001:db8:1:2::/64");
+  EXPECT_EQ(network_of(net::ip::make_address("::ffff:192.0.2.7")), "192.0.2.7") << "as IPv6 sockets have it";
 }
 
 }  // namespace

@@ -47,7 +47,22 @@ TEST(Ledger, CountsAnAddresssRequests) {
   EXPECT_THAT(ledger->count_request("192.0.2.1", start).error().message, HasSubstr("for this address"));
   EXPECT_TRUE(ledger->count_request("192.0.2.2", start));
   EXPECT_TRUE(ledger->count_request("192.0.2.1", start + 60s));
-  for (int i = 0; i < 70000; ++i) EXPECT_TRUE(ledger->count_request("net " + std::to_string(i), start));
+}
+
+TEST(Ledger, RemembersSoManyAddresses) {
+  const auto ledger = make({.requests_per_address = 1});
+  const auto others = [&](std::size_t count, TimePoint now) {
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_TRUE(ledger->count_request("net " + std::to_string(i), now));
+  };
+  others(Ledger::most_addresses - 1, start);
+  EXPECT_TRUE(ledger->count_request("192.0.2.1", start + 30s));
+  EXPECT_TRUE(ledger->count_request("one more", start + 60s));
+  EXPECT_FALSE(ledger->count_request("192.0.2.1", start + 60s)) << "what others had was theirs again";
+  others(Ledger::most_addresses - 2, start + 60s);
+  EXPECT_FALSE(ledger->count_request("192.0.2.1", start + 60s));
+  EXPECT_TRUE(ledger->count_request("yet another", start + 60s));
+  EXPECT_TRUE(ledger->count_request("192.0.2.1", start + 60s)) << "nobody is remembered";
 }
 
 TEST(Ledger, ChargesTheMostAndGivesBackTheRest) {
@@ -144,6 +159,21 @@ TEST(Ledger, LimitsMayChangeWhileStreamsRun) {
   EXPECT_TRUE(ledger->count_request(Caller{.name = "a"}, start));  // no limit any more
   ledger->keep({});
   ticket->settle(10, start);
+}
+
+TEST(Ledger, WhoIsNamedNoMoreIsForgottenOnceItsGenerationsHaveEnded) {
+  const auto ledger = make();
+  const auto caller = shared({.name = "a", .requests_per_minute = 2, .concurrent = 1});
+  EXPECT_TRUE(ledger->count_request(*caller, start));
+  auto runs = *ledger->begin(caller, start);
+  ledger->keep({});
+  EXPECT_FALSE(ledger->begin(caller, start)) << "it came back, and its one generation runs";
+  EXPECT_EQ(ledger->standings(caller.get(), "", start).requests->remaining, 1);
+  runs.reset();
+  ledger->keep({caller});
+  EXPECT_EQ(ledger->standings(caller.get(), "", start).requests->remaining, 1);
+  ledger->keep({});
+  EXPECT_FALSE(ledger->standings(caller.get(), "", start).requests);
 }
 
 TEST(Ledger, ThreadsShareIt) {

@@ -1,9 +1,12 @@
 #include "actors/edge/capture/captures.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "actors/link/certificate_authority.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/base/file_descriptor.hpp"
 #include "tests/actors/edge/http_server_fixture.hpp"
 #include "tests/error_of.hpp"
 #include "tests/temporary_folder.hpp"
@@ -37,6 +40,15 @@ struct CapturesTest : HttpServerFixture {
     return std::string(method) + " " + std::string(target) +
            " HTTP/1.1\r\nAuthorization: Bearer k\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
            std::string(headers) + "\r\n";
+  }
+  // Gives the file's name.
+  std::string order(const std::string& id) {
+    return ask("PUT", "/v1/debug/capture", R"({"request_id": ")" + id + R"(", "seconds": 60})")
+        .json()["file"];
+  }
+  static std::string completion(const std::string& id, const std::string& body,
+                                const std::string& headers = "") {
+    return head("POST", "/v1/completions", body, "X-Request-Id: " + id + "\r\n" + headers) + body;
   }
   // Answers one completion of this id.
   void complete(const std::string& id, const std::string& text) {
@@ -74,6 +86,7 @@ TEST_F(CapturesTest, OneRequestsTextIsWrittenForWhoHasTheKey) {
   complete("r-2", "unseen");
   complete("r-1", "the answer");
   complete("r-1", "unseen");
+  server.reset();  // by then it is written
   EXPECT_EQ(files(), 1u);
   const path file = path(settings.capture.folder) / ordered.json()["file"].get<std::string>();
   using std::filesystem::perms;
@@ -87,6 +100,56 @@ TEST_F(CapturesTest, OneRequestsTextIsWrittenForWhoHasTheKey) {
   EXPECT_THAT(text["body"].get<std::string>(), HasSubstr("a secret"));
   EXPECT_EQ(text["content"]["0"], "the answer");
   EXPECT_EQ(text["whole"], true);
+}
+
+TEST_F(CapturesTest, AnAnswerThatOutlivesItsClientIsWrittenAtItsEnd) {
+  for (const bool outlives : {true, false}) {
+    server.reset();
+    settings.retries.resume_window = std::chrono::seconds(outlives ? 60 : 0);
+    const path file = path(settings.capture.folder) / order("r-1");
+    Client client(port());
+    client.send(completion("r-1", R"({"model": "demo", "prompt": "a secret", "stream": true})"));
+    const auto generation = service->next();
+    generation->accept({.prompt_tokens = 1});
+    generation->text(0, "first, ");
+    client.read_until("first");
+    client.close();
+    if (outlives) {
+      generation->text(0, "second");
+      generation->finish(0);
+      generation->end({});
+      EXPECT_THAT(ask("GET", "/v1/streams/cmpl-r-1", "").body, HasSubstr("[DONE]"));
+    } else {
+      generation->wait_cancelled();
+    }
+    server.reset();
+    const Json text = opened(file);
+    EXPECT_EQ(text["content"]["0"], outlives ? "first, second" : "first, ");
+    EXPECT_EQ(text["whole"], outlives);
+    EXPECT_EQ(text["status"], outlives ? 200 : 499);
+  }
+}
+
+TEST_F(CapturesTest, AReplayLeavesTheOrderToTheNextRequest) {
+  const std::string key = "Idempotency-Key: key\r\n";
+  const auto answer = [&](bool computed) {
+    Client client(port());
+    client.send(completion("r-1", R"({"model": "demo", "prompt": "a secret"})", key));
+    if (computed) {
+      const auto generation = service->next();
+      generation->accept({.prompt_tokens = 1});
+      generation->finish(0);
+      generation->end({});
+    }
+    EXPECT_EQ(client.read_response().status, 200);
+  };
+  answer(true);
+  const std::string file = order("r-1");
+  answer(false);
+  complete("r-1", "the answer");
+  server.reset();
+  EXPECT_EQ(files(), 1u);
+  EXPECT_EQ(opened(path(settings.capture.folder) / file)["content"]["0"], "the answer");
 }
 
 TEST_F(CapturesTest, WhatIsRefusedIsCapturedToo) {
@@ -126,17 +189,58 @@ TEST_F(CapturesTest, OrdersEnd) {
 }
 
 TEST_F(CapturesTest, LongAnswersAreCutOff) {
-  Captures captures(settings.capture);
-  ASSERT_TRUE(captures.order("a", std::chrono::seconds(60), now()));
-  const auto capture = captures.begin("a", now());
-  runtime::Delta delta;
-  delta.content = std::string(most_captured_bytes / 2, 'x');
-  for (int i = 0; i < 3; ++i) capture->wrote(delta);
-  capture->write(200);
+  {
+    Captures captures(settings.capture);
+    ASSERT_TRUE(captures.order("a", std::chrono::seconds(60), now()));
+    const auto capture = captures.begin("a", now());
+    runtime::Delta delta;
+    delta.content = std::string(most_captured_bytes / 2, 'x');
+    for (int i = 0; i < 3; ++i) capture->wrote(delta);
+    capture->write(200);
+  }
   const auto file = std::filesystem::directory_iterator(settings.capture.folder)->path();
   const Json text = opened(file);
   EXPECT_EQ(text["content"]["0"].get<std::string>().size(), most_captured_bytes);
   EXPECT_EQ(text["whole"], false);
+}
+
+// On a disk that takes nothing: a pipe in the place of the file, which nobody reads.
+TEST_F(CapturesTest, SoManyWaitForTheDisk) {
+  constexpr std::size_t pipe_bytes = 64 << 10;
+  {
+    Captures captures(settings.capture);
+    const auto ordered = [&](const std::string& id) {
+      return path(settings.capture.folder) / captures.order(id, std::chrono::seconds(60), now()).value();
+    };
+    const auto write = [&](const std::string& id, std::size_t bytes) {
+      const auto capture = captures.begin(id, now());
+      runtime::Delta delta;
+      delta.content = std::string(bytes, 'x');
+      capture->wrote(delta);
+      capture->write(200);
+    };
+    const path slow = ordered("slow");
+    ASSERT_EQ(mkfifo(slow.c_str(), 0600), 0);
+    write("slow", 4 * pipe_bytes);
+    const FileDescriptor reader(::open(slow.c_str(), O_RDONLY | O_CLOEXEC));  // once it is being written
+    for (std::size_t i = 0; i < most_unwritten + 1; ++i) {
+      ordered(std::to_string(i));
+      write(std::to_string(i), 1);
+    }
+    for (char bytes[4096]; ::read(reader.get(), bytes, sizeof bytes) > 0;) continue;
+  }
+  EXPECT_EQ(files(), 1 + most_unwritten);
+}
+
+TEST_F(CapturesTest, NoLinkIsFollowed) {
+  const path other = folder.write("other", "stays");
+  {
+    Captures captures(settings.capture);
+    const auto name = captures.order("a", std::chrono::seconds(60), now());
+    create_symlink(other, path(settings.capture.folder) / *name);
+    captures.begin("a", now())->write(200);
+  }
+  EXPECT_EQ(read_file(other, 100), "stays");
 }
 
 TEST_F(CapturesTest, AServerDoesNotStartWithWhatItCannotUse) {

@@ -108,13 +108,16 @@ TEST_F(OllamaAnswer, SeveralCallsInOneDeltaAreToldInOrder) {
 }
 
 TEST_F(OllamaAnswer, ACallThatWasCutOffIsNotTold) {
-  const std::vector<Delta> cut{call({0, "a", "f", "{}"}), call({1, "b", "g", R"({"x": )"}),
-                               finish(ChoiceEnd::length)};
-  const std::string stream = streamed(cut, {});
-  for (const std::string& told : {stream, whole(cut, {})}) {
-    EXPECT_NE(told.find(R"("name":"f")"), told.npos) << told;
-    EXPECT_EQ(told.find(R"("name":"g")"), told.npos) << told;
-    EXPECT_NE(told.find(R"("done_reason":"length")"), told.npos) << told;
+  for (const auto& [how, reason] : {std::pair{ChoiceEnd::length, R"("done_reason":"length")"},
+                                    std::pair{ChoiceEnd::stop, R"("done_reason":"stop")"},
+                                    std::pair{ChoiceEnd::tool_calls, R"("done_reason":"stop")"}}) {
+    const std::vector<Delta> cut{call({0, "a", "f", "{}"}), call({1, "b", "g", R"({"x": )"}),
+                                 finish_in_call(how)};
+    for (const std::string& told : {streamed(cut, {}), whole(cut, {})}) {
+      EXPECT_NE(told.find(R"("name":"f")"), told.npos) << told;
+      EXPECT_EQ(told.find(R"("name":"g")"), told.npos) << told;
+      EXPECT_NE(told.find(reason), told.npos) << told;
+    }
   }
 }
 

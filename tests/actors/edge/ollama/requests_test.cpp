@@ -114,6 +114,21 @@ TEST(OllamaRequests, APromptsFieldsAreRead) {
   EXPECT_EQ(prompt.messages.dump(), R"([{"role":"system","content":"s"},{"role":"user","content":"p"}])");
 }
 
+TEST(OllamaRequests, NobodyAsksForMoreThanTheContextHolds) {
+  const auto most = [](const char* num_predict) {
+    return generate((R"({"options": {"num_predict": )" + std::string(num_predict) + "}}").c_str())
+        ->generation.max_tokens;
+  };
+  EXPECT_EQ(most("9"), 9);
+  EXPECT_EQ(most("1000000"), model.max_model_len);
+  EXPECT_FALSE(most("-1"));
+}
+
+TEST(OllamaRequests, OfALongNameOfAModelTheBeginningIsTold) {
+  EXPECT_EQ(generate((R"({"model": ")" + std::string(200, 'm') + "\"}").c_str()).error().message,
+            "model '" + std::string(64, 'm') + "...' not found");
+}
+
 TEST(OllamaRequests, ARawPromptGoesAroundTheTemplate) {
   const auto request = generate(R"({"raw": true, "system": "", "think": false})");
   ASSERT_TRUE(request);
@@ -176,6 +191,11 @@ TEST(OllamaRequests, PenaltiesLookAtAllTokensOrAtNone) {
 }
 
 TEST(OllamaRequests, DurationsAreGos) {
+  const auto with_zeros = [](std::size_t bytes) {
+    return verdict(chat(Json{{"keep_alive", std::string(bytes - 2, '0') + "5m"}}.dump().c_str()));
+  };
+  EXPECT_EQ(with_zeros(64), "ok");
+  EXPECT_NE(with_zeros(65), "ok");
   for (const char* time : {"5m", "0", "-1", "1h2.5s", "-.5ms", "+3.us", "24h"})
     EXPECT_EQ(verdict(chat((R"({"keep_alive": ")" + std::string(time) + "\"}").c_str())), "ok") << time;
   EXPECT_EQ(generate(R"({"keep_alive": "0s", "prompt": ""})")->answer({})->whole({})["done_reason"],

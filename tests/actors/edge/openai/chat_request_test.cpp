@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <limits>
+
 #include "actors/edge/openai/endpoints.hpp"
 #include "actors/edge/reply.hpp"
 
@@ -122,7 +124,6 @@ TEST(ChatRequest, RefusesWhatIsOutOfRange) {
       {R"({"temperature": -0.1})", "400 temperature decimal_below_min_value"},
       {R"({"temperature": 100.5})", "400 temperature decimal_above_max_value"},
       {R"({"temperature": 1e300})", "400 temperature decimal_above_max_value"},
-      {R"({"top_p": 0})", "400 top_p decimal_below_min_value"},
       {R"({"top_p": 1.5})", "400 top_p decimal_above_max_value"},
       {R"({"min_p": -1})", "400 min_p decimal_below_min_value"},
       {R"({"top_k": -2})", "400 top_k integer_below_min_value"},
@@ -251,6 +252,34 @@ TEST(ChatRequest, ReadsWhatChangesLogits) {
       {R"({"prompt_logprobs": 1, "stream": true})", "400 prompt_logprobs invalid_value"},
   };
   for (const auto& [changes, expected] : wrong) EXPECT_EQ(verdict(changes), expected) << changes;
+}
+
+TEST(ChatRequest, WhatATableOrANameMayHoldIsLimited) {
+  config::RequestLimits limits;
+  limits.logit_biases = 2;
+  EXPECT_EQ(verdict(R"({"logit_bias": {"1": 1, "2": 1}})", limits), "ok");
+  EXPECT_EQ(verdict(R"({"logit_bias": {"1": 1, "2": 1, "3": 1}})", limits), "400 logit_bias invalid_value");
+  const auto named = [](std::size_t bytes) { return Json{{"request_id", std::string(bytes, 'x')}}.dump(); };
+  EXPECT_EQ(verdict(named(max_request_id_bytes).c_str()), "ok");
+  EXPECT_EQ(verdict(named(max_request_id_bytes + 1).c_str()), "400 request_id string_above_max_length");
+}
+
+// A list is held as long as its request is, so that what is in it twice is not.
+TEST(ChatRequest, TheAllowedTokensAreOrderedAndEachIsThereOnce) {
+  config::RequestLimits limits;
+  EXPECT_EQ(parse(R"({"allowed_token_ids": [7, 5, 7, 5, 6]})")->generation.allowed_token_ids,
+            (std::vector<TokenId>{5, 6, 7}));
+  EXPECT_EQ(verdict(R"({"allowed_token_ids": [1, -1]})"), "400 allowed_token_ids invalid_token_id");
+  EXPECT_EQ(verdict(R"({"allowed_token_ids": 1})"), "400 allowed_token_ids invalid_type");
+  limits.allowed_token_ids = 2;
+  EXPECT_EQ(verdict(R"({"allowed_token_ids": [1, 2]})", limits), "ok");
+  EXPECT_EQ(verdict(R"({"allowed_token_ids": [1, 1, 1]})", limits),
+            "400 allowed_token_ids array_above_max_length");
+}
+
+TEST(ChatRequest, ATopPOfNothingLeavesTheMostLikelyToken) {
+  EXPECT_EQ(parse(R"({"top_p": 0})")->generation.top_p, std::numeric_limits<float>::min());
+  EXPECT_EQ(verdict(R"({"top_p": -0.1})"), "400 top_p decimal_below_min_value");
 }
 
 TEST(ChatRequest, ReadsEachWayOfStructure) {
@@ -474,6 +503,42 @@ TEST(ChatRequest, GoesOnWithAMessageThatIsMarkedAsABeginning) {
   const auto prompt = prompt_of(R"({"messages": [{"role": "user", "content": "q"},
                                                  {"role": "assistant", "content": "So", "prefix": true}]})");
   EXPECT_TRUE(prompt.continue_final_message && !prompt.add_generation_prompt);
+}
+
+// How the answer tells of a call, and why it ended.
+Json told_call(const char* changes) {
+  const auto answer = parse(changes)->answer({"id", "demo", "fp", 0});
+  runtime::Delta delta;
+  delta.tool_calls = {{0, "c", "g", "{}"}};
+  delta.finish = runtime::ChoiceEnd::tool_calls;
+  answer->collect(delta);
+  return answer->whole({})["choices"][0];
+}
+
+TEST(ChatRequest, CallsAreToldInTheWordsOfTheRequest) {
+  const std::string functions = R"({"functions": [{"name": "g"}])",
+                    tools = R"({"tools": [{"type": "function", "function": {"name": "g"}}])";
+  for (const char* choice : {"", R"(, "function_call": "auto")"}) {
+    const Json called = told_call((functions + choice + "}").c_str());
+    EXPECT_EQ(called["message"]["function_call"].dump(), R"({"name":"g","arguments":"{}"})");
+    EXPECT_FALSE(called["message"].contains("tool_calls"));
+    EXPECT_EQ(called["finish_reason"], "function_call");
+  }
+  EXPECT_EQ(told_call((functions + R"(, "function_call": {"name": "g"}})").c_str())["finish_reason"], "stop");
+  for (const char* choice : {"", R"(, "tool_choice": "auto")", R"(, "tool_choice": "required")"}) {
+    const Json called = told_call((tools + choice + "}").c_str());
+    EXPECT_EQ(called["message"]["tool_calls"].size(), 1u);
+    EXPECT_EQ(called["finish_reason"], "tool_calls");
+  }
+  const Json named =
+      told_call((tools + R"(, "tool_choice": {"type": "function", "function": {"name": "g"}}})").c_str());
+  EXPECT_EQ(named["message"]["tool_calls"].size(), 1u);
+  EXPECT_EQ(named["finish_reason"], "stop");
+}
+
+TEST(ChatRequest, OfALongNameOfAModelTheBeginningIsTold) {
+  EXPECT_EQ(parse((R"({"model": ")" + std::string(200, 'm') + "\"}").c_str()).error().message,
+            "The model '" + std::string(64, 'm') + "...' does not exist; see /v1/models.");
 }
 
 TEST(ChatRequest, NeedsAModelThatIsServed) {

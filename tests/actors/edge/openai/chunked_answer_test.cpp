@@ -103,6 +103,42 @@ TEST(ChatAnswer, OfThoughtsThatAreNotWantedTheIdsAreTold) {
   EXPECT_EQ(answer->whole({})["choices"][0]["message"]["content"], "");
 }
 
+TEST(ChatAnswer, OfThoughtsThatAreNotWantedNoLogprobsAreTold) {
+  runtime::Delta delta = thought("think");
+  delta.logprobs = {{{1, "think", -1}, {}}, {{2, "said", -1}, {}}};
+  delta.logprobs[0].of_thoughts = true;
+  for (const bool wanted : {true, false}) {
+    const auto answer = make_chat_answer(identity, {.include_reasoning = wanted});
+    const auto expect_told = [&](const Json& choice) {
+      EXPECT_EQ(choice["logprobs"]["content"].size(), wanted ? 2u : 1u) << choice;
+      EXPECT_EQ(choice["logprobs"]["content"].back()["token"], "said");
+    };
+    expect_told((*answer->chunk(delta))["choices"][0]);
+    answer->collect(delta);
+    answer->collect(finish(ChoiceEnd::stop));
+    expect_told(answer->whole({})["choices"][0]);
+    runtime::Delta more = thought("more");
+    more.logprobs = {delta.logprobs[0]};
+    EXPECT_EQ(bool(answer->chunk(more)), wanted);
+  }
+}
+
+TEST(ChatAnswer, StreamsACallInTheOlderWords) {
+  const auto answer = make_chat_answer(identity, {.older_calls = true});
+  answer->chunk(text(""));
+  const auto delta_of = [](const std::optional<Json>& chunk) {
+    return (*chunk)["choices"][0]["delta"].dump();
+  };
+  EXPECT_EQ(delta_of(answer->chunk(call({0, "c1", "f", ""}))),
+            R"({"function_call":{"name":"f","arguments":""}})");
+  EXPECT_EQ(delta_of(answer->chunk(call({0, "", "", "{}"}))), R"({"function_call":{"arguments":"{}"}})");
+  EXPECT_EQ((*answer->chunk(finish(ChoiceEnd::tool_calls)))["choices"][0]["finish_reason"], "function_call");
+  runtime::Delta both = call({0, "c1", "f", "{"});
+  both.tool_calls.push_back({0, "", "", "}"});
+  EXPECT_EQ(delta_of(make_chat_answer(identity, {.older_calls = true})->chunk(both)),
+            R"({"role":"assistant","content":"","function_call":{"name":"f","arguments":"{}"}})");
+}
+
 TEST(ChunkedAnswer, AStopTokenIsAReason) {
   runtime::Delta last = finish(ChoiceEnd::stop);
   last.stop_token = 7;
@@ -162,6 +198,26 @@ TEST(CompletionAnswer, OffsetsCountCharactersOverAllChunks) {
   EXPECT_EQ((*answer->chunk(next))["choices"][0]["logprobs"]["text_offset"].dump(), "[1,2]");
 }
 
+// The token that begins every prompt is none of the text.
+TEST(CompletionAnswer, OffsetsOfAnEchoBeginWithItsText) {
+  runtime::LogprobEntry begin{{0, "<begin>", 0, true}, {}}, first{{1, "ab", -1}, {}},
+      second{{2, "c", -1}, {}};
+  begin.first_of_prompt = true;
+  const auto offsets = [&](const char* echo) {
+    runtime::Delta delta = text(echo);
+    delta.logprobs = {begin, first, second};
+    const auto answer = make_completion_answer(identity, {});
+    answer->collect(delta);
+    const std::string whole = answer->whole({})["choices"][0]["logprobs"]["text_offset"].dump();
+    EXPECT_EQ(
+        (*make_completion_answer(identity, {})->chunk(delta))["choices"][0]["logprobs"]["text_offset"].dump(),
+        whole);
+    return whole;
+  };
+  EXPECT_EQ(offsets("abc"), "[0,0,2]");
+  EXPECT_EQ(offsets("<begin>abc"), "[0,7,9]");
+}
+
 TEST(ChunkedAnswer, EndsEachChoiceThenUsageThenDone) {
   const auto answer = make_chat_answer(identity, {.choices = 2, .include_usage = true});
   std::string out;
@@ -216,6 +272,8 @@ TEST(ChunkedAnswer, UsageGoesWithEachChunkIfAskedFor) {
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(Json::parse(events[0])["usage"]["total_tokens"], 9);
   EXPECT_EQ(Json::parse(events[1])["usage"]["completion_tokens"], 3);
+  for (const auto& each : events)  // what is known at the end alone
+    EXPECT_EQ(Json::parse(each)["usage"].size(), 3u) << each;
 }
 
 TEST(ChunkedAnswer, ShowsTokenIds) {

@@ -92,6 +92,7 @@ TEST(CompletionRequest, OfMoreChoicesTheMostLikelyAreShown) {
     delta.choice = i;
     delta.content = std::string(1, char('a' + i));
     delta.logprobs = {{{1, "x", i == 1 ? -3.0f : -float(i)}, {}}};
+    delta.token_ids = {1};
     delta.finish = runtime::ChoiceEnd::stop;
     answer->collect(delta);
   }
@@ -101,6 +102,31 @@ TEST(CompletionRequest, OfMoreChoicesTheMostLikelyAreShown) {
   EXPECT_EQ(choices[1]["text"], "c");
   EXPECT_EQ(choices[1]["index"], 1);
   EXPECT_TRUE(choices[0]["logprobs"].is_null());
+}
+
+// Of which the shorter choice would have more on the average.
+TEST(CompletionRequest, AnEchoedPromptDoesNotMakeAChoiceLikely) {
+  EXPECT_FALSE(parse(R"({"best_of": 2, "echo": true})")->generation.echo_logprobs) << "nobody sees them";
+  const auto request = parse(R"({"best_of": 2, "echo": true, "logprobs": 0})");
+  ASSERT_TRUE(request);
+  EXPECT_TRUE(request->generation.echo_logprobs);
+  const auto answer = request->answer({"id", "demo", "fp", 0});
+  const auto collect = [&](std::int32_t choice, const char* text, std::vector<float> logprobs) {
+    runtime::Delta delta;
+    delta.choice = choice;
+    delta.content = text;
+    delta.logprobs.assign(3, {{1, "p", 0}, {}});
+    for (const float logprob : logprobs) delta.logprobs.push_back({{1, "x", logprob}, {}});
+    delta.token_ids.assign(logprobs.size(), 1);
+    delta.finish = runtime::ChoiceEnd::stop;
+    answer->collect(delta);
+  };
+  collect(0, "short", {-2});
+  collect(1, "long", {-1, -1, -1, -1});
+  const Json choices = answer->whole({})["choices"];
+  ASSERT_EQ(choices.size(), 1u);
+  EXPECT_EQ(choices[0]["text"], "long");
+  EXPECT_EQ(choices[0]["logprobs"]["tokens"].size(), 7u);
 }
 
 TEST(CompletionRequest, PromptsTimesNIsLimited) {

@@ -8,15 +8,15 @@ namespace {
 
 const ModelInfo model{{"demo"}, "demo", 2048, 0, "fp", "", 0, true, true};
 
-Expected<ApiRequest> parse(const char* changes) {
+Expected<ApiRequest> parse(const char* changes, const config::RequestLimits& limits = {}) {
   Json body = {{"model", "demo"}, {"input", "hi"}};
   body.update(Json::parse(changes));
-  return parse_response_request(body, model, {});
+  return parse_response_request(body, model, limits);
 }
 
 // "status param code", or "ok".
-std::string verdict(const char* changes) {
-  const auto request = parse(changes);
+std::string verdict(const char* changes, const config::RequestLimits& limits = {}) {
+  const auto request = parse(changes, limits);
   if (request) return "ok";
   const Refusal& refusal = request.error();
   return std::to_string(http_status(refusal.kind)) + " " + refusal.param + " " + refusal.code;
@@ -134,6 +134,18 @@ TEST(ResponseRequest, TheModelIsToldOfTheAllowedToolsAlone) {
     EXPECT_EQ(verdict(with(allowed).c_str()), expected) << allowed;
 }
 
+TEST(ResponseRequest, TooManyCallsOfATurnAreNamedAsTheyCame) {
+  config::RequestLimits limits;
+  limits.tool_calls = 1;
+  const Json call = {{"type", "function_call"}, {"call_id", "c"}, {"name", "f"}, {"arguments", "{}"}},
+             body = {{"model", "demo"}, {"instructions", "i"}, {"input", {call, call}}};
+  EXPECT_TRUE(parse_response_request(body, model, {}));
+  const auto request = parse_response_request(body, model, limits);
+  ASSERT_FALSE(request);
+  EXPECT_EQ(request.error().param, "input[1].type");
+  EXPECT_EQ(request.error().code, "array_above_max_length");
+}
+
 TEST(ResponseRequest, ReadsHowMuchToWrite) {
   EXPECT_EQ(prompt_of("{}").verbosity, "");
   EXPECT_EQ(prompt_of(R"({"text": {"verbosity": "low"}})").verbosity, "low");
@@ -172,6 +184,15 @@ TEST(ResponseRequest, LaterFaultsHaveItsNames) {
   EXPECT_EQ(told(R"({"text": {"format": {"type": "json_object"}}})", "response_format", ""), "text.format: ");
   EXPECT_EQ(told(R"({"guided_regex": "a"})", "response_format", ""), "guided_regex: ");
   EXPECT_EQ(told(R"({"reasoning": {"effort": "none"}})", "thinking", ""), "reasoning.effort: ");
+}
+
+TEST(ResponseRequest, WhatItIncludesIsLimited) {
+  config::RequestLimits limits;
+  limits.content_parts = 1;
+  const std::string one = R"("message.output_text.logprobs")";
+  EXPECT_EQ(verdict(("{\"include\": [" + one + "]}").c_str(), limits), "ok");
+  EXPECT_EQ(verdict(("{\"include\": [" + one + ", " + one + "]}").c_str(), limits),
+            "400 include array_above_max_length");
 }
 
 TEST(ResponseRequest, RefusesByName) {
@@ -244,6 +265,7 @@ TEST(ResponseRequest, RefusesByName) {
       {R"({"add_generation_prompt": false})", "400 add_generation_prompt unsupported_parameter"},
       {R"({"n": 1, "logprobs": false, "include_reasoning": true, "max_tokens": null, "messages": null})",
        "ok"},
+      {R"({"model": null})", "400 model missing_required_parameter"},
       {R"({"model": "other"})", "404 model model_not_found"}};
   for (const auto& [changes, expected] : cases) EXPECT_EQ(verdict(changes), expected) << changes;
 }

@@ -95,13 +95,16 @@ TEST(GenerateAnswer, DetailsOfTokens) {
 }
 
 TEST(GenerateAnswer, RefusalsInItsWords) {
-  const Reply invalid = refusal_in_tgi({RefusalKind::invalid, "wrong", "inputs", ""}, "");
+  const Reply invalid = refusal_reply({RefusalKind::invalid, "wrong", "inputs", ""}, "");
   EXPECT_EQ(invalid.status, 422);
   EXPECT_EQ(invalid.body, R"({"error":"wrong","error_type":"validation"})");
-  const Reply full = refusal_in_tgi({RefusalKind::unavailable, "full", "", ""}, "");
-  EXPECT_EQ(full.status, 503);
+  const Reply full = refusal_reply({RefusalKind::unavailable, "full", "", ""}, "");
+  EXPECT_EQ(full.status, 429);
   EXPECT_EQ(full.body, R"({"error":"full","error_type":"overloaded"})");
   EXPECT_EQ(full.headers.front().first, "Retry-After");
+  const Reply broken = refusal_reply({RefusalKind::internal, "broken", "", ""}, "");
+  EXPECT_EQ(broken.status, 424);
+  EXPECT_EQ(broken.body, R"({"error":"broken","error_type":"generation"})");
 }
 
 }  // namespace

@@ -3,7 +3,8 @@ find_package(Python3 REQUIRED COMPONENTS Interpreter)
 set(mutants ${CMAKE_CURRENT_SOURCE_DIR}/kernels/cuda/mutants)
 set(mutated ${CMAKE_CURRENT_BINARY_DIR}/mutants)
 file(GLOB written RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
-     ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu ${PROJECT_SOURCE_DIR}/kernels/cuda/exp.hpp ${PROJECT_SOURCE_DIR}/kernels/cuda/product_tile.hpp)
+     ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu ${PROJECT_SOURCE_DIR}/kernels/cuda/exp.hpp ${PROJECT_SOURCE_DIR}/kernels/cuda/product_tile.hpp
+     ${PROJECT_SOURCE_DIR}/kernels/cuda/scores.hpp)
 list(TRANSFORM written PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE from)
 list(TRANSFORM written PREPEND ${mutated}/ OUTPUT_VARIABLE to)
 add_custom_command(OUTPUT ${to} ${mutated}/mutants.inc DEPENDS ${from} ${mutants}/mutate.py VERBATIM

@@ -47,6 +47,8 @@ TEST_P(EveryPolicy, KeepsItsPromisesForLong) {
     EXPECT_GT(tally.cancelled_in_flight, 200);
     EXPECT_GT(tally.broken_logits, 20);
     EXPECT_GT(tally.deaths, 20);
+    EXPECT_GT(tally.killed_by_sequences, 40);
+    EXPECT_GT(tally.quarantined, 20);
     EXPECT_GT(tally.resubmitted_to_full_queue, 20);
     EXPECT_GT(tally.faults_between, 10);
     EXPECT_GT(tally.faults_asked, 50);
@@ -55,6 +57,7 @@ TEST_P(EveryPolicy, KeepsItsPromisesForLong) {
     EXPECT_GT(tally.dropped_replies, 20);
     EXPECT_GT(tally.stale_results, 500);
     EXPECT_GT(tally.kept_through_fault, 200);
+    EXPECT_GT(tally.told_prompts, 100);
     EXPECT_GT(tally.preemptions, 100);
     EXPECT_GT(tally.replayed_tokens, 300);
     EXPECT_GT(tally.prefix_hits, 5000);

@@ -94,9 +94,11 @@ TEST_F(TextRemovalTest, TellsWhatEndsASequenceAndNotWhichToken) {
   EXPECT_EQ(stopped.sampled, 3);
   EXPECT_EQ(stopped.end, RecordedEnd::stop);
   EXPECT_EQ(stopped.before_end, 1);
-  const auto broken = recorded<RecordedResult>(result_of(1, {no_token})).outputs.at(0);
-  EXPECT_EQ(broken.end, RecordedEnd::error);
-  EXPECT_EQ(broken.before_end, 0);
+  for (const TokenId none : {no_token, no_mask}) {
+    const auto broken = recorded<RecordedResult>(result_of(1, {none})).outputs.at(0);
+    EXPECT_EQ(broken.end, RecordedEnd::error);
+    EXPECT_EQ(broken.before_end, 0);
+  }
   EXPECT_EQ(recorded<RecordedResult>(result_of(1, {5})).outputs.at(0).end, RecordedEnd::none);
 }
 

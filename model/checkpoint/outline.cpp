@@ -1,0 +1,41 @@
+#include "model/checkpoint/outline.hpp"
+
+#include "kernels/tensor.hpp"
+#include "model/graphs/storage.hpp"
+
+namespace troupe::model {
+
+using kernels::DType;
+
+namespace {
+
+LocatedTensor outlined(DType dtype, std::vector<std::int64_t> shape) {
+  StoredTensor tensor{.dtype = dtype, .shape = std::move(shape)};
+  const std::size_t bytes = std::size_t(tensor.elements()) * kernels::size_of(dtype);
+  // Null and an offset are nothing to a sanitizer.
+  tensor.bytes = {reinterpret_cast<const std::byte*>(Storage::alignment), bytes};
+  return {std::move(tensor), "config.json"};
+}
+
+DType published_type(const ExpectedTensor& tensor, const ModelConfig& config) {
+  if (tensor.may_be_fp8 && config.fp8) return DType::f8_e4m3;
+  return tensor.name.ends_with("e_score_correction_bias") ? DType::f32 : DType::bf16;
+}
+
+}  // namespace
+
+LocatedTensors outlined_tensors(const ModelConfig& config) {
+  LocatedTensors tensors;
+  for (const ExpectedTensor& expected : expected_tensors(config)) {
+    if (!expected.required) continue;
+    const DType dtype = published_type(expected, config);
+    if (dtype == DType::f8_e4m3) {
+      const ExpectedTensor scale = expected.scale(*config.fp8);
+      tensors.emplace(scale.name, outlined(DType::f32, scale.shape));
+    }
+    tensors.emplace(expected.name, outlined(dtype, expected.shape));
+  }
+  return tensors;
+}
+
+}  // namespace troupe::model
