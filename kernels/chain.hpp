@@ -11,7 +11,7 @@ namespace troupe::kernels {
 // Columns of a weight whose products are added from zero, and then to the sum of their shard.
 struct ChainBlock {
   std::int64_t begin = 0, end = 0;
-  std::int64_t scale_column = 0;  // of FP8 scales
+  std::int64_t scale_column = 0;  // of scales
   bool ends_shard = false;
 };
 
@@ -23,7 +23,7 @@ class ChainCut {
 
   constexpr bool done() const { return shard_ == shards_.first + shards_.count; }
   constexpr ChainBlock next() {
-    const bool scaled = w_.dtype == DType::f8_e4m3 && at_ < shard_end_;
+    const bool scaled = is_scaled(w_.dtype) && at_ < shard_end_;
     // An empty block has no column whose scale there is.
     const std::int64_t scale_column = scaled ? (w_.col0 + at_) / w_.block_cols : 0;
     std::int64_t end = least(at_ + chain_block, shard_end_);

@@ -63,4 +63,9 @@ constexpr std::uint8_t encode_e4m3(float value) {
   return std::uint8_t(sign | std::bit_cast<std::uint32_t>(rounded * 0x1p-120f) >> 20);
 }
 
+// OCP E8M0, a power of two; its NaN, which the loader refuses, comes out as an infinity.
+constexpr float decode_e8m0(std::uint8_t bits) {
+  return std::bit_cast<float>(bits == 0 ? 1u << 22 : std::uint32_t(bits) << 23);
+}
+
 }  // namespace troupe::kernels

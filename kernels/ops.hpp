@@ -5,11 +5,11 @@
 // Numerics of f32k128 (all implementations of one arithmetic give the same bytes): a row's result depends on
 // that row alone. Activations are F32; an entry of a cache is encoded once (entry_form.hpp) and counts as the F32 that it
 // is decoded to. exp is our own polynomial.
-// - A product with a weight is one chain. Its columns are cut into blocks: a block ends after chain_block
-//   columns, with its virtual shard, and where the FP8 scale changes, so that it has one scale. Within a block
-//   products are added in order of the columns with fused multiply-add, from zero; the block's sum times its
-//   scale (1 for other types) is added to the shard's sum, which begins at zero, with one more; blocks in
-//   order. FP8 weights enter as 2^-8 of their value, as a half holds them, and the block's sum is multiplied by
+// - A product with a weight is one chain. Its columns, in the order that they are stored in, are cut into blocks: a
+//   block ends after chain_block columns, with its virtual shard, and where the FP8 scale changes, so that it has one
+//   scale. Within a block products are added in order of the columns with fused multiply-add, from zero; the block's sum
+//   times its scale (1 for other types) is added to the shard's sum, which begins at zero, with one more; blocks in
+//   order. FP8 and NVFP4 weights enter as 2^-8 of their value, as a half holds them, and the block's sum is multiplied by
 //   2^8, which is exact but for sums under 2^-118. A looked-up weight is its value times its scale, rounded once.
 // - A norm's sum runs in 16 F32 lanes with fused multiply-add (lane = index mod 16, a short tail counts as zeros),
 //   then one tree over the lanes: 8 apart, 4, 2, 1.

@@ -12,7 +12,7 @@
 namespace troupe::kernels {
 
 // The types of weights, then the others. Of the quantised ones a block of a row's columns is one piece of memory
-// (kernels/block_formats.hpp).
+// (kernels/block_formats.hpp): GGUF's, then those that the quantised forms of Hugging Face folders are repacked into.
 enum class DType : std::uint8_t {
   f32,
   f16,
@@ -29,8 +29,18 @@ enum class DType : std::uint8_t {
   q5_k,
   q6_k,
   iq4_nl,
+  i4_32,
+  i4_128,
+  i8_32,
+  i8_128,
+  i4_bf16,
+  mxfp4,
+  nvfp4,
+  nf4,
   i32,
-  i64
+  i64,
+  i8,
+  u8
 };
 
 // What memory is made of: single elements, or blocks of so many columns of a row.
@@ -42,6 +52,8 @@ struct StorageUnit {
 constexpr StorageUnit storage_unit(DType type) {
   switch (type) {
     case DType::f8_e4m3:
+    case DType::i8:
+    case DType::u8:
       return {1, 1};
     case DType::f16:
     case DType::bf16:
@@ -51,17 +63,31 @@ constexpr StorageUnit storage_unit(DType type) {
       return {1, 4};
     case DType::i64:
       return {1, 8};
+    case DType::mxfp4:
+      return {32, 17};
     case DType::q4_0:
     case DType::iq4_nl:
+    case DType::i4_bf16:
+    case DType::nvfp4:
       return {32, 18};
     case DType::q4_1:
       return {32, 20};
+    case DType::i4_32:
+      return {32, 21};
     case DType::q5_0:
       return {32, 22};
     case DType::q5_1:
       return {32, 24};
     case DType::q8_0:
       return {32, 34};
+    case DType::nf4:
+      return {64, 36};
+    case DType::i8_32:
+      return {32, 37};
+    case DType::i4_128:
+      return {128, 69};
+    case DType::i8_128:
+      return {128, 133};
     case DType::q2_k:
       return {256, 84};
     case DType::q3_k:
@@ -78,6 +104,11 @@ constexpr StorageUnit storage_unit(DType type) {
 
 constexpr bool in_blocks(DType type) {
   return storage_unit(type).columns > 1;
+}
+
+// Whether a weight is what is stored times an F32 of Weight::scales, by which a product multiplies sums.
+constexpr bool is_scaled(DType type) {
+  return type == DType::f8_e4m3 || type == DType::nvfp4;
 }
 
 // Of an element; 0 for types that are stored in blocks.
@@ -169,21 +200,28 @@ class Tensor {
 // products read.
 enum class Layout : std::uint8_t { rows, panels };
 
+// Rows and columns of a block that is all of a matrix.
+constexpr std::int64_t whole_matrix = std::int64_t(1) << 40;
+
 // A matrix [rows, cols] of a checkpoint, or the part of it that a rank holds: y = x W^T.
 // FP8 holds one F32 scale per block; blocks are found by the row and column of the whole matrix, of which
-// this part begins at (row0, col0).
+// this part begins at (row0, col0). NVFP4 has one for all of the matrix.
 // Of a type that is stored in blocks a part has every block whole that its columns touch, wherever ranks and virtual
 // shards cut them: col0 < the block's columns says how many of the first block come before the part.
+// Columns may be stored in another order, so that those of a block share what it says of them: a product takes its sums
+// in the order that is stored.
 struct Weight {
   const void* data = nullptr;
   DType dtype = DType::f32;
   Layout layout = Layout::rows;
   std::int64_t rows = 0;          // outputs
   std::int64_t cols = 0;          // inputs, which a dot product runs along
-  const float* scales = nullptr;  // [*, scale_stride]; null unless dtype is f8_e4m3
+  const float* scales = nullptr;  // [*, scale_stride]; null unless is_scaled(dtype)
   std::int64_t scale_stride = 0;
   std::int64_t row0 = 0, col0 = 0;
   std::int64_t block_rows = 128, block_cols = 128;
+  const std::int32_t* order =
+      nullptr;  // [cols]: the input that each stored column is of; null: its own place
 };
 
 }  // namespace troupe::kernels

@@ -12,7 +12,7 @@
 
 namespace troupe::kernels {
 
-// Where the scale of an FP8 weight's element stands.
+// Where the scale of an FP8 or NVFP4 weight's element stands.
 inline const float& scale_at(const Weight& w, std::int64_t row, std::int64_t column) {
   return w.scales[(w.row0 + row) / w.block_rows * w.scale_stride + (w.col0 + column) / w.block_cols];
 }
@@ -22,10 +22,13 @@ inline const std::byte* element_at(const Weight& w, std::int64_t row, std::int64
   return static_cast<const std::byte*>(w.data) + offset_in(w, row, column);
 }
 
-// Value times scale, rounded once; or what the type's block says.
+// Value times scale, rounded once; or what the type's block says. Of a column as it is stored.
 inline float dequantise(const Weight& w, std::int64_t row, std::int64_t column) {
   const std::byte* at = element_at(w, row, column);
-  if (in_blocks(w.dtype)) return block_of(w, at).value(column_in_block(w, column));
+  if (in_blocks(w.dtype)) {
+    const float value = block_of(w, at).value(column_in_block(w, column));
+    return is_scaled(w.dtype) ? value * 256 * scale_at(w, row, column) : value;
+  }
   if (w.dtype == DType::f8_e4m3) return decode_e4m3(std::uint8_t(*at)) * scale_at(w, row, column);
   if (w.dtype == DType::f32) {
     float value;
@@ -39,13 +42,14 @@ inline float dequantise(const Weight& w, std::int64_t row, std::int64_t column) 
 
 // A weight that no kernel can read is a broken invariant.
 inline void check_weight(const Weight& w) {
-  const bool fp8 = w.dtype == DType::f8_e4m3;
+  const bool scaled = is_scaled(w.dtype);
   CHECK(w.rows >= 0 && w.cols >= 0 && w.row0 >= 0 && w.col0 >= 0, "weight of negative extent");
   CHECK(w.data != nullptr || w.rows * w.cols == 0, "weight without data");
-  CHECK(w.dtype != DType::i32 && w.dtype != DType::i64, "weight of a strange type");
+  CHECK(w.dtype < DType::i32, "weight of a strange type");
   CHECK(!in_blocks(w.dtype) || w.col0 < storage_unit(w.dtype).columns, "blocks before those of a weight");
-  CHECK(!fp8 || (w.block_rows > 0 && w.block_cols > 0), "FP8 weight without blocks");
-  CHECK(!fp8 || w.scales != nullptr || w.rows * w.cols == 0, "FP8 weight without scales");
+  CHECK(!scaled || (w.block_rows > 0 && w.block_cols > 0), "scaled weight without blocks");
+  CHECK(!scaled || w.scales != nullptr || w.rows * w.cols == 0, "scaled weight without scales");
+  CHECK(w.order == nullptr || in_blocks(w.dtype), "an order of columns that no block needs");
 }
 
 // Likewise a product with shards that are not those of its columns.

@@ -31,15 +31,15 @@ struct Summary {
   std::map<std::string, std::int64_t> parameters_by_type;
 };
 
-// Scales of FP8 blocks are no parameters of their own.
+// Scales of FP8 and NVFP4 are no parameters of their own.
 Summary read_weights(const model::Checkpoint& checkpoint) {
   Summary summary;
   for (const std::string& name : checkpoint.names()) {
     const model::StoredTensor& tensor = checkpoint.tensor(name);
-    if (!model::all_finite(tensor.dtype, tensor.bytes))
+    if (!model::all_finite(tensor))
       throw Error("the tensor holds a NaN or an infinity", checkpoint.folder().string() + ": " + name,
                   "download or convert the checkpoint again");
-    summary.bytes += tensor.bytes.size();
+    summary.bytes += tensor.size();
     if (name.ends_with("_scale_inv")) continue;
     summary.parameters += tensor.elements();
     summary.parameters_by_type[std::string(model::type_name(tensor.dtype))] += tensor.elements();

@@ -42,7 +42,7 @@ double weight_bytes_of_step(const model::Checkpoint& checkpoint, std::int32_t se
   each_weight(checkpoint, [&](const std::string& name, const model::StoredTensor& tensor) {
     const double share =
         is_routed_expert(name) ? 1 - std::pow(1 - expert_share(checkpoint.config()), sequences) : 1;
-    bytes += share * double(tensor.bytes.size());
+    bytes += share * double(tensor.size());
   });
   return bytes;
 }

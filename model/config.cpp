@@ -121,7 +121,18 @@ ModelConfig parse_config(const nlohmann::json& json, std::string_view where) {
 }
 
 ModelConfig load_config(const std::filesystem::path& config_json) {
-  return parse_config(load_json(config_json, limits::config_bytes), config_json.string());
+  nlohmann::json json = load_json(config_json, limits::config_bytes);
+  // ModelOpt's exports told of quantisation in a file of their own before they did in config.json, too.
+  const auto beside = config_json.parent_path() / "hf_quant_config.json";
+  if (std::error_code ignored;
+      !json.contains("quantization_config") && std::filesystem::exists(beside, ignored)) {
+    const nlohmann::json said = load_json(beside, limits::config_bytes);
+    nlohmann::json quantization = JsonValue(said, beside.string())["quantization"].value();
+    if (!quantization.is_object()) throw Error("quantization must be a JSON object", beside.string());
+    quantization["quant_method"] = "modelopt";
+    json["quantization_config"] = std::move(quantization);
+  }
+  return parse_config(json, config_json.string());
 }
 
 }  // namespace troupe::model

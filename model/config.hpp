@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/ops.hpp"
+#include "model/quantisation.hpp"
 #include "runtime/base/ids.hpp"
 
 namespace troupe::model {
@@ -33,9 +34,9 @@ struct Llama3Rope {
   std::int64_t original_max_position_embeddings = 0;
 };
 
-// quantization_config of quant_method fp8.
+// Which elements of a matrix share a scale: blocks of so many rows and columns, such as weight_block_size.
 struct Fp8Blocks {
-  std::int64_t rows = 128, cols = 128;  // weight_block_size
+  std::int64_t rows = 128, cols = 128;
 };
 
 // Keys and values of all heads from one latent vector a token (DeepSeek-V2, section 2.1).
@@ -84,8 +85,9 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   std::vector<TokenId> eos_token_ids;
   TokenId bos_token_id = 0;
-  std::optional<Fp8Blocks> fp8;
-  std::vector<std::string> unknown_fields;  // set, and taken to change nothing
+  std::optional<Fp8Blocks> fp8;              // DeepSeek's, with scales named weight_scale_inv
+  std::optional<Quantisation> quantisation;  // any other
+  std::vector<std::string> unknown_fields;   // set, and taken to change nothing
 
   // Of a model whose attention has that form.
   const LatentAttentionConfig& latent() const { return std::get<LatentAttentionConfig>(attention); }

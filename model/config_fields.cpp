@@ -30,13 +30,12 @@ void require_number(const JsonValue& field, int only) {
   if (field.optional_number(-1e9, 1e9).value_or(only) != only) field.fail("must be " + std::to_string(only));
 }
 
-namespace {
-
-// Of an object in which every field has its say in the arithmetic.
 void refuse_others(JsonFields& fields) {
   for (const std::string& name : fields.others())
     fields[name].fail("is not supported", "remove it if it changes nothing");
 }
+
+namespace {
 
 // A list of what each layer is: wanted(layer).
 template <class Wanted>
@@ -139,23 +138,6 @@ void read_rope(JsonFields& fields, ModelConfig& config) {
   }
   require_number(rope["partial_rotary_factor"], 1);
   refuse_others(rope);
-}
-
-void read_quantization(JsonFields& fields, ModelConfig& config) {
-  const JsonValue given = fields["quantization_config"];
-  if (given.is_null()) return;
-  JsonFields quantization(given);
-  if (quantization["quant_method"].optional_text() != "fp8") {
-    quantization["quant_method"].fail("must be \"fp8\"");
-  }
-  require_text(quantization["fmt"], "e4m3");
-  const JsonValue block = quantization["weight_block_size"];
-  if (!block.value().is_array() || block.value().size() != 2) block.fail("must be two integers");
-  config.fp8 = Fp8Blocks{block.element(0).integer(1, limits::weight_block),
-                         block.element(1).integer(1, limits::weight_block)};
-  // How activations were rounded on the publisher's GPUs; and which weights are plain, which the files show.
-  quantization.ignore({"activation_scheme", "scale_fmt", "modules_to_not_convert", "ignored_layers"});
-  refuse_others(quantization);
 }
 
 void read_repetitions(JsonFields& fields, const ModelConfig& config) {

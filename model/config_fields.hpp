@@ -15,12 +15,13 @@ void require_flag(const JsonValue& field, bool only);
 void require_number(const JsonValue& field, int only);
 // A field that repeats what others say.
 void require_equal(const JsonValue& field, std::int64_t value);
+// Of an object in which every field has its say in the arithmetic: what was not asked for is not known.
+void refuse_others(JsonFields& fields);
 
 // Vocabulary, widths, layers, positions, the norms' epsilon, special tokens, the activation.
 void read_sizes(JsonFields& fields, ModelConfig& config);
 // rope_scaling, or rope_parameters as transformers writes it since version 5.
 void read_rope(JsonFields& fields, ModelConfig& config);
-void read_quantization(JsonFields& fields, ModelConfig& config);
 // What is said once more, in words of transformers or of the classes that it shares code with.
 void read_repetitions(JsonFields& fields, const ModelConfig& config);
 

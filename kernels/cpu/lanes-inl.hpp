@@ -69,6 +69,9 @@ HWY_INLINE void store(const Lanes& x, float* to) {
 HWY_INLINE Lanes add(const Lanes& a, const Lanes& b) {
   return each_part([&](int i) LANES_INLINE { return hn::Add(a.part[i], b.part[i]); });
 }
+HWY_INLINE Lanes subtract(const Lanes& a, const Lanes& b) {
+  return each_part([&](int i) LANES_INLINE { return hn::Sub(a.part[i], b.part[i]); });
+}
 HWY_INLINE Lanes multiply(const Lanes& a, const Lanes& b) {
   return each_part([&](int i) LANES_INLINE { return hn::Mul(a.part[i], b.part[i]); });
 }

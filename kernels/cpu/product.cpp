@@ -144,7 +144,7 @@ class PanelScales {
  public:
   PanelScales() = default;
   PanelScales(const Weight& w, std::int64_t row) {
-    if (w.dtype != DType::f8_e4m3 || w.cols == 0) return;
+    if (!is_scaled(w.dtype) || w.cols == 0) return;
     const std::int64_t last = std::min(row + panel_rows, w.rows) - 1;
     for (std::int64_t i = 0; i < panel_rows; ++i)
       rows_[i] = w.scales + (w.row0 + std::min(row + i, last)) / w.block_rows * w.scale_stride;
@@ -204,7 +204,7 @@ HWY_NOINLINE void multiply_few(const Tile& tile, std::int64_t panel) {
     each_group<type>(panels, block.begin, block.end, add_group);
     Lanes scale[P];
     for (int p = 0; p < P; ++p) scale[p] = scales[p].at(block.scale_column);
-    add_block<type == DType::f8_e4m3, P, T>(sums, scale, tree.place(block), T * lanes);
+    add_block<is_scaled(type), P, T>(sums, scale, tree.place(block), T * lanes);
     tree.placed(block);
   }
   for (int p = 0; p < P; ++p) write_rows(tile, panel + p, levels + p * T * lanes);
@@ -233,6 +233,14 @@ HWY_INLINE std::int64_t decode_block(const Weight& w, std::int64_t row, const Ch
                      });
     return 0;
   }
+}
+
+// What a block's columns are multiplied by.
+inline void copy_inputs(const Weight& w, const float* x, const ChainBlock& block, float* out) {
+  if (w.order == nullptr)
+    std::copy_n(x + block.begin, block.end - block.begin, out);
+  else
+    for (std::int64_t c = block.begin; c < block.end; ++c) *out++ = x[w.order[c]];
 }
 
 // P decoded panels of a block times T tokens of it. Not inlined, so that the sums have all registers.
@@ -268,7 +276,7 @@ HWY_NOINLINE void multiply_many(const Tile& tile) {
   for (const ChainBlock& block : tile.blocks) {
     const std::int64_t columns = block.end - block.begin;
     for (std::int64_t t = 0; t < tile.tokens; ++t)
-      std::copy_n(tile.product->x[tile.token + t] + block.begin, columns, space.x + t * chain_block);
+      copy_inputs(w, tile.product->x[tile.token + t], block, space.x + t * chain_block);
     each_block<decoded_panels>(panels, [&](std::int64_t panel, auto size) LANES_INLINE {
       Lanes scale[size()];
       std::int64_t before = 0;
@@ -283,7 +291,7 @@ HWY_NOINLINE void multiply_many(const Tile& tile) {
         each_block<block_tokens>(tile.tokens, [&](std::int64_t token, auto tokens_at_once) LANES_INLINE {
           TreePlace place = tree.place(block);
           place.at += (panel + p) * panel_sums + token * lanes;
-          multiply_decoded<type == DType::f8_e4m3, panels_at_once, tokens_at_once()>(
+          multiply_decoded<is_scaled(type), panels_at_once, tokens_at_once()>(
               weights + p * decoded_columns * lanes, space.x + token * chain_block, columns, scale + p, place,
               panel_sums);
         });

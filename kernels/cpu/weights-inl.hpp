@@ -93,7 +93,8 @@ HWY_INLINE RowBytes bits_at(const std::byte* block, int byte, int shift, int mas
   return hn::And(shifted, hn::Set(d8, std::uint8_t(mask)));
 }
 
-template <bool iq4_nl = false>
+// type: of codes that are places in its table, if it has one.
+template <DType type = DType::q8_0>
 HWY_INLINE Lanes number_at(const std::byte* block, const Code& code) {
   const hn::DFromV<RowBytes> d8;
   const hn::Repartition<std::uint16_t, decltype(d8)> d16;
@@ -103,9 +104,9 @@ HWY_INLINE Lanes number_at(const std::byte* block, const Code& code) {
     const RowBytes high = bits_at(block, code.high_byte, code.high_shift, code.high_mask);
     bits = hn::Or(bits, hn::BitCast(d8, hn::ShiftLeftSame(hn::BitCast(d16, high), code.high_place)));
   }
-  if constexpr (iq4_nl) {
+  if constexpr (has_table(type)) {
     alignas(16) std::int8_t codes[16];
-    for (int i = 0; i < 16; ++i) codes[i] = std::int8_t(iq4_nl_code(i));
+    for (int i = 0; i < 16; ++i) codes[i] = std::int8_t(table_code(type, i));
     bits = hn::TableLookupBytes(hn::BitCast(d8, hn::Load(signed8, codes)), bits);
   }
   const auto number = hn::Sub(hn::BitCast(signed8, bits), hn::Set(signed8, std::int8_t(code.less)));
@@ -115,19 +116,80 @@ HWY_INLINE Lanes number_at(const std::byte* block, const Code& code) {
   });
 }
 
-HWY_INLINE Lanes factor_at(const std::byte* block, const Factor& factor) {
-  if (factor.half < 0) return zero();
+// Bytes first to first + bytes - 1 of 16 blocks as one number each, as F32's bits or to be made it.
+template <int bytes>
+HWY_INLINE auto joined_bytes(const std::byte* block, int first, int part) {
   const hn::Rebind<std::uint8_t, D> d8;
+  const hn::Rebind<std::uint32_t, D> d32;
+  const auto* const from = reinterpret_cast<const std::uint8_t*>(block) + first * lanes + part * width;
+  auto result = hn::PromoteTo(d32, hn::LoadU(d8, from));
+  if constexpr (bytes >= 2)
+    result = hn::Or(result, hn::ShiftLeft<8>(hn::PromoteTo(d32, hn::LoadU(d8, from + lanes))));
+  if constexpr (bytes == 4) {
+    result = hn::Or(result, hn::ShiftLeft<16>(hn::PromoteTo(d32, hn::LoadU(d8, from + 2 * lanes))));
+    result = hn::Or(result, hn::ShiftLeft<24>(hn::PromoteTo(d32, hn::LoadU(d8, from + 3 * lanes))));
+  }
+  return result;
+}
+
+HWY_INLINE Lanes stored_factor(const std::byte* block, const Factor& factor) {
+  const hn::Rebind<std::uint32_t, D> d32;
   const hn::Rebind<std::uint16_t, D> d16;
   const hn::Rebind<hwy::float16_t, D> half;
-  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(block) + factor.half * lanes;
-  Lanes result = each_part([&](int i) LANES_INLINE {
-    const auto low = hn::PromoteTo(d16, hn::LoadU(d8, bytes + i * width)),
-               high = hn::PromoteTo(d16, hn::LoadU(d8, bytes + lanes + i * width));
-    return hn::PromoteTo(D(), hn::BitCast(half, hn::Or(low, hn::ShiftLeft<8>(high))));
-  });
+  const auto from_half = [&](auto bits) LANES_INLINE {
+    return hn::PromoteTo(
+        D(), hn::BitCast(half, hn::DemoteTo(d16, hn::BitCast(hn::Rebind<std::int32_t, D>(), bits))));
+  };
+  const int first = factor.begin;
+  switch (factor.form) {
+    case FactorForm::f32:
+      return each_part([&](int i)
+                           LANES_INLINE { return hn::BitCast(D(), joined_bytes<4>(block, first, i)); });
+    case FactorForm::bf16:
+      return each_part([&](int i) LANES_INLINE {
+        return hn::BitCast(D(), hn::ShiftLeft<16>(joined_bytes<2>(block, first, i)));
+      });
+    case FactorForm::half_e8m0:  // 0, too, is a power: see decode_e8m0
+      return each_part([&](int i) LANES_INLINE {
+        const auto power = hn::ShiftLeft<23>(joined_bytes<1>(block, first, i));
+        return hn::Mul(hn::BitCast(D(), hn::Max(power, hn::Set(d32, 1u << 22))), hn::Set(D(), 0.5f));
+      });
+    case FactorForm::half_e4m3_256th:
+      return each_part([&](int i) LANES_INLINE {
+        const auto byte = joined_bytes<1>(block, first, i);
+        const auto sign = hn::ShiftLeft<8>(hn::And(byte, hn::Set(d32, 0x80u))),
+                   rest = hn::ShiftLeft<7>(hn::And(byte, hn::Set(d32, 0x7fu)));
+        return hn::Mul(from_half(hn::Or(sign, rest)), hn::Set(D(), 0.5f));
+      });
+    default:
+      return each_part([&](int i) LANES_INLINE { return from_half(joined_bytes<2>(block, first, i)); });
+  }
+}
+
+HWY_INLINE Lanes factor_at(const std::byte* block, const Factor& factor) {
+  if (factor.begin < 0) return zero();
+  Lanes result = stored_factor(block, factor);
   if (factor.multiplied) result = multiply(result, number_at(block, factor.multiplier));
   return factor.subtracted ? multiply(result, broadcast(-1)) : result;
+}
+
+// Of 16 rows the values of NF4's codes.
+HWY_INLINE Lanes nf4_at(const std::byte* block, const Code& code) {
+  alignas(64) float values[lanes];
+  for (int i = 0; i < lanes; ++i) values[i] = nf4_value(i);
+  const auto bits = bits_at(block, code.byte, code.shift, code.mask);
+  const hn::Rebind<std::int32_t, D> d32;
+  return each_part([&](int i) LANES_INLINE {
+    const auto place = hn::PromoteTo(d32, part_of(bits, i));
+    const auto indices = hn::IndicesFromVec(D(), hn::And(place, hn::Set(d32, width - 1)));
+    const auto low = hn::TableLookupLanes(hn::Load(D(), values), indices);
+    if constexpr (parts == 1) {
+      return low;
+    } else {
+      const auto high = hn::TableLookupLanes(hn::Load(D(), values + width % lanes), indices);
+      return hn::IfThenElse(hn::RebindMask(D(), hn::Gt(place, hn::Set(d32, width - 1))), high, low);
+    }
+  });
 }
 
 constexpr int columns_at_once = 2 * group_columns;  // that all types decode in the same way
@@ -138,11 +200,18 @@ HWY_NOINLINE void decode_columns(const std::byte* block, int first, float* out) 
   for (int g = 0; g < columns_at_once; g += group_columns) {
     const Lanes step = factor_at(block, step_at(type, (first + g) / group_columns)),
                 minimum = factor_at(block, minimum_at(type, (first + g) / group_columns));
+    const Lanes before_zero = has_zero(type) ? number_at(block, zero_of_block) : zero();
 #pragma GCC unroll 16
     for (int c = g; c < g + group_columns; ++c) {
-      const Lanes code = number_at<type == DType::iq4_nl>(block, code_at(type, first + c));
-      const bool has_minimum = minimum_at(type, 0).half >= 0;
-      store(has_minimum ? multiply_add(step, code, minimum) : multiply(step, code), out + c * lanes);
+      const Code code = code_at(type, first + c);
+      if constexpr (type == DType::nf4) {
+        store(multiply(step, nf4_at(block, code)), out + c * lanes);
+        continue;
+      }
+      Lanes number = number_at<type>(block, code);
+      if (has_zero(type)) number = subtract(number, before_zero);
+      const bool has_minimum = minimum_at(type, 0).begin >= 0;
+      store(has_minimum ? multiply_add(step, number, minimum) : multiply(step, number), out + c * lanes);
     }
   }
 }
@@ -181,6 +250,22 @@ HWY_INLINE void with_type(DType type, F f) {
       return f(std::integral_constant<DType, DType::q6_k>());
     case DType::iq4_nl:
       return f(std::integral_constant<DType, DType::iq4_nl>());
+    case DType::i4_32:
+      return f(std::integral_constant<DType, DType::i4_32>());
+    case DType::i4_128:
+      return f(std::integral_constant<DType, DType::i4_128>());
+    case DType::i8_32:
+      return f(std::integral_constant<DType, DType::i8_32>());
+    case DType::i8_128:
+      return f(std::integral_constant<DType, DType::i8_128>());
+    case DType::i4_bf16:
+      return f(std::integral_constant<DType, DType::i4_bf16>());
+    case DType::mxfp4:
+      return f(std::integral_constant<DType, DType::mxfp4>());
+    case DType::nvfp4:
+      return f(std::integral_constant<DType, DType::nvfp4>());
+    case DType::nf4:
+      return f(std::integral_constant<DType, DType::nf4>());
     default:
       CHECK(false, "a product of a strange type");
   }

@@ -126,5 +126,29 @@ KERNEL(multiply_experts_q6_k, MultiplyExperts) {
 KERNEL(multiply_experts_iq4_nl, MultiplyExperts) {
   multiply_experts<DType::iq4_nl>(k);
 }
+KERNEL(multiply_experts_i4_32, MultiplyExperts) {
+  multiply_experts<DType::i4_32>(k);
+}
+KERNEL(multiply_experts_i4_128, MultiplyExperts) {
+  multiply_experts<DType::i4_128>(k);
+}
+KERNEL(multiply_experts_i8_32, MultiplyExperts) {
+  multiply_experts<DType::i8_32>(k);
+}
+KERNEL(multiply_experts_i8_128, MultiplyExperts) {
+  multiply_experts<DType::i8_128>(k);
+}
+KERNEL(multiply_experts_i4_bf16, MultiplyExperts) {
+  multiply_experts<DType::i4_bf16>(k);
+}
+KERNEL(multiply_experts_mxfp4, MultiplyExperts) {
+  multiply_experts<DType::mxfp4>(k);
+}
+KERNEL(multiply_experts_nvfp4, MultiplyExperts) {
+  multiply_experts<DType::nvfp4>(k);
+}
+KERNEL(multiply_experts_nf4, MultiplyExperts) {
+  multiply_experts<DType::nf4>(k);
+}
 
 }  // namespace troupe::kernels::cuda

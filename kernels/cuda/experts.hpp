@@ -60,10 +60,14 @@ struct MultiplyExperts {
   static constexpr int threads = product_threads;
   constexpr const char* kernel() const {
     constexpr const char* names[]{
-        "multiply_experts_f32",  "multiply_experts_f16",  "multiply_experts_bf16",  "multiply_experts_f8",
-        "multiply_experts_q8_0", "multiply_experts_q4_0", "multiply_experts_q4_1",  "multiply_experts_q5_0",
-        "multiply_experts_q5_1", "multiply_experts_q2_k", "multiply_experts_q3_k",  "multiply_experts_q4_k",
-        "multiply_experts_q5_k", "multiply_experts_q6_k", "multiply_experts_iq4_nl"};
+        "multiply_experts_f32",    "multiply_experts_f16",     "multiply_experts_bf16",
+        "multiply_experts_f8",     "multiply_experts_q8_0",    "multiply_experts_q4_0",
+        "multiply_experts_q4_1",   "multiply_experts_q5_0",    "multiply_experts_q5_1",
+        "multiply_experts_q2_k",   "multiply_experts_q3_k",    "multiply_experts_q4_k",
+        "multiply_experts_q5_k",   "multiply_experts_q6_k",    "multiply_experts_iq4_nl",
+        "multiply_experts_i4_32",  "multiply_experts_i4_128",  "multiply_experts_i8_32",
+        "multiply_experts_i8_128", "multiply_experts_i4_bf16", "multiply_experts_mxfp4",
+        "multiply_experts_nvfp4",  "multiply_experts_nf4"};
     return names[int(dtype)];
   }
 

@@ -35,7 +35,8 @@ bool is_stack(std::span<const Weight> heads, Multiply& k) {
     const Weight& w = heads[i];
     const bool equal = w.dtype == heads[0].dtype && w.rows == heads[0].rows && w.cols == heads[0].cols &&
                        w.scale_stride == heads[0].scale_stride && w.col0 == heads[0].col0 &&
-                       w.block_rows == heads[0].block_rows && w.block_cols == heads[0].block_cols;
+                       w.block_rows == heads[0].block_rows && w.block_cols == heads[0].block_cols &&
+                       w.order == heads[0].order;
     const auto n = std::int64_t(i);
     if (!equal || byte(i) - byte(0) != n * k.weight_step || w.scales - heads[0].scales != n * k.scale_step ||
         w.row0 - heads[0].row0 != n * k.weight_row_step)

@@ -66,5 +66,29 @@ KERNEL(multiply_q6_k, Multiply) {
 KERNEL(multiply_iq4_nl, Multiply) {
   multiply<DType::iq4_nl>(k);
 }
+KERNEL(multiply_i4_32, Multiply) {
+  multiply<DType::i4_32>(k);
+}
+KERNEL(multiply_i4_128, Multiply) {
+  multiply<DType::i4_128>(k);
+}
+KERNEL(multiply_i8_32, Multiply) {
+  multiply<DType::i8_32>(k);
+}
+KERNEL(multiply_i8_128, Multiply) {
+  multiply<DType::i8_128>(k);
+}
+KERNEL(multiply_i4_bf16, Multiply) {
+  multiply<DType::i4_bf16>(k);
+}
+KERNEL(multiply_mxfp4, Multiply) {
+  multiply<DType::mxfp4>(k);
+}
+KERNEL(multiply_nvfp4, Multiply) {
+  multiply<DType::nvfp4>(k);
+}
+KERNEL(multiply_nf4, Multiply) {
+  multiply<DType::nf4>(k);
+}
 
 }  // namespace troupe::kernels::cuda

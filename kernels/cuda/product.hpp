@@ -17,10 +17,12 @@ constexpr int product_threads = 128;  // of a block: rows of the weight
 struct Multiply {
   static constexpr int threads = product_threads;
   constexpr const char* kernel() const {
-    constexpr const char* names[]{"multiply_f32",  "multiply_f16",  "multiply_bf16",  "multiply_f8",
-                                  "multiply_q8_0", "multiply_q4_0", "multiply_q4_1",  "multiply_q5_0",
-                                  "multiply_q5_1", "multiply_q2_k", "multiply_q3_k",  "multiply_q4_k",
-                                  "multiply_q5_k", "multiply_q6_k", "multiply_iq4_nl"};
+    constexpr const char* names[]{"multiply_f32",    "multiply_f16",   "multiply_bf16",   "multiply_f8",
+                                  "multiply_q8_0",   "multiply_q4_0",  "multiply_q4_1",   "multiply_q5_0",
+                                  "multiply_q5_1",   "multiply_q2_k",  "multiply_q3_k",   "multiply_q4_k",
+                                  "multiply_q5_k",   "multiply_q6_k",  "multiply_iq4_nl", "multiply_i4_32",
+                                  "multiply_i4_128", "multiply_i8_32", "multiply_i8_128", "multiply_i4_bf16",
+                                  "multiply_mxfp4",  "multiply_nvfp4", "multiply_nf4"};
     return names[int(w.dtype)];
   }
 

@@ -75,6 +75,11 @@ class TreeSums {
   unsigned shards_ = 0;
 };
 
+// The column of x that a stored column is multiplied by.
+DEVICE std::int64_t input_of(const Weight& w, std::int64_t column) {
+  return w.order == nullptr ? column : w.order[column];
+}
+
 // in(t) and out(t): where token t < tokens has its columns and gets its rows.
 template <DType type, class In, class Out>
 DEVICE void multiply_tile(const Weight& w, const VirtualShards& shards, int tokens, In in, Out out) {
@@ -87,9 +92,8 @@ DEVICE void multiply_tile(const Weight& w, const VirtualShards& shards, int toke
   const std::int64_t before = in_blocks(type) ? w.col0 : 0;
   const std::byte* const weights =
       static_cast<const std::byte*>(w.data) + Panels{type, before + w.cols}.offset(mine ? row : 0, 0);
-  const float* const scales = type == DType::f8_e4m3
-                                  ? w.scales + (w.row0 + (mine ? row : 0)) / w.block_rows * w.scale_stride
-                                  : nullptr;
+  const float* const scales =
+      is_scaled(type) ? w.scales + (w.row0 + (mine ? row : 0)) / w.block_rows * w.scale_stride : nullptr;
   TreeSums sums;
   float shard[product_tokens] = {};
   for (ChainCut cut(w, shards); !cut.done();) {
@@ -97,7 +101,7 @@ DEVICE void multiply_tile(const Weight& w, const VirtualShards& shards, int toke
     const int columns = int(block.end - block.begin);
     __syncthreads();
     for (int i = thread; i < columns * tokens; i += product_threads)
-      x[i % columns * product_tokens + i / columns] = in(i / columns)[block.begin + i % columns];
+      x[i % columns * product_tokens + i / columns] = in(i / columns)[input_of(w, block.begin + i % columns)];
     __syncthreads();
     if (!mine) continue;
     float sum[product_tokens] = {};
@@ -112,9 +116,9 @@ DEVICE void multiply_tile(const Weight& w, const VirtualShards& shards, int toke
         }
       }
     }
-    const float scale = type == DType::f8_e4m3 && w.cols > 0 ? scales[block.scale_column] : 0;
+    const float scale = is_scaled(type) && w.cols > 0 ? scales[block.scale_column] : 0;
     UNROLL for (int t = 0; t < product_tokens; ++t) {
-      shard[t] = type == DType::f8_e4m3 ? fmaf(sum[t] * 256, scale, shard[t]) : sum[t] + shard[t];
+      shard[t] = is_scaled(type) ? fmaf(sum[t] * 256, scale, shard[t]) : sum[t] + shard[t];
     }
     if (!block.ends_shard) continue;
     sums.add(shard);

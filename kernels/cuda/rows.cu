@@ -20,6 +20,8 @@ DEVICE float dequantise(const Weight& w, std::int64_t row, std::int64_t column) 
     case DType::f8_e4m3:
       return decode_e4m3(std::uint8_t(*at)) *
              w.scales[(w.row0 + row) / w.block_rows * w.scale_stride + (w.col0 + column) / w.block_cols];
+    case DType::nvfp4:
+      return block_of(w, at).value(column_in_block(w, column)) * 256 * w.scales[0];
     default:
       return block_of(w, at).value(column_in_block(w, column));
   }

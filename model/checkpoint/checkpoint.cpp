@@ -6,6 +6,7 @@
 
 #include "model/checkpoint/expected_tensors.hpp"
 #include "model/checkpoint/outline.hpp"
+#include "model/checkpoint/quantised/quantised_weights.hpp"
 #include "model/gguf/gguf_config.hpp"
 #include "model/gguf/gguf_tensors.hpp"
 #include "model/json/parse.hpp"
@@ -164,11 +165,17 @@ void Checkpoint::Contents::open_folder() {
   config = load_config(folder / "config.json");
   files = open_files(folder);
   identity = identity_of(folder / "config.json");
+  if (const fs::path beside = folder / "hf_quant_config.json"; fs::exists(beside, failure))
+    identity += identity_of(beside);
   for (const SafetensorsFile& file : files) {
     identity += identity_of(file.path());
     for (const auto& [key, tensor] : file.tensors())
       tensors.emplace(key, LocatedTensor{tensor, file.path().string()});
   }
+  if (config.quantisation) join_quantised_weights(config, tensors);
+  if (config.fp8)
+    for (auto& [key, tensor] : tensors)
+      if (tensor.stored.dtype == kernels::DType::f8_e4m3) tensor.stored.scale_blocks = config.fp8;
 }
 
 void Checkpoint::Contents::open_gguf_set() {

@@ -39,7 +39,7 @@ void check_shape(const ExpectedTensor& expected, const LocatedTensor& found) {
       found.file + ": " + expected.name);
 }
 
-void check_type(const ExpectedTensor& expected, const LocatedTensor& found, bool fp8_checkpoint) {
+void check_type(const ExpectedTensor& expected, const LocatedTensor& found) {
   const std::string where = found.file + ": " + expected.name;
   const DType dtype = found.stored.dtype;
   if (dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16) return;
@@ -47,7 +47,8 @@ void check_type(const ExpectedTensor& expected, const LocatedTensor& found, bool
   if (dtype != DType::f8_e4m3 || !expected.may_be_fp8) {
     throw Error("has type " + std::string(type_name(dtype)) + ", which this tensor cannot have", where);
   }
-  if (!fp8_checkpoint) throw Error("is F8_E4M3, but config.json has no quantization_config", where);
+  if (!found.stored.scale_blocks)
+    throw Error("is F8_E4M3, but config.json has no quantization_config", where);
 }
 
 // Goes through what is expected, and counts what it finds.
@@ -92,18 +93,18 @@ class TensorCheck {
     }
     known_.insert(tensor->first);
     check_shape(expected, tensor->second);
-    const std::size_t size = tensor->second.stored.bytes.size();
+    const std::size_t size = tensor->second.stored.size();
     if (expected.prediction_layer < 0) bytes_.decoder += size;
     if (expected.prediction_layer == 0) bytes_.prediction += size;
     return &tensor->second;
   }
 
   void check_scale(const ExpectedTensor& weight, const LocatedTensor& tensor) {
-    check_type(weight, tensor, config_.fp8.has_value());
-    if (tensor.stored.dtype != DType::f8_e4m3) return;
-    const ExpectedTensor scale = weight.scale(*config_.fp8);
+    check_type(weight, tensor);
+    if (!kernels::is_scaled(tensor.stored.dtype)) return;
+    const ExpectedTensor scale = weight.scale(*tensor.stored.scale_blocks);
     const LocatedTensor* scales = find(scale);
-    if (scales && scales->stored.dtype != DType::f32)
+    if (config_.fp8 && scales && scales->stored.dtype != DType::f32)
       throw Error("has type " + std::string(type_name(scales->stored.dtype)) + "; scales must be F32",
                   scales->file + ": " + scale.name);
   }
@@ -131,7 +132,7 @@ class TensorCheck {
 }  // namespace
 
 ExpectedTensor ExpectedTensor::scale(const Fp8Blocks& blocks) const {
-  CHECK(may_be_fp8);
+  CHECK(shape.size() == 2);
   return {name + "_scale_inv",
           {blocks_of(shape[0], blocks.rows), blocks_of(shape[1], blocks.cols)},
           false,
@@ -155,7 +156,13 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
 
 bool says_nothing_new(const ModelConfig& config, std::string_view name) {
   constexpr std::array rotary{".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"};
-  return std::ranges::any_of(rotary, [&](const char* end) { return name.ends_with(end); }) ||
+  // How activations and a cache are quantised elsewhere.
+  constexpr std::array activations{".input_scale",    ".input_zero_point", ".input_global_scale",
+                                   ".input_scale_ub", ".output_scale",     ".q_scale",
+                                   ".k_scale",        ".v_scale"};
+  const auto is_end = [&](const char* end) { return name.ends_with(end); };
+  if (config.quantisation && std::ranges::any_of(activations, is_end)) return true;
+  return std::ranges::any_of(rotary, is_end) ||
          name == "rope_freqs.weight" ||  // which became the config's scaling
          (config.tie_word_embeddings && name == "lm_head.weight");
 }

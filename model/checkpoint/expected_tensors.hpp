@@ -53,7 +53,7 @@ class TensorListing {
 std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
 
 // Whether a tensor that files may hold says nothing that is not known without it: tables of rotary angles, and
-// the head of a model whose head is its embedding.
+// the head of a model whose head is its embedding, scales of quantised activations, which are not quantised here.
 bool says_nothing_new(const ModelConfig& config, std::string_view name);
 
 // Of the tensors that are loaded.

@@ -34,13 +34,30 @@ constexpr FiniteTest finite_test(DType dtype) {
   return {};
 }
 
-// The halves that a block's columns share; all else of it are small integers.
+// The numbers that a block's columns share; all else of it are small integers.
 bool blocks_finite(DType dtype, std::span<const std::byte> bytes) {
-  const std::size_t block = kernels::storage_unit(dtype).bytes;
+  const kernels::StorageUnit unit = kernels::storage_unit(dtype);
+  const auto is_finite = [&](std::size_t block, const kernels::Factor& factor) {
+    const auto at = bytes.subspan(block + std::size_t(factor.begin));
+    switch (factor.form) {
+      case kernels::FactorForm::f32:
+        return all_finite(DType::f32, at.first(4));
+      case kernels::FactorForm::bf16:
+        return all_finite(DType::bf16, at.first(2));
+      case kernels::FactorForm::half_e8m0:
+        return at[0] != std::byte(0xff);
+      case kernels::FactorForm::half_e4m3_256th:
+        return all_finite(DType::f8_e4m3, at.first(1));
+      default:
+        return all_finite(DType::f16, at.first(2));
+    }
+  };
+  const int groups = dtype == DType::nvfp4 ? int(unit.columns) / kernels::group_columns : 1;
   bool finite = true;
-  for (const kernels::Factor& factor : {kernels::step_at(dtype, 0), kernels::minimum_at(dtype, 0)})
-    for (std::size_t at = 0; factor.half >= 0 && at < bytes.size(); at += block)
-      finite = finite && all_finite(DType::f16, bytes.subspan(at + std::size_t(factor.half), 2));
+  for (int group = 0; group < groups; ++group)
+    for (const kernels::Factor& factor : {kernels::step_at(dtype, group), kernels::minimum_at(dtype, group)})
+      for (std::size_t block = 0; factor.begin >= 0 && block < bytes.size(); block += unit.bytes)
+        finite = finite && is_finite(block, factor);
   return finite;
 }
 
@@ -59,6 +76,14 @@ bool all_finite(DType dtype, std::span<const std::byte> bytes) {
   std::memcpy(&word, bytes.data() + at, bytes.size() - at);
   reached |= (word & test.exponent) + test.lowest;
   return (reached & test.sign) == 0;
+}
+
+bool all_finite(const StoredTensor& tensor) {
+  if (!tensor.packed) return all_finite(tensor.dtype, tensor.bytes);
+  std::vector<std::byte> room;
+  for (std::int64_t row = 0; row < tensor.shape.front(); ++row)
+    if (!all_finite(tensor.dtype, tensor.row(row, 0, tensor.shape.back(), room))) return false;
+  return true;
 }
 
 }  // namespace troupe::model

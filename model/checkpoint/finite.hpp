@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <span>
 
-#include "kernels/tensor.hpp"
+#include "model/checkpoint/stored_tensor.hpp"
 
 namespace troupe::model {
 
 // No NaN and no infinity among values of a floating-point type (CHECKed). bytes: unaligned, whole elements or blocks.
 bool all_finite(kernels::DType dtype, std::span<const std::byte> bytes);
+// Of all of a tensor.
+bool all_finite(const StoredTensor& tensor);
 
 }  // namespace troupe::model

@@ -6,7 +6,6 @@
 #include <thread>
 #include <utility>
 
-#include "kernels/number_formats.hpp"
 #include "kernels/panels.hpp"
 #include "kernels/weights.hpp"
 #include "model/checkpoint/finite.hpp"
@@ -21,27 +20,6 @@ namespace {
 
 constexpr unsigned max_load_threads = 8;      // enough to keep a disk busy
 constexpr std::size_t job_bytes = 4ul << 20;  // few enough that a slow disk's threads tick often
-
-template <class T>
-T load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-float to_float(DType dtype, const std::byte* at) {
-  switch (dtype) {
-    case DType::f32:
-      return load<float>(at);
-    case DType::bf16:
-      return kernels::decode_bf16(load<std::uint16_t>(at));
-    case DType::f16:
-      return kernels::decode_f16(load<std::uint16_t>(at));
-    default:
-      CHECK(false, "no conversion of this type to F32");
-      return 0;
-  }
-}
 
 // The blocks of a dimension that a slice of it touches.
 Slice blocks_of(Slice slice, std::int64_t block) {
@@ -98,13 +76,14 @@ std::vector<kernels::Weight> WeightReader::plan(std::vector<MatrixPart> parts, c
     part.padded_rows = std::max(part.rows.count, part.padded_rows);
     copies.push_back({std::move(part), placing});
     weights.push_back(shape_of(copies.back()));
-    if (weights.back().dtype == DType::f8_e4m3) scales.push_back(scales_of(copies.back()));
+    if (kernels::is_scaled(weights.back().dtype)) scales.push_back(scales_of(copies.back()));
   }
   const std::vector<void*> data_at = plan_copies(copies), scales_at = plan_copies(scales);
   auto next_scales = scales_at.begin();
   for (std::size_t i = 0; i < weights.size(); ++i) {
     weights[i].data = data_at[i];
-    if (weights[i].dtype == DType::f8_e4m3) weights[i].scales = static_cast<const float*>(*next_scales++);
+    if (kernels::is_scaled(weights[i].dtype)) weights[i].scales = static_cast<const float*>(*next_scales++);
+    if (!placing.turned) weights[i].order = place_order(copies[i].part.name);
   }
   return weights;
 }
@@ -117,9 +96,10 @@ kernels::Weight WeightReader::shape_of(const Copy& copy) const {
   weight.layout = copy.placing.layout;
   weight.rows = padded_rows;
   weight.cols = cols.count;
-  if (weight.dtype == DType::f8_e4m3) {
-    CHECK(checkpoint_.config().fp8.has_value(), "FP8 weights without their block size");
-    const Fp8Blocks blocks = *checkpoint_.config().fp8;
+  const StoredTensor& source = checkpoint_.tensor(name);
+  if (kernels::is_scaled(weight.dtype)) {
+    CHECK(source.scale_blocks.has_value(), "scaled weights without their block size");
+    const Fp8Blocks blocks = *source.scale_blocks;
     const MatrixPart scales = scales_of(copy).part;
     // The scales begin with the first block that the part touches, and so do the coordinates.
     weight.row0 = rows.first % blocks.rows;
@@ -128,6 +108,7 @@ kernels::Weight WeightReader::shape_of(const Copy& copy) const {
     weight.block_cols = blocks.cols;
     weight.scale_stride = copy.placing.turned ? scales.padded_rows : scales.cols.count;
   }
+  check_order(copy);
   if (kernels::in_blocks(weight.dtype)) weight.col0 = columns_before(weight.dtype, cols);
   if (copy.placing.turned) {
     std::swap(weight.rows, weight.cols);
@@ -137,9 +118,33 @@ kernels::Weight WeightReader::shape_of(const Copy& copy) const {
   return weight;
 }
 
+// Columns that are stored in another order are of no use in part, and cannot be looked up.
+void WeightReader::check_order(const Copy& copy) const {
+  const auto& [name, rows, cols, padded_rows] = copy.part;
+  const StoredTensor& source = checkpoint_.tensor(name);
+  if (source.order().empty()) return;
+  const std::string where = checkpoint_.folder().string() + ": " + name;
+  if (cols.count != source.shape.back())
+    throw Error("has its columns in groups by g_idx (desc_act), so that a rank cannot have columns " +
+                    std::to_string(cols.first) + " to " + std::to_string(cols.first + cols.count - 1) +
+                    " of " + std::to_string(source.shape.back()) + " alone",
+                where, "serve it with one rank a group (-tp 1), experts whole (-ep)");
+  if (copy.placing.layout == Layout::rows || name == "model.embed_tokens.weight")
+    throw Error("is looked up by rows, which g_idx (desc_act) is not supported for", where);
+}
+
+// Null: the columns are in order.
+const std::int32_t* WeightReader::place_order(const std::string& name) {
+  const auto order = std::as_bytes(checkpoint_.tensor(name).order());
+  if (order.empty()) return nullptr;
+  void* const at = storage_->allocate(order.size());
+  if (reads_) ops_.upload(at, order);
+  return static_cast<const std::int32_t*>(at);
+}
+
 WeightReader::Copy WeightReader::scales_of(const Copy& copy) const {
   const auto& [name, rows, cols, padded_rows] = copy.part;
-  const Fp8Blocks blocks = *checkpoint_.config().fp8;
+  const Fp8Blocks blocks = *checkpoint_.tensor(name).scale_blocks;
   return {{name + "_scale_inv", blocks_of(rows, blocks.rows), blocks_of(cols, blocks.cols),
            blocks_of({rows.first, padded_rows}, blocks.rows).count},
           {.turned = copy.placing.turned, .widen = true}};
@@ -192,8 +197,11 @@ void WeightReader::plan_jobs(const Copy& copy, std::byte* target) {
   const Slice read = turned ? cols : rows;
   const std::size_t row_bytes = kernels::row_bytes(source.dtype, turned ? rows.count : cols.count);
   const std::int64_t unit = copy.placing.layout == Layout::panels ? kernels::panel_rows : 1;
+  // Rows of a turned copy, which are columns, stand in no order of theirs.
   const std::int64_t at_once =
-      std::max(unit, std::int64_t(job_bytes / std::max<std::size_t>(1, row_bytes)) / unit * unit);
+      turned && !source.order().empty()
+          ? cols.count
+          : std::max(unit, std::int64_t(job_bytes / std::max<std::size_t>(1, row_bytes)) / unit * unit);
   for (std::int64_t done = 0; done < read.count; done += at_once) {
     const Slice part{read.first + done, std::min(at_once, read.count - done)};
     jobs_.push_back({.name = name,
@@ -209,7 +217,7 @@ void WeightReader::plan_jobs(const Copy& copy, std::byte* target) {
 
 // One row of a job's source, from the first block that has its columns on, goes to target, where the job's part of the
 // copy is, as the job says.
-void WeightReader::place(const Job& job, const std::byte* source, std::int64_t row, std::byte* target) {
+void WeightReader::place(const Job& job, const std::byte* source, std::int64_t row, std::byte* target) const {
   const DType dtype = job.source->dtype;
   const std::int64_t count = job.cols.count;
   const auto [turned, widen, layout] = job.placing;
@@ -223,11 +231,7 @@ void WeightReader::place(const Job& job, const std::byte* source, std::int64_t r
   } else if (!turned) {
     kernels::pack_row({dtype, job.width}, row, source, target);
   } else if (kernels::in_blocks(dtype)) {
-    const kernels::Weight blocks{
-        .data = source, .dtype = dtype, .rows = 1, .cols = count, .col0 = columns_before(dtype, job.cols)};
-    std::vector<float> values;
-    values.resize(std::size_t(count));
-    for (std::int64_t c = 0; c < count; ++c) values[std::size_t(c)] = kernels::dequantise(blocks, 0, c);
+    const std::vector<float> values = values_of(job, source);
     kernels::pack_column({DType::f32, job.width}, count, row,
                          reinterpret_cast<const std::byte*>(values.data()), target);
   } else {
@@ -235,15 +239,35 @@ void WeightReader::place(const Job& job, const std::byte* source, std::int64_t r
   }
 }
 
+// Of a row's blocks, in the order of the columns.
+std::vector<float> WeightReader::values_of(const Job& job, const std::byte* source) const {
+  float scale = 1;
+  if (kernels::is_scaled(job.source->dtype)) {
+    const StoredTensor& scales = checkpoint_.tensor(job.name + "_scale_inv");
+    scale = to_float(scales.dtype, scales.bytes.data());
+  }
+  const kernels::Weight blocks{.data = source,
+                               .dtype = job.source->dtype,
+                               .rows = 1,
+                               .cols = job.cols.count,
+                               .scales = &scale,
+                               .scale_stride = 1,
+                               .col0 = columns_before(job.source->dtype, job.cols),
+                               .block_rows = kernels::whole_matrix,
+                               .block_cols = kernels::whole_matrix};
+  const auto order = job.source->order();
+  std::vector<float> values;
+  values.resize(std::size_t(job.cols.count));
+  for (std::int64_t c = 0; c < job.cols.count; ++c)
+    values[std::size_t(order.empty() ? c : order[std::size_t(c)])] = kernels::dequantise(blocks, 0, c);
+  return values;
+}
+
 void WeightReader::read(const Job& job, std::byte* target) const {
-  const DType dtype = job.source->dtype;
-  const kernels::StorageUnit unit = kernels::storage_unit(dtype);
-  const std::size_t stride = kernels::row_bytes(dtype, job.source->shape.back()),
-                    begin = std::size_t(job.cols.first / unit.columns) * unit.bytes;
+  std::vector<std::byte> room;
   for (std::int64_t r = 0; r < job.rows.count; ++r) {
-    const std::int64_t row = job.source->stored_row(job.rows.first + r);
-    const auto source = job.source->bytes.subspan(std::size_t(row) * stride + begin, job.source_row_bytes());
-    if (!all_finite(dtype, source))
+    const auto source = job.source->row(job.rows.first + r, job.cols.first, job.cols.count, room);
+    if (!all_finite(job.source->dtype, source))
       throw Error(
           "the tensor holds a NaN or an infinity",
           checkpoint_.folder().string() + ": " + job.name + ", row " + std::to_string(job.rows.first + r),

@@ -85,13 +85,16 @@ class WeightReader {
   std::vector<kernels::Weight> plan(std::vector<MatrixPart> parts, const Placing& placing);
   kernels::Weight shape_of(const Copy& copy) const;
   Copy scales_of(const Copy& copy) const;
+  void check_order(const Copy& copy) const;
+  const std::int32_t* place_order(const std::string& name);
   std::vector<void*> plan_copies(const std::vector<Copy>& copies);
   kernels::DType type_of(const Copy& copy) const;
   std::size_t bytes_of(const Copy& copy, std::int64_t rows) const;
   void plan_jobs(const Copy& copy, std::byte* target);
   void copy(const Job& job) const;
   void read(const Job& job, std::byte* target) const;
-  static void place(const Job& job, const std::byte* source, std::int64_t row, std::byte* target);
+  void place(const Job& job, const std::byte* source, std::int64_t row, std::byte* target) const;
+  std::vector<float> values_of(const Job& job, const std::byte* source) const;
 
   const Checkpoint& checkpoint_;
   kernels::Ops& ops_;

@@ -116,7 +116,8 @@ class Conversion {
       if (expected.shape.size() == 2) return fitting(*options_.type, stored.shape.back());
       return kernels::in_blocks(*options_.type) ? DType::f32 : *options_.type;
     }
-    const bool kept = stored.dtype != DType::f8_e4m3 && (gguf_ || !kernels::in_blocks(stored.dtype));
+    const bool kept =
+        stored.dtype != DType::f8_e4m3 && !stored.packed && (gguf_ || !kernels::in_blocks(stored.dtype));
     return kept ? stored.dtype : DType::f32;
   }
 

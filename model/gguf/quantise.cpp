@@ -73,7 +73,7 @@ class BlockWriter {
   }
 
  private:
-  bool has_minimum() const { return kernels::minimum_at(type_, 0).half >= 0; }
+  bool has_minimum() const { return kernels::minimum_at(type_, 0).begin >= 0; }
 
   // What is stored for a weight; of IQ4_NL the index of its code.
   int nearest(const Fit& fit, float weight) const {
@@ -82,8 +82,8 @@ class BlockWriter {
       return std::clamp(int(std::lround(std::clamp(code, -1e6f, 1e6f))), codes_.lowest, codes_.highest);
     int best = 0;
     for (int i = 1; i < 16; ++i)
-      if (std::abs(float(kernels::iq4_nl_code(i)) - code) <
-          std::abs(float(kernels::iq4_nl_code(best)) - code))
+      if (std::abs(float(kernels::table_code(DType::iq4_nl, i)) - code) <
+          std::abs(float(kernels::table_code(DType::iq4_nl, best)) - code))
         best = i;
     return best;
   }
@@ -92,7 +92,7 @@ class BlockWriter {
     double sum = 0;
     for (int i = 0; i < fit_columns_; ++i) {
       int code = nearest(fit, weights[i]);
-      if (type_ == DType::iq4_nl) code = kernels::iq4_nl_code(code);
+      if (type_ == DType::iq4_nl) code = kernels::table_code(DType::iq4_nl, code);
       const double off = double(fit.step) * code + fit.minimum - weights[i];
       sum += off * off;
     }
@@ -128,12 +128,12 @@ class BlockWriter {
   void put_factors(Factor (*factor_at)(DType, int), float Fit::*part) {
     const Factor first = factor_at(type_, 0);
     const float sign = first.subtracted ? -1 : 1;
-    if (!first.multiplied) return put_half(block_, first.half, sign * fits_[0].*part);
+    if (!first.multiplied) return put_half(block_, first.begin, sign * fits_[0].*part);
     float largest = 0;
     for (const Fit& fit : fits_) largest = std::max(largest, std::abs(fit.*part));
     const Range numbers = range_of(first.multiplier);
-    put_half(block_, first.half, largest / float(numbers.highest));
-    const float one = Block{type_, block_}.factor({.half = first.half});
+    put_half(block_, first.begin, largest / float(numbers.highest));
+    const float one = Block{type_, block_}.factor({.begin = first.begin});
     for (std::size_t i = 0; i < fits_.size(); ++i) {
       const float wanted = one == 0 ? 0 : std::round(sign * fits_[i].*part / one);
       const int number = int(std::clamp(wanted, float(numbers.lowest), float(numbers.highest)));

@@ -1,7 +1,5 @@
 #include "model/gguf/weight_rows.hpp"
 
-#include <cstring>
-
 #include "kernels/weights.hpp"
 #include "model/checkpoint/finite.hpp"
 #include "model/gguf/quantise.hpp"
@@ -14,14 +12,14 @@ WeightRows::WeightRows(const Checkpoint& checkpoint, const std::string& name)
       where_(checkpoint.folder().string() + ": " + name),
       columns_(stored_.shape.back()),
       rows_(columns_ == 0 ? 0 : stored_.elements() / columns_) {
-  if (stored_.dtype != kernels::DType::f8_e4m3) return;
-  const Fp8Blocks blocks = *checkpoint.config().fp8;
+  if (!kernels::is_scaled(stored_.dtype)) return;
+  const Fp8Blocks blocks = *stored_.scale_blocks;
   const StoredTensor& scales = checkpoint.tensor(name + "_scale_inv");
-  scales_.resize(std::size_t(scales.elements()));
-  std::memcpy(scales_.data(), scales.bytes.data(), scales.bytes.size());
-  scaled_ = {.data = stored_.bytes.data(),
-             .dtype = stored_.dtype,
-             .rows = rows_,
+  const std::size_t size = kernels::size_of(scales.dtype);
+  for (std::size_t at = 0; at < scales.bytes.size(); at += size)
+    scales_.push_back(to_float(scales.dtype, &scales.bytes[at]));
+  scaled_ = {.dtype = stored_.dtype,
+             .rows = 1,
              .cols = columns_,
              .scales = scales_.data(),
              .scale_stride = scales.shape.back(),
@@ -30,12 +28,20 @@ WeightRows::WeightRows(const Checkpoint& checkpoint, const std::string& name)
 }
 
 void WeightRows::read(std::int64_t row, std::span<float> out) const {
-  const std::size_t bytes = kernels::row_bytes(stored_.dtype, columns_);
-  const auto stored = stored_.bytes.subspan(std::size_t(stored_.stored_row(row)) * bytes, bytes);
+  std::vector<std::byte> room;
+  const auto stored = stored_.row(row, 0, columns_, room);
   if (!all_finite(stored_.dtype, stored))
     throw Error("the tensor holds a NaN or an infinity", where_, "download or convert the checkpoint again");
-  if (scaled_.scales == nullptr) return dequantise(stored_.dtype, stored, out);
-  for (std::int64_t c = 0; c < columns_; ++c) out[std::size_t(c)] = kernels::dequantise(scaled_, row, c);
+  const auto order = stored_.order();
+  if (scaled_.scales == nullptr && order.empty()) return dequantise(stored_.dtype, stored, out);
+  kernels::Weight w = scaled_;
+  w.data = stored.data();
+  w.dtype = stored_.dtype;
+  w.rows = 1;
+  w.cols = columns_;
+  w.row0 = row;
+  for (std::int64_t c = 0; c < columns_; ++c)
+    out[std::size_t(order.empty() ? c : order[std::size_t(c)])] = kernels::dequantise(w, 0, c);
 }
 
 }  // namespace troupe::model

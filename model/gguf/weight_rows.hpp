@@ -23,7 +23,7 @@ class WeightRows {
   const StoredTensor& stored_;
   std::string where_;
   std::int64_t columns_, rows_;
-  kernels::Weight scaled_;  // of FP8
+  kernels::Weight scaled_;  // of types with scales: a row, but for its bytes
   std::vector<float> scales_;
 };
 

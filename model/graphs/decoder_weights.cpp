@@ -203,7 +203,7 @@ class Reader {
 
   bool rows_differ(const std::string& name, const std::string& main, Slice rows) const {
     const StoredTensor &mine = checkpoint_.tensor(name), &shared = checkpoint_.tensor(main);
-    if (mine.dtype != shared.dtype) return true;
+    if (mine.dtype != shared.dtype || mine.packed || shared.packed) return true;
     const std::size_t row_bytes = kernels::row_bytes(mine.dtype, config_.hidden_size);
     for (std::int64_t row = rows.first; row < rows.first + rows.count; ++row) {
       const std::size_t begin = std::size_t(row) * row_bytes;

@@ -1,5 +1,6 @@
 // Blocks of quantised types as ggml's dequantize_row_* walk through them, in the order of the columns; what
-// kernels/block_formats.hpp says in another way. tests/data/block_formats.txt holds both to the values of gguf-py.
+// kernels/block_formats.hpp says in another way; and those of types that folders are repacked into. Files of tests/data hold
+// both to values of gguf-py (block_formats.txt) and numpy (packed_formats.txt).
 #pragma once
 
 #include <cmath>
@@ -11,11 +12,12 @@
 
 namespace troupe::kernels {
 
-constexpr DType block_types[] = {DType::q8_0, DType::q4_0, DType::q4_1,  DType::q5_0,
-                                 DType::q5_1, DType::q2_k, DType::q3_k,  DType::q4_k,
-                                 DType::q5_k, DType::q6_k, DType::iq4_nl};
+constexpr DType block_types[] = {DType::q8_0,    DType::q4_0,  DType::q4_1,   DType::q5_0,  DType::q5_1,
+                                 DType::q2_k,    DType::q3_k,  DType::q4_k,   DType::q5_k,  DType::q6_k,
+                                 DType::iq4_nl,  DType::i4_32, DType::i4_128, DType::i8_32, DType::i8_128,
+                                 DType::i4_bf16, DType::mxfp4, DType::nvfp4,  DType::nf4};
 
-// Where in a block the halves are.
+// Where in a block the F16s are.
 inline std::vector<std::size_t> halves_of(DType type) {
   switch (type) {
     case DType::q4_1:
@@ -29,6 +31,15 @@ inline std::vector<std::size_t> halves_of(DType type) {
       return {108};
     case DType::q6_k:
       return {208};
+    case DType::i4_32:
+    case DType::i4_128:
+    case DType::i8_32:
+    case DType::i8_128:
+    case DType::i4_bf16:
+    case DType::mxfp4:
+    case DType::nvfp4:
+    case DType::nf4:
+      return {};
     default:
       return {0};
   }
@@ -150,7 +161,63 @@ inline void dequantise_q6_k(const std::uint8_t* block, float* out) {
   }
 }
 
-// One block: storage_unit(type).columns values.
+// Integers of so many bits, in pieces of 32 columns of which a byte has two that are 16 apart; 8 bits, less 128.
+inline void dequantise_integers(int bits, int columns, const std::uint8_t* block, float* out) {
+  float step;
+  std::memcpy(&step, block, 4);
+  const int less = bits == 8 ? 128 : 0, zero = (block[4] + less) % 256;
+  for (int c = 0; c < columns; ++c) {
+    const int place = bits == 8 ? c : c / 32 * 16 + c % 16;
+    const int code = bits == 8 ? (block[5 + place] + less) % 256 : block[5 + place] >> c % 32 / 16 * 4 & 15;
+    out[c] = step * float(code - zero);
+  }
+}
+
+// 32 columns with a number of four bits each.
+inline void dequantise_floats(DType type, const std::uint8_t* block, float* out) {
+  constexpr float e2m1[]{0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+  for (int c = 0; c < 32; ++c) {
+    const int code = block[(type == DType::mxfp4 ? 1 : 2) + c % 16] >> c / 16 * 4 & 15;
+    const float number = code < 8 ? e2m1[code] : -e2m1[code - 8];
+    if (type == DType::i4_bf16) {
+      const std::uint32_t bits = std::uint32_t(block[0]) << 16 | std::uint32_t(block[1]) << 24;
+      float step;
+      std::memcpy(&step, &bits, 4);
+      out[c] = step * float(code - 8);
+    } else if (type == DType::mxfp4) {
+      out[c] = std::ldexp(number, block[0] - 127);
+    } else {
+      const int scale = block[c / 16], exponent = scale >> 3 & 15, fraction = scale & 7;
+      const float size =
+          exponent == 0 ? std::ldexp(float(fraction), -9) : std::ldexp(float(8 + fraction), exponent - 10);
+      out[c] = (scale & 128 ? -size : size) * number;
+    }
+  }
+}
+
+inline void dequantise_nf4(const std::uint8_t* block, float* out) {
+  constexpr float table[]{-1.0f,
+                          -0.6961928009986877f,
+                          -0.5250730514526367f,
+                          -0.39491748809814453f,
+                          -0.28444138169288635f,
+                          -0.18477343022823334f,
+                          -0.09105003625154495f,
+                          0.0f,
+                          0.07958029955625534f,
+                          0.16093020141124725f,
+                          0.24611230194568634f,
+                          0.33791524171829224f,
+                          0.44070982933044434f,
+                          0.5626170039176941f,
+                          0.7229568362236023f,
+                          1.0f};
+  float step;
+  std::memcpy(&step, block, 4);
+  for (int c = 0; c < 64; ++c) out[c] = step * table[block[4 + c / 32 * 16 + c % 16] >> c % 32 / 16 * 4 & 15];
+}
+
+// One block: storage_unit(type).columns values; NVFP4's without the scale of the matrix.
 inline void dequantise_block(DType type, const std::uint8_t* block, float* out) {
   switch (type) {
     case DType::q2_k:
@@ -162,6 +229,20 @@ inline void dequantise_block(DType type, const std::uint8_t* block, float* out) 
       return dequantise_q4_or_q5_k(type, block, out);
     case DType::q6_k:
       return dequantise_q6_k(block, out);
+    case DType::i4_32:
+      return dequantise_integers(4, 32, block, out);
+    case DType::i4_128:
+      return dequantise_integers(4, 128, block, out);
+    case DType::i8_32:
+      return dequantise_integers(8, 32, block, out);
+    case DType::i8_128:
+      return dequantise_integers(8, 128, block, out);
+    case DType::i4_bf16:
+    case DType::mxfp4:
+    case DType::nvfp4:
+      return dequantise_floats(type, block, out);
+    case DType::nf4:
+      return dequantise_nf4(block, out);
     default:
       return dequantise_small(type, block, out);
   }

@@ -80,10 +80,11 @@ class Matrix {
              .dtype = type,
              .rows = rows,
              .cols = cols,
-             .scales = type == DType::f8_e4m3 ? scales_.data() : nullptr,
+             .scales = is_scaled(type) ? scales_.data() : nullptr,
              .scale_stride = stride,
              .block_rows = block_rows,
              .block_cols = block_cols};
+    if (type == DType::nvfp4) view_.block_rows = view_.block_cols = whole_matrix;
     pack();
   }
   Matrix(Matrix&&) = default;
@@ -132,7 +133,7 @@ class Matrix {
   }
   const float& scale(std::int64_t row, std::int64_t col) const {
     static const float one = 1;
-    if (view_.dtype != DType::f8_e4m3) return one;
+    if (!is_scaled(view_.dtype)) return one;
     return scales_[std::size_t((view_.row0 + row) / view_.block_rows * view_.scale_stride +
                                (view_.col0 + col) / view_.block_cols)];
   }
@@ -173,9 +174,16 @@ class Matrix {
       }
   }
 
-  // Any codes, and finite halves under 1/16.
+  // Any codes, and finite steps and minima: halves under 1/16.
   static void random_block(DType type, std::uint8_t* block, Random& random) {
     for (std::size_t i = 0; i < storage_unit(type).bytes; ++i) block[i] = std::uint8_t(random.below(256));
+    const float step = 0.01f * random.uniform();
+    if (step_at(type, 0).form == FactorForm::f32) std::memcpy(block, &step, 4);
+    if (type == DType::i4_bf16) std::memcpy(block, reinterpret_cast<const std::byte*>(&step) + 2, 2);
+    if (type == DType::mxfp4) block[0] = std::uint8_t(115 + random.below(6));
+    if (type == DType::nvfp4)
+      for (int i = 0; i < 2; ++i) block[i] = std::uint8_t(random.below(127));
+    if (type == DType::i4_32 || type == DType::i4_128) block[4] &= 15;
     for (const std::size_t at : halves_of(type)) {
       const auto half = std::uint16_t(random.below(2) << 15 | random.below(11 << 10));
       std::memcpy(block + at, &half, 2);

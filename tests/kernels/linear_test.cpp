@@ -5,9 +5,11 @@
 namespace troupe::kernels {
 namespace {
 
-constexpr DType types[] = {DType::f32,  DType::f16,  DType::bf16, DType::f8_e4m3, DType::q8_0,
-                           DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,    DType::q2_k,
-                           DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k,    DType::iq4_nl};
+constexpr DType types[] = {DType::f32,   DType::f16,    DType::bf16,  DType::f8_e4m3, DType::q8_0,
+                           DType::q4_0,  DType::q4_1,   DType::q5_0,  DType::q5_1,    DType::q2_k,
+                           DType::q3_k,  DType::q4_k,   DType::q5_k,  DType::q6_k,    DType::iq4_nl,
+                           DType::i4_32, DType::i4_128, DType::i8_32, DType::i8_128,  DType::i4_bf16,
+                           DType::mxfp4, DType::nvfp4,  DType::nf4};
 
 float tree(std::vector<float> parts) {
   for (; parts.size() > 1; parts.resize(parts.size() / 2))
@@ -91,6 +93,32 @@ TEST(Linear, ARowDoesNotDependOnItsBatch) {
       }
     });
   }
+}
+
+// As the same product of inputs that are in the order of the stored columns.
+TEST(Linear, StoredColumnsFindTheirInputs) {
+  constexpr std::int64_t cols = 300;
+  std::vector<std::int32_t> order(cols);
+  for (std::int64_t c = 0; c < cols; ++c)
+    order[std::size_t(c)] = std::int32_t(c * 7 % cols);  // 7 and 300 share no factor
+  for (const DType type : {DType::i4_128, DType::i8_32})
+    for (const std::int64_t tokens : {1, 20}) {
+      const Matrix w(type, 37, cols, 1);
+      const auto x = random_array({tokens, cols}, 2);
+      Array<float> ordered({tokens, cols});
+      for (std::int64_t i = 0; i < tokens * cols; ++i)
+        ordered[i] = x[i / cols * cols + order[std::size_t(i % cols)]];
+      Weight stored = w.view();
+      stored.order = order.data();
+      const VirtualShards shards{.first = 0, .count = 4, .total = 4, .columns = cols};
+      const auto expected = reference(ordered, w, shards);
+      with_every_ops([&](Ops& ops) {
+        ImmediateQueue queue;
+        Array<float> out({tokens, 37});
+        ops.linear_sharded(queue, x.tensor, stored, shards, out.tensor);
+        EXPECT_EQ(out, expected);
+      });
+    }
 }
 
 RC_GTEST_PROP(Linear, EveryPartOfAnyWeightFollowsTheDefinition, ()) {

@@ -25,6 +25,9 @@ class Mirror {
     result.data = twin_of(w.data, bytes_of(w)).device.get();
     const std::int64_t scales = ((w.row0 + w.rows - 1) / w.block_rows + 1) * w.scale_stride;
     if (w.scales != nullptr) result.scales = in(w.scales, scales);
+    if (w.order != nullptr)
+      result.order = static_cast<const std::int32_t*>(
+          twin_of(w.order, std::size_t(w.cols) * sizeof(std::int32_t)).device.get());
     return result;
   }
   const float* in(const float* numbers, std::int64_t n) {
