@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/block_formats.hpp"
 #include "kernels/cpu/cpu_ops.hpp"
 #include "kernels/cpu/targets.hpp"
 #include "kernels/panels.hpp"
