@@ -122,10 +122,10 @@ ModelConfig parse_config(const nlohmann::json& json, std::string_view where) {
 
 ModelConfig load_config(const std::filesystem::path& config_json) {
   nlohmann::json json = load_json(config_json, limits::config_bytes);
-  // ModelOpt's exports told of quantisation in a file of their own before they did in config.json, too.
+  // ModelOpt's exports tell of quantisation in a file of their own; config.json may have what was said of the model that
+  // was quantised once more.
   const auto beside = config_json.parent_path() / "hf_quant_config.json";
-  if (std::error_code ignored;
-      !json.contains("quantization_config") && std::filesystem::exists(beside, ignored)) {
+  if (std::error_code ignored; json.is_object() && std::filesystem::exists(beside, ignored)) {
     const nlohmann::json said = load_json(beside, limits::config_bytes);
     nlohmann::json quantization = JsonValue(said, beside.string())["quantization"].value();
     if (!quantization.is_object()) throw Error("quantization must be a JSON object", beside.string());

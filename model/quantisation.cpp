@@ -52,21 +52,34 @@ void read_fbgemm(JsonFields& fields, ModelConfig& config) {
   config.quantisation = Quantisation{.form = QuantisedForm::fp8, .bits = 8};
 }
 
+// GPTQModel's patterns of modules that are quantised in another way; "-:..." are not at all, which the files show.
+void read_dynamic(const JsonValue& field) {
+  if (field.is_null()) return;
+  if (!field.value().is_object()) field.fail("must be a JSON object");
+  for (const auto& [pattern, other] : field.value().items())
+    if (!pattern.starts_with("-:") && !other.empty())
+      field[pattern].fail("is not supported: all quantised weights must have one form");
+}
+
 void read_gptq(JsonFields& fields, ModelConfig& config) {
   Quantisation read{.form = QuantisedForm::gptq, .symmetric = false};
   read.bits = read_bits(fields["bits"]);
   read.scale_cols = read_group(fields["group_size"], 32);
-  const JsonValue format = fields["checkpoint_format"];
+  const JsonValue said = fields["checkpoint_format"], again = fields["format"];
+  const JsonValue& format = said.is_null() ? again : said;
   const std::string name = format.optional_text().value_or("gptq");
   if (name != "gptq" && name != "gptq_v2") format.fail("must be \"gptq\" or \"gptq_v2\"");
   read.zeros_less_one = name == "gptq";
   require_flag(fields["is_marlin_format"], false);
-  if (const JsonValue pack = fields["pack_dtype"]; !pack.is_null()) require_text(pack, "int32");
+  require_text(fields["pack_dtype"], "int32");
+  read_dynamic(fields["dynamic"]);
   // Whether zero points are one and the same, and columns in order, the files show. The rest is how it was quantised.
-  fields.ignore({"backend",
+  fields.ignore({"act_group_aware",
+                 "backend",
                  "batch_size",
                  "block_name_to_quantize",
                  "cache_block_outputs",
+                 "damp_auto_increment",
                  "damp_percent",
                  "dataset",
                  "desc_act",
@@ -75,12 +88,15 @@ void read_gptq(JsonFields& fields, ModelConfig& config) {
                  "lm_head",
                  "max_input_length",
                  "meta",
+                 "method",
                  "model_file_base_name",
                  "model_name_or_path",
                  "model_seqlen",
                  "module_name_preceding_first_block",
                  "modules_in_block_to_quantize",
                  "modules_to_not_convert",
+                 "mse",
+                 "pack_impl",
                  "pad_token_id",
                  "quantizer",
                  "static_groups",
@@ -95,12 +111,15 @@ void read_gptq(JsonFields& fields, ModelConfig& config) {
 void read_awq(JsonFields& fields, ModelConfig& config) {
   if (const std::int64_t bits = fields["bits"].integer(1, 64); bits != 4)
     fields["bits"].fail("is " + std::to_string(bits) + "; 4 is supported");
-  const JsonValue version = fields["version"];
-  const std::string name = version.optional_text().value_or("gemm");
-  if (name != "gemm" && name != "GEMM") version.fail("must be \"gemm\"");
+  for (const char* name : {"version", "format", "checkpoint_format"}) {
+    const std::string version = fields[name].optional_text().value_or("gemm");
+    if (version != "gemm" && version != "GEMM") fields[name].fail("must be \"gemm\"");
+  }
   require_flag(fields["zero_point"], true);
-  fields.ignore({"backend", "do_fuse", "exllama_config", "fuse_max_seq_len", "modules_to_fuse",
-                 "modules_to_not_convert"});
+  require_text(fields["pack_dtype"], "int32");
+  read_dynamic(fields["dynamic"]);
+  fields.ignore({"backend", "desc_act", "do_fuse", "exllama_config", "fuse_max_seq_len", "lm_head", "meta",
+                 "method", "modules_to_fuse", "modules_to_not_convert", "pack_impl", "sym"});
   config.quantisation = Quantisation{
       .form = QuantisedForm::awq, .symmetric = false, .scale_cols = read_group(fields["group_size"], 32)};
 }
@@ -167,7 +186,9 @@ void read_strategy(JsonFields& weights, Quantisation& read) {
 }
 
 void read_compressed_tensors(JsonFields& fields, ModelConfig& config) {
-  require_text(fields["quantization_status"], "compressed");
+  // The first ones said "frozen" of the same.
+  const JsonValue status = fields["quantization_status"];
+  if (status.optional_text() != "frozen") require_text(status, "compressed");
   // How activations and a cache are rounded elsewhere; which modules are plain, the files show.
   fields.ignore({"global_compression_ratio", "ignore", "kv_cache_scheme", "version"});
   if (const JsonValue sparsity = fields["sparsity_config"]; !sparsity.is_null() && !sparsity.value().empty())

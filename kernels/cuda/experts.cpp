@@ -1,5 +1,7 @@
 #include "kernels/cuda/experts.hpp"
 
+#include <algorithm>
+#include <initializer_list>
 #include <vector>
 
 #include "kernels/chain.hpp"
@@ -38,13 +40,22 @@ void check_experts(const ExpertWeights& local, std::int64_t hidden) {
   for (const std::int32_t place : local.place_of)
     CHECK(place < std::ssize(local.experts), "a place without an expert");
   for (const Expert& e : local.experts) {
-    const auto& [gate, up, down] = local.experts.front();
+    const Weight& gate = local.experts.front().gate;
     CHECK(e.gate.rows == gate.rows && e.up.rows == gate.rows && e.down.cols == gate.rows,
           "experts of unequal width");
     CHECK(e.gate.cols == hidden && e.up.cols == hidden && e.down.rows == hidden, "experts of another model");
-    CHECK(e.gate.dtype == gate.dtype && e.up.dtype == up.dtype && e.down.dtype == down.dtype,
-          "experts of unequal types");
   }
+}
+
+// Those that these matrices of the experts have, each once. Checkpoints leave some experts as they were and quantise others.
+std::vector<DType> types_of(std::span<const Expert> experts,
+                            std::initializer_list<Weight Expert::*> matrices) {
+  std::vector<DType> types;
+  for (const Expert& e : experts)
+    for (const auto matrix : matrices)
+      if (const DType type = (e.*matrix).dtype; std::ranges::find(types, type) == types.end())
+        types.push_back(type);
+  return types;
 }
 
 }  // namespace
@@ -129,37 +140,31 @@ void CudaOps::experts(Queue& queue, const ExpertBatch& batch, const ExpertWeight
                                 .experts = int(local.place_of.size()),
                                 .order = order});
   const auto blocks = [](std::int64_t n) { return (n + product_threads - 1) / product_threads; };
-  MultiplyExperts inner{.dtype = first.gate.dtype,
-                        .weights = {table.gate, table.up},
-                        .shards = whole(first.gate),
-                        .order = order,
-                        .x_rows = order.rows,
-                        .out_rows = nullptr,
-                        .x = batch.rows.as<float>(),
-                        .x_width = hidden,
-                        .out = {gate, up},
-                        .out_width = width};
-  const bool one_type = first.up.dtype == first.gate.dtype;
-  stream.launch({.x = blocks(width), .y = tiles, .z = one_type ? 2 : 1}, inner);
-  if (!one_type) {
-    inner.dtype = first.up.dtype;
-    inner.weights[0] = table.up;
-    inner.out[0] = up;
-    stream.launch({.x = blocks(width), .y = tiles}, inner);
-  }
+  for (const DType type : types_of(local.experts, {&Expert::gate, &Expert::up}))
+    stream.launch({.x = blocks(width), .y = tiles, .z = 2}, MultiplyExperts{.dtype = type,
+                                                                            .weights = {table.gate, table.up},
+                                                                            .shards = whole(first.gate),
+                                                                            .order = order,
+                                                                            .x_rows = order.rows,
+                                                                            .out_rows = nullptr,
+                                                                            .x = batch.rows.as<float>(),
+                                                                            .x_width = hidden,
+                                                                            .out = {gate, up},
+                                                                            .out_width = width});
   stream.launch(
       blocks_of<SiluMul>(visits * width),
       SiluMul{.gate = gate, .up = up, .elements = visits * width, .rows = order.counts, .width = width});
-  stream.launch({.x = blocks(hidden), .y = tiles}, MultiplyExperts{.dtype = first.down.dtype,
-                                                                   .weights = {table.down, nullptr},
-                                                                   .shards = local.shards,
-                                                                   .order = order,
-                                                                   .x_rows = nullptr,
-                                                                   .out_rows = order.visits,
-                                                                   .x = gate,
-                                                                   .x_width = width,
-                                                                   .out = {out.as<float>(), nullptr},
-                                                                   .out_width = hidden});
+  for (const DType type : types_of(local.experts, {&Expert::down}))
+    stream.launch({.x = blocks(hidden), .y = tiles}, MultiplyExperts{.dtype = type,
+                                                                     .weights = {table.down, nullptr},
+                                                                     .shards = local.shards,
+                                                                     .order = order,
+                                                                     .x_rows = nullptr,
+                                                                     .out_rows = order.visits,
+                                                                     .x = gate,
+                                                                     .x_width = width,
+                                                                     .out = {out.as<float>(), nullptr},
+                                                                     .out_width = hidden});
 }
 
 }  // namespace troupe::kernels::cuda

@@ -10,6 +10,7 @@ DEVICE void multiply_experts(const MultiplyExperts& k) {
   if (std::int64_t(blockIdx.y) >= k.order.counts[1]) return;
   const VisitTile tile = k.order.tiles[blockIdx.y];
   const Weight w = k.weights[blockIdx.z][tile.place];
+  if (w.dtype != type) return;
   float* const out = k.out[blockIdx.z];
   const auto row = [&](const std::int32_t* rows, int i) {
     return std::int64_t{rows != nullptr ? rows[tile.first + i] : tile.first + i};

@@ -55,7 +55,7 @@ struct ZeroElsewhere {
 };
 
 // out_m[i] = W_m of i's expert times x[i], for up to two matrices m of each expert. Blocks: x: rows of the weight, y:
-// tiles, z: matrices.
+// tiles, z: matrices. Matrices of another type than dtype are left to another launch.
 struct MultiplyExperts {
   static constexpr int threads = product_threads;
   constexpr const char* kernel() const {

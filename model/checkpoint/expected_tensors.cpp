@@ -48,7 +48,9 @@ void check_type(const ExpectedTensor& expected, const LocatedTensor& found) {
     throw Error("has type " + std::string(type_name(dtype)) + ", which this tensor cannot have", where);
   }
   if (!found.stored.scale_blocks)
-    throw Error("is F8_E4M3, but config.json has no quantization_config", where);
+    throw Error(
+        "is F8_E4M3, and nothing says which scales it has", where,
+        "config.json must have the quantization_config, and the files the scales, that it was published with");
 }
 
 // Goes through what is expected, and counts what it finds.

@@ -25,6 +25,7 @@ DType published_type(const ExpectedTensor& tensor, const ModelConfig& config) {
 }  // namespace
 
 LocatedTensors outlined_tensors(const ModelConfig& config) {
+  CHECK(!config.quantisation, "which weights are quantised the files alone show");
   LocatedTensors tensors;
   for (const ExpectedTensor& expected : expected_tensors(config)) {
     if (!expected.required) continue;

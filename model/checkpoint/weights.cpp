@@ -83,7 +83,9 @@ std::vector<kernels::Weight> WeightReader::plan(std::vector<MatrixPart> parts, c
   for (std::size_t i = 0; i < weights.size(); ++i) {
     weights[i].data = data_at[i];
     if (kernels::is_scaled(weights[i].dtype)) weights[i].scales = static_cast<const float*>(*next_scales++);
-    if (!placing.turned) weights[i].order = place_order(copies[i].part.name);
+    if (placing.turned) continue;
+    const std::string& name = copies[i].part.name;
+    weights[i].order = i > 0 && copies[i - 1].part.name == name ? weights[i - 1].order : place_order(name);
   }
   return weights;
 }
@@ -133,7 +135,6 @@ void WeightReader::check_order(const Copy& copy) const {
     throw Error("is looked up by rows, which g_idx (desc_act) is not supported for", where);
 }
 
-// Null: the columns are in order.
 const std::int32_t* WeightReader::place_order(const std::string& name) {
   const auto order = std::as_bytes(checkpoint_.tensor(name).order());
   if (order.empty()) return nullptr;

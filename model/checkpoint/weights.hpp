@@ -86,7 +86,7 @@ class WeightReader {
   kernels::Weight shape_of(const Copy& copy) const;
   Copy scales_of(const Copy& copy) const;
   void check_order(const Copy& copy) const;
-  const std::int32_t* place_order(const std::string& name);
+  const std::int32_t* place_order(const std::string& name);  // null: the columns are in order
   std::vector<void*> plan_copies(const std::vector<Copy>& copies);
   kernels::DType type_of(const Copy& copy) const;
   std::size_t bytes_of(const Copy& copy, std::int64_t rows) const;

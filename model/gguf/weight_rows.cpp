@@ -18,6 +18,7 @@ WeightRows::WeightRows(const Checkpoint& checkpoint, const std::string& name)
   const std::size_t size = kernels::size_of(scales.dtype);
   for (std::size_t at = 0; at < scales.bytes.size(); at += size)
     scales_.push_back(to_float(scales.dtype, &scales.bytes[at]));
+  if (!all_finite(scales)) refuse("_scale_inv");
   scaled_ = {.dtype = stored_.dtype,
              .rows = 1,
              .cols = columns_,
@@ -27,11 +28,15 @@ WeightRows::WeightRows(const Checkpoint& checkpoint, const std::string& name)
              .block_cols = blocks.cols};
 }
 
+void WeightRows::refuse(const char* part) const {
+  throw Error("the tensor holds a NaN or an infinity", where_ + part,
+              "download or convert the checkpoint again");
+}
+
 void WeightRows::read(std::int64_t row, std::span<float> out) const {
   std::vector<std::byte> room;
   const auto stored = stored_.row(row, 0, columns_, room);
-  if (!all_finite(stored_.dtype, stored))
-    throw Error("the tensor holds a NaN or an infinity", where_, "download or convert the checkpoint again");
+  if (!all_finite(stored_.dtype, stored)) refuse("");
   const auto order = stored_.order();
   if (scaled_.scales == nullptr && order.empty()) return dequantise(stored_.dtype, stored, out);
   kernels::Weight w = scaled_;

@@ -20,6 +20,8 @@ class WeightRows {
   void read(std::int64_t row, std::span<float> out) const;
 
  private:
+  [[noreturn]] void refuse(const char* part) const;
+
   const StoredTensor& stored_;
   std::string where_;
   std::int64_t columns_, rows_;

@@ -128,6 +128,28 @@ TEST(Experts, AVisitsBytesDoNotDependOnItsBatch) {
   }
 }
 
+TEST(Experts, EachMayHaveTypesOfItsOwn) {
+  const Layer plain(DType::bf16), packed(DType::i4_32), scaled(DType::nvfp4);
+  Layer mixed(DType::bf16);
+  mixed.views[1] = packed.views[1];
+  mixed.views[2].down = packed.views[2].down;
+  mixed.views[4].up = scaled.views[4].up;
+  const Batch batch(60, 60, 3);
+  CpuOps one(1);
+  const auto expected = compute(one, batch, mixed.weights());
+  const auto of_plain = compute(one, batch, plain.weights()),
+             of_packed = compute(one, batch, packed.weights());
+  for (std::int64_t i = 0; i < 60 * hidden; ++i) {
+    const std::int32_t expert = batch.ids[i / hidden];
+    if (expert == 1) {
+      ASSERT_EQ(expected[i], of_packed[i]);
+    } else if (expert != 2 && expert != 4) {
+      ASSERT_EQ(expected[i], of_plain[i]);
+    }
+  }
+  with_every_ops([&](Ops& ops) { EXPECT_EQ(compute(ops, batch, mixed.weights()), expected); });
+}
+
 TEST(Experts, VisitsToOtherRanksExpertsAndUnusedOnesAreNotComputed) {
   with_every_ops([&](Ops& ops) {
     const Layer layer(DType::f8_e4m3);

@@ -78,6 +78,50 @@ TEST(Quantisation, ReadsWhatIsPublished) {
   EXPECT_EQ(quantisation_of(fp8).scale_rows, 0);
 }
 
+// As GPTQModel 5 writes them.
+TEST(Quantisation, ReadsWhatGptqModelSays) {
+  const json said = json::parse(R"({
+    "bits": 4, "group_size": 128, "desc_act": false, "sym": true, "lm_head": false, "quant_method": "gptq",
+    "checkpoint_format": "gptq", "pack_dtype": "int32", "meta": {"quantizer": ["gptqmodel:5.6.12"], "mse": 0.0},
+    "pack_impl": "cpu", "format": "gptq", "dynamic": {"-:.*mlp\\.gate$": {}, "-:lm_head": {}}})");
+  EXPECT_TRUE(quantisation_of(said).zeros_less_one);
+  json second = said;
+  second.update({{"checkpoint_format", nullptr}, {"format", "gptq_v2"}});
+  EXPECT_FALSE(quantisation_of(second).zeros_less_one);
+  json of_awq = said;
+  of_awq.update(
+      {{"quant_method", "awq"}, {"format", "gemm"}, {"checkpoint_format", "gemm"}, {"zero_point", true}});
+  EXPECT_EQ(quantisation_of(of_awq).form, QuantisedForm::awq);
+}
+
+TEST(Quantisation, ModelOptsOwnFileCounts) {
+  const TemporaryFolder folder;
+  // Of the model that was quantised once more.
+  const json config =
+      with_quantisation({{"quant_method", "fp8"}, {"fmt", "e4m3"}, {"weight_block_size", {128, 128}}});
+  const auto written = [&](const char* name, const json& text) {
+    std::ofstream(folder.path() / name) << text;
+  };
+  written("config.json", config);
+  EXPECT_TRUE(load_config(folder.path() / "config.json").fp8.has_value());
+  json said{{"producer", {{"name", "modelopt"}, {"version", "0.33.0"}}},
+            {"quantization",
+             {{"quant_algo", "NVFP4"},
+              {"kv_cache_quant_algo", "FP8"},
+              {"group_size", 16},
+              {"exclude_modules", {"lm_head", "model.layers.61*"}}}}};
+  written("hf_quant_config.json", said);
+  const ModelConfig read = load_config(folder.path() / "config.json");
+  EXPECT_FALSE(read.fp8.has_value());
+  EXPECT_EQ(read.quantisation.value().form, QuantisedForm::nvfp4);
+  const auto refusal = [&] { return error_of([&] { load_config(folder.path() / "config.json"); }); };
+  said["quantization"] = 4;
+  written("hf_quant_config.json", said);
+  EXPECT_THAT(refusal(), HasSubstr("hf_quant_config.json: quantization must be a JSON object"));
+  written("config.json", json::array());
+  EXPECT_THAT(refusal(), HasSubstr("must be a JSON object"));
+}
+
 TEST(Quantisation, ReadsTheFormatsOfCompressedTensors) {
   const Quantisation integers = quantisation_of(packed);
   EXPECT_EQ(integers.form, QuantisedForm::packed_integers);
@@ -109,7 +153,16 @@ TEST(Quantisation, ReadsTheFormatsOfCompressedTensors) {
   json newer = packed;
   newer["format"] = "mixed-precision";
   newer["config_groups"]["group_0"]["format"] = "pack-quantized";
+  newer.update({{"sparsity_config", json::object()}, {"transform_config", json::object()}});
   EXPECT_EQ(quantisation_of(newer).form, QuantisedForm::packed_integers);
+  // And the first ones less.
+  const json first = json::parse(R"({
+    "config_groups": {"group_0": {"input_activations": {"num_bits": 8, "strategy": "tensor", "type": "float"},
+      "targets": ["Linear"], "weights": {"num_bits": 8, "strategy": "tensor", "type": "float"}}},
+    "format": "naive-quantized", "ignore": ["lm_head"], "quant_method": "compressed-tensors",
+    "quantization_status": "frozen"})");
+  EXPECT_EQ(quantisation_of(first).form, QuantisedForm::fp8);
+  EXPECT_EQ(quantisation_of(first).scale_rows, 0);
 }
 
 TEST(Quantisation, OneScaleAMatrixNeedsNoBlocks) {
@@ -130,8 +183,12 @@ TEST(Quantisation, RefusesByNameWhatItDoesNotKnow) {
   EXPECT_THAT(refusal(gptq, "/group_size", limits::weight_block * 2), HasSubstr("group_size is "));
   EXPECT_THAT(refusal(gptq, "/checkpoint_format", "marlin"), HasSubstr("checkpoint_format must be"));
   EXPECT_THAT(refusal(gptq, "/is_marlin_format", true), HasSubstr("is_marlin_format is true"));
-  EXPECT_THAT(refusal(gptq, "/dynamic", {{"-:lm_head", json::object()}}),
-              HasSubstr("dynamic is not supported"));
+  EXPECT_THAT(refusal(gptq, "/dynamic", {{".*down_proj", {{"bits", 8}}}}),
+              HasSubstr("dynamic..*down_proj is not supported"));
+  EXPECT_THAT(refusal(gptq, "/dynamic", 1), HasSubstr("dynamic must be a JSON object"));
+  EXPECT_THAT(refusal(gptq, "/format", "marlin"), HasSubstr("format must be"));
+  EXPECT_THAT(refusal(gptq, "/pack_dtype", "int16"), HasSubstr("pack_dtype is \"int16\""));
+  EXPECT_THAT(refusal(awq, "/format", "gemv_fast"), HasSubstr("format must be \"gemm\""));
   EXPECT_THAT(refusal(awq, "/version", "gemv"), HasSubstr("version must be \"gemm\""));
   EXPECT_THAT(refusal(awq, "/zero_point", false), HasSubstr("zero_point is false"));
   EXPECT_THAT(refusal(awq, "/bits", 8), HasSubstr("bits is 8"));
@@ -145,7 +202,7 @@ TEST(Quantisation, RefusesByNameWhatItDoesNotKnow) {
   EXPECT_THAT(refusal(packed, "/format", "marlin-24"), HasSubstr("format is \"marlin-24\""));
   EXPECT_THAT(refusal(packed, "/config_groups/group_1", json::object()),
               HasSubstr("config_groups must be one group"));
-  EXPECT_THAT(refusal(packed, "/quantization_status", "frozen"), HasSubstr("quantization_status is"));
+  EXPECT_THAT(refusal(packed, "/quantization_status", "calibration"), HasSubstr("quantization_status is"));
   EXPECT_THAT(refusal(packed, "/transform_config", {{"R1", "hadamard"}}),
               HasSubstr("transform_config is not"));
   EXPECT_THAT(refusal(packed, "/sparsity_config", {{"format", "sparse-24-bitmask"}}),

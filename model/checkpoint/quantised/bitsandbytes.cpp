@@ -24,9 +24,10 @@ struct State {
 
 State read_state(WeightParts& parts) {
   const StoredTensor& text = parts.get(state_name, {DType::u8});
+  const std::string where = parts.where(state_name);
   const nlohmann::json json =
-      parse_json({reinterpret_cast<const char*>(text.bytes.data()), text.bytes.size()}, state_name);
-  JsonFields fields(JsonValue(json, state_name));
+      parse_json({reinterpret_cast<const char*>(text.bytes.data()), text.bytes.size()}, where);
+  JsonFields fields(JsonValue(json, where));
   if (fields["quant_type"].text() != "nf4") fields["quant_type"].fail("must be \"nf4\"");
   State state;
   const JsonValue shape = fields["shape"];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -19,27 +20,26 @@ T element(std::span<const std::byte> bytes, std::int64_t i) {
   return value;
 }
 
-// A Source has, by row and column of the weight:
-//   unsigned code(row, column)           the bits of a code as the block has them
-//   void share(row, column, block)       writes what the columns from this one, a block's first, on share
+// A Source has:
+//   unsigned code(row, column)      the bits of a code as the block has them, by row and column of the weight
+//   void share(row, stored, block)  writes what the stored columns from this one, a block's first, on share
 template <class Source>
 class BlockRows final : public PackedRows {
  public:
   // order: see PackedRows; columns of a block that it makes share what a block says of them.
   BlockRows(kernels::DType type, std::int64_t cols, Source source, std::vector<std::int32_t> order = {})
-      : type_(type), cols_(cols), source_(std::move(source)), order_(std::move(order)) {
-    for (int c = 0; c < kernels::storage_unit(type).columns; ++c)
-      places_.push_back(kernels::code_at(type, c));
-  }
+      : type_(type), cols_(cols), source_(std::move(source)), order_(std::move(order)) {}
 
   void write(std::int64_t row, std::int64_t first, std::int64_t count, std::byte* out) const override {
     const kernels::StorageUnit unit = kernels::storage_unit(type_);
+    std::array<kernels::Code, most_columns> places;
+    for (int c = 0; c < unit.columns; ++c) places[std::size_t(c)] = kernels::code_at(type_, c);
     for (std::int64_t begin = first; begin < first + count; begin += unit.columns, out += unit.bytes) {
       std::memset(out, 0, unit.bytes);
-      source_.share(row, input(begin), out);
+      source_.share(row, begin, out);
       const std::int64_t here = std::min(unit.columns, cols_ - begin);
       for (std::int64_t c = 0; c < here; ++c) {
-        const kernels::Code& place = places_[std::size_t(c)];
+        const kernels::Code& place = places[std::size_t(c)];
         out[place.byte] |= std::byte(source_.code(row, input(begin + c)) << place.shift);
       }
     }
@@ -47,6 +47,8 @@ class BlockRows final : public PackedRows {
   std::span<const std::int32_t> order() const override { return order_; }
 
  private:
+  static constexpr std::int64_t most_columns = 128;  // of a block of a type that is made here
+
   std::int64_t input(std::int64_t column) const {
     return order_.empty() ? column : order_[std::size_t(column)];
   }
@@ -55,7 +57,6 @@ class BlockRows final : public PackedRows {
   std::int64_t cols_;
   Source source_;
   std::vector<std::int32_t> order_;
-  std::vector<kernels::Code> places_;
 };
 
 template <class Source>

@@ -1,6 +1,8 @@
 // E2M1 in pairs, of which the even column has the lower bits. NVFP4 has an E4M3 scale for 16 columns and one F32 for all:
 // ModelOpt's weight_scale_2, which multiplies, or compressed-tensors' weight_global_scale, which divides. MXFP4 has an E8M0
 // scale for 32 columns.
+#include <cmath>
+
 #include "model/checkpoint/quantised/block_rows.hpp"
 #include "model/checkpoint/quantised/quantised_weights.hpp"
 
@@ -34,19 +36,17 @@ StoredTensor one_number(float value) {
           .memory = memory};
 }
 
-float number(const StoredTensor& tensor) {
-  return to_float(tensor.dtype, tensor.bytes.data());
-}
-
 // What the matrix is multiplied by.
 StoredTensor nvfp4_scale(WeightParts& parts, bool packed) {
   const char* const name = packed ? "weight_global_scale" : "weight_scale_2";
   const StoredTensor& scale = parts.get(name, {DType::f32});
   if (scale.elements() != 1)
     parts.fail(name, "has shape " + shape_text(scale.shape) + "; it must be one number");
-  if (!packed) return one_number(number(scale));
-  if (number(scale) == 0) parts.fail(name, "is zero, and scales are divided by it");
-  return one_number(1 / number(scale));
+  const float stored = element<float>(scale.bytes, 0), factor = packed ? 1 / stored : stored;
+  if (!std::isfinite(factor))
+    parts.fail(name, "is " + std::to_string(stored) +
+                         (packed ? ", which scales cannot be divided by" : ", which is no number"));
+  return one_number(factor);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // GPTQ (Frantar et al. 2023) as AutoGPTQ and GPTQModel store it: qweight [cols * bits / 32, rows], a word has so many
 // columns of a row; qzeros [groups, rows * bits / 32], a word has so many rows; scales [groups, rows]; g_idx [cols], the
-// group of each column. The first format stores zero points less one, in as many bits.
+// group of each column. The first format stores a word of zero points less one in each place; where they are 0 places borrow
+// from the next, as GPTQModel writes and reads it.
 #include "model/checkpoint/quantised/integer_groups.hpp"
 #include "model/checkpoint/quantised/quantised_weights.hpp"
 
@@ -14,7 +15,7 @@ struct GptqCodes {
   StoredTensor words, zeros;
   std::int64_t rows;
   int bits;
-  unsigned less;  // of zeros
+  std::uint32_t less;  // of a word of zeros
 
   unsigned code(std::int64_t row, std::int64_t column) const {
     const std::int64_t together = 32 / bits;
@@ -22,11 +23,16 @@ struct GptqCodes {
   }
   unsigned zero(std::int64_t row, std::int64_t group) const {
     const std::int64_t together = 32 / bits;
-    const unsigned stored = in_word(zeros, group * (rows / together) + row / together, row % together, bits);
-    return (stored + less) & ((1u << bits) - 1);
+    const auto word = element<std::uint32_t>(zeros.bytes, group * (rows / together) + row / together);
+    return bits_of(word + less, row % together, bits);
   }
   std::int64_t scale(std::int64_t row, std::int64_t group) const { return group * rows + row; }
 };
+
+// In each place of a word.
+std::uint32_t ones(int bits) {
+  return bits == 4 ? 0x11111111 : 0x01010101;
+}
 
 }  // namespace
 
@@ -45,7 +51,7 @@ void join_gptq(const Quantisation& quantisation, WeightParts& parts) {
   const StoredTensor& zeros = parts.shaped("qzeros", {DType::i32}, {groups.count(), rows / together});
   const StoredTensor& scales = parts.shaped("scales", float_types, {groups.count(), rows});
   parts.become(integers(bits, false, rows, cols, groups, scales,
-                        GptqCodes{words, zeros, rows, bits, quantisation.zeros_less_one ? 1u : 0u}));
+                        GptqCodes{words, zeros, rows, bits, quantisation.zeros_less_one ? ones(bits) : 0}));
 }
 
 }  // namespace troupe::model

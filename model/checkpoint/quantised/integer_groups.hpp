@@ -7,7 +7,7 @@
 
 namespace troupe::model {
 
-// The columns of a weight by the groups whose scales they have.
+// The columns of a weight by the groups whose scales they have: group g has the stored columns from g * size() on.
 class ColumnGroups {
  public:
   // group: so many columns, one after another; 0: all.
@@ -17,17 +17,14 @@ class ColumnGroups {
   ColumnGroups(std::int64_t cols, std::int64_t group, const StoredTensor& of_columns, std::string_view name,
                const WeightParts& parts);
 
-  std::int64_t count() const { return size_ == 0 ? 0 : (cols_ + size_ - 1) / size_; }
+  std::int64_t count() const { return (cols_ + size_ - 1) / size_; }
   std::int64_t size() const { return size_; }
-  std::int64_t of(std::int64_t column) const {
-    return of_column_.empty() ? column / size_ : of_column_[std::size_t(column)];
-  }
   // See PackedRows.
   const std::vector<std::int32_t>& order() const { return order_; }
 
  private:
   std::int64_t cols_, size_;
-  std::vector<std::int32_t> of_column_, order_;
+  std::vector<std::int32_t> order_;
 };
 
 // Blocks that no group's end cuts. Integers of 4 bits with no zero points need less by 32 columns.
@@ -39,18 +36,15 @@ kernels::DType integer_type(int bits, const ColumnGroups& groups, bool symmetric
 template <class Codes>
 class IntegerGroups {
  public:
-  IntegerGroups(kernels::DType type, int bits, ColumnGroups groups, const StoredTensor& scales, Codes codes)
-      : type_(type),
-        less_(bits == 8 ? 128 : 0),
-        groups_(std::move(groups)),
-        scales_(scales),
-        codes_(std::move(codes)) {}
+  // group: so many stored columns.
+  IntegerGroups(kernels::DType type, int bits, std::int64_t group, const StoredTensor& scales, Codes codes)
+      : type_(type), less_(bits == 8 ? 128 : 0), group_(group), scales_(scales), codes_(std::move(codes)) {}
 
   unsigned code(std::int64_t row, std::int64_t column) const {
     return (codes_.code(row, column) - less_) & 0xff;
   }
-  void share(std::int64_t row, std::int64_t column, std::byte* block) const {
-    const std::int64_t group = groups_.of(column);
+  void share(std::int64_t row, std::int64_t stored, std::byte* block) const {
+    const std::int64_t group = stored / group_;
     const std::size_t size = kernels::size_of(scales_.dtype);
     const std::byte* const scale = scales_.bytes.data() + std::size_t(codes_.scale(row, group)) * size;
     if (!kernels::has_zero(type_)) {
@@ -65,7 +59,7 @@ class IntegerGroups {
  private:
   kernels::DType type_;
   unsigned less_;
-  ColumnGroups groups_;
+  std::int64_t group_;
   StoredTensor scales_;
   Codes codes_;
 };
@@ -74,13 +68,17 @@ template <class Codes>
 StoredTensor integers(int bits, bool symmetric, std::int64_t rows, std::int64_t cols,
                       const ColumnGroups& groups, const StoredTensor& scales, Codes codes) {
   const kernels::DType type = integer_type(bits, groups, symmetric, scales.dtype);
-  return in_blocks_of(type, rows, cols, IntegerGroups<Codes>(type, bits, groups, scales, std::move(codes)),
+  return in_blocks_of(type, rows, cols,
+                      IntegerGroups<Codes>(type, bits, groups.size(), scales, std::move(codes)),
                       groups.order());
 }
 
 // Numbers of so many bits, from the least significant of an I32 on.
+inline unsigned bits_of(std::uint32_t word, std::int64_t place, int bits) {
+  return word >> place * bits & ((1u << bits) - 1);
+}
 inline unsigned in_word(const StoredTensor& words, std::int64_t word, std::int64_t place, int bits) {
-  return element<std::uint32_t>(words.bytes, word) >> place * bits & ((1u << bits) - 1);
+  return bits_of(element<std::uint32_t>(words.bytes, word), place, bits);
 }
 
 }  // namespace troupe::model

@@ -40,6 +40,13 @@ struct CompressedCodes {
   }
 };
 
+// Groups of -1 were never set: columns are in order.
+bool tells_of_groups(const StoredTensor& of_columns) {
+  for (std::int64_t c = 0; c < of_columns.elements(); ++c)
+    if (element<std::int32_t>(of_columns.bytes, c) != -1) return true;
+  return false;
+}
+
 std::int64_t words_of(std::int64_t count, int bits) {
   return (count * bits + 31) / 32;
 }
@@ -91,9 +98,11 @@ void join_integers(const Quantisation& quantisation, WeightParts& parts) {
   const auto [rows, cols] = packed ? packed_shape(parts, numbers, quantisation.bits)
                                    : std::pair(numbers.shape[0], numbers.shape[1]);
   ColumnGroups groups(cols, quantisation.scale_cols);
-  if (parts.find("weight_g_idx"))
-    groups = ColumnGroups(cols, quantisation.scale_cols, parts.shaped("weight_g_idx", {DType::i32}, {cols}),
-                          "weight_g_idx", parts);
+  if (parts.find("weight_g_idx")) {
+    const StoredTensor& of_columns = parts.shaped("weight_g_idx", {DType::i32}, {cols});
+    if (tells_of_groups(of_columns))
+      groups = ColumnGroups(cols, quantisation.scale_cols, of_columns, "weight_g_idx", parts);
+  }
   const bool one_scale = quantisation.scale_rows == 0;
   const StoredTensor& scales = scales_of(parts, one_scale, rows, groups.count());
   const StoredTensor zeros = zeros_of(parts, quantisation, rows, groups.count());

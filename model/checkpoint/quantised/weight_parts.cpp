@@ -40,16 +40,23 @@ const StoredTensor& WeightParts::shaped(std::string_view name, std::initializer_
   return part;
 }
 
+std::string WeightParts::where(std::string_view name) const {
+  const std::string whole = module_ + std::string(name);
+  const auto found = tensors_.find(whole);
+  return found == tensors_.end() ? whole : found->second.file + ": " + whole;
+}
+
 void WeightParts::fail(std::string_view name, std::string_view what) const {
-  const auto found = tensors_.find(module_ + std::string(name));
-  const std::string file = found == tensors_.end() ? "" : found->second.file + ": ";
-  throw Error(what, file + module_ + std::string(name));
+  throw Error(what, where(name));
 }
 
 void WeightParts::become(StoredTensor weight) {
   CHECK(!asked_.empty(), "a weight of nothing");
   const std::string file = tensors_.find(asked_.front())->second.file;
   for (const std::string& name : asked_) tensors_.erase(name);
+  for (const char* name : {"weight", "weight_scale_inv"})
+    if (tensors_.contains(module_ + name))
+      fail(name, "is there besides the parts of the same weight, quantised");
   tensors_[module_ + "weight"] = {std::move(weight), file};
 }
 

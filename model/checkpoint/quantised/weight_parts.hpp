@@ -30,10 +30,12 @@ class WeightParts {
   // Also when it is of another shape.
   const StoredTensor& shaped(std::string_view name, std::initializer_list<kernels::DType> types,
                              const std::vector<std::int64_t>& shape);
+  // A part's file and name, for messages.
+  std::string where(std::string_view name) const;
   // Throws Error about a part, or about the weight.
   [[noreturn]] void fail(std::string_view name, std::string_view what) const;
 
-  // Takes the place of all parts that were asked for.
+  // Takes the place of all parts that were asked for. Throws Error when there is such a weight besides.
   void become(StoredTensor weight);
   // The same for a weight of a type with scales.
   void become(StoredTensor weight, StoredTensor scales);

@@ -71,14 +71,16 @@ def times(code, zero, scale, of_column):
 
 
 def gptq(bits, group, act_order, first_format):
-    """AutoGPTQ's qlinear_cuda and GPTQModel's torch kernel."""
+    """GPTQModel's torch kernel, and its convert_gptq_v2_to_v1_format, which subtracts from words."""
     def form(rng, rows, cols):
         of_column = groups_of(rng, cols, group, act_order)
         code, scale = codes(rng, rows, cols, bits), scales(rng, rows, of_column.max() + 1, F16)
         zero = rng.integers(0, 1 << bits, scale.shape)
         zero[:2] = [[0], [(1 << bits) - 1]]
-        stored = (zero - 1) % (1 << bits) if first_format else zero
-        parts = {"qweight": words(code.T, bits, 0), "qzeros": words(stored.T, bits, 1), "scales": scale.T, "g_idx": of_column.astype(np.int32)}
+        zeros = words(zero.T, bits, 1)
+        if first_format:
+            zeros = (zeros.view(np.uint32) - np.uint32({4: 0x11111111, 8: 0x01010101}[bits])).view(np.int32)
+        parts = {"qweight": words(code.T, bits, 0), "qzeros": zeros, "scales": scale.T, "g_idx": of_column.astype(np.int32)}
         return parts, times(code, zero, scale, of_column)
     return form, {"quant_method": "gptq", "bits": bits, "group_size": group, "desc_act": act_order, "sym": False, "damp_percent": 0.01,
                   "true_sequential": True, **({} if first_format else {"checkpoint_format": "gptq_v2"})}

@@ -233,7 +233,7 @@ TEST(Checkpoint, RefusesWrongTypes) {
   EXPECT_THAT(checkpoint.refusal([](OwnedTensors& tensors) {
     put(tensors, linear, DType::f8_e4m3, {48, 16});
   }),
-              HasSubstr(linear + ": is F8_E4M3, but config.json has no quantization_config"));
+              HasSubstr(linear + ": is F8_E4M3, and nothing says which scales it has"));
   for (const auto& [name, shape] :
        {std::pair<std::string, std::vector<std::int64_t>>{"model.embed_tokens.weight", {96, 48}},
         {"lm_head.weight", {96, 48}},

@@ -298,6 +298,36 @@ TEST_F(AlteredWeights, GroupsThatColumnsCannotHaveAreRefused) {
   EXPECT_THAT(opening("gptq-act-order", with_groups), HasSubstr("has 31 columns in group 0 instead of 32"));
 }
 
+// compressed-tensors' for weights that it has not put in another order.
+TEST_F(AlteredWeights, GroupsThatWereNeverSetAreInOrder) {
+  std::vector<std::int32_t> groups(std::size_t(128), -1);
+  const auto with_groups = [&](Tensors& tensors) {
+    tensors.at(down + "weight_g_idx").bytes = std::as_bytes(std::span(groups));
+  };
+  EXPECT_EQ(opening("packed-int4-act-order", with_groups), "no error");
+  const Checkpoint checkpoint = Checkpoint::open(folder_.path());
+  EXPECT_TRUE(checkpoint.tensor(down + "weight").order().empty());
+  EXPECT_FALSE(checkpoint.tensor("model.layers.0.self_attn.q_proj.weight").order().empty());
+  groups[127] = 0;
+  EXPECT_THAT(opening("packed-int4-act-order", with_groups), HasSubstr("has column 0 in group -1 of 4"));
+}
+
+TEST_F(AlteredWeights, AWeightThatIsThereTwiceIsRefused) {
+  const std::vector<std::uint16_t> numbers(std::size_t(64 * 128));
+  const auto with_plain = [&](Tensors& tensors) {
+    tensors[down + "weight"] = {{down + "weight", DType::bf16, {64, 128}}, std::as_bytes(std::span(numbers))};
+  };
+  for (const char* form : {"gptq-4bit", "awq", "packed-int4", "packed-nvfp4"})
+    EXPECT_THAT(opening(form, with_plain), HasSubstr(down + "weight: is there besides the parts")) << form;
+  const std::vector<float> scale(std::size_t(1));
+  EXPECT_THAT(opening("fp8-tensor",
+                      [&](Tensors& tensors) {
+                        const std::string name = down + "weight_scale_inv";
+                        tensors[name] = {{name, DType::f32, {1, 1}}, std::as_bytes(std::span(scale))};
+                      }),
+              HasSubstr(down + "weight_scale_inv: is there besides the parts"));
+}
+
 TEST_F(AlteredWeights, BiasesOfZerosThatTheModelHasNotAreLeftOut) {
   std::vector<std::uint16_t> bias(std::size_t(64));
   const auto with_bias = [&](Tensors& tensors) {
@@ -329,7 +359,9 @@ TEST_F(AlteredWeights, ScalesThatAreNoNumbersAreRefused) {
   EXPECT_THAT(loading("fp8-tensor", spoilt("weight_scale", {0, 0, 0xc0, 0x7f})),
               HasSubstr(down + "weight_scale_inv"));
   EXPECT_THAT(loading("packed-nvfp4", spoilt("weight_global_scale", {0, 0, 0, 0})),
-              HasSubstr("weight_global_scale: is zero"));
+              HasSubstr("weight_global_scale: is 0.000000, which scales cannot be divided by"));
+  EXPECT_THAT(loading("nvfp4", spoilt("weight_scale_2", {0, 0, 0x80, 0x7f})),
+              HasSubstr("weight_scale_2: is inf, which is no number"));
 }
 
 TEST_F(AlteredWeights, WhatABlockOfNf4IsIsSaid) {
@@ -350,7 +382,11 @@ TEST_F(AlteredWeights, WhatABlockOfNf4IsIsSaid) {
               HasSubstr("has shape"));
   EXPECT_THAT(with_state(R"({"quant_type": "nf4", "blocksize": 64, "shape": [64, 128], "rotated": 1})"),
               HasSubstr("rotated"));
-  EXPECT_THAT(with_state("{"), HasSubstr("quant_state"));
+  EXPECT_THAT(with_state("{"), HasSubstr("model.safetensors: " + down + "weight.quant_state"));
+  EXPECT_THAT(with_state(R"({"quant_type": "nf4", "blocksize": 64, "shape": [2147483648, 2147483648]})"),
+              HasSubstr("weight: has shape"));
+  EXPECT_THAT(with_state(R"({"quant_type": "nf4", "blocksize": 64, "shape": [2147483649, 64]})"),
+              HasSubstr("shape[0] is 2147483649"));
 }
 
 }  // namespace
