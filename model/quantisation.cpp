@@ -61,6 +61,59 @@ void read_dynamic(const JsonValue& field) {
       field[pattern].fail("is not supported: all quantised weights must have one form");
 }
 
+// What AutoGPTQ, optimum, GPTQModel and AutoRound tell of how it was quantised, and of what the files show: whether zero
+// points are one and the same, columns in order, and which modules are plain.
+constexpr std::initializer_list<std::string_view> told_of_gptq{"act_bits",
+                                                               "act_data_type",
+                                                               "act_dynamic",
+                                                               "act_group_aware",
+                                                               "act_group_size",
+                                                               "act_sym",
+                                                               "amp",
+                                                               "autoround_version",
+                                                               "backend",
+                                                               "batch_size",
+                                                               "block_name_to_quantize",
+                                                               "cache_block_outputs",
+                                                               "damp_auto_increment",
+                                                               "damp_percent",
+                                                               "dataset",
+                                                               "desc_act",
+                                                               "disable_exllama",
+                                                               "enable_minmax_tuning",
+                                                               "enable_norm_bias_tuning",
+                                                               "enable_quanted_input",
+                                                               "exllama_config",
+                                                               "gradient_accumulate_steps",
+                                                               "iters",
+                                                               "lm_head",
+                                                               "low_gpu_mem_usage",
+                                                               "lr",
+                                                               "max_input_length",
+                                                               "meta",
+                                                               "method",
+                                                               "minmax_lr",
+                                                               "model_file_base_name",
+                                                               "model_name_or_path",
+                                                               "model_seqlen",
+                                                               "module_name_preceding_first_block",
+                                                               "modules_in_block_to_quantize",
+                                                               "modules_to_not_convert",
+                                                               "mse",
+                                                               "nsamples",
+                                                               "pack_impl",
+                                                               "pad_token_id",
+                                                               "quantizer",
+                                                               "scale_dtype",
+                                                               "seqlen",
+                                                               "static_groups",
+                                                               "sym",
+                                                               "to_quant_block_names",
+                                                               "tokenizer",
+                                                               "true_sequential",
+                                                               "use_cuda_fp16",
+                                                               "use_exllama"};
+
 void read_gptq(JsonFields& fields, ModelConfig& config) {
   Quantisation read{.form = QuantisedForm::gptq, .symmetric = false};
   read.bits = read_bits(fields["bits"]);
@@ -73,38 +126,8 @@ void read_gptq(JsonFields& fields, ModelConfig& config) {
   require_flag(fields["is_marlin_format"], false);
   require_text(fields["pack_dtype"], "int32");
   read_dynamic(fields["dynamic"]);
-  // Whether zero points are one and the same, and columns in order, the files show. The rest is how it was quantised.
-  fields.ignore({"act_group_aware",
-                 "backend",
-                 "batch_size",
-                 "block_name_to_quantize",
-                 "cache_block_outputs",
-                 "damp_auto_increment",
-                 "damp_percent",
-                 "dataset",
-                 "desc_act",
-                 "disable_exllama",
-                 "exllama_config",
-                 "lm_head",
-                 "max_input_length",
-                 "meta",
-                 "method",
-                 "model_file_base_name",
-                 "model_name_or_path",
-                 "model_seqlen",
-                 "module_name_preceding_first_block",
-                 "modules_in_block_to_quantize",
-                 "modules_to_not_convert",
-                 "mse",
-                 "pack_impl",
-                 "pad_token_id",
-                 "quantizer",
-                 "static_groups",
-                 "sym",
-                 "tokenizer",
-                 "true_sequential",
-                 "use_cuda_fp16",
-                 "use_exllama"});
+  require_text(fields["data_type"], "int");
+  fields.ignore(told_of_gptq);
   config.quantisation = read;
 }
 

@@ -161,7 +161,7 @@ bool says_nothing_new(const ModelConfig& config, std::string_view name) {
   // How activations and a cache are quantised elsewhere.
   constexpr std::array activations{".input_scale",    ".input_zero_point", ".input_global_scale",
                                    ".input_scale_ub", ".output_scale",     ".q_scale",
-                                   ".k_scale",        ".v_scale"};
+                                   ".k_scale",        ".v_scale",          ".kv_scale"};
   const auto is_end = [&](const char* end) { return name.ends_with(end); };
   if (config.quantisation && std::ranges::any_of(activations, is_end)) return true;
   return std::ranges::any_of(rotary, is_end) ||

@@ -94,6 +94,19 @@ TEST(Quantisation, ReadsWhatGptqModelSays) {
   EXPECT_EQ(quantisation_of(of_awq).form, QuantisedForm::awq);
 }
 
+TEST(Quantisation, ReadsWhatAutoRoundSaysOfGptq) {
+  json said = json::parse(R"({
+    "act_bits": 16, "act_data_type": "int", "act_dynamic": true, "act_group_size": 128, "act_sym": true, "amp": true,
+    "autoround_version": "0.5.1", "batch_size": 8, "bits": 4, "damp_percent": 0.01, "data_type": "int", "desc_act": false,
+    "enable_minmax_tuning": true, "enable_norm_bias_tuning": false, "enable_quanted_input": true,
+    "gradient_accumulate_steps": 1, "group_size": 128, "iters": 1000, "low_gpu_mem_usage": true, "lr": 0.001,
+    "minmax_lr": 0.001, "nsamples": 512, "quant_method": "gptq", "scale_dtype": "torch.float16", "seqlen": 2048,
+    "super_bits": null, "super_group_size": null, "sym": true, "to_quant_block_names": null, "true_sequential": false})");
+  EXPECT_EQ(quantisation_of(said).scale_cols, 128);
+  said["super_bits"] = 6;
+  EXPECT_THAT(error_of([&] { quantisation_of(said); }), HasSubstr("super_bits is not supported"));
+}
+
 TEST(Quantisation, ModelOptsOwnFileCounts) {
   const TemporaryFolder folder;
   // Of the model that was quantised once more.

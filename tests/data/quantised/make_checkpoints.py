@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes small Llama checkpoints in every quantised form, each in a folder, and beside them what numpy makes of two of their weights.
+"""Writes small checkpoints in every quantised form, each in a folder, and beside them what numpy makes of two of their weights.
 
 A form's function follows what its library's reference does (named there), in the plainest way. Codes are random; scales are
 random, too, but for the first rows: zero, the least and the largest there is. Needs numpy and ml_dtypes.
@@ -12,13 +12,11 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).parent
 HIDDEN, INNER, HEADS, KEY_HEADS, HEAD, VOCABULARY = 64, 128, 2, 2, 32, 32
+LATENT, NOPE, ROPE, EXPERTS, EXPERT_INNER = 32, 16, 16, 4, 32
 F32, F16, BF16, E4M3 = np.float32, np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn
 NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "int32": "I32", "int64": "I64",
          "int8": "I8", "uint8": "U8"}
-LINEAR = {"self_attn.q_proj": (HEADS * HEAD, HIDDEN), "self_attn.k_proj": (KEY_HEADS * HEAD, HIDDEN),
-          "self_attn.v_proj": (KEY_HEADS * HEAD, HIDDEN), "self_attn.o_proj": (HIDDEN, HEADS * HEAD),
-          "mlp.gate_proj": (INNER, HIDDEN), "mlp.up_proj": (INNER, HIDDEN), "mlp.down_proj": (HIDDEN, INNER)}
-EXPECTED = ["self_attn.q_proj", "mlp.down_proj"]
+EXPECTED = ["model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj"]
 NF4 = np.array([-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
                 -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
                 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0], F32)
@@ -234,7 +232,49 @@ FORMS = {"gptq-4bit": gptq(4, 32, False, True), "gptq-8bit": gptq(8, 64, False, 
          "packed-int4-act-order": packed_integers(4, 32, True, True, F16), "packed-int8-rows": packed_integers(8, -1, True, False, BF16),
          "int8": int_quantized(True), "int8-zeros": int_quantized(False), "fp8-channel": fp8_channel(), "fp8-tensor": fp8_tensor(),
          "nvfp4": modelopt_nvfp4(), "packed-nvfp4": compressed_nvfp4(), "packed-mxfp4": compressed_mxfp4(),
-         "nf4": bitsandbytes(False), "nf4-double": bitsandbytes(True)}
+         "nf4": bitsandbytes(False), "nf4-double": bitsandbytes(True),
+         "deepseek-nvfp4": modelopt_nvfp4(), "deepseek-act-order": gptq(4, 32, True, True)}
+
+
+COMMON = {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_key_value_heads": KEY_HEADS,
+          "intermediate_size": INNER, "hidden_act": "silu", "max_position_embeddings": 128, "rope_theta": 10000, "rms_norm_eps": 1e-06,
+          "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 1}
+
+
+def swiglu(prefix, inner):
+    return {f"{prefix}.gate_proj": (inner, HIDDEN), f"{prefix}.up_proj": (inner, HIDDEN), f"{prefix}.down_proj": (HIDDEN, inner)}
+
+
+def llama(rng):
+    """Its config, shapes of its linear weights, and other tensors."""
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_hidden_layers": 1, "head_dim": HEAD, **COMMON}
+    attention = {"q_proj": (HEADS * HEAD, HIDDEN), "k_proj": (KEY_HEADS * HEAD, HIDDEN), "v_proj": (KEY_HEADS * HEAD, HIDDEN),
+                 "o_proj": (HIDDEN, HEADS * HEAD)}
+    linear = {f"model.layers.0.self_attn.{name}": shape for name, shape in attention.items()} | swiglu("model.layers.0.mlp", INNER)
+    return config, linear, {}
+
+
+def deepseek(rng):
+    """A dense layer and one of experts, of which one is not quantised."""
+    config = {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "num_hidden_layers": 2, "first_k_dense_replace": 1,
+              "moe_layer_freq": 1, "q_lora_rank": None, "kv_lora_rank": LATENT, "qk_nope_head_dim": NOPE, "qk_rope_head_dim": ROPE,
+              "v_head_dim": NOPE, "n_routed_experts": EXPERTS, "n_shared_experts": 1, "num_experts_per_tok": 2, "n_group": 2, "topk_group": 1,
+              "topk_method": "noaux_tc", "scoring_func": "sigmoid", "norm_topk_prob": True, "routed_scaling_factor": 2.5,
+              "moe_intermediate_size": EXPERT_INNER, "rope_scaling": None, "attention_bias": False, **COMMON}
+    attention = {"q_proj": (HEADS * (NOPE + ROPE), HIDDEN), "kv_a_proj_with_mqa": (LATENT + ROPE, HIDDEN),
+                 "kv_b_proj": (HEADS * 2 * NOPE, LATENT), "o_proj": (HIDDEN, HEADS * NOPE)}
+    linear = {f"model.layers.{i}.self_attn.{name}": shape for i in range(2) for name, shape in attention.items()}
+    linear |= swiglu("model.layers.0.mlp", INNER) | swiglu("model.layers.1.mlp.shared_experts", EXPERT_INNER)
+    plain = {"model.layers.1.mlp.gate.weight": rng.standard_normal((EXPERTS, HIDDEN)).astype(BF16),
+             "model.layers.1.mlp.gate.e_score_correction_bias": rng.standard_normal(EXPERTS).astype(F32)}
+    for i in range(EXPERTS):
+        expert = swiglu(f"model.layers.1.mlp.experts.{i}", EXPERT_INNER)
+        if i == 1:
+            plain |= {f"{name}.weight": (0.1 * rng.standard_normal(shape)).astype(BF16) for name, shape in expert.items()}
+        else:
+            linear |= expert
+    plain |= {f"model.layers.{i}.self_attn.kv_a_layernorm.weight": np.ones(LATENT, BF16) for i in range(2)}
+    return config, linear, plain
 
 
 def main():
@@ -242,10 +282,7 @@ def main():
         rng = np.random.default_rng(seed)
         folder = HERE / name
         folder.mkdir(exist_ok=True)
-        config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": VOCABULARY, "hidden_size": HIDDEN,
-                  "num_hidden_layers": 1, "num_attention_heads": HEADS, "num_key_value_heads": KEY_HEADS, "head_dim": HEAD,
-                  "intermediate_size": INNER, "hidden_act": "silu", "max_position_embeddings": 128, "rope_theta": 10000,
-                  "rms_norm_eps": 1e-06, "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 1}
+        config, linear, plain = (deepseek if name.startswith("deepseek") else llama)(rng)
         if quantization is None:
             said = {"producer": {"name": "modelopt", "version": "0.29.0"},
                     "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": None, "group_size": 16, "exclude_modules": ["lm_head"]}}
@@ -254,16 +291,17 @@ def main():
             config["quantization_config"] = quantization
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
         tensors = {"model.embed_tokens.weight": rng.standard_normal((VOCABULARY, HIDDEN)).astype(BF16),
-                   "lm_head.weight": rng.standard_normal((VOCABULARY, HIDDEN)).astype(BF16), "model.norm.weight": np.ones(HIDDEN, BF16)}
-        for norm in ("input_layernorm", "post_attention_layernorm"):
-            tensors[f"model.layers.0.{norm}.weight"] = np.ones(HIDDEN, BF16)
+                   "lm_head.weight": rng.standard_normal((VOCABULARY, HIDDEN)).astype(BF16), "model.norm.weight": np.ones(HIDDEN, BF16), **plain}
+        for i in range(config["num_hidden_layers"]):
+            for norm in ("input_layernorm", "post_attention_layernorm"):
+                tensors[f"model.layers.{i}.{norm}.weight"] = np.ones(HIDDEN, BF16)
         expected = {}
-        for linear, (rows, cols) in LINEAR.items():
+        for module, (rows, cols) in linear.items():
             parts, values = form(rng, rows, cols)
             for part, array in parts.items():
-                tensors[f"model.layers.0.{linear}.{part}"] = array
-            if linear in EXPECTED:
-                expected[f"model.layers.0.{linear}.weight"] = values.astype(F32)
+                tensors[f"{module}.{part}"] = array
+            if module in EXPECTED:
+                expected[f"{module}.weight"] = values.astype(F32)
         save(folder / "model.safetensors", tensors)
         save(folder / "expected.safetensors", expected)
 

@@ -40,7 +40,9 @@ constexpr QuantisedCheckpoint quantised_checkpoints[] = {{"gptq-4bit", DType::i4
                                                          {"packed-nvfp4", DType::nvfp4},
                                                          {"packed-mxfp4", DType::mxfp4},
                                                          {"nf4", DType::nf4},
-                                                         {"nf4-double", DType::nf4}};
+                                                         {"nf4-double", DType::nf4},
+                                                         {"deepseek-nvfp4", DType::nvfp4},
+                                                         {"deepseek-act-order", DType::i4_32, false}};
 
 std::filesystem::path quantised_folder(const std::string& name) {
   return std::filesystem::path(TEST_DATA) / "quantised" / name;
@@ -156,19 +158,26 @@ TEST_P(QuantisedWeights, AModelIsThatOfItsWeightsInF32) {
   convert(checkpoint_, folder.path() / "plain", {});
   const Checkpoint plain = Checkpoint::open(folder.path() / "plain");
   const Tokens text{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5};
-  const auto logits = [&](const Checkpoint& checkpoint, int ranks, bool gpu) {
-    return on_ranks(checkpoint, {.tensor_parallel = ranks, .gpu = gpu},
-                    [&](Session& session) { return session.text(0, text, 4); });
+  const auto logits = [&](const Checkpoint& checkpoint, const SessionOptions& options) {
+    return on_ranks(checkpoint, options, [&](Session& session) { return session.text(0, text, 4); });
   };
-  const Logits expected = logits(plain, 1, false), got = logits(checkpoint_, 1, false);
+  const Logits expected = logits(plain, {}), got = logits(checkpoint_, {});
   EXPECT_LT(worst_difference(got, expected), 1e-3);
   const bool same_sums = GetParam().in_order && !kernels::is_scaled(GetParam().type);
   if (same_sums) {
     EXPECT_TRUE(same_bytes(got, expected));
   }
-  EXPECT_TRUE(same_bytes(logits(checkpoint_, 1, true), got)) << "on a GPU";
+  EXPECT_TRUE(same_bytes(logits(checkpoint_, {.gpu = true}), got)) << "on a GPU";
   if (GetParam().in_order) {
-    EXPECT_TRUE(same_bytes(logits(checkpoint_, 2, false), got)) << "on two ranks";
+    EXPECT_TRUE(same_bytes(logits(checkpoint_, {.tensor_parallel = 2}), got)) << "on two ranks";
+  }
+  if (checkpoint_.config().n_routed_experts > 0) {
+    const std::vector<std::int64_t> of_groups{std::ssize(text), std::ssize(text)};
+    for (const Logits& logits :
+         on_groups(checkpoint_, {.data_parallel = 2, .expert_parallel = true}, [&](Session& session) {
+           return session.step({{0, text}}, of_groups);
+         }))
+      EXPECT_TRUE(same_bytes(logits, got)) << "with experts on two ranks";
   }
 }
 
