@@ -34,8 +34,11 @@ class LockedPages {
     const DeviceCalls& calls = gpu_->calls();
     gpu_->use();
     const Result locked = calls.register_host(pages_.get(), bytes, host_mapped | flags);
-    if (locked == out_of_memory)
-      throw Error("cannot page-lock " + std::to_string(bytes) + " bytes of the host", "memory");
+    // No fault of the device's.
+    if (locked != success && fault_of(locked) == DeviceFaultKind::other)
+      throw Error(
+          "cannot page-lock " + std::to_string(bytes) + " bytes of the host: " + describe(calls, locked),
+          "memory");
     gpu_->require(locked, "page-locking memory of the host");
     const Result mapped = calls.mapped_address(&at_, pages_.get(), 0);
     if (mapped != success) calls.unregister_host(pages_.get());
