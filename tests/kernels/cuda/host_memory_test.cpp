@@ -55,7 +55,8 @@ std::vector<float> counting_up() {
 
 LastingMemory filled_on_host(SmallGpu& device) {
   LastingMemory memory = device.ops.allocate_on_host(some_bytes);
-  device.ops.upload(memory.memory.get(), std::as_bytes(std::span(counting_up())));
+  const std::vector<float> values = counting_up();
+  device.ops.upload(memory.memory.get(), std::as_bytes(std::span(values)));
   EXPECT_TRUE(device.ops.seal(memory));
   return memory;
 }
@@ -113,7 +114,7 @@ TEST(HostMemory, AFileOfSomethingElseIsNotAdopted) {
   const auto adopting = [&](FileDescriptor file, std::size_t bytes) {
     return error_of([&] { device.ops.adopt_on_host(std::move(file), bytes); });
   };
-  EXPECT_THAT(adopting(memory_file("other", "bytes"), some_bytes),
+  EXPECT_THAT(adopting(troupe::memory_file("other", "bytes"), some_bytes),
               HasSubstr("smaller than what it is to hold"));
   EXPECT_THAT(adopting(shared_memory_file("other", 1 << 20), some_bytes),
               HasSubstr("could still be written to"));
