@@ -113,20 +113,20 @@ ReplicaSettings Replica::supervisor_settings() const {
     settings.membership.nodes = deployment_.nodes;
     settings.membership.build = build_id();
   }
-  settings.model = {
-      .life = {},
-      .checkpoint = options_.checkpoint,
-      .device = deployment_.device,
-      // The host's network is TCP.
-      .gpu_communicator = deployment_.require_rdma ? "nccl" : deployment_.gpu_communicator,
-      .sharding = plan,
-      .limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits), limits.max_model_len,
-                 limits.speculation.method == DraftMethod::mtp, options_.cache_type},
-      .cache = options_.cache,
-      .block_size = limits.block_size,
-      .speculation = limits.speculation,
-      .grammar_cache_bytes = deployment_.grammar_cache.bytes,
-      .grammar_compile_timeout = deployment_.grammar_compile_timeout};
+  settings.model = {.life = {},
+                    .checkpoint = options_.checkpoint,
+                    .device = deployment_.device,
+                    // The host's network is TCP.
+                    .gpu_communicator = deployment_.require_rdma ? "nccl" : deployment_.gpu_communicator,
+                    .sharding = plan,
+                    .limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits),
+                               limits.max_model_len, limits.speculation.method == DraftMethod::mtp,
+                               options_.cache_type, deployment_.cpu_offload_bytes()},
+                    .cache = options_.cache,
+                    .block_size = limits.block_size,
+                    .speculation = limits.speculation,
+                    .grammar_cache_bytes = deployment_.grammar_cache.bytes,
+                    .grammar_compile_timeout = deployment_.grammar_compile_timeout};
   settings.scheduler = {.limits = limits,
                         .policy = {deployment_.scheduling_policy, deployment_.policy_option},
                         .groups = plan.data_parallel,

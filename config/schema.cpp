@@ -243,6 +243,14 @@ Table memory_settings(Settings& s) {
            "with a scale for each 128 numbers, and bf16 for the turned part of a latent; auto is f32 while "
            "--max-model-len is below 8192, else bf16.",
        .choices = {"auto", "f32", "bf16", "fp8"}},
+      {.name = "cpu-offload-gb",
+       .target = &s.cpu_offload_gb,
+       .argument = "GB",
+       .help =
+           "Weights of each rank on a GPU, in units of 2^30 bytes, that stay in the host's memory, page-locked, where "
+           "the GPU reads them over its bus: the embedding first, then routed experts, of which a step reads a part, "
+           "then the rest, the last layers first. Answers are the same bytes, and take longer.",
+       .range = {0, 1 << 20}},
       {.name = "enable-prefix-caching",
        .target = &s.scheduler.prefix_caching,
        .help = "Keep the KV blocks of finished requests for prompts that begin alike."},

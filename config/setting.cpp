@@ -104,6 +104,8 @@ struct Reading {
         std::find(choices.begin(), choices.end(), text) == choices.end()) {
       std::string known = "permitted:";
       for (const std::string& each : choices) known.append(" ").append(each);
+      for (const auto& [refused, why] : setting.refused)
+        if (text == refused) wrong(std::string(why), known);
       wrong("is unknown", known);
     }
     out = text;

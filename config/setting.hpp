@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -48,6 +49,8 @@ struct Setting {
   std::vector<std::string> choices = {};  // permitted texts; empty: any
   // What may be given besides the choices, for the manual; whoever takes the value refuses the rest. Empty: nothing.
   std::string_view besides = {};
+  // Texts that one might expect among the choices, and what is said of each instead of "is unknown".
+  std::vector<std::pair<std::string_view, std::string_view>> refused = {};
   bool positional = false;         // may also be given without its flag
   bool required = false;           // on the command line
   bool flag_only = false;          // neither environment nor file knows it

@@ -50,6 +50,7 @@ struct Settings {
   std::optional<double> gpu_memory_utilization;  // unset: see memory_utilization()
   std::optional<ByteSize> kv_cache_memory_bytes;
   std::string kv_cache_dtype = "auto";  // or f32, bf16, fp8
+  double cpu_offload_gb = 0;  // of each rank's weights, in units of 2^30 bytes; see cpu_offload_bytes()
 
   // Parallelism and recovery
   std::string device = "cpu";             // or cuda
@@ -90,6 +91,10 @@ struct Settings {
   int compute_threads() const;
   // Part of the device's memory: less of a host, which others need too, than of a GPU, which a rank has for itself.
   double memory_utilization() const { return gpu_memory_utilization.value_or(device == "cpu" ? 0.5 : 0.9); }
+  // Of the weights of a rank on a GPU; a CPU has them in the host's memory anyway.
+  std::size_t cpu_offload_bytes() const {
+    return device == "cpu" ? 0 : std::size_t(cpu_offload_gb * double(1 << 30));
+  }
 
   friend bool operator==(const Settings&, const Settings&) = default;
 };

@@ -78,7 +78,6 @@ constexpr std::array without_effect{
     VllmFlag{"seed", "*", seeds},
     VllmFlag{"swap-space", "*", no_swap},
     VllmFlag{"preemption-mode", "*", no_swap},
-    VllmFlag{"cpu-offload-gb", "*", "weights stay where they are computed with"},
     VllmFlag{"enforce-eager", "", no_graphs},
     VllmFlag{"compilation-config", "*", no_graphs},
     VllmFlag{"max-seq-len-to-capture", "*", no_graphs},

@@ -210,12 +210,19 @@ class Ops {
   virtual std::shared_ptr<void> allocate(std::size_t bytes) = 0;
   // The same, with a file where the device can.
   virtual LastingMemory allocate_lasting(std::size_t bytes) { return {allocate(bytes), bytes, {}}; }
+  // Memory of the host that the device's kernels read there, more slowly; it takes none of the device's. A device that is the
+  // host has no other. Throws Error when the host has not enough.
+  virtual LastingMemory allocate_on_host(std::size_t bytes) { return allocate_lasting(bytes); }
   // From now on nobody writes there, as far as the device can see to it; false: it cannot, or there is no file. No work
   // uses the memory meanwhile.
   virtual bool seal(const LastingMemory&) { return false; }
   // Memory that was sealed, by its file: to be read alone. Throws Error when the file is none of this device's, has
   // fewer bytes, or could be written to.
   virtual std::shared_ptr<void> adopt(FileDescriptor file, std::size_t bytes);
+  // The same of allocate_on_host's.
+  virtual std::shared_ptr<void> adopt_on_host(FileDescriptor file, std::size_t bytes) {
+    return adopt(std::move(file), bytes);
+  }
   // Where the host reaches what lies at this address of such memory, to read and to write; null: nowhere. Any thread.
   virtual std::byte* host_address(void* memory) const = 0;
   // Copies from the host to the device, and returns when that is done. No work in a queue uses the memory meanwhile.

@@ -17,10 +17,17 @@ constexpr config::Page page{
     .description =
         "Writes a checkpoint, a folder with safetensors or a GGUF file, as the other of them or in other types. "
         "A line a tensor tells its new type, its bytes, and how far its weights are from what they were: the "
-        "root of the mean square, relative to the weights' own, and the largest difference. Rows that are no "
-        "whole blocks of the type get one of the same size or more.",
+        "root of the mean square, relative to the weights' own, and the largest difference.\n\n"
+        "f32, f16 and bf16 are types of both. GGUF files have q8_0 to iq4_nl besides; rows that are no whole blocks of the "
+        "type get one of the same size or more.\n\n"
+        "Folders have int4 to mxfp4 besides, in the forms of compressed-tensors. int4 and int8_g128 have "
+        "a scale for 128 columns, int4_g32 for 32; int8 and fp8 (E4M3) one for a row; nvfp4 an E4M3 scale for 16 columns "
+        "and a global one; mxfp4 a power of two for 32. The linear weights of layers are rounded to nearest. Embedding, "
+        "head, routers and vectors stay as they are, as do rows that are no whole groups; quantization_config lists "
+        "those of them that are modules under ignore. What needs texts to calibrate by, gptq and awq, is not written.",
     .examples =
         "$ troupe convert /models/qwen2.5-7b qwen2.5-7b.gguf --type q4_k\n"
+        "$ troupe convert /models/qwen2.5-7b /models/qwen2.5-7b-int4 --type int4\n"
         "$ troupe convert model.gguf /models/model --type bf16",
     .exit_status =
         "0 it is written; 1 the checkpoint or the disk is at fault; 2 wrong flag, variable or setting."};
@@ -29,7 +36,17 @@ struct Options {
   std::string from, out, type;
 };
 
+std::vector<std::string> types() {
+  std::vector<std::string> names{"f32",  "f16",  "bf16", "q8_0", "q4_0", "q4_1", "q5_0",
+                                 "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_nl"};
+  for (const model::RoundedForm& form : model::rounded_forms()) names.emplace_back(form.name);
+  return names;
+}
+
 config::Table options_table(Options& o) {
+  constexpr std::string_view calibrated =
+      "is chosen by what passes through a model for given texts, which convert does not have; int4 rounds to "
+      "nearest, and checkpoints that other programs have calibrated are served";
   config::Table table{
       {.name = "from",
        .target = &o.from,
@@ -46,10 +63,12 @@ config::Table options_table(Options& o) {
       {.name = "type",
        .target = &o.type,
        .argument = "TYPE",
-       .help = "Of all weights but a router's; vectors are F32 beside a quantised type.",
+       .help =
+           "Of all weights but a router's; vectors are F32 beside a quantised type of GGUF. Of linear weights "
+           "alone from int4 on.",
        .unset = "as they are",
-       .choices = {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k",
-                   "q5_k", "q6_k", "iq4_nl"}},
+       .choices = types(),
+       .refused = {{"gptq", calibrated}, {"awq", calibrated}}},
   };
   for (config::Setting& each : table) each.flag_only = true;
   return table;
@@ -61,9 +80,8 @@ std::string upper(std::string text) {
 }
 
 void print(const model::ConvertedTensor& tensor) {
-  std::printf("%-60s %-7s %12zu bytes  relative error %.6f  largest %.6g\n", tensor.name.c_str(),
-              std::string(model::type_name(tensor.type)).c_str(), tensor.bytes, tensor.relative_error,
-              tensor.largest_error);
+  std::printf("%-60s %-9s %12zu bytes  relative error %.6f  largest %.6g\n", tensor.name.c_str(),
+              tensor.type.c_str(), tensor.bytes, tensor.relative_error, tensor.largest_error);
 }
 
 }  // namespace
@@ -83,7 +101,8 @@ int convert(const Arguments& arguments) {
   options.threads = settings.compute_threads();
   options.report = print;
   options.note = tell;
-  if (!o.type.empty()) options.type = model::type_named(upper(o.type));
+  options.form = model::rounded_form(o.type);
+  if (!o.type.empty() && !options.form) options.type = model::type_named(upper(o.type));
   options.progress = [&](std::size_t done, std::size_t all) {
     if (!bar) bar = std::make_unique<ProgressBar>(all / million);
     bar->show(done / million);

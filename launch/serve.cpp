@@ -39,10 +39,12 @@ constexpr config::Page page{
         "$ troupe serve -tp 2 -dp 2 -ep\n"
         "$ mpirun -n 2 troupe serve -tp 2 -dp 2 -ep"};
 
-void tell_what_has_no_effect(const config::VllmRecipe& recipe) {
-  if (recipe.without_effect.empty()) return;
+void tell_what_has_no_effect(const config::VllmRecipe& recipe, const config::Settings& settings) {
   nlohmann::json flags = nlohmann::json::object();
   for (const config::FlagWithoutEffect& each : recipe.without_effect) flags[each.flag] = each.why;
+  if (settings.cpu_offload_gb > 0 && settings.cpu_offload_bytes() == 0)
+    flags["--cpu-offload-gb"] = "with --device cpu all weights are in the host's memory";
+  if (flags.empty()) return;
   log_event(LogLevel::info, "flags_without_effect", {{"flags", std::move(flags)}});
 }
 
@@ -61,7 +63,7 @@ int serve(const Arguments& arguments) {
     return 0;
   }
   set_log_level(parse_log_level(settings.log_level));
-  tell_what_has_no_effect(recipe);
+  tell_what_has_no_effect(recipe, settings);
   const auto checkpoint = checkpoint_or_demo(settings.model);
   if (under_mpirun() && settings.nodes > 1) return serve_under_mpirun(settings, checkpoint);
   if (under_mpirun()) leave_mpirun();

@@ -83,7 +83,7 @@ sizing::Deployment deployment_of(config::Settings& settings, std::int32_t contex
   limits.speculation = config::speculation_of(settings);
   return {.limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits), context,
                      limits.speculation.method == DraftMethod::mtp,
-                     runtime::kv_cache_type(settings.kv_cache_dtype, context)},
+                     runtime::kv_cache_type(settings.kv_cache_dtype, context), settings.cpu_offload_bytes()},
           .block_size = limits.block_size,
           .memory_utilization = settings.memory_utilization(),
           .virtual_shards = settings.virtual_shards,
@@ -99,9 +99,9 @@ int size_up(const Arguments& arguments) {
   config::Table table = options_table(options);
   config::append(table,
                  config::select(config::schema(settings),
-                                {"gpu-memory-utilization", "kv-cache-dtype", "max-num-batched-tokens",
-                                 "max-num-seqs", "block-size", "speculative-config", "num-speculative-tokens",
-                                 "virtual-shards", "expert-shards"}),
+                                {"gpu-memory-utilization", "cpu-offload-gb", "kv-cache-dtype",
+                                 "max-num-batched-tokens", "max-num-seqs", "block-size", "speculative-config",
+                                 "num-speculative-tokens", "virtual-shards", "expert-shards"}),
                  "Settings of the server");
   if (!read_command_line(page, table, arguments)) return 0;
   check_nodes(options);

@@ -38,7 +38,8 @@ std::size_t cache_bytes_per_token(const ModelConfig& config, const ShardingPlan&
 // Bytes that a rank's part of a decoder takes of its device, besides the cache.
 struct DecoderMemory {
   std::size_t weights = 0;
-  std::size_t workspace = 0;  // that steps reuse, for the largest one
+  std::size_t workspace = 0;     // that steps reuse, for the largest one
+  std::size_t host_weights = 0;  // of the host instead: see DecoderLimits::host_weight_bytes
 };
 
 // KV storage of a rank: all layers, a loaded prediction layer last, paged in blocks that the block pool of the

@@ -23,6 +23,14 @@ class Lists {
 
 }  // namespace
 
+void CudaOps::upload(void* to, std::span<const std::byte> from) {
+  if (from.empty()) return;
+  if (std::byte* const host = host_address(to))
+    std::memcpy(host, from.data(), from.size());
+  else
+    gpu_->upload(to, from.data(), from.size());
+}
+
 void CudaOps::read(Queue& queue, const Tensor& x, std::span<std::byte> to) {
   CHECK(to.size() == x.bytes(), "shapes of read");
   stream_of(queue).copy_out(to.data(), x.raw(), to.size());

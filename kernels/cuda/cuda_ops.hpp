@@ -6,6 +6,7 @@
 #pragma once
 
 #include "kernels/cuda/cuda_queue.hpp"
+#include "kernels/cuda/host_memory.hpp"
 #include "kernels/cuda/lasting_memory.hpp"
 #include "kernels/cuda/step.hpp"
 #include "kernels/ops.hpp"
@@ -25,14 +26,19 @@ class CudaOps final : public Ops {
   DeviceMemory memory() const override { return gpu_->memory(); }
   std::shared_ptr<void> allocate(std::size_t bytes) override { return gpu_->allocate(bytes); }
   LastingMemory allocate_lasting(std::size_t bytes) override { return take_lasting(gpu_, bytes); }
-  bool seal(const LastingMemory& memory) override { return kernels::cuda::seal(*gpu_, memory); }
+  LastingMemory allocate_on_host(std::size_t bytes) override { return take_on_host(gpu_, bytes, ticks_); }
+  bool seal(const LastingMemory& memory) override {
+    return gpu_->host_address(memory.memory.get()) ? seal_on_host(memory)
+                                                   : kernels::cuda::seal(*gpu_, memory);
+  }
   std::shared_ptr<void> adopt(FileDescriptor file, std::size_t bytes) override {
     return kernels::cuda::adopt(gpu_, file, bytes);
   }
-  std::byte* host_address(void*) const override { return nullptr; }
-  void upload(void* to, std::span<const std::byte> from) override {
-    gpu_->upload(to, from.data(), from.size());
+  std::shared_ptr<void> adopt_on_host(FileDescriptor file, std::size_t bytes) override {
+    return kernels::cuda::adopt_on_host(gpu_, file, bytes, ticks_);
   }
+  std::byte* host_address(void* memory) const override { return gpu_->host_address(memory); }
+  void upload(void* to, std::span<const std::byte> from) override;
   void read(Queue&, const Tensor& x, std::span<std::byte> to) override;
   void fill(Queue&, Tensor x, float value) override;
   void stage(Queue&, StepLayout& layout, std::span<IndexList* const> lists) override;

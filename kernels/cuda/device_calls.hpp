@@ -35,10 +35,11 @@ constexpr Result success = 0, invalid_value = 1, out_of_memory = 2, device_unava
                  misaligned_address = 716, invalid_address_space = 717, invalid_pc = 718, launch_failed = 719,
                  unknown = 999;
 
-constexpr int compute_capability_major = 75, compute_capability_minor = 76,
-              memory_has_files = 103;        // CUdevice_attribute
-constexpr unsigned stream_apart = 1;         // CU_STREAM_NON_BLOCKING
-constexpr unsigned event_without_times = 2;  // CU_EVENT_DISABLE_TIMING
+constexpr int compute_capability_major = 75, compute_capability_minor = 76, memory_has_files = 103,
+              reads_host_memory_alone = 113;             // CUdevice_attribute
+constexpr unsigned stream_apart = 1;                     // CU_STREAM_NON_BLOCKING
+constexpr unsigned event_without_times = 2;              // CU_EVENT_DISABLE_TIMING
+constexpr unsigned host_mapped = 2, host_read_only = 8;  // CU_MEMHOSTREGISTER_DEVICEMAP, _READ_ONLY
 
 // Memory that is made, exported and mapped on its own.
 using MemoryHandle = unsigned long long;                // CUmemGenericAllocationHandle
@@ -97,6 +98,9 @@ struct MemoryAccess {  // CUmemAccessDesc
        std::size_t count)                                                                             \
   CALL(allocate_pinned, cuMemHostAlloc, void** at, std::size_t bytes, unsigned flags)                 \
   CALL(free_pinned, cuMemFreeHost, void* at)                                                          \
+  CALL(register_host, cuMemHostRegister_v2, void* at, std::size_t bytes, unsigned flags)              \
+  CALL(unregister_host, cuMemHostUnregister, void* at)                                                \
+  CALL(mapped_address, cuMemHostGetDevicePointer_v2, Address* at, void* host, unsigned flags)         \
   CALL(copy_in, cuMemcpyHtoDAsync_v2, Address to, const void* from, std::size_t bytes, Stream stream) \
   CALL(copy_out, cuMemcpyDtoHAsync_v2, void* to, Address from, std::size_t bytes, Stream stream)      \
   CALL(copy, cuMemcpyDtoDAsync_v2, Address to, Address from, std::size_t bytes, Stream stream)        \

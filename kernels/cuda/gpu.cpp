@@ -135,6 +135,25 @@ std::shared_ptr<void> Gpu::allocate_pinned(std::size_t bytes) {
           }};
 }
 
+void Gpu::reach_host(Address at, std::size_t bytes, std::byte* host) {
+  const std::lock_guard lock(host_mutex_);
+  host_ranges_[at] = {bytes, host};
+}
+
+void Gpu::leave_host(Address at) {
+  const std::lock_guard lock(host_mutex_);
+  host_ranges_.erase(at);
+}
+
+std::byte* Gpu::host_address(const void* at) const {
+  const auto address = reinterpret_cast<Address>(at);
+  const std::lock_guard lock(host_mutex_);
+  auto next = host_ranges_.upper_bound(address);
+  if (next == host_ranges_.begin()) return nullptr;
+  const auto& [begin, range] = *--next;
+  return address - begin < range.bytes ? range.host + (address - begin) : nullptr;
+}
+
 class Gpu::TakenLane {
  public:
   explicit TakenLane(Gpu& gpu) : gpu_(gpu), lane_(gpu.take_lane()) {}

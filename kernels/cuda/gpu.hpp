@@ -44,6 +44,11 @@ class Gpu : public std::enable_shared_from_this<Gpu> {
   // Page-locked memory of the host, which copies read and write while the host goes on. Throws Error when the host has too
   // little.
   std::shared_ptr<void> allocate_pinned(std::size_t bytes);
+  // Memory of the host has this address here, until it is left; see host_memory.hpp.
+  void reach_host(Address at, std::size_t bytes, std::byte* host);
+  void leave_host(Address at);
+  // Null: it is memory of the device.
+  std::byte* host_address(const void* at) const;
   // Copies into the device's memory and waits until it is there; several threads do not wait for one another.
   void upload(void* to, const void* from, std::size_t bytes);
 
@@ -57,6 +62,10 @@ class Gpu : public std::enable_shared_from_this<Gpu> {
     bool taken = false;
   };
   class TakenLane;
+  struct HostRange {
+    std::size_t bytes;
+    std::byte* host;
+  };
 
   Lane& take_lane();
   void* pin(std::size_t bytes);
@@ -72,6 +81,8 @@ class Gpu : public std::enable_shared_from_this<Gpu> {
   std::mutex mutex_;                          // of all that follows
   std::vector<std::unique_ptr<Lane>> lanes_;  // as many as threads have uploaded at a time
   std::map<std::string, Function, std::less<>> kernels_;
+  mutable std::mutex host_mutex_;  // of:
+  std::map<Address, HostRange> host_ranges_;
 };
 
 }  // namespace troupe::kernels::cuda

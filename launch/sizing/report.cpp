@@ -46,12 +46,21 @@ std::string line(const std::string& layout, const std::vector<std::string>& cell
   return text + "\n";
 }
 
-std::string line(const Report::Row& row) {
+// offloads: with what stays in the host's memory.
+std::string heading(bool offloads) {
+  std::vector<std::string> cells{"weights/GPU", "workspace/GPU", "cache/GPU", "bytes/token", "sequences"};
+  if (offloads) cells.insert(cells.begin() + 1, "on host/GPU");
+  return line("layout", cells);
+}
+
+std::string line(const Report::Row& row, bool offloads) {
   const Layout& layout = row.layout;
   if (!layout.refusal.empty()) return line(flags_of(layout.plan), {"no: " + layout.refusal});
-  return line(flags_of(layout.plan),
-              {amount(layout.memory.weights), amount(layout.memory.workspace), amount(row.left_for_cache),
-               std::to_string(layout.cache_per_token), std::to_string(row.sequences)});
+  std::vector<std::string> cells{amount(layout.memory.weights), amount(layout.memory.workspace),
+                                 amount(row.left_for_cache), std::to_string(layout.cache_per_token),
+                                 std::to_string(row.sequences)};
+  if (offloads) cells.insert(cells.begin() + 1, amount(layout.memory.host_weights));
+  return line(flags_of(layout.plan), cells);
 }
 
 std::string smallest_of(const Report& report) {
@@ -80,6 +89,7 @@ Report report_on(const model::Checkpoint& checkpoint, const Deployment& deployme
                 .weight_bytes = checkpoint.total_bytes(deployment.limits.prediction),
                 .context = deployment.limits.max_positions,
                 .memory_utilization = deployment.memory_utilization,
+                .host_weights = deployment.limits.host_weight_bytes,
                 .overhead = deployment.overhead,
                 .gpu = &gpu};
   std::optional<Choice> least;
@@ -103,10 +113,11 @@ std::string text_of(const Report& report) {
        << "sequences       of " << count(report.context, "token") << "\n"
        << "GPUs            " << machine(*report.gpu, report.gpus) << ", of each "
        << percent(report.memory_utilization) << " of " << amount(report.gpu->memory) << ", less "
-       << amount(report.overhead) << " for CUDA, NCCL and graphs\n"
-       << "smallest        " << smallest_of(report) << "\n"
-       << line("layout", {"weights/GPU", "workspace/GPU", "cache/GPU", "bytes/token", "sequences"});
-  for (const Report::Row& row : report.rows) text << line(row);
+       << amount(report.overhead) << " for CUDA, NCCL and graphs\n";
+  if (report.host_weights > 0)
+    text << "host memory     up to " << amount(report.host_weights) << " of each GPU's weights\n";
+  text << "smallest        " << smallest_of(report) << "\n" << heading(report.host_weights > 0);
+  for (const Report::Row& row : report.rows) text << line(row, report.host_weights > 0);
   return text.str();
 }
 
@@ -119,6 +130,7 @@ ordered_json json_of(const Report& report) {
                     {"gpu_memory_bytes", report.gpu->memory},
                     {"gpu_memory_utilization", report.memory_utilization},
                     {"gpu_overhead_bytes", report.overhead},
+                    {"cpu_offload_bytes", report.host_weights},
                     {"nodes", hosts_of(report.gpus)},
                     {"gpus", report.gpus},
                     {"layouts", ordered_json::array()},
@@ -129,6 +141,7 @@ ordered_json json_of(const Report& report) {
       layout["refusal"] = row.layout.refusal;
     } else {
       layout["weight_bytes"] = row.layout.memory.weights;
+      layout["host_weight_bytes"] = row.layout.memory.host_weights;
       layout["workspace_bytes"] = row.layout.memory.workspace;
       layout["kv_cache_bytes"] = row.left_for_cache;
       layout["kv_bytes_per_token"] = row.layout.cache_per_token;

@@ -12,6 +12,7 @@ struct Report {
   std::size_t weight_bytes = 0;   // as stored
   std::int64_t context = 0;       // tokens of a sequence
   double memory_utilization = 0;  // of each GPU
+  std::size_t host_weights = 0;   // of each GPU: so many bytes at most stay in its host's memory
   std::size_t overhead = 0;       // of each GPU
   const Gpu* gpu = nullptr;
   std::int32_t gpus = 0;

@@ -71,7 +71,7 @@ std::optional<Choice> Sizing::smallest(const Gpu& gpu) {
   const std::size_t weights = checkpoint_.total_bytes(deployment_.limits.prediction);
   for (std::int32_t gpus = 1; gpus <= most_hosts * gpus_of_host; gpus *= 2) {
     // Each weight is somewhere: no layout need be looked at.
-    if (weights / std::size_t(gpus) > gpu.memory) continue;
+    if (weights / std::size_t(gpus) > gpu.memory + deployment_.limits.host_weight_bytes) continue;
     if (auto choice = best(gpu, gpus)) return choice;
   }
   return std::nullopt;

@@ -32,11 +32,6 @@ void read_deepseek_v2(JsonFields& fields, ModelConfig& config) {
 
 }  // namespace
 
-constinit const Architecture deepseek_v2{.read_config = read_deepseek_v2,
-                                         .list_layer = list_latent_layer,
-                                         .check_heads = check_latent_heads,
-                                         .cache_forms = latent_cache_forms,
-                                         .load = load_latent_decoder,
-                                         .measure = measure_latent_decoder};
+constinit const Architecture deepseek_v2 = latent_architecture(read_deepseek_v2);
 
 }  // namespace troupe::model::families

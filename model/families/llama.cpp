@@ -15,11 +15,6 @@ void read_llama(JsonFields& fields, ModelConfig& config) {
 
 }  // namespace
 
-constinit const Architecture llama{.read_config = read_llama,
-                                   .list_layer = list_grouped_layer,
-                                   .check_heads = check_grouped_heads,
-                                   .cache_forms = grouped_cache_forms,
-                                   .load = load_grouped_decoder,
-                                   .measure = measure_grouped_decoder};
+constinit const Architecture llama = grouped_architecture(read_llama);
 
 }  // namespace troupe::model::families

@@ -14,11 +14,6 @@ void read_qwen2(JsonFields& fields, ModelConfig& config) {
 
 }  // namespace
 
-constinit const Architecture qwen2{.read_config = read_qwen2,
-                                   .list_layer = list_grouped_layer,
-                                   .check_heads = check_grouped_heads,
-                                   .cache_forms = grouped_cache_forms,
-                                   .load = load_grouped_decoder,
-                                   .measure = measure_grouped_decoder};
+constinit const Architecture qwen2 = grouped_architecture(read_qwen2);
 
 }  // namespace troupe::model::families

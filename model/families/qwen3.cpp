@@ -14,11 +14,6 @@ void read_qwen3(JsonFields& fields, ModelConfig& config) {
 
 }  // namespace
 
-constinit const Architecture qwen3{.read_config = read_qwen3,
-                                   .list_layer = list_grouped_layer,
-                                   .check_heads = check_grouped_heads,
-                                   .cache_forms = grouped_cache_forms,
-                                   .load = load_grouped_decoder,
-                                   .measure = measure_grouped_decoder};
+constinit const Architecture qwen3 = grouped_architecture(read_qwen3);
 
 }  // namespace troupe::model::families

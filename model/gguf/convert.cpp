@@ -25,12 +25,14 @@ namespace {
 
 constexpr std::int64_t weights_at_once = std::int64_t(1) << 22;
 
-// A tensor of the new checkpoint: the rows of one of the old, or of several that are stacked.
+// A tensor of the new checkpoint, or those that hold one weight: the rows of one of the old, or of several that are stacked.
 struct Target {
-  TensorHeader header;
+  std::vector<TensorHeader> headers;
+  const RoundedForm* form = nullptr;
   std::vector<std::string> sources;  // published names
-  std::int64_t paired_rows = 0;      // see StoredTensor
-  std::vector<float> values{};       // that no tensor of the old one holds
+  std::size_t elements = 0;
+  std::int64_t paired_rows = 0;  // see StoredTensor
+  std::vector<float> values{};   // that no tensor of the old one holds
 };
 
 // The next type for rows that are no whole blocks, as llama.cpp chooses it.
@@ -55,6 +57,41 @@ DType fitting(DType type, std::int64_t columns) {
   return type;
 }
 
+// Makes the bytes of a weight's rows: in a type, or rounded to a form, whose scales follow the codes of all rows.
+class Encoder {
+ public:
+  Encoder(DType type, std::int64_t cols) : type_(type), row_bytes_(kernels::row_bytes(type, cols)) {}
+  Encoder(const RowRounding& rounding, std::int64_t rows)
+      : rounding_(rounding), row_bytes_(rounding.code_bytes()) {
+    scales_.resize(std::size_t(rows) * rounding.scale_bytes());
+  }
+
+  std::size_t row_bytes() const { return row_bytes_; }
+  // back: what the row counts as. Any thread, each with rows of its own.
+  void encode(std::int64_t row, std::span<const float> weights, std::span<std::byte> out,
+              std::span<float> back) {
+    if (!rounding_) {
+      quantise(type_, weights, out);
+      return dequantise(type_, out, back);
+    }
+    const std::size_t scales = rounding_->scale_bytes();
+    rounding_->round(weights, out, std::span(scales_).subspan(std::size_t(row) * scales, scales), back);
+  }
+  // What follows the rows.
+  std::vector<std::byte> rest() const {
+    std::vector<std::byte> bytes = scales_;
+    if (rounding_)
+      for (const std::byte byte : rounding_->whole()) bytes.push_back(byte);
+    return bytes;
+  }
+
+ private:
+  DType type_ = DType::f32;
+  std::optional<RowRounding> rounding_;
+  std::size_t row_bytes_;
+  std::vector<std::byte> scales_;
+};
+
 class Conversion {
  public:
   Conversion(const Checkpoint& checkpoint, const fs::path& out, const ConvertOptions& options)
@@ -62,16 +99,17 @@ class Conversion {
     for (const ExpectedTensor& expected : expected_tensors(checkpoint.config()))
       if (checkpoint.has(expected.name) && !(gguf_ && expected.prediction_layer >= 0)) add(expected);
     if (const auto& llama3 = checkpoint.config().llama3; gguf_ && llama3) add_rope_factors(*llama3);
-    for (const auto& [name, target] : targets_) {
-      std::int64_t elements = 1;
-      for (const std::int64_t extent : target.header.shape) elements *= extent;
-      all_ += std::size_t(elements);
-    }
+    for (const auto& [name, target] : targets_) all_ += target.elements;
+    const auto is_rounded = [](const auto& each) { return each.second.form != nullptr; };
+    if (options.form && std::ranges::none_of(targets_, is_rounded))
+      throw Error("has no rows of whole groups of " + std::to_string(options.form->group) + " columns",
+                  checkpoint.folder().string(), "take a type with smaller groups");
   }
 
   void run() {
     std::vector<TensorHeader> headers;
-    for (const auto& [name, target] : targets_) headers.push_back(target.header);
+    for (const auto& [name, target] : targets_)
+      headers.insert(headers.end(), target.headers.begin(), target.headers.end());
     if (gguf_) {
       GgufKeys keys = gguf_keys(with_special_tokens(checkpoint_, config_), checkpoint_.name(),
                                 checkpoint_.folder().string());
@@ -93,13 +131,35 @@ class Conversion {
     if (name.empty())
       throw Error("has no name in GGUF", checkpoint_.folder().string() + ": " + expected.name);
     Target& target = targets_[name];
-    if (target.sources.empty()) {
-      target.header = {name, type_of(expected, stored), stored.shape};
-      if (expert >= 0) target.header.shape.insert(target.header.shape.begin(), 0);
+    target.elements += std::size_t(stored.elements());
+    target.sources.push_back(expected.name);
+    if (rounds(expected, stored)) {
+      target.form = options_.form;
+      target.headers = rounded_parts(*target.form, module_of(name), stored.shape[0], stored.shape[1]);
+      return;
+    }
+    if (target.headers.empty()) {
+      target.headers = {{name, type_of(expected, stored), stored.shape}};
+      if (expert >= 0) target.headers[0].shape.insert(target.headers[0].shape.begin(), 0);
       if (gguf_) target.paired_rows = paired_rows(expected.name);
     }
-    if (expert >= 0) ++target.header.shape.front();
-    target.sources.push_back(expected.name);
+    if (expert >= 0) ++target.headers[0].shape.front();
+  }
+
+  // "model.layers.0.mlp.up_proj." of the name of its weight.
+  static std::string module_of(const std::string& name) {
+    return name.substr(0, name.size() - std::string_view("weight").size());
+  }
+
+  bool rounds(const ExpectedTensor& expected, const StoredTensor& stored) {
+    if (!options_.form || expected.shape.size() != 2) return false;
+    const bool looked_up = expected.name.ends_with("embed_tokens.weight");
+    if (expected.may_be_fp8 && options_.form->fits(stored.shape.back())) return true;
+    if (looked_up) return false;
+    std::string module = module_of(expected.name);
+    module.pop_back();
+    ignored_.push_back(std::move(module));
+    return false;
   }
 
   void add_rope_factors(const Llama3Rope& rope) {
@@ -107,7 +167,8 @@ class Conversion {
     Target& target = targets_[std::string(gguf_rope_factors)];
     target.values = gguf_llama3_factors(rope, config.rope_theta, config.rope_dim(),
                                         (checkpoint_.folder() / "config.json").string() + ": rope_scaling");
-    target.header = {std::string(gguf_rope_factors), DType::f32, {std::int64_t(target.values.size())}};
+    target.elements = target.values.size();
+    target.headers = {{std::string(gguf_rope_factors), DType::f32, {std::int64_t(target.values.size())}}};
   }
 
   DType type_of(const ExpectedTensor& expected, const StoredTensor& stored) const {
@@ -130,10 +191,15 @@ class Conversion {
     return checkpoint_.tensor(name).shape.front() / heads;
   }
 
+  struct Errors {
+    double squares = 0, squared_errors = 0, largest = 0;
+  };
+
   template <class Writer>
   void write(Writer& writer) {
     for (const auto& [name, target] : targets_) {
-      ConvertedTensor done{.name = name, .type = target.header.dtype, .bytes = target.header.bytes()};
+      ConvertedTensor done{.name = name, .type = type_text(target)};
+      for (const TensorHeader& header : target.headers) done.bytes += header.bytes();
       Errors errors;
       for (const std::string& source : target.sources) write_rows(writer, target, source, errors);
       if (!target.values.empty()) writer.append(std::as_bytes(std::span(target.values)));
@@ -145,17 +211,50 @@ class Conversion {
     writer.finish();
   }
 
-  struct Errors {
-    double squares = 0, squared_errors = 0, largest = 0;
-  };
+  static std::string type_text(const Target& target) {
+    return std::string(target.form ? target.form->name : type_name(target.headers[0].dtype));
+  }
+
+  Encoder encoder(const Target& target, const std::string& source, const WeightRows& rows) {
+    if (!target.form) return Encoder(target.headers[0].dtype, rows.columns());
+    float largest = 0;
+    if (target.form->form == QuantisedForm::packed_nvfp4)
+      for (const std::string& name : computed_together(source))
+        if (checkpoint_.has(name)) largest = std::max(largest, largest_of(name));
+    return Encoder(RowRounding(*target.form, rows.rows(), rows.columns(), largest), rows.rows());
+  }
+
+  // Magnitude of a weight. Told once: it is asked for each of those that are computed together.
+  float largest_of(const std::string& name) {
+    const auto [known, is_new] = largest_.try_emplace(name, 0.0f);
+    if (!is_new) return known->second;
+    const WeightRows rows(checkpoint_, name);
+    std::mutex mutex;
+    pool_.parallel_for(rows.rows(), rows_at_once(rows), [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> weights(std::size_t(rows.columns()), 0.0f);
+      float mine = 0;
+      for (std::int64_t r = begin; r < end; ++r) {
+        rows.read(r, weights);
+        for (const float weight : weights) mine = std::max(mine, std::abs(weight));
+      }
+      const std::lock_guard lock(mutex);
+      known->second = std::max(known->second, mine);
+    });
+    return known->second;
+  }
+
+  // Of a thread.
+  std::int64_t rows_at_once(const WeightRows& rows) const {
+    return std::max<std::int64_t>(1, weights_at_once / rows.columns() / (8 * pool_.threads()));
+  }
 
   template <class Writer>
   void write_rows(Writer& writer, const Target& target, const std::string& source, Errors& errors) {
     const WeightRows rows(checkpoint_, source);
-    const DType type = target.header.dtype;
+    Encoder encoder = this->encoder(target, source, rows);
     const std::int64_t columns = rows.columns(),
                        at_once = std::max<std::int64_t>(1, weights_at_once / columns);
-    const std::size_t bytes = kernels::row_bytes(type, columns);
+    const std::size_t bytes = encoder.row_bytes();
     const auto width = std::size_t(columns);
     StoredTensor order;
     order.paired_rows = target.paired_rows;
@@ -163,26 +262,25 @@ class Conversion {
     for (std::int64_t first = 0; first < rows.rows(); first += at_once) {
       const std::int64_t count = std::min(at_once, rows.rows() - first);
       std::vector<std::byte> piece(std::size_t(count) * bytes);
-      pool_.parallel_for(count, std::max<std::int64_t>(1, count / (8 * pool_.threads())),
-                         [&](std::int64_t begin, std::int64_t end) {
-                           std::vector<float> weights(width), back(width);
-                           Errors mine;
-                           for (std::int64_t r = begin; r < end; ++r) {
-                             const auto out = std::span(piece).subspan(std::size_t(r) * bytes, bytes);
-                             rows.read(order.published_row(first + r), weights);
-                             quantise(type, weights, out);
-                             dequantise(type, out, back);
-                             count_errors(weights, back, mine);
-                           }
-                           const std::lock_guard lock(mutex);
-                           errors.squares += mine.squares;
-                           errors.squared_errors += mine.squared_errors;
-                           errors.largest = std::max(errors.largest, mine.largest);
-                         });
+      pool_.parallel_for(count, rows_at_once(rows), [&](std::int64_t begin, std::int64_t end) {
+        std::vector<float> weights(width), back(width);
+        Errors mine;
+        for (std::int64_t r = begin; r < end; ++r) {
+          const auto out = std::span(piece).subspan(std::size_t(r) * bytes, bytes);
+          rows.read(order.published_row(first + r), weights);
+          encoder.encode(first + r, weights, out, back);
+          count_errors(weights, back, mine);
+        }
+        const std::lock_guard lock(mutex);
+        errors.squares += mine.squares;
+        errors.squared_errors += mine.squared_errors;
+        errors.largest = std::max(errors.largest, mine.largest);
+      });
       writer.append(piece);
       done_ += std::size_t(count * columns);
       if (options_.progress) options_.progress(done_, all_);
     }
+    if (const std::vector<std::byte> rest = encoder.rest(); !rest.empty()) writer.append(rest);
   }
 
   static void count_errors(const std::vector<float>& weights, const std::vector<float>& back,
@@ -206,10 +304,18 @@ class Conversion {
     }
     nlohmann::json config = config_;
     config.erase("quantization_config");
+    if (options_.form) config["quantization_config"] = quantization_config(*options_.form, ignored());
     const std::string text = config.dump(2) + "\n";
     NewFile file(out_ / "config.json");
     file.append(std::as_bytes(std::span(text)));
     file.finish();
+  }
+
+  // Upstream the head is a module also where it is the embedding.
+  std::vector<std::string> ignored() const {
+    std::vector<std::string> modules = ignored_;
+    if (checkpoint_.config().tie_word_embeddings) modules.push_back("lm_head");
+    return modules;
   }
 
   const Checkpoint& checkpoint_;
@@ -219,6 +325,8 @@ class Conversion {
   const bool gguf_;
   ThreadPool pool_;
   std::map<std::string, Target> targets_;
+  std::vector<std::string> ignored_;      // modules with matrices that are not rounded
+  std::map<std::string, float> largest_;  // see largest_of
   std::size_t done_ = 0, all_ = 0;
 };
 
@@ -228,6 +336,9 @@ void convert(const Checkpoint& checkpoint, const fs::path& out, const ConvertOpt
   if (!is_gguf(out) && options.type && kernels::in_blocks(*options.type))
     throw Error("has no type " + std::string(type_name(*options.type)), out.string(),
                 "give a file whose name ends in .gguf, or another type");
+  if (is_gguf(out) && options.form)
+    throw Error("has no type " + std::string(options.form->name), out.string(),
+                "give a folder, or another type");
   if (checkpoint.config().has_latent() && checkpoint.config().latent().split_kv_b_proj && !is_gguf(out))
     throw Error("has kv_b_proj in two tensors, which the published layout has not",
                 checkpoint.folder().string());

@@ -9,13 +9,14 @@
 #include <string>
 
 #include "model/checkpoint/checkpoint.hpp"
+#include "model/checkpoint/quantised/rounding.hpp"
 
 namespace troupe::model {
 
 struct ConvertedTensor {
-  std::string name;  // as the new checkpoint has it
-  kernels::DType type = kernels::DType::f32;
-  std::size_t bytes = 0;
+  std::string name;       // as the new checkpoint has it; of a rounded weight with "weight" at its end
+  std::string type;       // "F32", "Q4_K", or a RoundedForm's name
+  std::size_t bytes = 0;  // with its scales
   // Of the new weights against the old ones: the root of the mean of squares, relative to that of the old ones; and the
   // largest difference.
   double relative_error = 0, largest_error = 0;
@@ -26,6 +27,9 @@ struct ConvertOptions {
   // (Q8_0 for Q6_K, say; F16 in the end). Vectors get it too, or F32 beside blocks; a router keeps its own. Absent: each
   // tensor keeps its type, or gets F32 where the new checkpoint has no such type.
   std::optional<kernels::DType> type{};
+  // In place of a type: of the linear weights of decoder layers, which a folder then holds in this form. Those whose rows are
+  // no whole groups, embedding, head, routers and vectors are as if there were neither; null: none.
+  const RoundedForm* form = nullptr;
   int threads = 2;
   // Weights written so far, and of how many.
   std::function<void(std::size_t done, std::size_t all)> progress{};

@@ -38,8 +38,7 @@ class DecoderGraph final : public Decoder {
         ops_(order.ops),
         storage_(ops_),
         placement_(placement_of(order)),
-        weights_(read_decoder(checkpoint_, ops_, attention, plan_, placement_, order.observers,
-                              limits_.prediction)),
+        weights_(read_decoder(checkpoint_, ops_, attention, selection(placement_), order.observers)),
         work_(allocate_workspace(config_, attention, plan_, limits_, weights_, storage_)),
         expert_load_(storage_.tensor(DType::i64, {config_.n_routed_experts})),
         known_load_(std::size_t(config_.n_routed_experts)),
@@ -81,6 +80,9 @@ class DecoderGraph final : public Decoder {
     std::int64_t all_rows() const { return std::reduce(group_rows.begin(), group_rows.end()); }
   };
 
+  WeightSelection selection(const ExpertPlacement& placement) const {
+    return {plan_, placement, limits_.prediction, limits_.host_weight_bytes};
+  }
   void check_step(const Communicators& ranks, const StepInput& input, const KvCache& cache) const;
   Step begin(Queue& queue, const Communicators& ranks, const StepInput& input,
              std::span<const std::int32_t> rows = {}) const;
@@ -405,7 +407,7 @@ Expected<void> DecoderGraph::place(const ExpertPlacement& placement) {
   if (auto possible = check_placement(placement, config_.n_routed_experts, plan_.ranks()); !possible)
     return possible;
   const Doing loading(ticks_, Activity::loading);
-  place_experts(checkpoint_, ops_, plan_, placement, {.ticks = ticks_, .keeper = keeper_}, weights_);
+  place_experts(checkpoint_, ops_, selection(placement), {.ticks = ticks_, .keeper = keeper_}, weights_);
   placement_ = placement;
   return {};
 }
@@ -420,15 +422,17 @@ std::unique_ptr<Decoder> load_decoder_graph(const DecoderOrder& order, const Att
 DecoderMemory measure_decoder_graph(const DecoderOrder& order, const AttentionKind& attention) {
   const ModelConfig& config = order.checkpoint.config();
   const bool predicts = order.limits.prediction;
+  const ExpertPlacement placement = placement_of(order);
   const CountedWeights counted =
-      count_decoder(order.checkpoint, order.ops, attention, order.plan, placement_of(order), predicts);
+      count_decoder(order.checkpoint, order.ops, attention,
+                    {order.plan, placement, predicts, order.limits.host_weight_bytes});
   const std::size_t workspace =
       workspace_bytes(config, attention, order.plan, order.limits, counted.weights, order.ops);
   Storage rest = Storage::counting(order.ops);
   rest.tensor(DType::i64, {config.n_routed_experts});
   if (predicts)
     PredictionEntry(order.ops, counted.weights, float(config.rms_norm_eps), order.plan, order.limits, rest);
-  return {counted.bytes, workspace + rest.taken()};
+  return {counted.bytes, workspace + rest.taken(), counted.host_bytes};
 }
 
 }  // namespace troupe::model

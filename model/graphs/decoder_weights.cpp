@@ -9,6 +9,7 @@
 #include "model/checkpoint/weights.hpp"
 #include "model/graphs/plan_cut.hpp"
 #include "runtime/base/digest.hpp"
+#include "runtime/base/log.hpp"
 
 namespace troupe::model {
 
@@ -24,13 +25,14 @@ std::string expert_piece(std::int64_t id) {
 }
 
 // What decides the bytes of a rank's pieces of memory, but for the program, which is the same in all its lives.
-std::string contents_of(const Checkpoint& checkpoint, const kernels::Ops& ops, const ShardingPlan& plan,
-                        bool prediction) {
+std::string contents_of(const Checkpoint& checkpoint, const kernels::Ops& ops,
+                        const WeightSelection& selection) {
+  const ShardingPlan& plan = selection.plan;
   std::string text = checkpoint.identity() + "\n" + std::string(ops.arithmetic());
   for (const int number : {plan.rank, plan.tensor_parallel, plan.data_parallel, int(plan.expert_parallel),
-                           plan.virtual_shards, plan.expert_shards, int(prediction)})
+                           plan.virtual_shards, plan.expert_shards, int(selection.prediction)})
     text += " " + std::to_string(number);
-  return digest(text);
+  return digest(text + " " + std::to_string(selection.on_host));
 }
 
 // Names tensors and cuts them to the plan.
@@ -38,35 +40,51 @@ class Reader {
  public:
   // attention: may be null when only experts are read.
   Reader(const Checkpoint& checkpoint, kernels::Ops& ops, const AttentionKind* attention,
-         const ShardingPlan& plan, const transport::ExpertPlacement& placement,
-         const LoadObservers& observers, bool prediction)
+         const WeightSelection& selection, Offload offload, const LoadObservers& observers)
       : checkpoint_(checkpoint),
         attention_(attention),
         config_(checkpoint.config()),
-        plan_(plan),
-        placement_(placement),
+        plan_(selection.plan),
+        placement_(selection.placement),
+        prediction_(selection.prediction),
         ops_(ops),
         ticks_(observers.ticks),
-        pieces_(ops, observers.keeper, contents_of(checkpoint, ops, plan, prediction)),
+        offload_(std::move(offload)),
+        pieces_(ops, observers.keeper, contents_of(checkpoint, ops, selection)),
         weights_(checkpoint, ops, observers) {}
 
-  DecoderWeights read(bool with_prediction) {
-    if (const auto note = pieces_.note(shared_piece)) note_own(*note);
-    lay_out(with_prediction);
+  DecoderWeights read() {
+    if (const auto note = pieces_.note({shared_piece})) note_own(*note);
+    lay_out();
     if (!own_) own_ = found_own_;
+    if (offload_.any())
+      log_event(
+          LogLevel::info, "weights_offloaded",
+          {{"rank", plan_.rank}, {"bytes", pieces_.counted(true)}, {"device_bytes", pieces_.counted()}});
     take();
-    DecoderWeights model = lay_out(with_prediction);
-    model.memory = pieces_.memory(shared_piece);
+    DecoderWeights model = lay_out();
+    model.memory = pieces_.memory({shared_piece});
+    model.host_memory = pieces_.memory({shared_piece, true});
+    model.offload = offload_;
     for (LayerWeights& layer : model.layers)
       if (auto* moe = std::get_if<MoeWeights>(&layer.feed_forward)) moe->experts = with_table(moe->experts);
     weights_.run();
-    pieces_.keep(shared_piece, note_of_own());
+    pieces_.keep({shared_piece}, note_of_own());
     return model;
   }
 
-  CountedWeights count(bool with_prediction) {
-    DecoderWeights model = lay_out(with_prediction);
-    return {std::move(model), pieces_.counted()};
+  CountedWeights count() {
+    DecoderWeights model = lay_out();
+    return {std::move(model), pieces_.counted(), pieces_.counted(true)};
+  }
+
+  // What may stay in the host's memory, of a rank with so much of it for that.
+  Offload offload(std::size_t budget) {
+    own_.emplace();  // what a prediction layer has of its own is none of it
+    counts_units_ = true;
+    lay_out();
+    offload_.choose(budget);
+    return std::move(offload_);
   }
 
   void place(DecoderWeights& model) {
@@ -84,7 +102,8 @@ class Reader {
     for (std::size_t i = 0; i < placed.size(); ++i)
       if (auto* moe = std::get_if<MoeWeights>(&model.layers[i].feed_forward))
         moe->experts = std::move(placed[i]);
-    for (const std::int64_t id : left) pieces_.drop(expert_piece(id));
+    for (const std::int64_t id : left)
+      for (const bool on_host : {false, true}) pieces_.drop({expert_piece(id), on_host});
   }
 
  private:
@@ -94,28 +113,45 @@ class Reader {
   }
 
   // What is planned next goes there.
-  void store_in(const std::string& piece) {
+  void store_in(const PieceName& piece) {
+    piece_ = piece;
     weights_.store_in(pieces_.storage(piece), !counting_ && !pieces_.filled(piece));
   }
+  // What plan reads is a unit of that piece; what is planned next goes where it went before.
+  template <class Plan>
+  auto unit(const WeightUnit& which, const std::string& text, Plan plan) {
+    const std::optional<PieceName> outer = piece_;
+    const PieceName piece{text, offload_.on_host(which)};
+    store_in(piece);
+    const std::size_t before = pieces_.storage(piece).taken();
+    auto weights = plan();
+    if (counts_units_) offload_.count(which, pieces_.storage(piece).taken() - before);
+    if (outer) store_in(*outer);
+    return weights;
+  }
 
-  DecoderWeights lay_out(bool with_prediction) {
+  DecoderWeights lay_out() {
     DecoderWeights model;
-    store_in(shared_piece);
+    store_in({shared_piece});
     const std::int64_t part = padded_part(plan_, config_.vocab_size);
     const Slice rows = rows_of(plan_, config_.vocab_size);
     model.first_token = TokenId(rows.first);
     model.vocab_part = part;
     const Slice hidden = all(config_.hidden_size);
+    const auto matrix = [&](const char* name) {
+      return unit({WeightUse::head}, shared_piece, [&] { return weights_.matrix(name, rows, hidden, part); });
+    };
     if (config_.tie_word_embeddings) {
-      model.embedding = model.lm_head = weights_.matrix("model.embed_tokens.weight", rows, hidden, part);
+      model.embedding = model.lm_head = matrix("model.embed_tokens.weight");
     } else {
-      model.embedding = weights_.table("model.embed_tokens.weight", rows, hidden, part);
-      model.lm_head = weights_.matrix("lm_head.weight", rows, hidden, part);
+      model.embedding = unit({WeightUse::embedding}, shared_piece,
+                             [&] { return weights_.table("model.embed_tokens.weight", rows, hidden, part); });
+      model.lm_head = matrix("lm_head.weight");
     }
     model.norm = weights_.vector("model.norm.weight");
-    const std::int64_t layers = config_.num_hidden_layers + with_prediction;
+    const std::int64_t layers = config_.num_hidden_layers + prediction_;
     for (std::int64_t i = 0; i < layers; ++i) model.layers.push_back(layer(i));
-    if (with_prediction) model.prediction = prediction(model);
+    if (prediction_) model.prediction = prediction(model);
     for (std::int64_t i = 0; i < layers; ++i)
       if (auto* moe = std::get_if<MoeWeights>(&model.layers[std::size_t(i)].feed_forward))
         moe->experts = experts(i, [](std::int64_t) { return true; });
@@ -153,11 +189,12 @@ class Reader {
     LayerWeights layer;
     layer.attention_norm = weights_.vector(prefix + "input_layernorm.weight");
     layer.feed_forward_norm = weights_.vector(prefix + "post_attention_layernorm.weight");
-    layer.attention = attention_->read(weights_, config_, plan_, prefix + "self_attn.");
+    layer.attention = unit({WeightUse::attention, index}, shared_piece,
+                           [&] { return attention_->read(weights_, config_, plan_, prefix + "self_attn."); });
     if (config_.is_moe(index))
-      layer.feed_forward = moe(prefix + "mlp.");
+      layer.feed_forward = moe(index, prefix + "mlp.");
     else
-      layer.feed_forward = swiglu(prefix + "mlp.", config_.intermediate_size);
+      layer.feed_forward = swiglu(index, prefix + "mlp.", config_.intermediate_size);
     return layer;
   }
 
@@ -221,18 +258,20 @@ class Reader {
     return {gate_over_up[0], gate_over_up[1], weights_.matrix(prefix + "down_proj.weight", hidden, inner)};
   }
 
-  SwiGlu swiglu(const std::string& prefix, std::int64_t intermediate) {
+  SwiGlu swiglu(std::int64_t layer, const std::string& prefix, std::int64_t intermediate) {
     const VirtualShards shards = group_shards(plan_, intermediate);
-    return {expert(prefix, shards), shards};
+    const auto matrices =
+        unit({WeightUse::feed_forward, layer}, shared_piece, [&] { return expert(prefix, shards); });
+    return {matrices, shards};
   }
 
-  MoeWeights moe(const std::string& prefix) {
+  MoeWeights moe(std::int64_t layer, const std::string& prefix) {
     const std::int64_t experts = config_.n_routed_experts, inner = config_.moe_intermediate_size;
     MoeWeights w;
     w.router = weights_.matrix(prefix + "gate.weight", all(experts), all(config_.hidden_size));
     if (config_.routing_bias) w.bias = weights_.vector(prefix + "gate.e_score_correction_bias");
     if (config_.n_shared_experts > 0)
-      w.shared = swiglu(prefix + "shared_experts.", inner * config_.n_shared_experts);
+      w.shared = swiglu(layer, prefix + "shared_experts.", inner * config_.n_shared_experts);
     return w;
   }
 
@@ -251,10 +290,11 @@ class Reader {
       if (!belongs_here(id) || !wanted(id)) continue;
       result.place_of[std::size_t(id)] = std::int32_t(result.matrices.size());
       const std::string piece = plan_.expert_parallel ? expert_piece(id) : shared_piece;
-      store_in(piece);
-      result.matrices.push_back(
-          expert(layer_prefix(layer) + "mlp.experts." + std::to_string(id) + ".", result.shards));
-      result.memory.push_back(pieces_.memory(piece));
+      const WeightUnit place{WeightUse::routed_expert, layer, id};
+      result.matrices.push_back(unit(place, piece, [&] {
+        return expert(layer_prefix(layer) + "mlp.experts." + std::to_string(id) + ".", result.shards);
+      }));
+      result.memory.push_back(pieces_.memory({piece, offload_.on_host(place)}));
     }
     return result;
   }
@@ -285,35 +325,47 @@ class Reader {
   const ModelConfig& config_;
   const ShardingPlan& plan_;
   const transport::ExpertPlacement& placement_;
+  const bool prediction_;
   kernels::Ops& ops_;
   TickBoard* ticks_;  // may be null
+  Offload offload_;
+  bool counts_units_ = false;
   WeightPieces pieces_;
   WeightReader weights_;
-  bool counting_ = true;  // until there is memory
+  bool counting_ = true;            // until there is memory
+  std::optional<PieceName> piece_;  // see store_in
   // Of the prediction layer, the tensors that are its own; unset: not known yet.
   std::optional<std::set<std::string>> own_;
   std::set<std::string> found_own_;
 };
 
+// Of the experts that a rank has as long as nobody places them.
+Offload offload_of(const Checkpoint& checkpoint, kernels::Ops& ops, const AttentionKind& attention,
+                   const WeightSelection& selection) {
+  if (selection.on_host == 0) return {};
+  const auto spread =
+      transport::ExpertPlacement::spread(checkpoint.config().n_routed_experts, selection.plan.ranks());
+  const WeightSelection unplaced{selection.plan, spread, selection.prediction, 0};
+  return Reader(checkpoint, ops, &attention, unplaced, {}, {}).offload(selection.on_host);
+}
+
 }  // namespace
 
 DecoderWeights read_decoder(const Checkpoint& checkpoint, kernels::Ops& ops, const AttentionKind& attention,
-                            const ShardingPlan& plan, const transport::ExpertPlacement& placement,
-                            const LoadObservers& observers, bool prediction) {
-  return Reader(checkpoint, ops, &attention, plan, placement, observers, prediction).read(prediction);
+                            const WeightSelection& selection, const LoadObservers& observers) {
+  Offload offload = offload_of(checkpoint, ops, attention, selection);
+  return Reader(checkpoint, ops, &attention, selection, std::move(offload), observers).read();
 }
 
 CountedWeights count_decoder(const Checkpoint& checkpoint, kernels::Ops& ops, const AttentionKind& attention,
-                             const ShardingPlan& plan, const transport::ExpertPlacement& placement,
-                             bool prediction) {
-  return Reader(checkpoint, ops, &attention, plan, placement, {}, prediction).count(prediction);
+                             const WeightSelection& selection) {
+  Offload offload = offload_of(checkpoint, ops, attention, selection);
+  return Reader(checkpoint, ops, &attention, selection, std::move(offload), {}).count();
 }
 
-void place_experts(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
-                   const transport::ExpertPlacement& placement, const LoadObservers& observers,
-                   DecoderWeights& weights) {
-  const bool prediction = weights.prediction.has_value();
-  Reader(checkpoint, ops, nullptr, plan, placement, observers, prediction).place(weights);
+void place_experts(const Checkpoint& checkpoint, kernels::Ops& ops, const WeightSelection& selection,
+                   const LoadObservers& observers, DecoderWeights& weights) {
+  Reader(checkpoint, ops, nullptr, selection, weights.offload, observers).place(weights);
 }
 
 }  // namespace troupe::model

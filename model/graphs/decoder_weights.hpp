@@ -8,6 +8,7 @@
 
 #include "model/decoder.hpp"
 #include "model/graphs/attention.hpp"
+#include "model/graphs/offload.hpp"
 
 namespace troupe::model {
 
@@ -55,7 +56,9 @@ struct PredictionWeights {
 };
 
 struct DecoderWeights {
-  std::shared_ptr<void> memory;      // of all but the experts that can leave
+  // Of all but the experts that can leave: of the device, and of the host, if some are there.
+  std::shared_ptr<void> memory, host_memory;
+  Offload offload;
   TokenId first_token = 0;           // of this rank's part of the vocabulary
   std::int64_t vocab_part = 0;       // rows of it; the last ranks' may be padded with zeros
   kernels::Weight embedding;         // [vocab_part, hidden]
@@ -65,27 +68,32 @@ struct DecoderWeights {
   std::optional<PredictionWeights> prediction;
 };
 
-// Reads this rank's part into memory of ops, with expert parallelism the experts that a placement gives it; on request
-// the first prediction layer, too, which the checkpoint must have. Pieces that the keeper has of an earlier life are not
-// read. Throws Error that names a tensor.
+// Which part of the weights: with expert parallelism the experts that the placement gives the rank, with prediction the first
+// prediction layer, which the checkpoint must have, too.
+struct WeightSelection {
+  const ShardingPlan& plan;
+  const transport::ExpertPlacement& placement;
+  bool prediction = false;
+  std::size_t on_host = 0;  // bytes that may stay in the host's memory
+};
+
+// Reads a rank's part into memory of ops. Pieces that the keeper has of an earlier life are not read. Throws Error that
+// names a tensor.
 DecoderWeights read_decoder(const Checkpoint& checkpoint, kernels::Ops& ops, const AttentionKind& attention,
-                            const ShardingPlan& plan, const transport::ExpertPlacement& placement,
-                            const LoadObservers& observers = {}, bool prediction = false);
+                            const WeightSelection& selection, const LoadObservers& observers = {});
 
 // A rank's part that is counted and not read: its addresses nobody may follow.
 struct CountedWeights {
   DecoderWeights weights;
-  std::size_t bytes = 0;  // that read_decoder takes of the device
+  std::size_t bytes = 0, host_bytes = 0;  // that read_decoder takes of the device, and of the host
 };
 // Of ops only the name of the arithmetic is asked.
 CountedWeights count_decoder(const Checkpoint& checkpoint, kernels::Ops& ops, const AttentionKind& attention,
-                             const ShardingPlan& plan, const transport::ExpertPlacement& placement,
-                             bool prediction = false);
+                             const WeightSelection& selection);
 
-// Reads the experts that the placement brings to this rank of an expert-parallel plan, into memory of ops, then frees
-// those that it takes away. An Error leaves everything as it was.
-void place_experts(const Checkpoint& checkpoint, kernels::Ops& ops, const ShardingPlan& plan,
-                   const transport::ExpertPlacement& placement, const LoadObservers& observers,
-                   DecoderWeights& weights);
+// Reads the experts that the selection's placement brings to this rank of an expert-parallel plan, into memory of ops, then
+// frees those that it takes away. selection: otherwise as the weights were read. An Error leaves everything as it was.
+void place_experts(const Checkpoint& checkpoint, kernels::Ops& ops, const WeightSelection& selection,
+                   const LoadObservers& observers, DecoderWeights& weights);
 
 }  // namespace troupe::model

@@ -91,6 +91,14 @@ TEST(Read, AGpuIsForItsRankAloneAndAHostForOthersToo) {
   EXPECT_EQ(read_all({"--device", "cuda", "--gpu-memory-utilization", "0.25"}).memory_utilization(), 0.25);
 }
 
+TEST(Read, WeightsOfAGpuMayStayInTheHostsMemory) {
+  EXPECT_EQ(read_all({"--device", "cuda"}).cpu_offload_bytes(), 0u);
+  EXPECT_EQ(read_all({"--device", "cuda", "--cpu-offload-gb", "1.5"}).cpu_offload_bytes(),
+            std::size_t{3} << 29);
+  EXPECT_EQ(read_all({"--cpu-offload-gb", "1.5"}).cpu_offload_bytes(), 0u) << "a CPU has no other memory";
+  EXPECT_THAT(refusal({"--cpu-offload-gb", "-1"}), HasSubstr("--cpu-offload-gb: '-1' is out of range"));
+}
+
 TEST(Read, ShortFlagsOfTwoLetters) {
   const Settings settings = read_all({"-tp", "2", "-dp=4", "-ep"});
   EXPECT_EQ(settings.tensor_parallel_size, 2);

@@ -185,6 +185,10 @@ TEST(VllmFlags, SomeAreSettingsHere) {
   EXPECT_EQ(settings.reasoning_parser, "deepseek_v32");
 }
 
+TEST(VllmFlags, OffloadedWeightsAreServed) {
+  EXPECT_EQ(served({"model", "--device", "cuda", "--cpu_offload_gb", "2"}).cpu_offload_gb, 2);
+}
+
 TEST(VllmFlags, AListMayStandBehindItsFlag) {
   EXPECT_THAT(served({"model", "--served-model-name", "a", "b", "--port", "1"}).served_model_name,
               ElementsAre("a", "b"));

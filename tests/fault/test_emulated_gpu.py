@@ -32,6 +32,10 @@ class OnGpus(Deployment):
     command = [EMULATED, "serve", *MODEL_FLAGS, "--device", "cuda-emulated", "-tp", "2", "-ep", "--enable-replica-control", "--hang-timeout", "1"]
 
 
+class OffloadedOnGpus(OnGpus):
+    command = [*OnGpus.command, "--cpu-offload-gb", "0.002"]
+
+
 class StopInCollective(Fault):
     """Stopped while it waits in a collective for the others, which then wait for it."""
     choose = Fault.kill_one
@@ -140,3 +144,19 @@ def test_a_device_that_fails_is_named(kind, fault_kind, device_error, kernels, w
     assert (shown["kind"], shown["device"], shown["layer"]) == (fault_kind, {"error": device_error, "kernels": kernels}, 0), shown
     assert replica.metrics()[metric] == before + 1
     assert (rank["loaded_bytes"] > 0) == weights_are_spoilt
+
+
+def test_weights_in_the_hosts_memory_are_kept_as_well(answers_of_cpu):
+    """A part of each rank's weights stays there: answers are the same, and a rank that dies has them again without reading."""
+    with OffloadedOnGpus() as replica:
+        replica.await_serving(SECONDS)
+        for rank in range(2):
+            told = replica.log.find("weights_offloaded", 0, rank=rank)
+            assert 1 << 20 < told["bytes"] < 0.002 * 2**30 < told["device_bytes"] + told["bytes"], told
+        asked = Asked(replica)
+        wait_until(asked.are_under_way, SECONDS, "output of all streams")
+        fault = KillWorker(replica, random.Random(1))
+        fault.now_strike()
+        wait_until(fault.done, SECONDS, "recovery")
+        assert not differences(answers_of_cpu, asked.whole())
+        assert replica.replica()["ranks"][fault.rank]["loaded_bytes"] == 0, "the node has held its weights"

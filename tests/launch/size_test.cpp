@@ -84,6 +84,26 @@ TEST_F(Size, SettingsOfTheServerCount) {
   EXPECT_LT(first("--gpu-memory-utilization 0.5")["kv_cache_bytes"], plain["kv_cache_bytes"]);
 }
 
+TEST_F(Size, WeightsThatStayInTheHostsMemoryTakeNoneOfTheGpus) {
+  const std::string model = "deepseek-v3 --gpu h100 --nodes 2 --context 4096";
+  const json plain = report(model), offloaded = report(model + " --cpu-offload-gb 8");
+  EXPECT_EQ(plain["cpu_offload_bytes"], 0);
+  EXPECT_EQ(offloaded["cpu_offload_bytes"], std::size_t{8} << 30);
+  for (std::size_t i = 0; i < plain["layouts"].size(); ++i) {
+    const json &before = plain["layouts"][i], &after = offloaded["layouts"][i];
+    EXPECT_EQ(before["host_weight_bytes"], 0);
+    const auto moved = after["host_weight_bytes"].get<std::size_t>();
+    EXPECT_LE(moved, std::size_t{8} << 30);
+    EXPECT_GT(moved, (std::size_t{8} << 30) - 60'000'000) << "an expert of a layer has 44 MB";
+    EXPECT_EQ(after["weight_bytes"].get<std::size_t>() + moved, before["weight_bytes"]);
+    EXPECT_GT(after["sequences"], before["sequences"]);
+  }
+  EXPECT_EQ(report("deepseek-v3 --gpu h100 --context 4096 --cpu-offload-gb 48")["nodes"], 1);
+  const Outcome text = run("size " + model + " --cpu-offload-gb 8");
+  EXPECT_THAT(text.out, AllOf(HasSubstr("host memory     up to 8.59 GB of each GPU's weights"),
+                              HasSubstr("on host/GPU")));
+}
+
 TEST_F(Size, RefusalsSayWhatToDo) {
   const auto refused = [&](int code, const std::string& arguments, const std::string& sentence) {
     const Outcome outcome = run("size " + arguments);

@@ -412,5 +412,12 @@ TEST_F(Subcommands, CertsSayWhatIsWrongWithTheFolder) {
   failure("/proc", "/proc/ca.key: cannot be written");
 }
 
+TEST_F(Subcommands, AFlagOfGpusIsToldToHaveNoEffectOnACpu) {
+  const Outcome outcome = run("serve /nowhere --cpu-offload-gb 4");
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("\"--cpu-offload-gb\":\"with --device cpu all weights are in the host's memory\""));
+}
+
 }  // namespace
 }  // namespace troupe::launch

@@ -52,16 +52,18 @@ class KeptWeights : public ::testing::TestWithParam<const char*> {
   }
   ~KeptWeights() override { set_log_level(LogLevel::info); }
 
-  // A process that answers something.
-  Life live() {
+  // A process that answers something. on_host: of its weights, where it has a device.
+  Life live(std::size_t on_host = 0) {
     MemoryKeeper keeper = node_.next_life();
     const Checkpoint checkpoint = Checkpoint::open(folder_.path());
     Device device(GetParam());
     TickBoard board;
-    const auto decoder = load_decoder(checkpoint, *device, {}, limits, {.ticks = &board, .keeper = &keeper});
-    const auto rank = transport::device_communicator(transport::ThreadsMesh(1).communicator(0), *device);
     SessionOptions options;
     options.limits = limits;
+    options.limits.host_weight_bytes = on_host;
+    const auto decoder =
+        load_decoder(checkpoint, *device, {}, options.limits, {.ticks = &board, .keeper = &keeper});
+    const auto rank = transport::device_communicator(transport::ThreadsMesh(1).communicator(0), *device);
     Session session(*decoder, {*rank, *rank}, options);
     const Tokens text{1, 2, 3, 4, 5, 6, 7, 8};
     return {predictions(session, 0, text, 4, vocabulary), board.loaded_bytes};
@@ -100,6 +102,18 @@ TEST_P(KeptWeights, AreNotReadAgain) {
     EXPECT_EQ(life.read_bytes, 0u);
     EXPECT_TRUE(same_bytes(life.logits, first.logits));
   }
+}
+
+TEST_P(KeptWeights, AreKeptInTheHostsMemoryToo) {
+  constexpr std::size_t on_host = 3 << 20;
+  const Life first = live(), offloaded = live(on_host);
+  EXPECT_EQ(offloaded.read_bytes, first.read_bytes) << "others lie in the pieces of these names";
+  EXPECT_THAT(held(), ElementsAre("shared", "shared on the host"));
+  spoil();
+  const Life next = live(on_host);
+  EXPECT_EQ(next.read_bytes, 0u);
+  EXPECT_TRUE(same_bytes(offloaded.logits, first.logits));
+  EXPECT_TRUE(same_bytes(next.logits, first.logits));
 }
 
 TEST_P(KeptWeights, OfAFolderThatWasWrittenToAreReadAgain) {

@@ -60,7 +60,7 @@ class Weights : public ::testing::Test {
   DecoderWeights read(const Checkpoint& checkpoint, const ShardingPlan& plan,
                       const LoadObservers& observers = {}) {
     const auto placement = ExpertPlacement::spread(checkpoint.config().n_routed_experts, plan.ranks());
-    return read_decoder(checkpoint, *ops_, latent_attention, plan, placement, observers);
+    return read_decoder(checkpoint, *ops_, latent_attention, {plan, placement}, observers);
   }
   // Into storage_.
   WeightReader reader_of(const Checkpoint& checkpoint, const LoadObservers& observers = {}) {
@@ -283,7 +283,7 @@ TEST_F(Weights, ExpertsComeAndLeave) {
   ExpertPlacement moved = ExpertPlacement::spread(count, 2);
   moved.holders[0] = {1};
   moved.holders[5] = {0, 1};
-  place_experts(checkpoint, *ops_, plan, moved, {}, weights);
+  place_experts(checkpoint, *ops_, {plan, moved}, {}, weights);
   for (std::size_t layer : {1, 2}) {
     const RoutedExperts& experts = moe(layer).experts;
     for (std::int64_t id = 0; id < count; ++id) EXPECT_EQ(experts.holds(id), moved.holds(0, id)) << id;
@@ -304,7 +304,9 @@ TEST_F(Weights, AnExpertThatCannotBeReadChangesNothing) {
   ExpertPlacement moved = ExpertPlacement::spread(checkpoint.config().n_routed_experts, 2);
   moved.holders[0] = {1};
   moved.holders[5] = {0};
-  EXPECT_NE(error_of([&] { place_experts(checkpoint, *ops_, plan, moved, {}, weights); }).find("experts.5"),
+  EXPECT_NE(error_of([&] {
+              place_experts(checkpoint, *ops_, {plan, moved}, {}, weights);
+            }).find("experts.5"),
             std::string::npos);
   for (std::size_t layer : {1, 2}) {
     const RoutedExperts& experts = std::get<MoeWeights>(weights.layers[layer].feed_forward).experts;

@@ -217,7 +217,7 @@ TEST_F(GgufCheckpoint, TellsHowFarWeightsAreFromWhatTheyWere) {
            .report =
                [&](const ConvertedTensor& tensor) {
                  ++told;
-                 if (tensor.type == DType::f32)
+                 if (tensor.type == "F32")
                    EXPECT_EQ(tensor.largest_error, 0) << tensor.name;
                  else
                    EXPECT_THAT(tensor.relative_error, testing::AllOf(testing::Gt(0), testing::Lt(0.01)))

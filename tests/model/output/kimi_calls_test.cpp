@@ -158,11 +158,7 @@ RC_GTEST_PROP(KimiCalls, AnySplitOfAnythingGivesTheSame, ()) {
                                               tokyo,
                                               "<think>",
                                               "</think>"};
-  const std::string text = random_text(parts, 20);
-  const OutputFormat format{*rc::gen::arbitrary<bool>(), *rc::gen::arbitrary<bool>(), true,
-                            *rc::gen::arbitrary<bool>(), ToolCallSyntax::kimi};
-  const bool cut_off = *rc::gen::arbitrary<bool>();
-  RC_ASSERT(parse(format, random_pieces(text), cut_off) == parse(format, {text}, cut_off));
+  any_split_gives_the_same(ToolCallSyntax::kimi, parts);
 }
 
 }  // namespace

@@ -75,4 +75,13 @@ inline std::string random_text(const std::vector<std::string>& parts, int most) 
   return text;
 }
 
+// Property: a text of up to 20 of these parts, however it is split, in whatever format with calls of this syntax.
+inline void any_split_gives_the_same(ToolCallSyntax syntax, const std::vector<std::string>& parts) {
+  const std::string text = random_text(parts, 20);
+  const OutputFormat format{*rc::gen::arbitrary<bool>(), *rc::gen::arbitrary<bool>(), true,
+                            *rc::gen::arbitrary<bool>(), syntax};
+  const bool cut_off = *rc::gen::arbitrary<bool>();
+  RC_ASSERT(parse(format, random_pieces(text), cut_off) == parse(format, {text}, cut_off));
+}
+
 }  // namespace troupe::model

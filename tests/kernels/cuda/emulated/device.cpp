@@ -221,7 +221,8 @@ Result device_uuid(DeviceUuid* uuid, DeviceId device) {
   return success;
 }
 Result device_attribute(int* value, int attribute, DeviceId) {
-  *value = attribute == compute_capability_major ? 9 : attribute == memory_has_files;
+  const bool can = attribute == memory_has_files || attribute == reads_host_memory_alone;
+  *value = attribute == compute_capability_major ? 9 : can;
   return success;
 }
 Result bus_id(char* text, int length, DeviceId device) {
@@ -365,6 +366,25 @@ Result free_pinned(void* at) {
   const Result result = work_all();
   pinned.free(at);  // a device that has failed touches it no more
   return result;
+}
+
+Result register_host(void* at, std::size_t bytes, unsigned flags) {
+  return on_device([&](ContextHandle& device) {
+    const bool known = flags == host_mapped || flags == (host_mapped | host_read_only);
+    const bool writes = (flags & host_read_only) == 0;
+    return known && device.memory.map_host(at, bytes, writes) ? success : invalid_value;
+  });
+}
+Result unregister_host(void* at) {
+  const Result result = work_all();
+  return on_device(
+      [&](ContextHandle& device) { return device.memory.unmap_host(at) ? result : invalid_value; });
+}
+Result mapped_address(Address* at, void* host, unsigned flags) {
+  return on_device([&](ContextHandle& device) {
+    *at = flags == 0 ? device.memory.address_of_host(host) : 0;
+    return *at != 0 ? success : invalid_value;
+  });
 }
 
 Result copy_in(Address to, const void* from, std::size_t bytes, Stream stream) {

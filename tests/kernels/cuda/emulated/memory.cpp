@@ -161,6 +161,38 @@ bool DeviceMemory::allow(Address at, std::size_t bytes, int access) {
   return true;
 }
 
+bool DeviceMemory::map_host(void* host, std::size_t bytes, bool writes) {
+  next_ = round_up(next_, page);
+  const bool whole = bytes > 0 && bytes % page == 0 && reinterpret_cast<std::uintptr_t>(host) % page == 0;
+  if (!whole || of_host_.contains(host) || bytes + page > address_space - next_) return false;
+  std::byte* const pages = region_ + next_;
+  // Of nothing: a second mapping of the same pages.
+  if (mremap(host, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, pages) != pages) return false;
+  const Allocation made{pages, bytes, bytes, writes ? PROT_READ | PROT_WRITE : PROT_READ, nullptr};
+  protect(made, PROT_NONE);
+  const auto at = reinterpret_cast<Address>(pages);
+  allocations_[at] = made;
+  of_host_[host] = at;
+  next_ += bytes + page;
+  return true;
+}
+
+bool DeviceMemory::unmap_host(void* host) {
+  const auto found = of_host_.find(host);
+  if (found == of_host_.end()) return false;
+  const Allocation& there = allocations_.at(found->second);
+  CHECK(mmap(there.pages, there.page_bytes, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == there.pages);
+  allocations_.erase(found->second);
+  of_host_.erase(found);
+  return true;
+}
+
+Address DeviceMemory::address_of_host(void* host) const {
+  const auto found = of_host_.find(host);
+  return found == of_host_.end() ? 0 : found->second;
+}
+
 bool DeviceMemory::open(const void* at) {
   auto after = allocations_.upper_bound(reinterpret_cast<Address>(at));
   if (after == allocations_.begin()) return false;

@@ -41,6 +41,12 @@ class DeviceMemory {
   bool unmap(Address at, std::size_t bytes);
   bool allow(Address at, std::size_t bytes, int access);
 
+  // Pages of the host get an address of the device, another than their own: they must be whole pages of one shared mapping.
+  // writes: the device may do so, too.
+  bool map_host(void* host, std::size_t bytes, bool writes);
+  bool unmap_host(void* host);
+  Address address_of_host(void* host) const;  // 0: they have none
+
   // Its device works and has touched this, which faulted: true, it may go on. Also from a signal handler.
   bool open(const void* at);
   // The device has done its work; false: something was written into paddings.
@@ -76,6 +82,7 @@ class DeviceMemory {
   std::map<MemoryHandle, std::shared_ptr<File>> handles_;
   std::map<Address, std::size_t> reserved_;  // bytes of what was reserved
   MemoryHandle next_handle_ = 1;
+  std::map<void*, Address> of_host_;
 };
 
 }  // namespace troupe::kernels::cuda::emulated
