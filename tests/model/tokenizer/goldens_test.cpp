@@ -79,7 +79,8 @@ TEST(Goldens, KimisTiktoken) {
                                 {std::to_string(next + 1), {{"content", "[EOS]"}, {"special", true}}}};
   folder.write("tokenizer_config.json", nlohmann::json{{"added_tokens_decoder", added}}.dump());
   const Tokenizer tokenizer = Tokenizer::load_of_folder(folder.path());
-  for (const auto& c : read_json(TEST_DATA "/tokenizer/kimi.json")["cases"])
+  const auto goldens = read_json(TEST_DATA "/tokenizer/kimi.json");
+  for (const auto& c : goldens["cases"])
     EXPECT_EQ(tokenizer.encode(c["text"].get<std::string>()), c["ids"].get<std::vector<TokenId>>())
         << c["text"];
 }
