@@ -55,7 +55,7 @@ TEST_F(Convert, WhatItWritesIsServed) {
 
 TEST_F(Convert, RefusalsSayWhy) {
   for (const char* type : {"gptq", "awq"}) {
-    const Outcome outcome = convert("out", type);
+    const Outcome outcome = convert("written", type);
     EXPECT_EQ(outcome.code, 2);
     EXPECT_THAT(outcome.err, AllOf(HasSubstr("--type: '" + std::string(type) +
                                              "' is chosen by what passes through a model"),
@@ -67,9 +67,9 @@ TEST_F(Convert, RefusalsSayWhy) {
     EXPECT_THAT(outcome.err, HasSubstr(why));
     EXPECT_FALSE(std::filesystem::exists(folder_ / out));
   };
-  refused("out.gguf", "int4", 1, "has no type int4; give a folder, or another type");
-  refused("out", "q4_k", 1, "has no type Q4_K; give a file whose name ends in .gguf, or another type");
-  refused("out", "int3", 2, "--type: 'int3' is unknown");
+  refused("written.gguf", "int4", 1, "has no type int4; give a folder, or another type");
+  refused("written", "q4_k", 1, "has no type Q4_K; give a file whose name ends in .gguf, or another type");
+  refused("written", "int3", 2, "--type: 'int3' is unknown");
 }
 
 }  // namespace
