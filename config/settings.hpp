@@ -17,6 +17,8 @@ namespace troupe::config {
 
 constexpr std::int32_t most_speculative_tokens = 8;
 
+constexpr std::int64_t most_ranks = 1024;
+
 struct Settings {
   // Model
   std::string model;                           // checkpoint folder; empty: the demo model

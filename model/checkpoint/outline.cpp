@@ -29,12 +29,13 @@ LocatedTensors outlined_tensors(const ModelConfig& config) {
   LocatedTensors tensors;
   for (const ExpectedTensor& expected : expected_tensors(config)) {
     if (!expected.required) continue;
-    const DType dtype = published_type(expected, config);
-    if (dtype == DType::f8_e4m3) {
+    LocatedTensor tensor = outlined(published_type(expected, config), expected.shape);
+    if (tensor.stored.dtype == DType::f8_e4m3) {
+      tensor.stored.scale_blocks = config.fp8;
       const ExpectedTensor scale = expected.scale(*config.fp8);
       tensors.emplace(scale.name, outlined(DType::f32, scale.shape));
     }
-    tensors.emplace(expected.name, outlined(dtype, expected.shape));
+    tensors.emplace(expected.name, std::move(tensor));
   }
   return tensors;
 }

@@ -12,10 +12,10 @@
 
 namespace troupe::kernels {
 
-constexpr DType block_types[] = {DType::q8_0,    DType::q4_0,  DType::q4_1,   DType::q5_0,  DType::q5_1,
-                                 DType::q2_k,    DType::q3_k,  DType::q4_k,   DType::q5_k,  DType::q6_k,
-                                 DType::iq4_nl,  DType::i4_32, DType::i4_128, DType::i8_32, DType::i8_128,
-                                 DType::i4_bf16, DType::mxfp4, DType::nvfp4,  DType::nf4};
+constexpr DType ggml_types[] = {DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,  DType::q2_k,
+                                DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl};
+constexpr DType repacked_types[] = {DType::i4_32,   DType::i4_128, DType::i8_32, DType::i8_128,
+                                    DType::i4_bf16, DType::mxfp4,  DType::nvfp4, DType::nf4};
 
 // Where in a block the F16s are.
 inline std::vector<std::size_t> halves_of(DType type) {

@@ -10,7 +10,8 @@ ImmediateQueue queue;
 TEST(Embed, LooksUpThePartOfTheVocabularyThatItHas) {
   const std::vector<TokenId> tokens{12, 10, 9, 19, 20, -1, 2147483647};
   std::vector<DType> types{DType::f32, DType::f16, DType::bf16, DType::f8_e4m3};
-  types.insert(types.end(), std::begin(block_types), std::end(block_types));
+  types.insert(types.end(), std::begin(ggml_types), std::end(ggml_types));
+  types.insert(types.end(), std::begin(repacked_types), std::end(repacked_types));
   for (const DType type : types) {
     const Matrix table(type, 10, 75, 1, 4, 32);
     // A table that is the head, too, lies in panels.

@@ -170,7 +170,7 @@ TEST_F(GgufCheckpoint, PackedWeightsGiveTheBytesOfTheNumbersThatTheyStandFor) {
   const auto logits = [&](const Checkpoint& checkpoint, const SessionOptions& options) {
     return on_ranks(checkpoint, options, [&](Session& session) { return session.text(0, text, 4); });
   };
-  for (const DType type : kernels::block_types) {
+  for (const DType type : kernels::ggml_types) {
     SCOPED_TRACE(type_name(type));
     const std::string name(type_name(type));
     const Checkpoint packed = converted(original, name + ".gguf", type);

@@ -59,7 +59,7 @@ TEST(Quantise, ErrorsAreAsSmallAsTheTypesAllow) {
 
 TEST(Quantise, ZeroesStayZeroes) {
   const std::vector<float> zeroes(512);
-  for (const DType type : kernels::block_types)
+  for (const DType type : kernels::ggml_types)
     EXPECT_EQ(there_and_back(type, zeroes), zeroes) << type_name(type);
 }
 
@@ -67,14 +67,14 @@ TEST(Quantise, WhatIsWhollyPositiveOrNegativeIsKept) {
   for (const float sign : {-1.0f, 1.0f}) {
     std::vector<float> weights = normal_weights(512, 2);
     for (float& weight : weights) weight = sign * (std::abs(weight) + 0.01f);
-    for (const DType type : kernels::block_types)
+    for (const DType type : kernels::ggml_types)
       EXPECT_LE(relative_error(weights, there_and_back(type, weights)), 0.3) << type_name(type);
   }
 }
 
 RC_GTEST_PROP(Quantise, AnyFiniteWeightsGiveFiniteOnes, ()) {
-  const DType type = *rc::gen::elementOf(
-      std::vector<DType>(std::begin(kernels::block_types), std::end(kernels::block_types)));
+  const DType type =
+      *rc::gen::elementOf(std::vector<DType>(std::begin(kernels::ggml_types), std::end(kernels::ggml_types)));
   std::vector<float> weights(256);
   const int exponent = *rc::gen::inRange(-140, 20);
   for (float& weight : weights) weight = std::ldexp(float(*rc::gen::inRange(-1000, 1000)) / 1000, exponent);

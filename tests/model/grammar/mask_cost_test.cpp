@@ -18,7 +18,7 @@ auto admit(const GrammarVocabulary& vocabulary, Kind kind, const std::string& te
 TEST(MaskCost, WhatWouldHaltOthersIsRefused) {
   for (const auto& [kind, text] : std::initializer_list<std::pair<Kind, std::string>>{
            {Kind::regex, R"(((.{1,12} ?){1,12}\.){0,10})"},
-           {Kind::ebnf, "root ::= a\na ::= a a a | [^\\n] | a a | \"\""}}) {
+           {Kind::ebnf, "root ::= a\na ::= a a a a a a | [^\\n] | a a a | a a | \"\""}}) {
     const auto admitted = admit(demo_vocabulary(), kind, text);
     ASSERT_FALSE(admitted) << text;
     EXPECT_NE(admitted.error().message.find("which tokens may come next"), std::string::npos)

@@ -199,10 +199,11 @@ class AlteredWeights : public ::testing::Test {
     change(tensors);
     std::vector<TensorToWrite> written;
     for (const auto& [key, tensor] : tensors) written.push_back(tensor);
-    for (const char* name : {"config.json", "hf_quant_config.json"})
+    for (const char* name : {"config.json", "hf_quant_config.json"}) {
+      remove(folder_.path() / name);
       if (exists(quantised_folder(original) / name))
-        std::filesystem::copy_file(quantised_folder(original) / name, folder_.path() / name,
-                                   std::filesystem::copy_options::overwrite_existing);
+        copy_file(quantised_folder(original) / name, folder_.path() / name);
+    }
     write_safetensors(folder_.path() / "model.safetensors", written);
     return error_of([&] { Checkpoint::open(folder_.path()); });
   }
