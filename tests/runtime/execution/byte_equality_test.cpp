@@ -304,6 +304,28 @@ TEST_P(ByteEquality, WithDraftsUpToTheEndOfTheContext) {
   }
 }
 
+// A part of the experts, or all but norms, biases and routers.
+TEST_P(ByteEquality, WithWeightsInTheHostsMemory) {
+  const std::vector<Submission> submissions{request(1, 20), request(2, 33), request(3, 41)};
+  const std::size_t weights = device().checkpoint.total_bytes(/*prediction=*/true);
+  for (const std::size_t on_host : {weights / 2, 2 * weights}) {
+    if (is_brief() && on_host > weights) continue;
+    const auto decoder = model::load_decoder(device().checkpoint, *device().ops, {},
+                                             {.max_tokens = 256,
+                                              .max_logit_rows = 64,
+                                              .max_positions = 256,
+                                              .prediction = true,
+                                              .host_weight_bytes = on_host});
+    SchedulerLimits limits = wide();
+    limits.max_num_batched_tokens = 48;
+    limits.speculation = {DraftMethod::mtp, 2};
+    ModelExecutor executor(*device().ops, *decoder, {*device().communicator, *device().communicator}, 0,
+                           decoder->make_cache(many_blocks, block_size), limits.speculation);
+    Engine engine(limits, make_policy("fcfs"), many_blocks, executor);
+    EXPECT_EQ(run(engine, submissions), alone(submissions)) << on_host;
+  }
+}
+
 TEST_P(ByteEquality, UnderAllOfThisAtOnce) {
   constexpr std::int32_t few_blocks = 24;
   const std::vector<Submission> submissions = sixteen(48);
