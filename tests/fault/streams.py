@@ -108,11 +108,13 @@ class Answer:
 
 
 def events(response):
-    """The data of each server-sent event, to the end of the body."""
+    """The data of each server-sent event, to the end of the body; comments, which a long silence brings, are none."""
     rest = b""
     for piece in response.iter_bytes():
         *whole, rest = (rest + piece).split(b"\n\n")
         for event in whole:
+            if event.startswith(b":"):
+                continue
             place, _, event = event.partition(b"\n")
             assert place.startswith(b"id: ") and event.startswith(b"data: "), f"no event: {event!r}"
             yield event[6:].decode()
