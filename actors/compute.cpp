@@ -1,8 +1,11 @@
 #include "actors/compute.hpp"
 
+#include <new>
+
 #include "kernels/device.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/execution/kv_size.hpp"
+#include "runtime/execution/start_fit.hpp"
 #include "transport/collective_check.hpp"
 #include "transport/nccl/communicator.hpp"
 #include "transport/nccl/host_facts.hpp"
@@ -33,6 +36,7 @@ void load(ComputeState& state, const LoadModel& order) {
   state.checkpoint = std::make_shared<const model::Checkpoint>(model::Checkpoint::open(order.checkpoint));
   const WorkerOptions& options = state.options;
   const TimePoint began = now();
+  state.used_before_weights = state.ops->memory().used;
   state.decoder = model::load_decoder(*state.checkpoint, *state.ops, order.sharding, order.limits,
                                       {options.progress, options.ticks, options.keeper}, {order.experts});
   log_event(LogLevel::info, "weights_ready",
@@ -81,6 +85,35 @@ void fail(Self self, const std::exception& why) {
   self->quit(caf::make_error(caf::sec::runtime_error, std::string(why.what())));
 }
 
+runtime::StartFit fit_of(const ComputeState& state) {
+  const LoadModel& order = state.loaded;
+  runtime::RankStart rank{.checkpoint = *state.checkpoint,
+                          .ops = *state.ops,
+                          .sharding = order.sharding,
+                          .limits = order.limits,
+                          .cache = order.cache,
+                          .block_size = order.block_size,
+                          .speculation = order.speculation,
+                          .besides = state.used_before_weights};
+  return runtime::find_start_fit({order.cache.max_sequences, std::int32_t(order.limits.max_tokens),
+                                  std::int32_t(order.limits.max_positions)},
+                                 order.block_size, [&](const runtime::StartSettings& settings) {
+                                   return runtime::fits(rank, settings);
+                                 });
+}
+
+runtime::LoadFailed out_of_memory(const ComputeState& state, const runtime::WorkerLife& life,
+                                  const OutOfMemory& why) {
+  if (!state.checkpoint) return {life, why.what(), {}};
+  const runtime::DoesNotFit told(why, fit_of(state), state.loaded.limits.cache_type);
+  return {life, told.what(), told.fit.together};
+}
+
+void tell_failure(Self self, const ReplicaSupervisorHandle& supervisor, runtime::LoadFailed failed) {
+  log_event(LogLevel::error, "load_failed", {{"rank", failed.life.rank}, {"error", failed.error}});
+  self->send(supervisor, std::move(failed));
+}
+
 // What comes between a worker and its being ready; who orders it hears how it ended.
 template <class Act>
 void act_and_tell(Self self, const runtime::WorkerLife& life, const ReplicaSupervisorHandle& supervisor,
@@ -94,9 +127,13 @@ void act_and_tell(Self self, const runtime::WorkerLife& life, const ReplicaSuper
       self->send(supervisor, RoomForCache{life, room_for_cache(state)});
   } catch (const DeviceError& why) {
     fail(self, why);
+  } catch (const OutOfMemory& why) {
+    tell_failure(self, supervisor, out_of_memory(state, life, why));
+  } catch (const std::bad_alloc&) {
+    tell_failure(self, supervisor,
+                 out_of_memory(state, life, OutOfMemory("there is no more memory", "the host")));
   } catch (const std::exception& why) {
-    log_event(LogLevel::error, "load_failed", {{"rank", life.rank}, {"error", why.what()}});
-    self->send(supervisor, runtime::LoadFailed{life, why.what()});
+    tell_failure(self, supervisor, {life, why.what(), {}});
   }
 }
 

@@ -49,7 +49,8 @@ using ComputeHandle =
 struct ComputeState {
   static inline const char* name = "compute";
   WorkerOptions options;
-  LoadModel loaded;  // what was loaded
+  LoadModel loaded;                     // what was loaded
+  std::size_t used_before_weights = 0;  // bytes of the device
   // In the order in which they must outlive each other.
   std::unique_ptr<kernels::Ops> ops;
   std::shared_ptr<const model::Checkpoint> checkpoint;

@@ -79,8 +79,8 @@ struct Metrics::Families {
   explicit Families(const std::string& model_name) : labels{{"model_name", model_name}} {
     // There before the first one, so that what it adds is seen as growth.
     using runtime::ChoiceEnd;
-    for (const ChoiceEnd how :
-         {ChoiceEnd::stop, ChoiceEnd::length, ChoiceEnd::tool_calls, ChoiceEnd::abort, ChoiceEnd::error})
+    for (const ChoiceEnd how : {ChoiceEnd::stop, ChoiceEnd::length, ChoiceEnd::tool_calls,
+                                ChoiceEnd::content_filter, ChoiceEnd::abort, ChoiceEnd::error})
       success.Add(with("finished_reason", std::string(to_string(how))));
     for (const ServiceLevels& each : {ServiceLevels{}, ServiceLevels{1, 0, 0}, ServiceLevels{0, 0, 1}})
       for (const bool met : {false, true}) slo_counter(each, met);
@@ -149,6 +149,15 @@ struct Metrics::Families {
       counter("generation_tokens_total", "Output tokens, those past a stop left out.");
   Counter& quarantined =
       counter("requests_quarantined_total", "Requests that were stopped because workers died of them.");
+  Counter& repetitions = counter("repetition_guard_ends_total",
+                                 "Choices that --repetition-guard ended, since they went round in circles.");
+  prometheus::Family<Counter>& filter_matches =
+      prometheus::BuildCounter()
+          .Name("troupe_output_filter_matches_total")
+          .Help(
+              "Matches in answers by a filter of --output-filters and what came of them: stop, mask, or limit, where "
+              "a rule could not be decided within its limits and the answer ended.")
+          .Register(registry);
   Counter& restarts = counter("worker_restarts_total", "Workers started again after a fault.");
   prometheus::Family<Counter>& faults =
       prometheus::BuildCounter()
@@ -251,10 +260,11 @@ struct Metrics::Families {
   std::map<prometheus::Labels, Growth> gpu_errors_seen;
 };
 
-Metrics::Metrics(const std::string& model_name, bool also_vllm_names)
+Metrics::Metrics(const std::string& model_name, bool also_vllm_names, std::string region)
     : families_(std::make_unique<Families>(model_name)),
       model_name_(model_name),
-      also_vllm_names_(also_vllm_names) {}
+      also_vllm_names_(also_vllm_names),
+      region_(std::move(region)) {}
 Metrics::~Metrics() = default;
 
 std::string Metrics::text(const KeptAnswers& kept) const {
@@ -262,6 +272,9 @@ std::string Metrics::text(const KeptAnswers& kept) const {
   if (also_vllm_names_) std::ranges::move(vllm_named(families), std::back_inserter(families));
   std::ranges::move(kept_answer_figures(kept, model_name_), std::back_inserter(families));
   std::ranges::move(process_figures(), std::back_inserter(families));
+  if (!region_.empty())
+    for (prometheus::MetricFamily& family : families)
+      for (prometheus::ClientMetric& each : family.metric) each.label.push_back({"region", region_});
   return prometheus::TextSerializer().Serialize(families);
 }
 
@@ -377,6 +390,14 @@ void Metrics::request_finished(std::chrono::duration<double> since) {
 }
 void Metrics::request_quarantined() {
   families_->quarantined.Increment();
+}
+void Metrics::repetition_ended() {
+  families_->repetitions.Increment();
+}
+void Metrics::filter_matched(const runtime::FilterMatch& match) {
+  auto labels = families_->with("filter", match.filter);
+  labels["action"] = to_string(match.action);
+  families_->filter_matches.Add(labels).Increment();
 }
 void Metrics::epoch(Epoch now) {
   families_->epoch.Set(double(now));

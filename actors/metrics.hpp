@@ -12,6 +12,7 @@
 #include "runtime/base/gpu_reading.hpp"
 #include "runtime/base/ticks.hpp"
 #include "runtime/generation/choice_times.hpp"
+#include "runtime/generation/output_filter.hpp"
 #include "runtime/generation/request.hpp"
 #include "runtime/scheduling/blocks.hpp"
 #include "runtime/scheduling/scheduler.hpp"
@@ -20,8 +21,8 @@ namespace troupe::actors {
 
 class Metrics {
  public:
-  // also_vllm_names: those that vLLM has, too, are shown a second time as `vllm:*`.
-  explicit Metrics(const std::string& model_name, bool also_vllm_names = false);
+  // also_vllm_names: those that vLLM has, too, are shown a second time as `vllm:*`. region: a label of all; empty: none.
+  explicit Metrics(const std::string& model_name, bool also_vllm_names = false, std::string region = {});
   ~Metrics();
 
   // Prometheus exposition format; with what the edge keeps, this process' figures and its host's.
@@ -45,6 +46,8 @@ class Metrics {
   void choice_served(const runtime::ChoiceTimes& times);
   void request_finished(std::chrono::duration<double> since_arrival);
   void request_quarantined();
+  void repetition_ended();  // a choice
+  void filter_matched(const runtime::FilterMatch& match);
 
   void epoch(Epoch now);
   void loaded(int rank, std::uint64_t bytes);  // of weights, since the rank's process began
@@ -60,6 +63,7 @@ class Metrics {
   std::unique_ptr<Families> families_;
   const std::string model_name_;
   const bool also_vllm_names_;
+  const std::string region_;
 };
 
 }  // namespace troupe::actors

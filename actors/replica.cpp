@@ -58,12 +58,18 @@ runtime::SystemPrompt system_prompt_of(const config::Settings& settings) {
   return runtime::SystemPrompt::keep;
 }
 
+runtime::RepetitionLimits repetition_limits_of(const config::Settings& settings) {
+  if (!settings.repetition_guard) return {};
+  return {settings.repetition_guard_ngram, settings.repetition_guard_repeats};
+}
+
 }  // namespace
 
 Replica::Replica(const config::Settings& settings, ReplicaOptions options)
     : deployment_(settings),
       options_(std::move(options)),
-      metrics_(std::make_shared<Metrics>(options_.info.names.front(), settings.edge.also_vllm_names)),
+      metrics_(std::make_shared<Metrics>(options_.info.names.front(), settings.edge.also_vllm_names,
+                                         settings.edge.region)),
       compiler_(options_.text->tokenizer, options_.vocab_size, options_.text->eos_ids),
       grammars_(
           [this](const GrammarSpec& spec, TimePoint deadline) { return compiler_.admit(spec, deadline); },
@@ -81,7 +87,8 @@ Replica::Replica(const config::Settings& settings, ReplicaOptions options)
                      .parse_tool_calls = deployment_.tool_call_parser != "none",
                      .show_unused_tools = !deployment_.exclude_tools_when_tool_choice_none,
                      .system_prompt = system_prompt_of(deployment_),
-                     .grammars = &grammars_};
+                     .grammars = &grammars_,
+                     .repetition = repetition_limits_of(deployment_)};
   context_->tokenizing = &tokenizing_;
   context_->compiling = &compiling_;
   requests_ = system_->spawn(request_supervisor, metrics_);

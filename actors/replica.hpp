@@ -52,6 +52,8 @@ class Replica final : public Service {
   bool healthy() const override;
   bool stalled() const override;
   bool failed_to_start() const;  // it has given up, and never served
+  // Then, if memory was too short: with which settings it would not be.
+  runtime::StartSettings settings_that_fit() const { return status_->fits(); }
   std::vector<StartupPhase> startup() const override;
   std::int64_t load() const override { return context_->generations; }
   std::string metrics_text(const KeptAnswers& kept) const override { return metrics_->text(kept); }

@@ -139,6 +139,12 @@ void ReplicaSupervisorState::carry_out(const runtime::VoidBlocks& order) {
   if (blocks_[order.group]) self_->send(blocks_[order.group], order);
 }
 
+// What would fit is there for whoever sees that the replica has failed.
+void ReplicaSupervisorState::hear(const runtime::LoadFailed& failed) {
+  settings_.status->would_fit(failed.fits);
+  obey(membership_->on(failed, now()));
+}
+
 void ReplicaSupervisorState::hear(const RoomForCache& news) {
   const bool fits = news.life.rank >= 0 && news.life.rank < settings_.membership.ranks() && news.blocks > 0;
   if (!fits) return settings_.metrics->stale_message();

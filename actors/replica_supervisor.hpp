@@ -33,6 +33,7 @@ class ReplicaSupervisorState {
     obey(membership_->on(event, now()));
   }
   void hear(const RoomForCache& news);
+  void hear(const runtime::LoadFailed& failed);
   runtime::NodeWelcome introduce(const NodeIntroduced& news);
   void introduce(const WorkerIntroduced& news);
   void share(const RankAddress& address);

@@ -36,6 +36,10 @@ class Outlet final : public runtime::GenerationOutlet {
   void choice_served(const runtime::ChoiceTimes& times) override {
     state_.context->metrics->choice_served(times);
   }
+  void repetition_ended() override { state_.context->metrics->repetition_ended(); }
+  void filter_matched(const runtime::FilterMatch& match) override {
+    state_.context->metrics->filter_matched(match);
+  }
 
  private:
   template <class Message>

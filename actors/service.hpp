@@ -61,6 +61,12 @@ struct ModelInfo {
   std::string digest{};                      // of the checkpoint: 64 hexadecimal digits
   // What the ranks of this host compute on, for /version; empty where that is CPUs.
   std::vector<std::pair<std::string, std::string>> devices{};
+  // How the ranks share it, for /server_info: -tp, -dp and -ep; and its routed experts.
+  struct Layout {
+    std::int32_t tensor_parallel = 1, data_parallel = 1;
+    bool expert_parallel = false;
+    std::int32_t experts = 0;
+  } layout{};
 };
 
 // A fault that an operator asks for, to see the replica recover.

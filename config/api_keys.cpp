@@ -1,14 +1,12 @@
 #include "config/api_keys.hpp"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <array>
 #include <limits>
 #include <set>
 
-#include "config/nearest.hpp"
 #include "config/setting.hpp"
+#include "config/toml_fields.hpp"
 #include "runtime/base/file.hpp"
 
 namespace troupe::config {
@@ -18,98 +16,12 @@ constexpr std::array class_names{"none", "inference", "metrics", "control"};
 constexpr std::size_t sha256_digits = 64;
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 
-std::string place(std::string_view where, const toml::node& node) {
-  return std::string(where) + ":" + std::to_string(node.source().begin.line) + ": ";
-}
-
-// The fields of one table, each asked for by its name; then what is left is unknown.
-class Fields {
- public:
-  Fields(const toml::table& table, std::string_view where) : table_(table), where_(where) {}
-
-  std::string text(std::string_view name) {
-    const toml::node* node = find(name);
-    if (!node || !node->is_string()) wrong(name, node, "a text in quotes");
-    return node->as_string()->get();
-  }
-  std::optional<std::string> optional_text(std::string_view name) {
-    return table_.contains(name) ? std::optional(text(name)) : std::nullopt;
-  }
-  bool boolean(std::string_view name) {
-    const toml::node* node = find(name);
-    if (node && !node->is_boolean()) wrong(name, node, "true or false");
-    return node && node->as_boolean()->get();
-  }
-  template <class Whole>
-  std::optional<Whole> whole(std::string_view name, std::int64_t low, std::int64_t high) {
-    const toml::node* node = find(name);
-    if (!node) return std::nullopt;
-    const auto* value = node->as_integer();
-    if (!value || value->get() < low || value->get() > high)
-      wrong(name, node, "a whole number from " + std::to_string(low) + " to " + std::to_string(high));
-    return Whole(value->get());
-  }
-  std::vector<std::string> texts(std::string_view name) {
-    const toml::node* node = find(name);
-    std::vector<std::string> all;
-    if (!node) return all;
-    if (!node->is_array()) wrong(name, node, "an array of texts");
-    for (const toml::node& each : *node->as_array()) {
-      if (!each.is_string()) wrong(name, node, "an array of texts");
-      all.push_back(each.as_string()->get());
-    }
-    return all;
-  }
-  std::optional<std::chrono::sys_seconds> time(std::string_view name) {
-    const toml::node* node = find(name);
-    if (!node) return std::nullopt;
-    if (const auto* date = node->as_date()) return seconds_of({date->get(), {}, toml::time_offset{}});
-    if (const auto* moment = node->as_date_time()) return seconds_of(moment->get());
-    wrong(name, node, "a date or a time, such as 2027-01-31T00:00:00Z, without quotes");
-  }
-  const toml::array* tables(std::string_view name) {
-    const toml::node* node = find(name);
-    if (node && !(node->is_array() && node->as_array()->is_homogeneous<toml::table>()))
-      wrong(name, node, "tables: [[...]]");
-    return node ? node->as_array() : nullptr;
-  }
-  void end() const {
-    for (const auto& [key, node] : table_)
-      if (const std::string name(key.str()); !known_.contains(name))
-        throw UsageError(
-            "unknown key", place(where_, node) + name,
-            "the nearest known one is " + nearest(name, std::vector(known_.begin(), known_.end())));
-  }
-  [[noreturn]] void wrong(std::string_view name, const toml::node* node, const std::string& wanted) const {
-    if (!node) throw UsageError("is missing", place(where_, table_) + std::string(name), "write " + wanted);
-    throw UsageError("expected " + wanted, place(where_, *node) + std::string(name));
-  }
-  const toml::node* node(std::string_view name) const { return table_.get(name); }
-
- private:
-  static std::chrono::sys_seconds seconds_of(const toml::date_time& moment) {
-    using namespace std::chrono;
-    const auto& [date, time, offset] = moment;
-    const sys_days day{year(date.year) / month(date.month) / std::chrono::day(date.day)};
-    return day + hours(time.hour) + minutes(time.minute) + seconds(time.second) -
-           minutes(offset ? offset->minutes : 0);
-  }
-  const toml::node* find(std::string_view name) {
-    known_.emplace(name);
-    return table_.get(name);
-  }
-
-  const toml::table& table_;
-  const std::string_view where_;
-  std::set<std::string> known_;
-};
-
 bool is_digit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
 ApiKey key_of(const toml::table& table, std::string_view where) {
-  Fields fields(table, where);
+  TomlFields fields(table, where);
   ApiKey key{.sha256 = fields.text("sha256"), .expires = fields.time("expires")};
   fields.end();
   if (key.sha256.size() != sha256_digits || !std::ranges::all_of(key.sha256, is_digit))
@@ -117,7 +29,7 @@ ApiKey key_of(const toml::table& table, std::string_view where) {
   return key;
 }
 
-KeyClass class_of(Fields& fields) {
+KeyClass class_of(TomlFields& fields) {
   const auto name = fields.optional_text("class");
   if (!name) return KeyClass::inference;
   const auto found = std::ranges::find(class_names, *name);
@@ -126,17 +38,22 @@ KeyClass class_of(Fields& fields) {
   return KeyClass(found - class_names.begin());
 }
 
+std::optional<std::int32_t> narrow(std::optional<std::int64_t> value) {
+  return value ? std::optional(std::int32_t(*value)) : std::nullopt;
+}
+
 Caller caller_of(const toml::table& table, std::string_view where) {
-  Fields fields(table, where);
+  TomlFields fields(table, where);
   Caller caller{.name = fields.text("name"), .key_class = class_of(fields)};
-  check_caller_name(caller.name, place(where, table) + "name");
-  caller.requests_per_minute = fields.whole<std::int64_t>("requests-per-minute", 1, most_per_minute);
-  caller.tokens_per_minute = fields.whole<std::int64_t>("tokens-per-minute", 1, most_per_minute);
-  caller.concurrent = fields.whole<std::int32_t>("concurrent", 1, int32_max);
-  caller.max_tokens = fields.whole<std::int32_t>("max-tokens", 1, int32_max);
+  check_caller_name(caller.name, place_of(table, where) + "name");
+  caller.requests_per_minute = fields.whole("requests-per-minute", 1, most_per_minute);
+  caller.tokens_per_minute = fields.whole("tokens-per-minute", 1, most_per_minute);
+  caller.concurrent = narrow(fields.whole("concurrent", 1, int32_max));
+  caller.max_tokens = narrow(fields.whole("max-tokens", 1, int32_max));
   caller.models = fields.texts("models");
-  caller.priority = fields.whole<std::int32_t>("priority", -largest_priority, largest_priority);
+  caller.priority = narrow(fields.whole("priority", -largest_priority, largest_priority));
   caller.shares_prefix_cache = fields.boolean("shares-prefix-cache");
+  caller.filters = fields.texts("filters");
   if (const toml::array* keys = fields.tables("key"))
     for (const toml::node& each : *keys) caller.keys.push_back(key_of(*each.as_table(), where));
   fields.end();
@@ -169,14 +86,8 @@ void check_caller_name(std::string_view name, std::string_view where) {
 }
 
 std::vector<Caller> parse_callers(std::string_view text, std::string_view where) {
-  toml::table document;
-  try {
-    document = toml::parse(text, where);
-  } catch (const toml::parse_error& error) {
-    throw UsageError(error.description(),
-                     std::string(where) + ":" + std::to_string(error.source().begin.line));
-  }
-  Fields fields(document, where);
+  const toml::table document = parse_toml(text, where);
+  TomlFields fields(document, where);
   std::vector<Caller> callers;
   if (const toml::array* tables = fields.tables("caller"))
     for (const toml::node& each : *tables) callers.push_back(caller_of(*each.as_table(), where));
@@ -210,6 +121,8 @@ std::string callers_text(const std::vector<Caller>& callers) {
     if (!models.empty()) line("models", toml_value({.target = &models}));
     number("priority", caller.priority);
     if (caller.shares_prefix_cache) line("shares-prefix-cache", "true");
+    std::vector<std::string> filters = caller.filters;
+    if (!filters.empty()) line("filters", toml_value({.target = &filters}));
     for (const ApiKey& key : caller.keys) {
       text += "[[caller.key]]\n";
       line("sha256", quoted(key.sha256));
@@ -222,7 +135,7 @@ std::string callers_text(const std::vector<Caller>& callers) {
 std::optional<std::chrono::sys_seconds> parse_time(std::string_view text) {
   try {
     toml::table table = toml::parse("time = " + std::string(text));
-    return Fields(table, "").time("time");
+    return TomlFields(table, "").time("time");
   } catch (const std::exception&) {
     return std::nullopt;
   }

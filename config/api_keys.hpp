@@ -52,6 +52,7 @@ struct Caller {
   std::vector<std::string> models = {};         // names that it may ask for; empty: all
   std::optional<std::int32_t> priority = {};    // the best that its requests have; lower runs earlier
   bool shares_prefix_cache = false;             // with all others that do
+  std::vector<std::string> filters = {};        // of --output-filters, besides those for everyone
   std::vector<ApiKey> keys = {};                // several, while one takes another's place
   friend bool operator==(const Caller&, const Caller&) = default;
 };

@@ -114,6 +114,8 @@ struct RetrySettings {
   friend bool operator==(const RetrySettings&, const RetrySettings&) = default;
 };
 
+constexpr std::size_t max_region_bytes = 64;
+
 struct EdgeSettings {
   std::string host = "127.0.0.1";  // a name or an address, IPv4 or IPv6
   std::uint16_t port = 8000;       // 0: any free one
@@ -125,11 +127,13 @@ struct EdgeSettings {
   std::int32_t io_threads = 2;
   std::vector<std::string> api_keys;  // each opens everything
   std::string api_keys_file;          // of callers with names and limits, see api_keys.hpp; empty: none
+  std::string output_filters_file;    // of rules for answers' text, see output_filters.hpp; empty: none
   SharedLimits shared_limits;
   EdgeTlsSettings tls;
   CaptureSettings capture;
   RetrySettings retries;
   JournalSettings journal;
+  std::string region;            // where the server stands, for answers' heads and metrics; empty: nowhere
   std::string root_path;         // before every path, where a proxy does not take it away: "/llm"
   bool replica_control = false;  // operators may order drills, place experts and change the policy
   CorsSettings cors;

@@ -34,6 +34,12 @@ Table model_settings(Settings& s) {
        .help = "Longest sequence, prompt and output together.",
        .unset = "max_position_embeddings of the model",
        .range = {1, most_tokens}},
+      {.name = "require-manifest",
+       .target = &s.require_manifest,
+       .help =
+           "Before anything of the checkpoint is used, read all files of its folder and compare them with its "
+           "MANIFEST.sha256, which troupe pull writes; end with an error that names those that are missing, too many, or "
+           "not the same. Where troupe node reads a copy of its own, troupe check --manifest is for that."},
       {.name = "tokenizer",
        .target = &s.tokenizer,
        .argument = "CHECKPOINT",
@@ -80,6 +86,22 @@ Table model_settings(Settings& s) {
            "What becomes of system messages: they stay, or go before the user's first message (DeepSeek R1 wants "
            "none), or are refused.",
        .choices = {"keep", "fold", "reject"}},
+      {.name = "repetition-guard",
+       .target = &s.repetition_guard,
+       .help =
+           "End an answer that goes round in circles, as if the model had ended it: one whose last tokens are an n-gram "
+           "again and again. It goes by the answer's own tokens; min_tokens comes first."},
+      {.name = "repetition-guard-ngram",
+       .target = &s.repetition_guard_ngram,
+       .argument = "N",
+       .help = "Tokens of the longest n-gram that counts.",
+       .range = {1, 1024}},
+      {.name = "repetition-guard-repeats",
+       .target = &s.repetition_guard_repeats,
+       .argument = "K",
+       .help =
+           "How often an n-gram of N tokens must stand at the end; a shorter one must fill as many tokens, N times K.",
+       .range = {2, 1000}},
   };
 }
 
@@ -238,6 +260,12 @@ Table memory_settings(Settings& s) {
            "with a scale for each 128 numbers, and bf16 for the turned part of a latent; auto is f32 while "
            "--max-model-len is below 8192, else bf16.",
        .choices = {"auto", "f32", "bf16", "fp8"}},
+      {.name = "degrade",
+       .target = &s.degrade,
+       .help =
+           "Where memory is too short to start, start with less of what takes it: half of --max-num-seqs, then half of "
+           "--max-num-batched-tokens, then a shorter --max-model-len, as far as needed; the log says what was taken. "
+           "Without it the server ends, and its error names what would fit."},
       {.name = "cpu-offload-gb",
        .target = &s.cpu_offload_gb,
        .argument = "GB",

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <concepts>
 
 #include "config/settings.hpp"
@@ -72,6 +74,20 @@ Table listening(EdgeSettings& s) {
        .help =
            "TOML file of callers, their keys and limits, which troupe keys edits; read again when it changes and on "
            "SIGHUP. All requests but those of probes must show one of the keys, of the right class.",
+       .unset = "none"},
+      {.name = "output-filters",
+       .target = &s.output_filters_file,
+       .argument = "FILE",
+       .help =
+           "TOML file of rules, by PCRE2, that end answers or mask parts of their text, for all callers or those whose keys "
+           "name them; read again as --api-keys is.",
+       .unset = "none"},
+      {.name = "region",
+       .target = &s.region,
+       .argument = "NAME",
+       .help =
+           "Where the server stands, such as eu-west-1: told in the header X-Region of every response, and a label of all "
+           "metrics.",
        .unset = "none"},
       {.name = "root-path",
        .target = &s.root_path,
@@ -316,6 +332,15 @@ Table answers(RequestLimits& l) {
   };
 }
 
+void validate_region(std::string_view region) {
+  const auto permitted = [](unsigned char c) {
+    return c < 128 && (std::isalnum(c) || c == '-' || c == '_' || c == '.');
+  };
+  if (region.size() > max_region_bytes || !std::ranges::all_of(region, permitted))
+    throw UsageError("'" + std::string(region) + "' is no name of a region", "--region",
+                     "give at most " + std::to_string(max_region_bytes) + " letters, digits, -, _ and .");
+}
+
 }  // namespace
 
 Table schema(EdgeSettings& settings) {
@@ -350,6 +375,7 @@ void validate(const EdgeSettings& s) {
   if (!s.journal.folder.empty() && s.retries.resume_window.count() == 0)
     throw UsageError("clients could not come back for what it saves", "--journal",
                      "give --resume-window SECONDS, too");
+  validate_region(s.region);
   if (!s.root_path.empty() && (!s.root_path.starts_with('/') || s.root_path.ends_with('/')))
     throw UsageError("'" + s.root_path + "' is not a path such as /llm", "--root-path");
 }

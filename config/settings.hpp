@@ -32,6 +32,10 @@ struct Settings {
   std::string tool_call_parser = "auto";
   bool exclude_tools_when_tool_choice_none = false;
   std::string system_prompt = "keep";  // or fold, reject
+  bool require_manifest = false;       // the checkpoint's files are compared with it before they are opened
+  bool repetition_guard = false;
+  std::int32_t repetition_guard_ngram = 64;   // tokens
+  std::int32_t repetition_guard_repeats = 4;  // of an n-gram of that length
 
   // Scheduling and the KV cache
   runtime::SchedulerLimits scheduler;  // but for max_model_len, which is known with the model
@@ -52,6 +56,7 @@ struct Settings {
   std::optional<double> gpu_memory_utilization;  // unset: see memory_utilization()
   std::optional<ByteSize> kv_cache_memory_bytes;
   std::string kv_cache_dtype = "auto";  // or f32, bf16, fp8
+  bool degrade = false;                 // start with less where memory is too short for what is asked
   double cpu_offload_gb = 0;  // of each rank's weights, in units of 2^30 bytes; see cpu_offload_bytes()
 
   // Parallelism and recovery

@@ -61,6 +61,9 @@ void validate(const Settings& s) {
                          "' is fewer than --max-num-seqs, which is " +
                          std::to_string(s.scheduler.max_num_seqs),
                      "--max-num-batched-tokens", "a step must have room for one token of every sequence");
+  if (s.degrade && s.nodes > 1)
+    throw UsageError("a replica of several nodes does not start again with less", "--degrade",
+                     "leave it out: the error of a start that fails names what would fit");
   (void)speculation_of(s);
   if (s.require_rdma && s.device == "cpu")
     throw UsageError("tensors of CPUs go over TCP", "--require-rdma", "leave it out, or give --device cuda");

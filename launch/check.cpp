@@ -1,13 +1,17 @@
 #include <iostream>
 #include <map>
+#include <memory>
 
 #include "config/settings.hpp"
 #include "launch/command_line.hpp"
 #include "launch/demo_model.hpp"
+#include "launch/progress_bar.hpp"
+#include "launch/pull/manifest.hpp"
 #include "model/checkpoint/checkpoint.hpp"
 #include "model/checkpoint/finite.hpp"
 #include "model/gguf/gguf_file.hpp"
 #include "model/text/text_model.hpp"
+#include "runtime/base/thread_pool.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -20,7 +24,9 @@ constexpr config::Page page{
         "types of all tensors, tokenizer, chat template, generation defaults. Then reads all weights, also "
         "those that the server does not load, in search of a NaN or an infinity. It needs no memory for the "
         "weights.",
-    .examples = "$ troupe check /models/deepseek-v3",
+    .examples =
+        "$ troupe check /models/deepseek-v3\n"
+        "$ troupe check /models/deepseek-v3 --manifest",
     .exit_status =
         "0 nothing is wrong with the checkpoint; 1 something is, and it is on standard error; 2 wrong flag, "
         "variable or setting."};
@@ -76,13 +82,35 @@ void describe(const model::TextModel& text) {
     std::cout << "note            " << note << "\n";
 }
 
+void verify(const std::filesystem::path& checkpoint) {
+  constexpr std::uint64_t million = 1'000'000;  // bytes
+  std::unique_ptr<ProgressBar> bar;
+  const auto progress = [&](std::uint64_t done, std::uint64_t all) {
+    if (!bar) bar = std::make_unique<ProgressBar>(all / million);
+    bar->show(done / million);
+  };
+  const pull::Verified verified = pull::verify_manifest(pull::folder_of(checkpoint), usable_cpus(), progress);
+  bar.reset();
+  std::cout << "manifest        " << verified.files << " files, " << verified.bytes
+            << " bytes, as it has them\n";
+}
+
 }  // namespace
 
 int check(const Arguments& arguments) {
   config::Settings settings;
+  bool manifest = false;
   config::Table table = config::select(config::schema(settings), {"model"});
+  table.push_back(
+      {.name = "manifest",
+       .target = &manifest,
+       .help =
+           "First compare all files of the folder with its MANIFEST.sha256, as sha256sum -c does, and say "
+           "which are missing, too many, or not the same.",
+       .flag_only = true});
   if (!read_command_line(page, table, arguments)) return 0;
   const auto folder = checkpoint_or_demo(settings.model);
+  if (manifest) verify(folder);
   const auto checkpoint = model::Checkpoint::open(folder);
   std::cout << "checkpoint      " << folder.string() << "\n";
   for (const std::string& note : checkpoint.notes()) std::cout << "note            " << note << "\n";

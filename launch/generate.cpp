@@ -158,6 +158,8 @@ class Terminal final : public runtime::GenerationOutlet {
   void next_token(Duration) override {}
   void choice_ended(runtime::ChoiceEnd) override {}
   void choice_served(const runtime::ChoiceTimes&) override {}
+  void repetition_ended() override {}
+  void filter_matched(const runtime::FilterMatch&) override {}
 
  private:
   runtime::Engine& engine_;

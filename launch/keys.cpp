@@ -151,6 +151,11 @@ config::Table limit_rows(Caller& caller) {
        .target = &caller.shares_prefix_cache,
        .help =
            "Its cached prefixes serve all others that share, too, who can then find out by the time it takes what it has asked."},
+      {.name = "filters",
+       .target = &caller.filters,
+       .argument = "NAME",
+       .help = "Filter of --output-filters that its answers go through. May be given several times.",
+       .unset = "those for everyone"},
   };
 }
 
@@ -191,6 +196,7 @@ void merge(Caller& into, Caller given) {
   take(into.max_tokens, given.max_tokens);
   take(into.priority, given.priority);
   if (!given.models.empty()) into.models = std::move(given.models);
+  if (!given.filters.empty()) into.filters = std::move(given.filters);
   into.shares_prefix_cache |= given.shares_prefix_cache;
 }
 

@@ -53,6 +53,11 @@ std::int32_t mpirun_processes() {
   return std::atoi(std::getenv("OMPI_COMM_WORLD_SIZE"));
 }
 
+bool first_of_host() {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+  return !rank || std::atoi(rank) == 0;
+}
+
 void leave_mpirun() {
   const MpiLaunch joined;
 }

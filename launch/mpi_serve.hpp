@@ -9,6 +9,8 @@ namespace troupe::launch {
 
 bool under_mpirun();
 std::int32_t mpirun_processes();
+// Whether it is none of several on this host, or the first of them.
+bool first_of_host();
 
 // For the only process of an mpirun: from here on it may run on all CPUs, and MPI is left alone.
 void leave_mpirun();

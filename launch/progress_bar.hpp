@@ -19,6 +19,7 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
+  bool shown() const { return shown_; }
   void one_more() { show(done_ + 1); }
   void show(std::size_t done) {
     done_ = done;

@@ -5,6 +5,7 @@
 #include "launch/identity.hpp"
 #include "launch/policy_settings.hpp"
 #include "launch/progress_bar.hpp"
+#include "launch/required_manifest.hpp"
 #include "launch/server.hpp"
 #include "launch/stop_signals.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
@@ -95,7 +96,9 @@ int run_batch(const Arguments& arguments) {
   if (output.lines() == input.lines()) return 0;
   Launch launch;
   if (ranks_are_processes(settings)) launch.identity = identity_of_launch(settings);
-  const auto replica = start_replica(settings, checkpoint_or_demo(settings.model), launch);
+  const auto checkpoint = checkpoint_or_demo(settings.model);
+  verify_if_required(settings, checkpoint);
+  const auto replica = start_replica(settings, checkpoint, launch);
   batch::Batch(*replica, input, output, limits_of(options, settings)).run([&] {
     progress.show(output.lines());
   });

@@ -7,6 +7,7 @@
 #include "launch/identity.hpp"
 #include "launch/mpi_serve.hpp"
 #include "launch/policy_settings.hpp"
+#include "launch/required_manifest.hpp"
 #include "launch/server.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/scheduling/policies/policy.hpp"
@@ -65,6 +66,7 @@ int serve(const Arguments& arguments) {
   set_log_level(parse_log_level(settings.log_level));
   tell_what_has_no_effect(recipe, settings);
   const auto checkpoint = checkpoint_or_demo(settings.model);
+  if (first_of_host()) verify_if_required(settings, checkpoint);
   if (under_mpirun() && settings.nodes > 1) return serve_under_mpirun(settings, checkpoint);
   if (under_mpirun()) leave_mpirun();
   Launch launch;

@@ -1,7 +1,9 @@
 #include "launch/server.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "actors/edge/http_server.hpp"
@@ -15,6 +17,7 @@
 #include "runtime/base/build_id.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/execution/kv_size.hpp"
+#include "runtime/execution/start_fit.hpp"
 #include "runtime/scheduling/recording/schedule_recorder.hpp"
 #include "transport/nccl/nccl_calls.hpp"
 
@@ -27,6 +30,26 @@ bool predicts(const config::Settings& settings) {
   return config::speculation_of(settings).method == DraftMethod::mtp;
 }
 
+// Throws DoesNotFit for a size in bytes that does not hold a sequence.
+void check_bytes(const runtime::KvBudget& budget, const config::Settings& settings,
+                 const model::Checkpoint& checkpoint, std::int32_t max_model_len, kernels::CacheType type) {
+  const std::size_t per_token = model::cache_bytes_per_token(
+      checkpoint.config(), sharding(settings, checkpoint), predicts(settings), type);
+  const auto shape = [&](std::int32_t length) {
+    return runtime::KvShape{per_token, settings.scheduler.block_size, length};
+  };
+  try {
+    runtime::kv_size(budget, shape(max_model_len), {});
+  } catch (const OutOfMemory& why) {
+    const auto fits = [&](const runtime::StartSettings& other) {
+      return runtime::holds_a_sequence(budget, shape(other.max_model_len), {});
+    };
+    const runtime::StartSettings asked{settings.scheduler.max_num_seqs,
+                                       settings.scheduler.max_num_batched_tokens, max_model_len};
+    throw runtime::DoesNotFit(why, runtime::find_start_fit(asked, settings.scheduler.block_size, fits), type);
+  }
+}
+
 // Of each rank. A size in bytes that is too small is an Error now; what memory has room for is known with the weights.
 runtime::KvBudget kv_budget(const config::Settings& settings, const model::Checkpoint& checkpoint,
                             std::int32_t max_model_len, kernels::CacheType type) {
@@ -36,11 +59,7 @@ runtime::KvBudget kv_budget(const config::Settings& settings, const model::Check
                            .max_sequences = settings.scheduler.max_num_seqs};
   if (!settings.kv_cache_memory_bytes) return budget;
   budget.bytes = settings.kv_cache_memory_bytes->bytes;
-  runtime::kv_size(budget,
-                   {model::cache_bytes_per_token(checkpoint.config(), sharding(settings, checkpoint),
-                                                 predicts(settings), type),
-                    settings.scheduler.block_size, max_model_len},
-                   {});
+  check_bytes(budget, settings, checkpoint, max_model_len, type);
   return budget;
 }
 
@@ -73,6 +92,8 @@ actors::ModelInfo describe(const config::Settings& settings, const std::filesyst
   info.calls_tools = text.takes_tools;
   info.thinks = text.tokenizer.id_of_added("</think>").has_value();
   info.digest = model::checkpoint_digest(checkpoint);
+  info.layout = {settings.tensor_parallel_size, settings.data_parallel_size, settings.enable_expert_parallel,
+                 std::int32_t(checkpoint.config().n_routed_experts)};
   if (settings.device != "cpu") info.devices = describe_devices();
   return info;
 }
@@ -166,9 +187,12 @@ bool wait_until_ready(const actors::Replica& replica, const std::filesystem::pat
   }
 }
 
-int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,
-               const Launch& launch) {
-  const sigset_t stop = block_stop_signals(true);
+namespace {
+
+// Serves until the end. Else, if memory is too short for the settings and others may be tried: what would fit.
+std::optional<runtime::StartSettings> serve_once(config::Settings& settings,
+                                                 const std::filesystem::path& checkpoint,
+                                                 const Launch& launch, const sigset_t& stop) {
   const auto replica = start_replica(settings, checkpoint, launch);
   actors::edge::HttpServer server(settings.edge, TROUPE_VERSION, replica);
   log_event(LogLevel::info, "listening",
@@ -177,13 +201,56 @@ int run_server(const config::Settings& settings, const std::filesystem::path& ch
              {"ollama_port", settings.edge.ollama_port},
              {"metrics_port", settings.edge.metrics_port}});
   const bool loaded = wait_for_the_end(stop, *replica);
+  const auto fits = replica->settings_that_fit();
+  std::atomic<bool> hurried = false;
   const std::jthread impatient([&](const std::stop_token& left) {
-    while (!left.stop_requested())
-      if (stop_signal_came(stop)) server.hasten();
+    while (!left.stop_requested()) {
+      if (!stop_signal_came(stop)) continue;
+      hurried = true;
+      server.hasten();
+    }
   });
   server.stop();
-  if (!loaded) throw unloadable(checkpoint);
-  return 0;
+  if (loaded) return std::nullopt;
+  if (!settings.degrade || !fits.known() || hurried) throw unloadable(checkpoint);
+  settings.edge.port = server.port();  // clients have heard of it
+  return fits;
+}
+
+// What the cache stores stays as it is, since answers depend on it and a shorter context would have another default.
+void take_less(config::Settings& settings, const runtime::StartSettings& fits,
+               const std::filesystem::path& checkpoint) {
+  const std::int32_t asked = context_length(settings, model::Checkpoint::open(checkpoint).config());
+  settings.kv_cache_dtype = name_of(runtime::kv_cache_type(settings.kv_cache_dtype, asked));
+  log_event(LogLevel::warning, "degraded",
+            {{"max_num_seqs", fits.max_num_seqs},
+             {"max_num_batched_tokens", fits.max_num_batched_tokens},
+             {"max_model_len", fits.max_model_len},
+             {"asked_max_num_seqs", settings.scheduler.max_num_seqs},
+             {"asked_max_num_batched_tokens", settings.scheduler.max_num_batched_tokens},
+             {"asked_max_model_len", asked}});
+  settings.scheduler.max_num_seqs = fits.max_num_seqs;
+  settings.scheduler.max_num_batched_tokens = fits.max_num_batched_tokens;
+  settings.max_model_len = fits.max_model_len;
+}
+
+}  // namespace
+
+int run_server(const config::Settings& settings, const std::filesystem::path& checkpoint,
+               const Launch& launch) {
+  const sigset_t stop = block_stop_signals(true);
+  config::Settings tried = settings;
+  for (;;) {
+    std::optional<runtime::StartSettings> fits;
+    try {
+      fits = serve_once(tried, checkpoint, launch, stop);
+    } catch (const runtime::DoesNotFit& why) {
+      if (!tried.degrade || !why.fit.together.known()) throw;
+      fits = why.fit.together;
+    }
+    if (!fits) return 0;
+    take_less(tried, *fits, checkpoint);
+  }
 }
 
 }  // namespace troupe::launch

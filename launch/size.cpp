@@ -3,13 +3,12 @@
 #include <nlohmann/json.hpp>
 
 #include "config/settings.hpp"
-#include "config/speculation.hpp"
 #include "launch/command_line.hpp"
 #include "launch/own_data.hpp"
 #include "launch/single_rank.hpp"
+#include "launch/sizing/deployment.hpp"
 #include "launch/sizing/published.hpp"
 #include "launch/sizing/report.hpp"
-#include "runtime/execution/kv_size.hpp"
 
 namespace troupe::launch {
 namespace {
@@ -77,19 +76,6 @@ void check_nodes(const Options& o) {
       "permitted: 1, 2, 4, ... " + std::to_string(sizing::most_hosts));
 }
 
-// context: of a sequence.
-sizing::Deployment deployment_of(config::Settings& settings, std::int32_t context) {
-  runtime::SchedulerLimits& limits = settings.scheduler;
-  limits.speculation = config::speculation_of(settings);
-  return {.limits = {limits.max_num_batched_tokens, runtime::most_logit_rows(limits), context,
-                     limits.speculation.method == DraftMethod::mtp,
-                     runtime::kv_cache_type(settings.kv_cache_dtype, context), settings.cpu_offload_bytes()},
-          .block_size = limits.block_size,
-          .memory_utilization = settings.memory_utilization(),
-          .virtual_shards = settings.virtual_shards,
-          .expert_shards = settings.expert_shards.value_or(0)};
-}
-
 }  // namespace
 
 int size_up(const Arguments& arguments) {
@@ -97,11 +83,7 @@ int size_up(const Arguments& arguments) {
   settings.device = "cuda";
   Options options;
   config::Table table = options_table(options);
-  config::append(table,
-                 config::select(config::schema(settings),
-                                {"gpu-memory-utilization", "cpu-offload-gb", "kv-cache-dtype",
-                                 "max-num-batched-tokens", "max-num-seqs", "block-size", "speculative-config",
-                                 "num-speculative-tokens", "virtual-shards", "expert-shards"}),
+  config::append(table, config::select(config::schema(settings), sizing::memory_flags()),
                  "Settings of the server");
   if (!read_command_line(page, table, arguments)) return 0;
   check_nodes(options);
@@ -110,7 +92,7 @@ int size_up(const Arguments& arguments) {
       sizing::checkpoint_or_published(options.model, own_data("published", TROUPE_PUBLISHED));
   settings.max_model_len = options.context;
   const std::int32_t context = context_length(settings, checkpoint.config(), "--context");
-  const sizing::Report report = sizing::report_on(checkpoint, deployment_of(settings, context),
+  const sizing::Report report = sizing::report_on(checkpoint, sizing::deployment_of(settings, context),
                                                   sizing::gpu_named(options.gpu), options.nodes.value_or(0));
   std::cout << (options.json ? sizing::json_of(report).dump(2) + "\n" : sizing::text_of(report));
   return 0;

@@ -9,7 +9,7 @@ constexpr const char* remembered_seconds =
     "600";  // of a preflight's answer; Chromium keeps it for 2 hours at most
 
 constexpr const char* exposed_headers =
-    "X-Request-Id, Request-Id, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "X-Request-Id, Request-Id, X-Region, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 
 bool any(const std::vector<std::string>& permitted) {

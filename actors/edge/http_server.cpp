@@ -27,8 +27,8 @@ namespace {
 using Acceptor = net::ip::tcp::acceptor;
 
 constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
-constexpr std::chrono::milliseconds keys_poll{1000};          // after which a changed file of keys is seen
-constexpr std::chrono::milliseconds answers_tick{50};         // by which answers are kept for longer, at most
+constexpr std::chrono::milliseconds keys_poll{1000};  // after which a changed file of keys or filters is seen
+constexpr std::chrono::milliseconds answers_tick{50};  // by which answers are kept for longer, at most
 
 // flag: the one that chose the port. Throws Error.
 void listen(Acceptor& acceptor, const std::string& host, std::uint16_t port, const std::string& flag) {
@@ -74,9 +74,11 @@ class HttpServer::Listener {
     if (settings_.ollama_port != 0) open_door(settings_.ollama_port, "--ollama-port");
     if (settings_.metrics_port != 0) open_door(settings_.metrics_port, "--metrics-port", true);
     port_ = doors_.front().acceptor.local_endpoint().port();
-    if (journal_) restore_answers(*journal_, answers_, service_->model(), settings_.request, executor_);
+    if (journal_)
+      restore_answers(*journal_, answers_, service_->model(), settings_.request, callers_, executor_);
     net::post(strand_, [this] { tick(); });
-    if (!settings_.api_keys_file.empty() || !settings_.tls.certificate.empty())
+    if (!settings_.api_keys_file.empty() || !settings_.output_filters_file.empty() ||
+        !settings_.tls.certificate.empty())
       net::post(strand_, [this] { watch_files(); });
     for (std::int32_t i = 0; i < settings_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
   }
@@ -171,8 +173,8 @@ class HttpServer::Listener {
     });
   }
 
-  // Keys and certificates are read again on SIGHUP, keys also when their file has changed. These files are small and local,
-  // so that a thread of connections may read them.
+  // Keys, filters and certificates are read again on SIGHUP, the first two also when their files have changed. These files are
+  // small and local, so that a thread of connections may read them.
   void watch_files() {
     watching_ = true;
     hangup_.add(SIGHUP);

@@ -29,6 +29,7 @@ Head begin_head(int status, const Exchange& exchange) {
   head.set(http::field::server, "troupe");
   head.set("X-Request-Id", exchange.request_id);
   head.set("Request-Id", exchange.request_id);  // where Anthropic's clients look
+  if (!exchange.region.empty()) head.set("X-Region", exchange.region);
   for (const auto& [name, value] : exchange.cors) head.set(name, value);
   if (exchange.standing)
     for (const auto& [name, value] : exchange.standing()) head.set(name, value);

@@ -17,6 +17,7 @@ struct Exchange {
   bool keep_alive = false;  // after this answer
   bool head_only = false;   // HEAD: the body is left away
   HeaderFields cors{};      // what a browser asks for
+  std::string region{};     // of the server; empty: none
   std::function<HeaderFields()>
       standing{};  // what is left of the caller's limits when the answer begins; may be empty
 };

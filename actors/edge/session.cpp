@@ -114,6 +114,7 @@ net::awaitable<void> Session::run_refused(Refusal why) {
   const bool heard = co_await connection_->handshake();
   if (!heard) co_return;
   exchange_.request_id = random_id();
+  exchange_.region = settings_.region;
   began_ = now();
   co_await refuse_and_close(std::move(why));
   co_await connection_->linger();
@@ -185,7 +186,8 @@ void Session::begin_exchange() {
                .version = request.version() == 10 ? 10u : 11u,
                .keep_alive = request.keep_alive() && !stopping_ && !server_.departure.begun(),
                .head_only = request.method() == http::verb::head,
-               .cors = cors_fields(settings_.cors, view(request[http::field::origin]))};
+               .cors = cors_fields(settings_.cors, view(request[http::field::origin])),
+               .region = settings_.region};
   visit_ = server_.callers.visit(connection_->peer(), shown_headers(request));
   resource_.reset();
   generation_id_.clear();

@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <string>
 
-#include "runtime/base/error.hpp"
 #include "runtime/base/memory_file.hpp"
+#include "runtime/base/out_of_memory.hpp"
 #include "runtime/base/process_memory.hpp"
 
 #ifndef MADV_COLLAPSE
@@ -62,9 +62,10 @@ void populate(ThreadPool& pool, void* pages, std::size_t all, int how) {
 }  // namespace
 
 void refuse_memory(std::size_t bytes) {
-  throw Error("cannot allocate " + std::to_string(bytes) + " bytes: " + std::to_string(memory_available()) +
-                  " of " + std::to_string(memory_limit()) + " are free",
-              "memory", "lower --gpu-memory-utilization, --max-model-len or --max-num-batched-tokens");
+  throw OutOfMemory("cannot allocate " + std::to_string(bytes) +
+                        " bytes: " + std::to_string(memory_available()) + " of " +
+                        std::to_string(memory_limit()) + " are free",
+                    "memory", "lower --gpu-memory-utilization, --max-model-len or --max-num-batched-tokens");
 }
 
 std::shared_ptr<void> take_pages(ThreadPool& pool, std::size_t bytes) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "runtime/base/error.hpp"
 #include "runtime/base/hex.hpp"
+#include "runtime/base/out_of_memory.hpp"
 #include "runtime/base/process_memory.hpp"
 
 namespace troupe::kernels::cuda {
@@ -90,10 +90,10 @@ std::string Gpu::bus_id() const {
 
 void Gpu::refuse_memory(std::size_t bytes) const {
   const DeviceMemory there = memory();
-  throw Error("cannot allocate " + std::to_string(bytes) +
-                  " bytes: " + std::to_string(there.limit - there.used) + " of " +
-                  std::to_string(there.limit) + " are free",
-              name_, "lower --gpu-memory-utilization, --max-model-len or --max-num-batched-tokens");
+  throw OutOfMemory("cannot allocate " + std::to_string(bytes) +
+                        " bytes: " + std::to_string(there.limit - there.used) + " of " +
+                        std::to_string(there.limit) + " are free",
+                    name_, "lower --gpu-memory-utilization, --max-model-len or --max-num-batched-tokens");
 }
 
 void Gpu::zero(void* memory, std::size_t bytes) {
@@ -120,9 +120,9 @@ void* Gpu::pin(std::size_t bytes) {
   void* at = nullptr;
   const Result result = calls_.allocate_pinned(&at, bytes, 0);
   if (result == out_of_memory)
-    throw Error("cannot page-lock " + std::to_string(bytes) +
-                    " bytes of the host: " + std::to_string(memory_available()) + " are free",
-                name_, "free memory of the host, raise its limits, or lower --max-num-batched-tokens");
+    throw OutOfMemory("cannot page-lock " + std::to_string(bytes) +
+                          " bytes of the host: " + std::to_string(memory_available()) + " are free",
+                      name_, "free memory of the host, raise its limits, or lower --max-num-batched-tokens");
   require(result, "page-locking memory for " + name_);
   return at;
 }

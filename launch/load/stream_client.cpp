@@ -164,24 +164,29 @@ net::awaitable<void> StreamClient::stream(std::string target, std::string body, 
   }
 }
 
-net::awaitable<std::string> StreamClient::get(std::string target) {
-  const std::string where = url_.authority + url_.path + target;
+net::awaitable<Page> StreamClient::ask(http::verb verb, std::string target, std::string body) {
   Lease connection;
   try {
     connection = co_await connect();
-    const Request request = make_request(http::verb::get, target, "");
+    const Request request = make_request(verb, target, std::move(body));
     co_await http::async_write(connection->socket, request, net::use_awaitable);
     http::response_parser<http::string_body> parser;
     parser.body_limit(max_page_bytes);
     co_await http::async_read_header(connection->socket, connection->buffer, parser, net::use_awaitable);
     co_await http::async_read(connection->socket, connection->buffer, parser, net::use_awaitable);
-    if (parser.get().result_int() == 200) co_return parser.get().body();
-    const auto answer = nlohmann::ordered_json::parse(parser.get().body(), nullptr, false);
-    throw Error("status " + std::to_string(parser.get().result_int()) + reason_of(answer), where,
-                "is that where the API begins, without /v1?");
+    co_return Page{parser.get().result_int(), std::move(parser.get().body())};
   } catch (const system_error& error) {
-    throw Error(reason(connection.get(), error.code()), where, "does a server listen there?");
+    throw Error(reason(connection.get(), error.code()), url_.authority + url_.path + target,
+                "does a server listen there?");
   }
+}
+
+net::awaitable<std::string> StreamClient::get(std::string target) {
+  Page page = co_await ask(http::verb::get, target, "");
+  if (page.status == 200) co_return std::move(page.body);
+  const auto answer = nlohmann::ordered_json::parse(page.body, nullptr, false);
+  throw Error("status " + std::to_string(page.status) + reason_of(answer),
+              url_.authority + url_.path + target, "is that where the API begins, without /v1?");
 }
 
 }  // namespace troupe::launch::load

@@ -20,6 +20,12 @@ namespace http = actors::edge::http;
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// A whole answer, whatever its status.
+struct Page {
+  unsigned status = 0;
+  std::string body;
+};
+
 class StreamClient {
  public:
   static constexpr std::size_t max_page_bytes = 1 << 20;  // of an answer that does not stream
@@ -34,7 +40,10 @@ class StreamClient {
   // outlives the call. Throws Error.
   using Take = std::function<void(std::string_view bytes, TimePoint at)>;
   net::awaitable<void> stream(std::string target, std::string body, const Take& take);
-  // The body of a page. Throws Error.
+  // Over a connection of its own. silence is how long the answer may take. Throws Error where there is none, or more than
+  // max_page_bytes.
+  net::awaitable<Page> ask(http::verb verb, std::string target, std::string body);
+  // The body of a page of status 200. Throws Error.
   net::awaitable<std::string> get(std::string target);
 
  private:

@@ -53,6 +53,8 @@ class OutputParser {
   int finished_calls() const { return calls_.finished(); }
   bool in_call() const { return calls_.in_call(); }                        // one has begun, and not ended
   bool over() const { return format_.one_call && calls_.finished() > 0; }  // nothing more will be told
+  // Of what was pushed, text waits that is no white space, or what it belongs to is a call that goes on.
+  bool holds() const { return !held_.empty() || (state_ == State::calls && form_->in_call()); }
 
  private:
   enum class State { opening, reasoning, content, calls };

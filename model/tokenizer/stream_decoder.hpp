@@ -18,8 +18,9 @@ class StreamDecoder {
         skip_special_(skip_special),
         drops_space_(begins_text && tokenizer.drops_first_space()) {}
 
-  std::string push(TokenId id);  // the text that is certain now; may be empty
-  std::string finish();          // an unfinished character becomes U+FFFD
+  std::string push(TokenId id);                   // the text that is certain now; may be empty
+  std::string finish();                           // an unfinished character becomes U+FFFD
+  bool holds() const { return repair_.holds(); }  // the beginning of a character
 
  private:
   const Tokenizer* tokenizer_;

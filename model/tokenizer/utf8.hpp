@@ -33,6 +33,7 @@ class Utf8Repair {
  public:
   void push(std::string_view bytes, std::string& out);  // appends whole characters only
   void finish(std::string& out);                        // an unfinished character becomes U+FFFD
+  bool holds() const { return !begun_.empty(); }
 
  private:
   void push(char byte, std::string& out);

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <string>
 
+#include "runtime/base/control_groups.hpp"
 #include "runtime/base/error.hpp"
 
 namespace troupe {
@@ -41,25 +42,12 @@ constexpr GroupFiles version_1{"memory.limit_in_bytes", "memory.usage_in_bytes",
                                "total_active_file"},
     version_2{"memory.max", "memory.current", "inactive_file", "active_file"};
 
-// The smallest of(folder, files) of this process' control groups, each from the group up to the root of its hierarchy.
-// Inside a container the named folder may not exist: then the hierarchy's root is the container's own group.
+// The smallest of(folder, files) of this process' control groups.
 template <class Of>
 std::size_t smallest(const fs::path& root, Of of) {
   std::size_t least = unlimited;
-  const auto climb = [&](fs::path folder, const fs::path& group, const GroupFiles& files) {
-    least = std::min(least, of(folder, files));
-    for (const fs::path& part : group) least = std::min(least, of(folder /= part, files));
-  };
-  std::ifstream groups(root / "proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {  // "0::/a/b" (v2) or "4:memory:/a/b" (v1)
-    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    const fs::path group = fs::path(line.substr(second + 1)).relative_path();
-    const fs::path mounted = root / "sys/fs/cgroup";
-    if (controllers == ",,") climb(mounted, group, version_2);
-    if (controllers.find(",memory,") != std::string::npos) climb(mounted / "memory", group, version_1);
-  }
+  for (const ControlGroup& each : control_groups("memory", root))
+    least = std::min(least, of(each.folder, each.version == 1 ? version_1 : version_2));
   return least;
 }
 

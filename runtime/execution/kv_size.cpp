@@ -4,7 +4,7 @@
 #include <limits>
 #include <string>
 
-#include "runtime/base/error.hpp"
+#include "runtime/base/out_of_memory.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -14,10 +14,7 @@ std::string mebibytes(std::size_t bytes) {
   return std::to_string(bytes >> 20) + " MiB";
 }
 
-// A rank's part of the device's memory, and of that what it may use, the weights included.
-std::size_t limit_of(const KvBudget& budget, const kernels::DeviceMemory& memory) {
-  return memory.limit / std::size_t(memory.of_host ? budget.ranks_of_host : 1);
-}
+// Of a rank's part what it may use, the weights included.
 std::size_t share_of(const KvBudget& budget, const kernels::DeviceMemory& memory) {
   return std::size_t(double(limit_of(budget, memory)) * budget.memory_utilization);
 }
@@ -31,7 +28,7 @@ std::size_t share_of(const KvBudget& budget, const kernels::DeviceMemory& memory
                                            : "of " + mebibytes(limit_of(budget, memory)) + " memory " +
                                                  mebibytes(share_of(budget, memory)) + " may be used and " +
                                                  mebibytes(memory.used) + " are in use";
-  throw Error(
+  throw OutOfMemory(
       "one sequence of " + std::to_string(shape.max_model_len) + " tokens takes " + std::to_string(sequence) +
           " bytes, and " + std::to_string(granted) + " are left for the cache: " + why,
       "KV cache",
@@ -40,6 +37,10 @@ std::size_t share_of(const KvBudget& budget, const kernels::DeviceMemory& memory
 }
 
 }  // namespace
+
+std::size_t limit_of(const KvBudget& budget, const kernels::DeviceMemory& memory) {
+  return memory.limit / std::size_t(memory.of_host ? budget.ranks_of_host : 1);
+}
 
 std::size_t granted_bytes(const KvBudget& budget, const kernels::DeviceMemory& memory) {
   CHECK(budget.bytes > 0 || (budget.memory_utilization > 0 && budget.memory_utilization <= 1));
@@ -58,10 +59,14 @@ std::int32_t full_length_blocks(const KvShape& shape) {
   return (shape.max_model_len - 1) / shape.block_size + 1;
 }
 
+bool holds_a_sequence(const KvBudget& budget, const KvShape& shape, const kernels::DeviceMemory& memory) {
+  return blocks_in(granted_bytes(budget, memory), shape) >= full_length_blocks(shape);
+}
+
 KvSize kv_size(const KvBudget& budget, const KvShape& shape, const kernels::DeviceMemory& memory) {
   const std::int32_t blocks = blocks_in(granted_bytes(budget, memory), shape);
   const std::int32_t full_length = full_length_blocks(shape);
-  if (blocks < full_length) refuse_room(budget, shape, memory);
+  if (!holds_a_sequence(budget, shape, memory)) refuse_room(budget, shape, memory);
   // A share of a large memory is more than a small model can use.
   std::int32_t kept = blocks;
   if (budget.bytes == 0 && budget.max_sequences > 0)

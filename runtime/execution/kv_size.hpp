@@ -26,8 +26,11 @@ struct KvSize {
 std::size_t granted_bytes(const KvBudget& budget, const kernels::DeviceMemory& memory);
 std::int32_t blocks_in(std::size_t bytes, const KvShape& shape);
 std::int32_t full_length_blocks(const KvShape& shape);  // of a sequence of max_model_len
+// A rank's part of the device's memory.
+std::size_t limit_of(const KvBudget& budget, const kernels::DeviceMemory& memory);
+bool holds_a_sequence(const KvBudget& budget, const KvShape& shape, const kernels::DeviceMemory& memory);
 
-// memory: with the weights in it. Throws Error, with the numbers and the settings to change, when not even one sequence
+// memory: with the weights in it. Throws OutOfMemory, with the numbers and the settings to change, when not even one sequence
 // of max_model_len fits.
 KvSize kv_size(const KvBudget& budget, const KvShape& shape, const kernels::DeviceMemory& memory);
 

@@ -243,7 +243,9 @@ Expected<std::vector<NewChoice>> make_choices(const GenerationRequest& request, 
                      {.stop = request.stop,
                       .include_stop = request.include_stop_str_in_output,
                       .skip_special_tokens = request.skip_special_tokens,
-                      .format = format}};
+                      .format = format,
+                      .repetition = rules.repetition,
+                      .filter = request.filter}};
     choice.submission.rules = *common;
     if (auto ruled = set_logit_rules(request, prompt, format, text, rules, choice); !ruled)
       return tl::unexpected(ruled.error());

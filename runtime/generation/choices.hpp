@@ -18,6 +18,7 @@ struct GenerationRules {
   bool show_unused_tools = true;  // to the model, too, if the client wants none called (tool_choice: none)
   SystemPrompt system_prompt = SystemPrompt::keep;
   model::GrammarCache* grammars = nullptr;  // outlives all requests; null: none are served
+  RepetitionLimits repetition{};            // that end an answer
 };
 
 // One choice as it is born.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <span>
 
@@ -57,6 +58,7 @@ Generation::Generation(GenerationRequest request, std::vector<NewChoice> choices
     choices_.push_back({.submission = std::move(each.submission),
                         .output = {text.tokenizer, std::move(each.output)},
                         .pending = {},
+                        .withheld = {},
                         .replays = {},
                         .last_token = {}});
     choices_.back().pending.choice = std::int32_t(index);
@@ -132,7 +134,7 @@ void Generation::take(const CommittedToken& committed, TimePoint now) {
   } else {
     count(*choice, committed.seated, now);
     tokens.push_back(committed.sampled.token);
-    choice->pending.token_ids.push_back(committed.sampled.token);
+    choice->withheld.token_ids.push_back(committed.sampled.token);
     append(*choice, committed);
   }
   offer(*choice);
@@ -197,9 +199,9 @@ void Generation::append(Choice& choice, const CommittedToken& committed) {
   const bool stopped = (!ends || request_.include_stop_str_in_output) && choice.output.push(token);
   usage_.reasoning_tokens += choice.output.thinks();
   if (request_.logprobs >= 0) {
-    choice.pending.logprobs.push_back(entry_of(committed.sampled));
-    choice.pending.logprobs.back().of_answer = answered && choice.output.answers();
-    choice.pending.logprobs.back().of_thoughts = thought || choice.output.thinks();
+    LogprobEntry& entry = choice.withheld.logprobs.emplace_back(entry_of(committed.sampled));
+    entry.of_answer = answered && choice.output.answers();
+    entry.of_thoughts = thought || choice.output.thinks();
   }
   if (ends && !stopped && is_stop_of_client(token)) choice.pending.stop_token = token;
   if (stopped || committed.finish != FinishReason::none) {
@@ -219,15 +221,24 @@ bool Generation::is_stop_of_client(TokenId token) const {
 void Generation::finish(Choice& choice, FinishReason why) {
   choice.finished = true;
   --unfinished_;
-  choice.pending.stop_reason = choice.output.matched_stop();
-  choice.pending.in_call = choice.output.in_call();
-  choice.pending.finish = why == FinishReason::length    ? ChoiceEnd::length
-                          : choice.output.called_tools() ? ChoiceEnd::tool_calls
-                                                         : ChoiceEnd::stop;
-  outlet_.choice_ended(choice.pending.finish);
+  Delta& last = choice.pending;
+  last.finish = end_of(choice, why);
+  last.in_call = choice.output.in_call();
+  if (last.finish == ChoiceEnd::content_filter)
+    last.stop_token.reset();  // it ended before
+  else
+    last.stop_reason = choice.output.matched_stop();
+  if (choice.output.repeats()) outlet_.repetition_ended();
+  outlet_.choice_ended(last.finish);
   if (!choice.last_token) return;
   choice.pending.served = times_of(choice);
   outlet_.choice_served(*choice.pending.served);
+}
+
+ChoiceEnd Generation::end_of(const Choice& choice, FinishReason why) const {
+  if (choice.output.filtered()) return ChoiceEnd::content_filter;
+  if (why == FinishReason::length) return ChoiceEnd::length;
+  return choice.output.called_tools() ? ChoiceEnd::tool_calls : ChoiceEnd::stop;
 }
 
 // Its last token's text is not yet appended, but the token is.
@@ -246,6 +257,11 @@ ChoiceTimes Generation::times_of(const Choice& choice) const {
 
 void Generation::append_text(Choice& choice) {
   model::ParsedOutput parsed = choice.output.take();
+  for (const FilterMatch& match : choice.output.take_matches()) {
+    choice.withheld.changed = true;
+    outlet_.filter_matched(match);
+  }
+  if (request_.filter) choice.withheld.text += parsed.reasoning + parsed.content;
   choice.pending.content += parsed.content;
   choice.pending.reasoning += parsed.reasoning;
   for (model::ToolCallPiece& piece : parsed.tool_calls) {
@@ -257,6 +273,24 @@ void Generation::append_text(Choice& choice) {
     choice.pending.tool_calls.push_back(
         {piece.index, std::move(id), std::move(piece.name), std::move(piece.arguments)});
   }
+  if (choice.finished || choice.output.settled()) tell_tokens(choice);
+}
+
+// Those of which a filter has changed something are told as one: the first has the text that is told, the others none; what
+// the model wrote stays unsaid.
+void Generation::tell_tokens(Choice& choice) {
+  Withheld told = std::exchange(choice.withheld, {});
+  if (told.changed) {
+    const TokenId stand_in = text_.eos_ids.empty() ? TokenId(0) : text_.eos_ids.front();
+    std::ranges::fill(told.token_ids, stand_in);
+    for (LogprobEntry& entry : told.logprobs) {
+      entry.chosen = {stand_in, std::exchange(told.text, {}), entry.chosen.logprob, false};
+      entry.top.clear();
+    }
+  }
+  Delta& news = choice.pending;
+  news.token_ids.insert(news.token_ids.end(), told.token_ids.begin(), told.token_ids.end());
+  std::ranges::move(told.logprobs, std::back_inserter(news.logprobs));
 }
 
 // The choice's news go to the reader, or wait for their turn while the sequence is paused.

@@ -33,6 +33,8 @@ class GenerationOutlet {
   virtual void choice_ended(ChoiceEnd how) = 0;
   // After that, of one that has output and was neither cancelled nor failed.
   virtual void choice_served(const ChoiceTimes& times) = 0;
+  virtual void repetition_ended() = 0;  // a choice, since it went round in circles
+  virtual void filter_matched(const FilterMatch& match) = 0;
 };
 
 class Generation {
@@ -68,10 +70,18 @@ class Generation {
   void check() const;
 
  private:
+  // Of tokens whose text waits for a filter: what would tell them otherwise waits, too.
+  struct Withheld {
+    std::vector<TokenId> token_ids;
+    std::vector<LogprobEntry> logprobs;
+    std::string text;      // that was told of them
+    bool changed = false;  // by the filter
+  };
   struct Choice {
     Submission submission;  // tokens: the prompt and all output so far
     ChoiceOutput output;
-    Delta pending;          // waits for credit
+    Delta pending;  // waits for credit
+    Withheld withheld;
     bool accepted = false;  // by a scheduler
     bool queued = false;    // in waiting_
     bool paused = false;    // at the scheduler
@@ -90,7 +100,9 @@ class Generation {
   bool is_stop_of_client(TokenId token) const;
   void finish(Choice& choice, FinishReason why);
   ChoiceTimes times_of(const Choice& choice) const;
+  ChoiceEnd end_of(const Choice& choice, FinishReason why) const;
   void append_text(Choice& choice);
+  void tell_tokens(Choice& choice);
   LogprobEntry entry_of(const SampledToken& sampled) const;
   std::vector<LogprobEntry> prompt_entries(const Choice& choice, const CommittedToken& first,
                                            std::int32_t alternatives) const;

@@ -12,6 +12,8 @@ std::string_view to_string(ChoiceEnd how) {
       return "length";
     case ChoiceEnd::tool_calls:
       return "tool_calls";
+    case ChoiceEnd::content_filter:
+      return "content_filter";
     case ChoiceEnd::abort:
       return "abort";
     case ChoiceEnd::error:

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -17,6 +18,8 @@
 #include "runtime/generation/choice_times.hpp"
 
 namespace troupe::runtime {
+
+class OutputFilter;
 
 // Rendered through the chat template.
 struct ChatPrompt {
@@ -85,6 +88,7 @@ struct GenerationRequest {
   TimeLimits times{};
   std::string cache_salt;  // whoever does not know it shares no cached prefixes
   std::string caller;      // who asks, between whom policies are fair; empty: who has the same cache_salt
+  std::shared_ptr<const OutputFilter> filter{};  // that answers to the caller go through; null: none
 
   // Of those without a name, who shares no cache is somebody else.
   std::uint64_t caller_number() const {
@@ -114,7 +118,7 @@ struct ToolCallDelta {
 };
 
 // How a choice ended, for its reader and for the metrics; abort and error are never in a delta.
-enum class ChoiceEnd : std::uint8_t { none, stop, length, tool_calls, abort, error };
+enum class ChoiceEnd : std::uint8_t { none, stop, length, tool_calls, content_filter, abort, error };
 // The words of OpenAI's finish_reason, which the metrics' label takes over; empty: none.
 std::string_view to_string(ChoiceEnd how);
 

@@ -19,6 +19,7 @@ class StopStrings {
   std::string push(std::string_view text, bool counts = true);
   bool matched() const { return !match_.empty(); }
   const std::string& match() const { return match_; }  // empty: none so far
+  bool holds() const { return !held_.empty(); }
   // The text has ended: what was held back.
   std::string finish();
 

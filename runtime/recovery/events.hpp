@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/start_settings.hpp"
 #include "runtime/recovery/hang_watch.hpp"
 #include "runtime/recovery/worker_life.hpp"
 
@@ -69,10 +70,11 @@ typename Inspector::result_type inspect(Inspector& f, ModelLoaded& x) {
 struct LoadFailed {
   WorkerLife life;
   std::string error;
+  StartSettings fits{};  // with which memory would be enough; not known: it was not that, or nothing is
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, LoadFailed& x) {
-  return f(x.life, x.error);
+  return f(x.life, x.error, x.fits);
 }
 
 // A worker has met all other ranks of an epoch, or could not.

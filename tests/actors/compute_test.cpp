@@ -40,5 +40,23 @@ TEST_F(ComputeTest, ADeviceThatFailsWhileItLoadsEndsTheRankAndIsNamed) {
   EXPECT_EQ(board.device_fault.read().kernels, "kernels");
 }
 
+// Whose cache holds half of a full sequence.
+class ShortOfMemoryTest : public ActorTest {
+ protected:
+  ShortOfMemoryTest() : ActorTest({.max_model_len = 4096}, 128) {}
+  void SetUp() override {
+    requests = system.spawn(request_supervisor, metrics);
+    supervisor = system.spawn(replica_supervisor, settings());
+    node = system.spawn(local_node, supervisor, worker_of_replica(), &ticks);
+    run();
+  }
+};
+
+TEST_F(ShortOfMemoryTest, WhatWouldFitIsTold) {
+  EXPECT_EQ(state(), ReplicaState::failed);
+  EXPECT_EQ(status->fits().max_model_len, 2048);
+  EXPECT_EQ(status->fits().max_num_batched_tokens, limits_.max_num_batched_tokens) << "which would not help";
+}
+
 }  // namespace
 }  // namespace troupe::actors

@@ -62,6 +62,8 @@ void say_everything(Metrics& metrics) {
   metrics.choice_served({});
   metrics.request_finished(std::chrono::milliseconds(1));
   metrics.request_quarantined();
+  metrics.repetition_ended();
+  metrics.filter_matched({"secrets", runtime::FilterAction::mask});
   metrics.epoch(2);
   metrics.loaded(0, 7);
   metrics.worker_restarted();
@@ -102,6 +104,7 @@ std::map<std::string, std::set<std::string>> expected_lines() {
                             "prompt_tokens_total",
                             "generation_tokens_total",
                             "requests_quarantined_total",
+                            "repetition_guard_ends_total",
                             "worker_restarts_total",
                             "last_fault_step",
                             "last_fault_layer",
@@ -138,6 +141,7 @@ std::map<std::string, std::set<std::string>> expected_lines() {
         {"device_errors_total", "kind"},
         {"request_slo_total", "met slo_class"},
         {"request_success_total", "finished_reason"},
+        {"output_filter_matches_total", "action filter"},
         {"expert_load", "expert"},
         {"loaded_bytes_total", "rank"},
         {"gpu_up", "gpu name rank"},
@@ -164,6 +168,31 @@ TEST(Metrics, TheseAreTheNamesAndTheirLabels) {
     EXPECT_EQ(lines.at(name), labels) << name;
   }
   for (const auto& [name, labels] : lines) EXPECT_TRUE(expected.contains(name)) << name;
+}
+
+TEST(Metrics, WhatFiltersDoIsCounted) {
+  using runtime::FilterAction;
+  Metrics metrics("demo");
+  for (const FilterAction action :
+       {FilterAction::mask, FilterAction::stop, FilterAction::mask, FilterAction::limit})
+    metrics.filter_matched({"secrets", action});
+  metrics.choice_finished(ChoiceEnd::content_filter);
+  const std::string text = metrics.text();
+  for (const auto& [action, times] : {std::pair{"mask", "2"}, {"stop", "1"}, {"limit", "1"}})
+    EXPECT_THAT(text, HasSubstr(std::string("troupe_output_filter_matches_total{action=\"") + action +
+                                "\",filter=\"secrets\",model_name=\"demo\"} " + times + "\n"));
+  EXPECT_THAT(text, HasSubstr("finished_reason=\"content_filter\",model_name=\"demo\"} 1\n"));
+}
+
+TEST(Metrics, ARegionIsALabelOfAll) {
+  Metrics metrics("demo", true, "eu-west-1"), nowhere("demo");
+  say_everything(metrics);
+  std::istringstream lines(metrics.text({.answers = 1}));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#')) continue;
+    EXPECT_THAT(line, HasSubstr("region=\"eu-west-1\""));
+  }
+  EXPECT_THAT(nowhere.text(), Not(HasSubstr("region")));
 }
 
 TEST(Metrics, WaitingSequencesAreToldApart) {

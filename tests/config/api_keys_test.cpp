@@ -31,7 +31,7 @@ TEST(ApiKeys, ACallerHasLimitsAndKeys) {
   const auto callers = parse_callers(
       "[[caller]]\nname = \"search\"\nclass = \"inference\"\nrequests-per-minute = 60\n"
       "tokens-per-minute = 100000\nconcurrent = 4\nmax-tokens = 512\nmodels = [\"m\", \"n\"]\npriority = -3\n"
-      "shares-prefix-cache = true\n"
+      "shares-prefix-cache = true\nfilters = [\"secrets\", \"names\"]\n"
       "[[caller.key]]\nsha256 = \"" +
           one +
           "\"\nexpires = 2027-01-31T01:00:00+01:00\n"
@@ -50,6 +50,7 @@ TEST(ApiKeys, ACallerHasLimitsAndKeys) {
        .models = {"m", "n"},
        .priority = -3,
        .shares_prefix_cache = true,
+       .filters = {"secrets", "names"},
        .keys = {{one, january}, {two, february}}},
       {.name = "prometheus", .key_class = KeyClass::metrics},
   };
@@ -78,6 +79,8 @@ TEST(ApiKeys, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(failure(caller("models = \"m\"")), HasSubstr("an array of texts"));
   EXPECT_THAT(failure(caller("models = [1]")), HasSubstr("an array of texts"));
   EXPECT_THAT(failure(caller("shares-prefix-cache = 1")), HasSubstr("true or false"));
+  EXPECT_THAT(failure(caller("filters = \"a\"")),
+              HasSubstr("keys.toml:3: filters: expected an array of texts"));
   EXPECT_THAT(failure(key("")), HasSubstr("keys.toml:3: sha256: is missing"));
   for (const std::string& wrong :
        {std::string(63, '1'), std::string(65, '1'), std::string(64, 'A'), std::string()})

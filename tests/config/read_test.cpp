@@ -311,6 +311,28 @@ TEST(Validate, WhatDoesNotGoTogether) {
   EXPECT_THAT(refusal({"--max-num-batched-tokens", "4", "--max-num-seqs", "8"}),
               HasSubstr("fewer than --max-num-seqs, which is 8"));
   EXPECT_THAT(refusal({"--served-model-name", ""}), HasSubstr("a name is empty"));
+  EXPECT_EQ(refusal({"--degrade"}), "accepted");
+  EXPECT_THAT(refusal({"--degrade", "-tp", "2", "--nodes", "2"}),
+              HasSubstr("--degrade: a replica of several nodes does not start again with less"));
+}
+
+TEST(Validate, ARegionIsANameThatHeadersAndLabelsTake) {
+  for (const std::string& name :
+       {std::string("eu-west-1"), std::string("a_b.C9"), std::string(max_region_bytes, 'a')})
+    EXPECT_EQ(refusal({"--region", name}), "accepted");
+  for (const std::string& name : {std::string("eu west"), std::string("\"a\""), std::string("ü"),
+                                  std::string("a\nb"), std::string(max_region_bytes + 1, 'a')})
+    EXPECT_THAT(refusal({"--region", name}), HasSubstr("is no name of a region"));
+}
+
+TEST(Read, TheRepetitionGuardHasBounds) {
+  EXPECT_EQ(refusal({"--repetition-guard", "--repetition-guard-ngram", "1024", "--repetition-guard-repeats",
+                     "1000"}),
+            "accepted");
+  EXPECT_THAT(refusal({"--repetition-guard-ngram", "0"}), HasSubstr("out of range; permitted: 1 to 1024"));
+  EXPECT_THAT(refusal({"--repetition-guard-ngram", "1025"}), HasSubstr("out of range"));
+  EXPECT_THAT(refusal({"--repetition-guard-repeats", "1"}), HasSubstr("out of range; permitted: 2 to 1000"));
+  EXPECT_THAT(refusal({"--repetition-guard-repeats", "1001"}), HasSubstr("out of range"));
 }
 
 TEST(Validate, CertificatesOfClientsNeedAnAuthority) {

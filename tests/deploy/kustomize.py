@@ -8,7 +8,7 @@ import yaml
 
 KEYS = {"apiVersion", "kind", "namespace", "resources", "components", "images", "configMapGenerator", "patches"}
 # What entries of these lists are told apart by, in strategic merges; other lists are replaced.
-LIST_KEYS = {"containers": "name", "volumes": "name", "env": "name", "volumeMounts": "mountPath", "ports": "containerPort"}
+LIST_KEYS = {"containers": "name", "initContainers": "name", "volumes": "name", "env": "name", "volumeMounts": "mountPath", "ports": "containerPort"}
 CLUSTER_WIDE = {"Namespace"}
 
 
@@ -82,7 +82,7 @@ def pod_of(resource):
 
 def set_image(found, image):
     for each in found:
-        for container in pod_of(each).get("containers", []):
+        for container in pod_of(each).get("initContainers", []) + pod_of(each).get("containers", []):
             if container["image"] == image["name"]:
                 container["image"] += ":" + image["newTag"]
 
@@ -111,12 +111,14 @@ def is_target(resource, target):
 
 def change(resource, operation):
     """JSON6902; of its operations those that are used."""
-    assert operation["op"] == "replace"
     *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
     for part in parents:
         resource = resource[part]
-    assert last in resource
-    resource[last] = operation["value"]
+    if operation["op"] == "add" and last == "-":
+        resource.append(operation["value"])
+    else:
+        assert operation["op"] == "replace" and last in resource
+        resource[last] = operation["value"]
 
 
 def merge(into, patch):

@@ -78,7 +78,7 @@ def test_the_program_knows_command_variables_and_port(name):
     assert settings["port"] == port and settings["host"] == "0.0.0.0"
     assert settings["device"] == ("cuda" if name.endswith("cuda") else "cpu")
     check = next(json.loads(value.partition(" CMD ")[2]) for what, value in program if what == "HEALTHCHECK")
-    assert check == ["/opt/troupe/bin/troupe", "status", f"http://127.0.0.1:{port}"]
+    assert check == ["/opt/troupe/bin/troupe", "smoke", "--only", "health", "--timeout", "5", f"http://127.0.0.1:{port}"]
 
 
 def test_runtime_files_are_enough(tmp_path):

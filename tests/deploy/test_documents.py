@@ -7,7 +7,7 @@ import pytest
 
 from program import ROOT
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "launch/deployment.md", "launch/kubernetes/README.md", "launch/two-hosts.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "launch/deployment.md", "launch/playbook.md", "launch/kubernetes/README.md", "launch/two-hosts.md"]
 
 
 def anchors(text):

@@ -229,6 +229,30 @@ def test_pods_have_no_rights(overlay):
         assert any(mount["mountPath"] == "/dev/shm" for mount in one["volumeMounts"])
 
 
+def test_the_checkpoint_is_brought_to_where_it_is_served_from(settings):
+    """By the program's own flags, with the rights of the server, who cannot write it; the demo model needs no network."""
+    for overlay in "h200-1node", "h100-2node":
+        for workload in workloads(overlay):
+            pod = pod_of(workload)
+            [pull] = pod["initContainers"]
+            assert pull["image"] == container(workload)["image"] and pull["args"][0] == "pull"
+            usage = subprocess.run([os.environ["TROUPE_BINARY"], *pull["args"], "--endpoint", "http://127.0.0.1:1", "--retries", "0"],
+                                   env=clean_environment(), capture_output=True, text=True, timeout=30)
+            assert usage.returncode == 1 and "127.0.0.1:1: Connection refused" in usage.stderr  # it was understood
+            assert re.fullmatch(r"\S+@[0-9a-f]{40}", pull["args"][1]), "a commit"
+            assert pull["args"][pull["args"].index("--to") + 1] == settings(overlay, workload).get("model", "/models/deepseek-v3")
+            assert pull["securityContext"] == container(workload)["securityContext"] | {"capabilities": {"drop": ["ALL"]}}
+            [written] = pull["volumeMounts"]
+            [read] = [mount for mount in container(workload)["volumeMounts"] if mount["name"] == written["name"]]
+            assert read["readOnly"] and not written.get("readOnly") and read["mountPath"] == written["mountPath"]
+            [volume] = [each for each in pod["volumes"] if each["name"] == written["name"]]
+            assert not volume["persistentVolumeClaim"]["readOnly"]
+    for overlay in OVERLAYS:
+        [policy] = of_kind(overlay, "NetworkPolicy")
+        to_anybody = [rule["ports"] for rule in policy["spec"]["egress"] if "to" not in rule]
+        assert to_anybody == ([] if overlay == "cpu-demo" else [[{"protocol": "TCP", "port": 443}]])
+
+
 def test_the_autoscaler_reads_a_metric_that_there_is():
     adapter = yaml.safe_load((KUBERNETES / "metrics-adapter.yaml").read_text())
     [rule] = adapter["rules"]["custom"]

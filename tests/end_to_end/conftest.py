@@ -15,9 +15,10 @@ GOLDENS = json.loads((pathlib.Path(__file__).parent.parent / "data" / "demo-gold
 
 
 class Server:
-    def __init__(self, *flags):
+    def __init__(self, *flags, before=()):
+        """before: a program that starts it, with its arguments."""
         self.process = subprocess.Popen(
-            [os.environ["TROUPE_BINARY"], "serve", "--port", "0", *flags], stderr=subprocess.PIPE, text=True, encoding="utf-8")
+            [*before, os.environ["TROUPE_BINARY"], "serve", "--port", "0", *flags], stderr=subprocess.PIPE, text=True, encoding="utf-8")
         self.log = []
         self.listening = threading.Event()
         self.reader = threading.Thread(target=self.read_log, daemon=True)

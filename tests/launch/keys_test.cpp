@@ -42,6 +42,14 @@ TEST_F(Keys, AreShownOnceAndTheFileHasTheirDigests) {
   EXPECT_EQ(callers[0].keys[0].expires, config::parse_time("2027-01-31"));
 }
 
+TEST_F(Keys, ACallerNamesItsFilters) {
+  added("search --filters secrets --filters names");
+  added("search --max-tokens 8");
+  EXPECT_EQ(config::read_callers(file)[0].filters, (std::vector<std::string>{"secrets", "names"}));
+  added("search --filters secrets");
+  EXPECT_EQ(config::read_callers(file)[0].filters, std::vector<std::string>{"secrets"});
+}
+
 TEST_F(Keys, ACallerGetsOneMoreAndKeepsItsLimits) {
   permissions(file.parent_path(), perms::owner_all);
   const std::string first = added("search --requests-per-minute 5 --max-tokens 7");

@@ -35,7 +35,7 @@ TEST_F(Subcommands, VersionAndHelp) {
   EXPECT_THAT(run("certs --help").out, HasSubstr("troupe certs HOST... --out FOLDER"));
   for (const char* name :
        {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "convert", "size", "status",
-        "certs", "keys", "node", "run-batch", "chat", "selftest", "version"}) {
+        "certs", "keys", "node", "pull", "run-batch", "chat", "selftest", "version"}) {
     const Outcome page = run(std::string(name) + " --help");
     EXPECT_EQ(page.code, 0);
     EXPECT_THAT(page.out, StartsWith("NAME\n       troupe-" + std::string(name) + " - "));

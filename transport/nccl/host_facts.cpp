@@ -7,11 +7,6 @@
 #include "transport/nccl/nccl_calls.hpp"
 
 namespace troupe::transport {
-namespace {
-
-constexpr std::uint64_t enough_memory = 1 << 30;
-
-}  // namespace
 
 std::map<std::string, std::string> gpu_facts() {
   const kernels::cuda::FoundDevices found = kernels::cuda::find_devices();
@@ -33,10 +28,10 @@ ExchangeLimits exchange_limits() {
 
 std::vector<std::string> warnings_of(const ExchangeLimits& limits) {
   std::vector<std::string> warnings;
-  if (limits.page_locked < enough_memory)
+  if (limits.page_locked < enough_for_exchange)
     warnings.push_back("only " + std::to_string(limits.page_locked >> 10) +
                        " KiB may be page-locked, which InfiniBand needs: raise ulimit -l to unlimited");
-  if (limits.shared_memory < enough_memory)
+  if (limits.shared_memory < enough_for_exchange)
     warnings.push_back(
         "/dev/shm has less than 1 GiB free, by which ranks of a host meet: enlarge it (--shm-size)");
   return warnings;

@@ -11,6 +11,7 @@ using runtime::ChoiceEnd;
 Json stop_reason(ChoiceEnd how, const std::string& stop_string) {
   if (how == ChoiceEnd::length) return "max_tokens";
   if (how == ChoiceEnd::tool_calls) return "tool_use";
+  if (how == ChoiceEnd::content_filter) return "refusal";
   return stop_string.empty() ? "end_turn" : "stop_sequence";
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "actors/edge/named_model.hpp"
+#include "config/setting.hpp"
 #include "runtime/base/log.hpp"
 
 namespace troupe::actors::edge {
@@ -57,8 +58,8 @@ Callers::Callers(const config::EdgeSettings& settings)
     : settings_(settings),
       addresses_(settings.shared_limits.trusted_proxies),
       ledger_(std::make_shared<Ledger>(settings.shared_limits, now())),
-      stamp_(stamp_of_file()),
-      keys_(read_keys()) {}
+      stamps_(stamps_of_files()),
+      known_(read()) {}
 
 Visit Callers::visit(net::ip::address peer, const ShownHeaders& headers) const {
   return {.network = network_of(addresses_.client(peer, headers.forwarded_for))};
@@ -67,8 +68,10 @@ Visit Callers::visit(net::ip::address peer, const ShownHeaders& headers) const {
 Expected<void> Callers::admit(Visit& visit, const ShownHeaders& headers, KeyClass needed, TimePoint now) {
   if (needed == KeyClass::none) return {};
   if (auto counted = ledger_->count_request(visit.network, now); !counted) return counted;
+  const Known known = this->known();
+  visit.filters = known.filters;
   if (!settings_.asks_for_keys()) return {};
-  auto owner = owner_of(headers, needed);
+  auto owner = owner_of(*known.keys, headers, needed);
   if (!owner) return tl::unexpected(owner.error());
   visit.caller = std::move(*owner);
   return visit.caller->name.empty() ? Expected<void>() : ledger_->count_request(*visit.caller, now);
@@ -76,6 +79,8 @@ Expected<void> Callers::admit(Visit& visit, const ShownHeaders& headers, KeyClas
 
 Expected<std::shared_ptr<Ledger::Ticket>> Callers::begin(const Visit& visit, std::string_view model,
                                                          runtime::GenerationRequest& request, TimePoint now) {
+  CHECK(visit.filters, "a generation is of a visit that was admitted");
+  request.filter = visit.filters->of(visit.caller ? visit.caller->filters : std::vector<std::string>());
   if (!visit.caller) return ledger_->begin(nullptr, now);
   const config::Caller& caller = *visit.caller;
   if (const auto ok = check_limits(caller, model, request); !ok) return tl::unexpected(ok.error());
@@ -94,65 +99,102 @@ HeaderFields Callers::standing(const Visit& visit, TimePoint now) const {
   return fields;
 }
 
+std::shared_ptr<const runtime::OutputFilter> Callers::filter_of(std::string_view caller) const {
+  const Known now = known();
+  for (const auto& each : now.keys->callers())
+    if (each->name == caller) return now.filters->of(each->filters);
+  return now.filters->of({});
+}
+
 void Callers::reload() {
-  if (settings_.api_keys_file.empty()) return;
-  const Stamp stamp = stamp_of_file();  // before it is read: what changes meanwhile is read again
-  std::shared_ptr<const KeyRing> read;
+  if (settings_.api_keys_file.empty() && settings_.output_filters_file.empty()) return;
+  const Stamps stamps = stamps_of_files();  // before they are read: what changes meanwhile is read again
+  Known read;
   std::string failure;
   try {
-    read = read_keys();
+    read.filters = read_filters();
+    read.keys = read_keys(*read.filters);
   } catch (const std::exception& error) {
     failure = error.what();
   }
   {
     const std::lock_guard lock(mutex_);
-    stamp_ = stamp;
-    if (read) keys_ = read;
+    stamps_ = stamps;
+    if (failure.empty()) known_ = read;
   }
-  if (!read)
-    return log_event(LogLevel::error, "api_keys_kept",
-                     {{"file", settings_.api_keys_file}, {"error", failure}});
-  const auto callers = read->callers();
+  if (failure.empty()) return keep(read);
+  const bool of_keys = read.filters != nullptr;
+  log_event(
+      LogLevel::error, of_keys ? "api_keys_kept" : "output_filters_kept",
+      {{"file", of_keys ? settings_.api_keys_file : settings_.output_filters_file}, {"error", failure}});
+}
+
+void Callers::keep(const Known& read) {
+  if (!settings_.output_filters_file.empty())
+    log_event(LogLevel::info, "output_filters_read",
+              {{"file", settings_.output_filters_file}, {"filters", read.filters->size()}});
+  if (settings_.api_keys_file.empty()) return;
+  const auto callers = read.keys->callers();
   ledger_->keep(callers);
   log_event(LogLevel::info, "api_keys_read",
             {{"file", settings_.api_keys_file}, {"callers", callers.size()}});
 }
 
 void Callers::reload_if_changed() {
-  if (settings_.api_keys_file.empty()) return;
-  const Stamp stamp = stamp_of_file();
+  const Stamps stamps = stamps_of_files();
   {
     const std::lock_guard lock(mutex_);
-    if (stamp == stamp_) return;
+    if (stamps == stamps_) return;
   }
   reload();
 }
 
-Callers::Stamp Callers::stamp_of_file() const {
+Callers::Stamp Callers::stamp_of(const std::string& file) {
   struct stat found {};
-  if (stat(settings_.api_keys_file.c_str(), &found) != 0) return {};
+  if (file.empty() || stat(file.c_str(), &found) != 0) return {};
   return {std::int64_t(found.st_ino), std::int64_t(found.st_size), std::int64_t(found.st_mtim.tv_sec),
           std::int64_t(found.st_mtim.tv_nsec)};
 }
 
-std::shared_ptr<const KeyRing> Callers::read_keys() const {
+Callers::Stamps Callers::stamps_of_files() const {
+  return {stamp_of(settings_.api_keys_file), stamp_of(settings_.output_filters_file)};
+}
+
+std::shared_ptr<const OutputFilters> Callers::read_filters() const {
+  if (settings_.output_filters_file.empty()) return std::make_shared<const OutputFilters>();
+  return std::make_shared<const OutputFilters>(config::read_output_filters(settings_.output_filters_file));
+}
+
+std::shared_ptr<const KeyRing> Callers::read_keys(const OutputFilters& filters) const {
   std::vector<config::Caller> callers;
   if (!settings_.api_keys_file.empty()) callers = config::read_callers(settings_.api_keys_file);
+  for (const config::Caller& caller : callers)
+    for (const std::string& name : caller.filters)
+      if (!filters.has(name))
+        throw config::UsageError("caller '" + caller.name + "' names filter '" + name +
+                                     "', and --output-filters has none of that name",
+                                 settings_.api_keys_file, "write it there, or take the name away");
   return std::make_shared<const KeyRing>(settings_.api_keys, callers);
 }
 
-std::shared_ptr<const KeyRing> Callers::keys() const {
-  const std::lock_guard lock(mutex_);
-  return keys_;
+Callers::Known Callers::read() const {
+  Known known{read_filters(), nullptr};
+  known.keys = read_keys(*known.filters);
+  return known;
 }
 
-Expected<std::shared_ptr<const config::Caller>> Callers::owner_of(const ShownHeaders& headers,
-                                                                  KeyClass needed) const {
-  const auto ring = keys();
+Callers::Known Callers::known() const {
+  const std::lock_guard lock(mutex_);
+  return known_;
+}
+
+Expected<std::shared_ptr<const config::Caller>> Callers::owner_of(const KeyRing& keys,
+                                                                  const ShownHeaders& headers,
+                                                                  KeyClass needed) {
   const auto time = std::chrono::system_clock::now();
   const std::string_view token = bearer_token(headers.authorization);
-  const KeyRing::Owner* owner = ring->find(token, time);
-  if (!owner) owner = ring->find(headers.x_api_key, time);
+  const KeyRing::Owner* owner = keys.find(token, time);
+  if (!owner) owner = keys.find(headers.x_api_key, time);
   if (!owner) return tl::unexpected(token.empty() && headers.x_api_key.empty() ? no_key() : wrong_key());
   if (!owner->opens(needed)) return tl::unexpected(wrong_class(*owner->caller, needed));
   return owner->caller;

@@ -9,6 +9,7 @@
 #include "actors/edge/callers/client_address.hpp"
 #include "actors/edge/callers/key_ring.hpp"
 #include "actors/edge/callers/ledger.hpp"
+#include "actors/edge/callers/output_filters.hpp"
 #include "actors/edge/cors.hpp"
 #include "actors/service.hpp"
 #include "config/edge_settings.hpp"
@@ -26,26 +27,30 @@ struct ShownHeaders {
 struct Visit {
   std::string network{};                           // of the client: an address, of IPv6 a network
   std::shared_ptr<const config::Caller> caller{};  // null: no key is asked for, or none was right
+  std::shared_ptr<const OutputFilters> filters{};  // of the time when it was admitted
 
   std::string name() const { return caller ? caller->name : ""; }
 };
 
 class Callers {
  public:
-  // settings outlive this. Throws UsageError and Error for keys that cannot be read and proxies that are none.
+  // settings outlive this. Throws UsageError and Error for keys and filters that cannot be read and proxies that are none.
   explicit Callers(const config::EdgeSettings& settings);
 
   Visit visit(net::ip::address peer, const ShownHeaders& headers) const;
   // Counts the request against the limits of its address and its caller, once it is known which that is. 401, 403, 429.
   Expected<void> admit(Visit& visit, const ShownHeaders& headers, config::KeyClass needed, TimePoint now);
-  // A generation of a visit that was admitted: 400, 403 or 429; else it is made to ask for no more than the caller may, and
-  // marked as the caller's.
+  // A generation of a visit that was admitted: 400, 403 or 429; else it is made to ask for no more than the caller may, to be
+  // told through the caller's filters, and marked as the caller's.
   Expected<std::shared_ptr<Ledger::Ticket>> begin(const Visit& visit, std::string_view model,
                                                   runtime::GenerationRequest& request, TimePoint now);
   // x-ratelimit-...
   HeaderFields standing(const Visit& visit, TimePoint now) const;
 
-  // Reads the keys again; a file that cannot be used changes nothing, and the log says why.
+  // That answers to the caller of this name go through; empty, or unknown: those for everyone. Null: none.
+  std::shared_ptr<const runtime::OutputFilter> filter_of(std::string_view caller) const;
+
+  // Reads keys and filters again; a file that cannot be used changes nothing, and the log says why.
   void reload();
   void reload_if_changed();
 
@@ -54,18 +59,32 @@ class Callers {
     std::int64_t inode = 0, size = 0, seconds = 0, nanoseconds = 0;
     friend bool operator==(const Stamp&, const Stamp&) = default;
   };
-  Stamp stamp_of_file() const;
-  std::shared_ptr<const KeyRing> read_keys() const;
-  std::shared_ptr<const KeyRing> keys() const;
-  Expected<std::shared_ptr<const config::Caller>> owner_of(const ShownHeaders& headers,
-                                                           config::KeyClass needed) const;
+  struct Stamps {
+    Stamp keys, filters;
+    friend bool operator==(const Stamps&, const Stamps&) = default;
+  };
+  // What the files say; the filters that callers name are there.
+  struct Known {
+    std::shared_ptr<const OutputFilters> filters;
+    std::shared_ptr<const KeyRing> keys;
+  };
+  static Stamp stamp_of(const std::string& file);
+  Stamps stamps_of_files() const;
+  std::shared_ptr<const OutputFilters> read_filters() const;
+  std::shared_ptr<const KeyRing> read_keys(const OutputFilters& filters) const;
+  Known read() const;
+  Known known() const;
+  void keep(const Known& read);
+  static Expected<std::shared_ptr<const config::Caller>> owner_of(const KeyRing& keys,
+                                                                  const ShownHeaders& headers,
+                                                                  config::KeyClass needed);
 
   const config::EdgeSettings& settings_;
   const ClientAddresses addresses_;
   const std::shared_ptr<Ledger> ledger_;
   mutable std::mutex mutex_;  // guards the next two
-  Stamp stamp_;
-  std::shared_ptr<const KeyRing> keys_;
+  Stamps stamps_;
+  Known known_;
 };
 
 // Ollama's clients may write "name:latest" for "name". caller: null: no key is asked for.

@@ -24,7 +24,7 @@ Json call_object(const runtime::ToolCallDelta& call) {
 
 const char* done_reason(ChoiceEnd how, bool unload) {
   if (how == ChoiceEnd::none) return unload ? "unload" : "load";  // nothing was asked for
-  return how == ChoiceEnd::length ? "length" : "stop";
+  return how == ChoiceEnd::length ? "length" : "stop";            // Ollama has no word for a filter
 }
 
 std::int64_t nanoseconds(Duration time) {

@@ -102,13 +102,17 @@ class ResponseAnswer final : public Answer {
   Json whole(const runtime::Usage& usage) override { return response(status(), usage_object(usage)); }
 
  private:
-  std::string status() const { return end_ == ChoiceEnd::length ? "incomplete" : "completed"; }
+  std::string status() const {
+    return end_ == ChoiceEnd::length || end_ == ChoiceEnd::content_filter ? "incomplete" : "completed";
+  }
 
   Json response(const std::string& status, Json usage) const {
     Json object = {{"id", identity_.id},       {"object", "response"}, {"created_at", identity_.created},
                    {"status", status},         {"error", nullptr},     {"incomplete_details", nullptr},
                    {"model", identity_.model}, {"output", output_}};
-    if (status == "incomplete") object["incomplete_details"] = {{"reason", "max_output_tokens"}};
+    if (status == "incomplete")
+      object["incomplete_details"] = {
+          {"reason", end_ == ChoiceEnd::length ? "max_output_tokens" : "content_filter"}};
     object.update(options_.asked);
     object["usage"] = std::move(usage);
     return object;

@@ -17,8 +17,8 @@ void archive_time(Archive& archive, std::chrono::milliseconds& time) {
 
 template <class Archive>
 void archive_request(Archive& archive, KeptRequest& x, std::size_t most) {
-  for (std::string* const each :
-       {&x.request_id, &x.path, &x.body, &x.caller, &x.cache_salt, &x.idempotency_key, &x.fingerprint})
+  for (std::string* const each : {&x.request_id, &x.path, &x.body, &x.caller, &x.cache_salt,
+                                  &x.idempotency_key, &x.fingerprint, &x.filter_digest})
     archive_text(archive, *each, most);
   archive(x.seed, x.nonce, x.created);
   for (auto* const each : {&x.times.request, &x.times.queue, &x.times.first_token})

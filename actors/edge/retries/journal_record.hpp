@@ -25,6 +25,7 @@ struct KeptRequest {
   TimeLimits times{};
   std::int32_t priority = 0;                  // as its caller was given
   std::optional<std::int32_t> most_tokens{};  // likewise
+  std::string filter_digest{};                // of the filter that its answer goes through; empty: none
   friend bool operator==(const KeptRequest&, const KeptRequest&) = default;
 };
 

@@ -63,13 +63,17 @@ KeptRequest kept_request(const runtime::GenerationRequest& request, const ToldAn
           .created = identity.created,
           .times = request.times,
           .priority = request.priority,
-          .most_tokens = request.most_tokens};
+          .most_tokens = request.most_tokens,
+          .filter_digest = digest_of(request.filter.get())};
 }
 
 Expected<std::shared_ptr<ToldAnswer>> restored_answer(KeptRequest kept, const ModelInfo& model,
                                                       const config::RequestLimits& limits,
+                                                      std::shared_ptr<const runtime::OutputFilter> filter,
                                                       AnswerKeeper& keeper, net::any_io_executor executor) {
   if (kept.fingerprint != model.fingerprint) return refuse("The model computes other answers now.");
+  if (kept.filter_digest != digest_of(filter.get()))
+    return refuse("Its answer would be filtered otherwise now.");
   const auto endpoint = endpoint_of(kept);
   if (!endpoint) return tl::unexpected(endpoint.error());
   auto request = parse_body(kept.body, limits).and_then([&](const Json& body) {
@@ -77,6 +81,7 @@ Expected<std::shared_ptr<ToldAnswer>> restored_answer(KeptRequest kept, const Mo
   });
   if (!request) return tl::unexpected(request.error());
   complete(kept, *request);
+  request->generation.filter = std::move(filter);
   BegunAnswer begun = begin_answer(*request, kept.request_id, model, kept.created);
   if (begun.whole) return refuse("Nothing is to be generated.");
   const std::string digest = kept.idempotency_key.empty() ? "" : digest_of_request(kept.path, kept.body);
@@ -92,13 +97,15 @@ Expected<std::shared_ptr<ToldAnswer>> restored_answer(KeptRequest kept, const Mo
 }
 
 void restore_answers(Journal& journal, AnswerStore& store, const ModelInfo& model,
-                     const config::RequestLimits& limits, const net::any_io_executor& executor) {
+                     const config::RequestLimits& limits, const Callers& callers,
+                     const net::any_io_executor& executor) {
   std::size_t unfinished = 0, finished = 0, lost = 0;
   journal.each_found([&](Journal::Found each) {
     AuditLine line = line_of(each.request);
     const std::string id = each.request.id, caller = each.request.caller,
                       request_id = each.request.request_id;
-    auto answer = store.make_room() ? restored_answer(std::move(each.request), model, limits, store, executor)
+    auto answer = store.make_room() ? restored_answer(std::move(each.request), model, limits,
+                                                      callers.filter_of(caller), store, executor)
                                     : tl::unexpected(no_room_for_answers());
     if (answer) {
       if (!each.finished) (*answer)->owe(std::move(line));

@@ -14,7 +14,9 @@ using runtime::LogprobToken;
 
 const char* finish_reason(const CollectedChoice& choice) {
   if (choice.finish == ChoiceEnd::length) return "length";
-  return choice.stop_reason.empty() ? "eos_token" : "stop_sequence";
+  // TGI has no word for a filter; the text was ended by what would have stood in it.
+  const bool by_text = !choice.stop_reason.empty() || choice.finish == ChoiceEnd::content_filter;
+  return by_text ? "stop_sequence" : "eos_token";
 }
 
 // TGI's clients know no blanks behind the colon.

@@ -21,6 +21,11 @@ Reply server_info_page(const PageRequest& request) {
                           {"max_model_len", model.max_model_len},
                           {"system_fingerprint", model.fingerprint},
                           {"ranks", replica.ranks.size()},
+                          {"layout",
+                           {{"tensor_parallel_size", model.layout.tensor_parallel},
+                            {"data_parallel_size", model.layout.data_parallel},
+                            {"enable_expert_parallel", model.layout.expert_parallel},
+                            {"experts", model.layout.experts}}},
                           {"state", to_string(replica.state)}});
 }
 

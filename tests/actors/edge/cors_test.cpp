@@ -29,7 +29,7 @@ TEST(Cors, AnyOriginMayRead) {
   const auto exposed = Pair(
       "Access-Control-Expose-Headers",
       StartsWith(
-          "X-Request-Id, Request-Id, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "));
+          "X-Request-Id, Request-Id, X-Region, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "));
   EXPECT_THAT(cors_fields(settings, page), ElementsAre(Pair("Access-Control-Allow-Origin", "*"), exposed));
   EXPECT_THAT(cors_fields(settings, "null"), ElementsAre(Pair("Access-Control-Allow-Origin", "*"), exposed));
   EXPECT_THAT(cors_fields(settings, ""), IsEmpty());
@@ -48,7 +48,7 @@ TEST(Cors, OnlyListedOriginsMayRead) {
           Pair(
               "Access-Control-Expose-Headers",
               StartsWith(
-                  "X-Request-Id, Request-Id, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "))));
+                  "X-Request-Id, Request-Id, X-Region, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "))));
   for (const char* other :
        {"", "null", "http://chat.example", "https://chat.example.evil", "https://chat.example:8443"}) {
     EXPECT_THAT(cors_fields(settings, other), ElementsAre(Pair("Vary", "Origin"))) << other;
@@ -67,7 +67,7 @@ TEST(Cors, CredentialsNeedTheOriginsName) {
           Pair(
               "Access-Control-Expose-Headers",
               StartsWith(
-                  "X-Request-Id, Request-Id, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "))));
+                  "X-Request-Id, Request-Id, X-Region, X-Stream-Id, Idempotent-Replayed, Retry-After, x-ratelimit-limit-requests, "))));
 }
 
 TEST(Cors, MethodsAndHeadersMayBeListed) {

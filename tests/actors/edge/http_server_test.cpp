@@ -286,11 +286,27 @@ TEST_F(HttpServerTest, PagesOfOtherOriginsMayReadAnswersIfTheyAreAllowed) {
 TEST_F(HttpServerTest, RequestIdIsEchoedOrMade) {
   Client client(port());
   client.send("GET /version HTTP/1.1\r\nX-Request-Id: abc-1\r\n\r\n");
-  EXPECT_EQ(client.read_response().headers["X-Request-Id"], "abc-1");
+  Response told = client.read_response();
+  EXPECT_EQ(told.headers["X-Request-Id"], "abc-1");
+  EXPECT_EQ(told.headers.count("X-Region"), 0u);
   client.send("GET /version HTTP/1.1\r\nX-Request-Id: " + std::string(129, 'a') + "\r\n\r\n");
   EXPECT_EQ(client.read_response().headers["X-Request-Id"].size(), 32u);
   client.send("GET /version HTTP/1.1\r\nX-Request-Id: a b\r\n\r\n");
   EXPECT_EQ(client.read_response().headers["X-Request-Id"].size(), 32u);
+}
+
+TEST_F(HttpServerTest, ARegionStandsInEveryHead) {
+  settings.region = "eu-west-1";
+  EXPECT_EQ(get("/version").headers["X-Region"], "eu-west-1");
+  EXPECT_EQ(get("/nothing").headers["X-Region"], "eu-west-1");
+  Client client(port());
+  client.post("/v1/completions", R"({"model": "demo", "prompt": "a", "stream": true})");
+  const auto generation = service->next();
+  generation->accept({});
+  EXPECT_EQ(client.read_head().headers["X-Region"], "eu-west-1");
+  generation->finish(0);
+  generation->end({});
+  client.read_until("[DONE]");
 }
 
 TEST_F(HttpServerTest, ARequestsOwnIdIsEchoedToo) {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "runtime/base/file.hpp"
+#include "runtime/generation/pattern_filter.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace troupe::runtime {
@@ -99,6 +100,8 @@ class Recorder final : public GenerationOutlet {
   }
   void choice_ended(ChoiceEnd how) override { ++ended[how]; }
   void choice_served(const ChoiceTimes& times) override { served.push_back(times); }
+  void repetition_ended() override { ++repetitions; }
+  void filter_matched(const FilterMatch& match) override { matches.push_back(match.action); }
 
   bool closed() const { return ends + int(failures.size()) > 0; }
 
@@ -108,6 +111,8 @@ class Recorder final : public GenerationOutlet {
   std::map<std::int32_t, int> deltas;
   std::map<ChoiceEnd, int> ended;
   std::vector<ChoiceTimes> served;
+  int repetitions = 0;
+  std::vector<FilterAction> matches;
   std::vector<TokenId> token_ids, prompt_token_ids;
   std::vector<LogprobEntry> prompt_logprobs;
   std::string thought_bytes;  // of tokens whose log-probabilities were told
@@ -129,10 +134,11 @@ GenerationRequest asking(std::int32_t n, std::vector<std::string> stop = {}) {
 class Conversation {
  public:
   Conversation(GenerationRequest request, std::vector<std::string> texts,
-               const model::TextModel& model = text_model())
+               const model::TextModel& model = text_model(), RepetitionLimits repetition = {})
       : request_(std::move(request)) {
     for (const auto& text : texts) scripts.push_back(model.tokenizer.encode(text).value());
-    auto choices = make_choices(request_, model, {.max_model_len = 4096}, first_sequence, 1).value();
+    const GenerationRules rules{.max_model_len = 4096, .repetition = repetition};
+    auto choices = make_choices(request_, model, rules, first_sequence, 1).value();
     generation.emplace(request_, std::move(choices), model, outlet, TimePoint{});
     generation->check();
   }
@@ -792,6 +798,120 @@ TEST(GenerationDeathTest, ATokenOutOfOrderStops) {
   Conversation talk(asking(1), {four_texts[0]});
   talk.generation->meet_scheduler();
   EXPECT_DEATH(talk.generation->take({first_sequence, 1, {5, 0, {}}, FinishReason::none, 0}, {}), "in order");
+}
+
+TEST(Generation, WhatGoesRoundInCirclesEndsOnceWhateverHappens) {
+  std::string text = "Well, ";
+  for (int i = 0; i < 40; ++i) text += "no, ";
+  std::optional<Recorder::Told> expected;
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(asking(1), {text}, text_model(), {8, 4});
+    talk.generation->meet_scheduler();
+    while (!talk.outlet.closed()) {
+      if (random() % 4 == 0) talk.fault();
+      talk.token(0);
+      talk.grant(std::int32_t(random() % 3));
+    }
+    const Recorder::Told& told = talk.outlet.told.at(0);
+    if (!expected) expected = told;
+    ASSERT_EQ(told, *expected);
+    EXPECT_EQ(told.finish, ChoiceEnd::stop);
+    EXPECT_EQ(told.stop_reason, "");
+    EXPECT_EQ(talk.outlet.repetitions, 1);
+    EXPECT_EQ(talk.outlet.usage.completion_tokens, talk.tokens) << "what comes behind is not counted";
+    EXPECT_LT(std::size_t(talk.tokens), talk.scripts[0].size());
+    EXPECT_TRUE(talk.outlet.known.empty());
+  }
+}
+
+// Of one rule, for all answers of a request.
+GenerationRequest asking_through(const std::string& pattern, bool masks) {
+  auto request = asking(1);
+  request.logprobs = 1;
+  request.filter = std::make_shared<const PatternFilter>(
+      PatternFilter::Rules{std::make_shared<const FilterRule>(FilterRule{.filter = "f",
+                                                                         .source = pattern,
+                                                                         .pattern = FilterPattern(pattern),
+                                                                         .masks = masks,
+                                                                         .replacement = "[x]"})});
+  return request;
+}
+
+TEST(Generation, AFilterEndsAnAnswerWhateverItsTokens) {
+  const std::string text = "The code is 1234567, as I said.";
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(asking_through("\\d{7}", false), {text});
+    talk.scripts[0] = other_tokens(text, random);
+    talk.generation->meet_scheduler();
+    while (!talk.outlet.closed()) {
+      if (random() % 8 == 0) talk.fault();
+      talk.token(0);
+      talk.grant(std::int32_t(random() % 3));
+    }
+    const Recorder::Told& told = talk.outlet.told.at(0);
+    ASSERT_EQ(told.content, "The code is ") << "seed " << seed;
+    EXPECT_EQ(told.finish, ChoiceEnd::content_filter);
+    EXPECT_EQ(told.logprob_bytes, "The code is ") << "tokens tell nothing else";
+    EXPECT_EQ(talk.outlet.matches, std::vector{FilterAction::stop});
+    EXPECT_EQ(std::size_t(talk.outlet.usage.completion_tokens), talk.outlet.token_ids.size());
+    EXPECT_EQ(talk.outlet.usage.completion_tokens, talk.tokens);
+    EXPECT_EQ(talk.outlet.ended[ChoiceEnd::content_filter], 1);
+    EXPECT_TRUE(talk.outlet.known.empty());
+  }
+}
+
+TEST(Generation, WhatAFilterMasksIsInNoTokenEither) {
+  const std::string text = "The code is 1234567, and 7654321 is one, too.";
+  const std::string masked = "The code is [x], and [x] is one, too.";
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(asking_through("\\d{7}", true), {text});
+    talk.scripts[0] = other_tokens(text, random);
+    talk.generation->meet_scheduler();
+    while (!talk.outlet.closed()) {
+      if (random() % 8 == 0) talk.fault();
+      talk.token(0);
+      talk.grant(std::int32_t(random() % 3));
+    }
+    const Recorder::Told& told = talk.outlet.told.at(0);
+    ASSERT_EQ(told.content, masked) << "seed " << seed;
+    EXPECT_EQ(told.logprob_bytes, masked) << "seed " << seed;
+    EXPECT_EQ(told.finish, ChoiceEnd::length);
+    EXPECT_EQ(talk.outlet.matches, (std::vector{FilterAction::mask, FilterAction::mask}));
+    EXPECT_EQ(talk.outlet.token_ids.size(), talk.scripts[0].size()) << "each counts";
+    EXPECT_EQ(text_model().tokenizer.decode(talk.outlet.token_ids, true).find("2345"), std::string::npos);
+  }
+}
+
+TEST(Generation, WhatAFilterLetsThroughIsTheSame) {
+  auto plain = asking(1, {"STOP"});
+  plain.logprobs = 1;
+  auto through = asking_through("nowhere in it|8, S.*q", true);
+  through.stop = {"STOP"};
+  for (auto request : {plain, through}) {
+    Conversation talk(request, {four_texts[0]});
+    talk.generation->meet_scheduler();
+    talk.grant(1'000'000);
+    while (!talk.outlet.closed()) talk.token(0);
+    EXPECT_EQ(talk.outlet.told.at(0).content, "1, 2, 3, 4, 5, 6, 7, 8, ");
+    EXPECT_EQ(talk.outlet.told.at(0).stop_reason, "STOP");
+    EXPECT_EQ(talk.outlet.told.at(0).finish, ChoiceEnd::stop);
+    EXPECT_EQ(talk.outlet.token_ids,
+              std::vector<TokenId>(talk.scripts[0].begin(), talk.scripts[0].begin() + talk.tokens));
+  }
+}
+
+TEST(Generation, CutShortItTellsWhatAFilterHeldBack) {
+  Conversation talk(asking_through("say.*more", false), {"I say no and more"});
+  talk.generation->meet_scheduler();
+  talk.grant(1'000'000);
+  while (std::size_t(talk.tokens) + 1 < talk.scripts[0].size()) talk.token(0);
+  talk.generation->cut_short();
+  EXPECT_EQ(talk.outlet.told.at(0).finish, ChoiceEnd::length);
+  EXPECT_EQ(talk.outlet.told.at(0).content, talk.outlet.told.at(0).logprob_bytes);
+  EXPECT_TRUE(talk.outlet.told.at(0).content.starts_with("I say"));
 }
 
 }  // namespace

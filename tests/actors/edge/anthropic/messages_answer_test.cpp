@@ -140,6 +140,7 @@ TEST(MessagesAnswer, SaysWhyItStopped) {
   EXPECT_EQ(why(stopped_at("END")), R"(stop_sequence "END")");
   EXPECT_EQ(why(finish(ChoiceEnd::length)), "max_tokens null");
   EXPECT_EQ(why(finish(ChoiceEnd::tool_calls)), "tool_use null");
+  EXPECT_EQ(why(finish(ChoiceEnd::content_filter)), "refusal null");
   EXPECT_NE(streamed({text("a"), stopped_at("END")}, {})
                 .find(R"("delta":{"stop_reason":"stop_sequence","stop_sequence":"END"})"),
             std::string::npos);

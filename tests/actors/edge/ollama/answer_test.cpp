@@ -110,6 +110,7 @@ TEST_F(OllamaAnswer, SeveralCallsInOneDeltaAreToldInOrder) {
 TEST_F(OllamaAnswer, ACallThatWasCutOffIsNotTold) {
   for (const auto& [how, reason] : {std::pair{ChoiceEnd::length, R"("done_reason":"length")"},
                                     std::pair{ChoiceEnd::stop, R"("done_reason":"stop")"},
+                                    std::pair{ChoiceEnd::content_filter, R"("done_reason":"stop")"},
                                     std::pair{ChoiceEnd::tool_calls, R"("done_reason":"stop")"}}) {
     const std::vector<Delta> cut{call({0, "a", "f", "{}"}), call({1, "b", "g", R"({"x": )"}),
                                  finish_in_call(how)};

@@ -150,6 +150,16 @@ TEST(ChunkedAnswer, AStopTokenIsAReason) {
   }
 }
 
+TEST(ChunkedAnswer, AFilterIsAReasonToFinish) {
+  for (const auto make : {make_chat_answer, make_completion_answer}) {
+    const auto answer = make(identity, {});
+    const runtime::Delta last = finish(ChoiceEnd::content_filter);
+    EXPECT_EQ((*answer->chunk(last))["choices"][0]["finish_reason"], "content_filter");
+    answer->collect(last);
+    EXPECT_EQ(answer->whole({})["choices"][0]["finish_reason"], "content_filter");
+  }
+}
+
 runtime::Delta with_logprobs() {
   runtime::Delta delta = text("\xE2\x82\xAC");
   delta.logprobs = {{{5, "\xE2\x82", -0.5f}, {{5, "\xE2\x82", -0.5f}, {6, "a", -INFINITY}}},

@@ -170,6 +170,12 @@ TEST(ResponseAnswer, WhatWasCutIsIncomplete) {
   EXPECT_EQ(events_in(stream_of(*told, deltas, {})).back()["type"], "response.incomplete");
 }
 
+TEST(ResponseAnswer, WhatAFilterEndedIsIncompleteToo) {
+  const Json whole = whole_of(*answer(), {text("a"), finish(ChoiceEnd::content_filter)}, {});
+  EXPECT_EQ(whole["status"], "incomplete");
+  EXPECT_EQ(whole["incomplete_details"].dump(), R"({"reason":"content_filter"})");
+}
+
 TEST(ResponseAnswer, AFailureEndsTheStream) {
   const auto told = answer();
   std::string out;

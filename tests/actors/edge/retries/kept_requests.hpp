@@ -25,7 +25,8 @@ inline KeptRequest kept_request(std::uint64_t number, std::size_t body_bytes = 2
           .created = 1'700'000'000,
           .times = {.request = std::chrono::milliseconds(number), .partial = number % 3 == 0},
           .priority = -std::int32_t(number % 5),
-          .most_tokens = number % 3 == 0 ? std::nullopt : std::optional(std::int32_t(number))};
+          .most_tokens = number % 3 == 0 ? std::nullopt : std::optional(std::int32_t(number)),
+          .filter_digest = number % 2 == 0 ? "" : "d1ge57"};
 }
 
 }  // namespace troupe::actors::edge

@@ -296,5 +296,28 @@ TEST_F(RestoredAnswerTest, ACallersLimitsAreThoseOfItsRequest) {
   EXPECT_EQ(resume(again->request.id).status, 401);
 }
 
+// Else the rest of its text would not go with what its client has.
+TEST_F(RestoredAnswerTest, AnAnswerGoesOnThroughTheFilterThatItBeganWith) {
+  const auto filters = [this](const char* pattern) {
+    settings.output_filters_file =
+        folder
+            .write("filters.toml",
+                   std::string("[[filter]]\nname = \"a\"\neveryone = true\n[[filter.rule]]\npattern = '") +
+                       pattern + "'\naction = \"stop\"\n")
+            .string();
+  };
+  filters("secret");
+  std::string id = outlived_stream();
+  port();
+  const auto again = service->next();
+  EXPECT_EQ(again->request.id, id);
+  ASSERT_NE(again->request.filter, nullptr);
+  write(*again);
+  EXPECT_EQ(resume(id).status, 200);
+  id = outlived_stream();
+  filters("other");
+  EXPECT_EQ(resume(id).status, 410);
+}
+
 }  // namespace
 }  // namespace troupe::actors::edge

@@ -94,6 +94,12 @@ TEST(GenerateAnswer, DetailsOfTokens) {
       R"({"id":6,"text":"bytes:\\xe2","logprob":-1.0,"special":false}],[]]})");
 }
 
+TEST(GenerateAnswer, WhatAFilterEndsWasEndedByAText) {
+  const auto answer = make_generate_answer({.details = true});
+  answer->collect(ending(token(5, "a", "a"), ChoiceEnd::content_filter));
+  EXPECT_EQ(answer->whole({})["details"]["finish_reason"], "stop_sequence");
+}
+
 TEST(GenerateAnswer, RefusalsInItsWords) {
   const Reply invalid = refusal_reply({RefusalKind::invalid, "wrong", "inputs", ""}, "");
   EXPECT_EQ(invalid.status, 422);

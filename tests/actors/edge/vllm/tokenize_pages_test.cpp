@@ -71,9 +71,12 @@ TEST_F(TokenizePages, WatchersSeeTheServer) {
   for (const Response& ping : {get("/ping"), post("/ping", "")}) EXPECT_EQ(ping.status, 200);
   EXPECT_EQ(get("/load").body, R"({"server_load":3})");
   service->show({.epoch = 2, .state = runtime::ReplicaState::serving, .ranks = {{}, {}}, .last_fault = {}});
-  EXPECT_EQ(get("/server_info").body,
-            R"({"version":"1.2.3","model":"demo-folder","served_model_name":["demo","org/demo two"],)"
-            R"("max_model_len":2048,"system_fingerprint":"fp_demo","ranks":2,"state":"serving"})");
+  EXPECT_EQ(
+      get("/server_info").body,
+      R"({"version":"1.2.3","model":"demo-folder","served_model_name":["demo","org/demo two"],)"
+      R"("max_model_len":2048,"system_fingerprint":"fp_demo","ranks":2,)"
+      R"("layout":{"tensor_parallel_size":1,"data_parallel_size":1,"enable_expert_parallel":false,"experts":0},)"
+      R"("state":"serving"})");
   service->is_ready = false;
   for (const Response& ping : {get("/ping"), post("/ping", "")}) EXPECT_EQ(ping.status, 503);
 }
