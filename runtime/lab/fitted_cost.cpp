@@ -8,12 +8,15 @@
 namespace troupe::runtime::lab {
 namespace {
 
-// A mixture of experts reads more of its weights the more rows there are, until all are read: by so many rows, nearly.
-constexpr double rows_that_read_all = 32;
+// A mixture of experts reads more of its weights the more rows there are, until all are read: by so many rows, nearly. One
+// number is too few: half of the experts are read sooner than the last of them, and the more rows wait for the same weights
+// the less reading counts beside computing.
+constexpr std::array<double, 3> rows_that_read = {2, 8, 32};
 // So that the terms are of like size.
 constexpr double rows_unit = 64, positions_unit = 65536;
 
-constexpr std::array<const char*, 6> term_names{"step", "weights", "rows", "attention", "cache", "sampling"};
+constexpr std::array<const char*, 8> term_names{"step", "weights",   "weights", "weights",
+                                                "rows", "attention", "cache",   "sampling"};
 
 }  // namespace
 
@@ -26,7 +29,9 @@ bool MeasuredStep::plausible() const {
 
 FittedCost::Terms FittedCost::terms_of(const StepLoad& load) {
   return {1,
-          1 - std::exp(-load.replica_rows / rows_that_read_all),
+          1 - std::exp(-load.replica_rows / rows_that_read[0]),
+          1 - std::exp(-load.replica_rows / rows_that_read[1]),
+          1 - std::exp(-load.replica_rows / rows_that_read[2]),
           load.rows / rows_unit,
           load.attended / positions_unit,
           load.context / positions_unit,
@@ -97,7 +102,12 @@ StepTimes FittedCost::step(const StepLoad& load) const {
 std::vector<CostPart> FittedCost::explain(const StepLoad& load) const {
   const Terms of = terms_of(load);
   std::vector<CostPart> parts;
-  for (std::size_t i = 0; i < terms; ++i) parts.push_back({term_names[i], cost_[i] * of[i]});
+  for (std::size_t i = 0; i < terms; ++i) {
+    if (!parts.empty() && parts.back().name == term_names[i])
+      parts.back().seconds += cost_[i] * of[i];
+    else
+      parts.push_back({term_names[i], cost_[i] * of[i]});
+  }
   parts.push_back({"prediction", step(load).prediction_seconds});
   return parts;
 }

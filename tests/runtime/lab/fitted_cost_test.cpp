@@ -54,11 +54,13 @@ TEST(FittedCost, IsNotMisledByStepsThatSomethingHeldUp) {
   EXPECT_LT(FittedCost(steps).error(others, 0.9), 0.10);
 }
 
-// The first 1,500 steps of the demo model that bench/simulated measured, with one thread of a virtual machine with AVX-512. Every
-// second one says what the others take.
-TEST(FittedCost, PredictsARecordedRun) {
-  const auto steps = read_steps(TEST_DATA "/steps/demo.steps").steps;
-  ASSERT_GE(steps.size(), 1000u);
+// Of bench/simulated with one thread of virtual machines with AVX-512: the first 1,500 steps of the demo model, and 300 of the
+// random checkpoint of 1 GB, whose short steps read experts and whose long ones compute. Every second one says what the others take.
+class FittedCostOfARecordedRun : public testing::TestWithParam<const char*> {};
+
+TEST_P(FittedCostOfARecordedRun, PredictsTheOtherSteps) {
+  const auto steps = read_steps(std::string(TEST_DATA "/steps/") + GetParam() + ".steps").steps;
+  ASSERT_GE(steps.size(), 300u);
   std::vector<MeasuredStep> known, others;
   for (std::size_t i = 0; i < steps.size(); ++i) (i % 2 == 0 ? known : others).push_back(steps[i]);
   const FittedCost cost(known);
@@ -71,6 +73,9 @@ TEST(FittedCost, PredictsARecordedRun) {
   }
   EXPECT_NEAR(predicted / measured, 1, 0.03) << "the whole run";
 }
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, FittedCostOfARecordedRun, testing::Values("demo", "synth"),
+                         [](const auto& each) { return std::string(each.param); });
 
 TEST(FittedCost, NeedsSomeSteps) {
   auto steps = measured(FittedCost::fewest_steps, 0, 1);
