@@ -99,16 +99,19 @@ struct Reading {
       wrong("is neither true nor false", "permitted: true or false");
   }
   void read(std::string& out) const {
-    const auto& choices = setting.choices;
-    if (!choices.empty() && setting.besides.empty() &&
-        std::find(choices.begin(), choices.end(), text) == choices.end()) {
-      std::string known = "permitted:";
-      for (const std::string& each : choices) known.append(" ").append(each);
-      for (const auto& [refused, why] : setting.refused)
-        if (text == refused) wrong(std::string(why), known);
-      wrong("is unknown", known);
-    }
+    require_choice();
     out = text;
+  }
+  void require_choice() const {
+    const auto& choices = setting.choices;
+    if (choices.empty() || !setting.besides.empty() ||
+        std::find(choices.begin(), choices.end(), text) != choices.end())
+      return;
+    std::string known = "permitted:";
+    for (const std::string& each : choices) known.append(" ").append(each);
+    for (const auto& [refused, why] : setting.refused)
+      if (text == refused) wrong(std::string(why), known);
+    wrong("is unknown", known);
   }
   void read(std::integral auto& out) const {
     out = static_cast<std::remove_reference_t<decltype(out)>>(
@@ -227,6 +230,7 @@ Kind kind_of(const Setting& setting) {
 void assign(const Given& given) {
   Setting& setting = *given.setting;
   if (auto* list = std::get_if<std::vector<std::string>*>(&setting.target)) {
+    for (const std::string& each : given.texts) Reading{setting, each, given.source}.require_choice();
     **list = given.texts;
   } else {
     CHECK(given.texts.size() == 1);

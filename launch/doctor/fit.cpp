@@ -113,7 +113,9 @@ class Remedies {
   }
   std::string machines() const {
     std::string text;
-    Sizing sizing(checkpoint_, question_.deployment);
+    Deployment usual = question_.deployment;
+    usual.memory_utilization = std::max(usual.memory_utilization, Deployment().memory_utilization);
+    Sizing sizing(checkpoint_, usual);
     for (const sizing::Gpu& kind : sizing::known_gpus())
       if (const auto choice = sizing.smallest(kind))
         text += (text.empty() ? "a larger machine: " : ", or ") + std::to_string(choice->gpus) + " x " +

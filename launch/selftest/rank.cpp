@@ -59,7 +59,7 @@ void warn_of_network(const SelftestOrder& order, const runtime::EpochLink& link,
     report.over_tcp = several_hosts;
     if (order.device != "cpu" && order.ranks > 1)
       report.warnings.push_back("NCCL does not carry the tensors, which go by way of the host: " +
-                                link.why_not_nccl());
+                                (order.device == "cuda" ? link.why_not_nccl() : "the GPUs are emulated"));
     return;
   }
   const bool told =
@@ -78,18 +78,20 @@ void warn_of_network(const SelftestOrder& order, const runtime::EpochLink& link,
 
 // Its report, if it is a good one, is said while it is still there for the others.
 void test(const SelftestOrder& order, Channel& channel, RankReport& report) {
+  using By = runtime::GpuExchange::By;
   const Shared<transport::HostMemory> memory{FileDescriptor(SelftestFiles::host_memory)};
   const auto ops = kernels::make_ops(order.device, 1);
   tell_facts(order, *ops, report);
   if (order.device != "cpu") report.warnings = transport::warnings_of(transport::exchange_limits());
-  runtime::EpochLinkOptions options{.epoch = 1,
-                                    .sharding = {.rank = order.rank, .tensor_parallel = order.ranks},
-                                    .network = order.network,
-                                    .secret = order.secret,
-                                    .host = {&*memory, order.first_of_host, order.of_host, false},
-                                    .gpus = {.by = runtime::GpuExchange::By::nccl_if_all_have_it},
-                                    .connect_timeout = order.patience,
-                                    .collective_timeout = order.patience};
+  runtime::EpochLinkOptions options{
+      .epoch = 1,
+      .sharding = {.rank = order.rank, .tensor_parallel = order.ranks},
+      .network = order.network,
+      .secret = order.secret,
+      .host = {&*memory, order.first_of_host, order.of_host, false},
+      .gpus = {.by = order.device == "cuda" ? By::nccl_if_all_have_it : By::host},
+      .connect_timeout = order.patience,
+      .collective_timeout = order.patience};
   runtime::EpochLink link(options, [&](const std::string& key, const std::string& address) {
     channel.send(json{{"key", key}, {"address", address}}.dump());
   });

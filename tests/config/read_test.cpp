@@ -69,6 +69,14 @@ TEST(Read, EveryDefaultIsInItsOwnRange) {
   }
 }
 
+TEST(Read, EachOfSeveralIsOneOfTheChoices) {
+  Texts checks;
+  Table table{{.name = "only", .target = &checks, .choices = {"health", "models"}, .flag_only = true}};
+  EXPECT_TRUE(read(table, {{"--only", "models", "--only", "health"}, {}}));
+  EXPECT_THAT(checks, testing::ElementsAre("models", "health"));
+  EXPECT_THROW(read(table, {{"--only", "health", "--only", "helth"}, {}}), UsageError);
+}
+
 TEST(Read, FlagsOfEveryKind) {
   const Settings settings =
       read_all({"folder", "--port", "0", "--served-model-name", "a", "--served-model-name", "b",

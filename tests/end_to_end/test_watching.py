@@ -86,7 +86,7 @@ def test_labels_are_closed(watched):
     text = server.get("/metrics")
     lines = "".join(line for line in text.splitlines() if not line.startswith("#"))
     assert "curious" not in lines and "another" not in lines
-    for name, label, values in [("request_success_total", "finished_reason", {"stop", "length", "tool_calls", "abort", "error"}),
+    for name, label, values in [("request_success_total", "finished_reason", {"stop", "length", "tool_calls", "content_filter", "abort", "error"}),
                                 ("request_slo_total", "slo_class", {"interactive", "deadline", "none"}),
                                 ("request_slo_total", "met", {"true", "false"}),
                                 ("num_requests_waiting_by_reason", "reason", {"capacity", "deferred"})]:
