@@ -74,6 +74,16 @@ TEST(Fit, ALayoutThatCutsNothingIsRefusedByItsReason) {
   EXPECT_THAT(finding.evidence, HasSubstr("28"));
 }
 
+TEST(Fit, RanksNeedBeNoPowerOfTwo) {
+  FitQuestion question = on_a_gpu(80 * gigabyte);
+  question.layout = {.tensor_parallel = 2, .data_parallel = 3};
+  const Finding finding = of(distill, question);
+  EXPECT_EQ(finding.severity, Severity::note);
+  EXPECT_THAT(finding.symptom, HasSubstr("-tp 2 -dp 3"));
+  question.layout = {.tensor_parallel = 3, .data_parallel = 2};
+  EXPECT_EQ(of(distill, question).severity, Severity::critical) << "of 28 heads";
+}
+
 TEST(Fit, RanksOnTheHostHaveNoOverheadOfCuda) {
   FitQuestion question = on_a_gpu(64 * gigabyte, 4096);
   question.deployment.overhead = 0;
