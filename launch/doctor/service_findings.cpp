@@ -54,12 +54,12 @@ Findings of_health(const Service& service) {
 
 Findings of_faults(const Service& service) {
   Findings all;
-  add_if_counted(service, "troupe_worker_restarts_total",
-                 {Severity::warning, "faults", "Workers have died or hung, and were started again.",
-                  shown(service, "troupe_faults_total"),
-                  "troupe status tells the last fault; the log has each (worker_exited, fault)",
-                  "stuck-generation"},
-                 all);
+  add_if_counted(
+      service, "troupe_worker_restarts_total",
+      {Severity::warning, "faults", "Workers have died or hung, and were started again.",
+       shown(service, "troupe_faults_total"),
+       "troupe status tells the last fault; the log has each (worker_exited, fault)", "stuck-generation"},
+      all);
   add_if_counted(service, "troupe_requests_quarantined_total",
                  {Severity::warning, "faults", "Workers have died of requests, which were stopped.", "",
                   "the log has their ids (request_quarantined); --capture-folder lets one be seen"},
@@ -226,11 +226,11 @@ Findings of_process(const Service& service) {
     all.push_back({Severity::warning, "open files", "The server is about to run out of descriptors.",
                    "process_open_fds " + number(open) + " of process_max_fds " + number(most),
                    "ulimit -n (LimitNOFILE of a unit), or a lower --max-connections", "overload-spike"});
-  add_if_counted(service, "troupe_policy_failures_total",
-                 {Severity::warning, "policy",
-                  "The batch policy has failed, and sequences went in order of arrival.", "",
-                  "another --scheduling-policy, or another --policy-plugin"},
-                 all);
+  add_if_counted(
+      service, "troupe_policy_failures_total",
+      {Severity::warning, "policy", "The batch policy has failed, and sequences went in order of arrival.",
+       "", "another --scheduling-policy, or another --policy-plugin"},
+      all);
   return all;
 }
 
