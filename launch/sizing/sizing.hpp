@@ -55,7 +55,7 @@ class Sizing {
   // All ways to lay it out over so many ranks, a power of two: the widest groups first. Kept once told. Throws Error for
   // what no layout can serve, such as sequences that are too long.
   const std::vector<Layout>& layouts(std::int32_t ranks);
-  // The one of this plan, over any number of ranks. Throws Error likewise.
+  // The one of this plan, whatever its ranks. Throws Error likewise.
   Layout layout(const model::ShardingPlan& plan) const;
   // Bytes of each rank that are left for its cache.
   std::size_t left_for_cache(const Layout& layout, const Gpu& gpu) const;

@@ -74,14 +74,14 @@ TEST(Fit, ALayoutThatCutsNothingIsRefusedByItsReason) {
   EXPECT_THAT(finding.evidence, HasSubstr("28"));
 }
 
-TEST(Fit, RanksNeedBeNoPowerOfTwo) {
+TEST(Fit, RanksThatAreNoPowerOfTwoAreRefusedByTheirReason) {
   FitQuestion question = on_a_gpu(80 * gigabyte);
-  question.layout = {.tensor_parallel = 2, .data_parallel = 3};
-  const Finding finding = of(distill, question);
-  EXPECT_EQ(finding.severity, Severity::note);
-  EXPECT_THAT(finding.symptom, HasSubstr("-tp 2 -dp 3"));
-  question.layout = {.tensor_parallel = 3, .data_parallel = 2};
-  EXPECT_EQ(of(distill, question).severity, Severity::critical) << "of 28 heads";
+  for (const auto& [tensor, data] : {std::pair(2, 3), {3, 2}, {3, 1}, {1, 3}}) {
+    question.layout = {.tensor_parallel = tensor, .data_parallel = data};
+    const Finding finding = of(distill, question);
+    EXPECT_EQ(finding.severity, Severity::critical);
+    EXPECT_THAT(finding.evidence, HasSubstr("must be a power of two"));
+  }
 }
 
 TEST(Fit, RanksOnTheHostHaveNoOverheadOfCuda) {
