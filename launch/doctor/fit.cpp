@@ -106,9 +106,15 @@ class Remedies {
       if (fits(question_.deployment, wider)) return add(sizing::flags_of(wider));
     }
   }
+  // A host's share of its memory says nothing of GPUs.
   std::string machines() const {
     std::string text;
-    Sizing sizing(checkpoint_, question_.deployment);
+    Deployment there = question_.deployment;
+    if (question_.gpus == 0) {
+      there.memory_utilization = Deployment().memory_utilization;
+      there.overhead = sizing::device_overhead;
+    }
+    Sizing sizing(checkpoint_, there);
     for (const sizing::Gpu& kind : sizing::known_gpus())
       if (const auto choice = sizing.smallest(kind))
         text += (text.empty() ? "a larger machine: " : ", or ") + std::to_string(choice->gpus) + " x " +
