@@ -39,7 +39,8 @@ Table model_settings(Settings& s) {
        .help =
            "Before anything of the checkpoint is used, read all files of its folder and compare them with its "
            "MANIFEST.sha256, which troupe pull writes; end with an error that names those that are missing, too many, or "
-           "not the same. Where troupe node reads a copy of its own, troupe check --manifest is for that."},
+           "not the same. It sees no change that comes later: let nobody but you write there. Where troupe node reads a copy "
+           "of its own, troupe check --manifest is for that."},
       {.name = "tokenizer",
        .target = &s.tokenizer,
        .argument = "CHECKPOINT",

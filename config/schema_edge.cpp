@@ -80,7 +80,7 @@ Table listening(EdgeSettings& s) {
        .argument = "FILE",
        .help =
            "TOML file of rules, by PCRE2, that end answers or mask parts of their text, for all callers or those whose keys "
-           "name them; read again as --api-keys is.",
+           "name them; read again as --api-keys is. A batch, which has no callers, goes through those for all.",
        .unset = "none"},
       {.name = "region",
        .target = &s.region,

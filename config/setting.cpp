@@ -98,21 +98,20 @@ struct Reading {
     else
       wrong("is neither true nor false", "permitted: true or false");
   }
-  void read(std::string& out) const {
-    require_choice();
-    out = text;
-  }
-  void require_choice() const {
+  // One of the choices, where there are some.
+  const std::string& word() const {
     const auto& choices = setting.choices;
-    if (choices.empty() || !setting.besides.empty() ||
-        std::find(choices.begin(), choices.end(), text) != choices.end())
-      return;
-    std::string known = "permitted:";
-    for (const std::string& each : choices) known.append(" ").append(each);
-    for (const auto& [refused, why] : setting.refused)
-      if (text == refused) wrong(std::string(why), known);
-    wrong("is unknown", known);
+    if (!choices.empty() && setting.besides.empty() &&
+        std::find(choices.begin(), choices.end(), text) == choices.end()) {
+      std::string known = "permitted:";
+      for (const std::string& each : choices) known.append(" ").append(each);
+      for (const auto& [refused, why] : setting.refused)
+        if (text == refused) wrong(std::string(why), known);
+      wrong("is unknown", known);
+    }
+    return text;
   }
+  void read(std::string& out) const { out = word(); }
   void read(std::integral auto& out) const {
     out = static_cast<std::remove_reference_t<decltype(out)>>(
         in_range(number<std::int64_t>(text, "a whole number")));
@@ -230,8 +229,10 @@ Kind kind_of(const Setting& setting) {
 void assign(const Given& given) {
   Setting& setting = *given.setting;
   if (auto* list = std::get_if<std::vector<std::string>*>(&setting.target)) {
-    for (const std::string& each : given.texts) Reading{setting, each, given.source}.require_choice();
-    **list = given.texts;
+    std::vector<std::string> words;
+    for (const std::string& text : given.texts)
+      words.push_back(Reading{setting, text, given.source}.word());
+    **list = std::move(words);
   } else {
     CHECK(given.texts.size() == 1);
     const Reading reading{setting, given.texts.front(), given.source};

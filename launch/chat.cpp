@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "actors/edge/http_server.hpp"
+#include "launch/asked_server.hpp"
 #include "launch/chat/conversation.hpp"
 #include "launch/chat/line_editor.hpp"
 #include "launch/command_line.hpp"
@@ -120,10 +121,6 @@ class OwnServer {
   actors::edge::HttpServer http_;
 };
 
-bool is_url(const std::string& partner) {
-  return partner.starts_with("http://") || partner.starts_with("https://");
-}
-
 // HOST:PORT, which is a URL but for its scheme, and no folder.
 bool lacks_scheme(const std::string& partner) {
   std::error_code ignored;
@@ -134,12 +131,6 @@ bool lacks_scheme(const std::string& partner) {
          !std::filesystem::exists(partner, ignored);
 }
 
-ServerUrl server_url(const std::string& text) {
-  ServerUrl url = parse_server_url(text, "URL", "or a proxy that ends TLS");
-  if (url.path.ends_with("/v1")) url.path.resize(url.path.size() - 3);
-  return url;
-}
-
 chat::Partner partner_of(const Options& options) {
   chat::Partner partner{.url = {},
                         .headers = {},
@@ -147,7 +138,7 @@ chat::Partner partner_of(const Options& options) {
                         .silence = options.silence,
                         .system = options.system,
                         .extra_body = parse_extra_body(options.extra_body)};
-  if (is_url(options.partner)) partner.url = server_url(options.partner);
+  if (is_url(options.partner)) partner.url = parse_api_url(options.partner);
   if (lacks_scheme(options.partner))
     throw config::UsageError("'" + options.partner + "' is neither a folder nor a URL", "URL|CHECKPOINT",
                              "give http://" + options.partner);
@@ -232,8 +223,7 @@ int chat_on_terminal(const Arguments& arguments) {
     partner.url = own.emplace(settings, options.partner).url();
     if (!own->wait(interrupts, options.partner)) return exit_of_interrupt;
   }
-  if (const std::string key = server_key(settings); !key.empty())
-    partner.headers.emplace_back("Authorization", "Bearer " + key);
+  partner.headers = key_headers(settings);
   chat::Screen screen(std::cout, isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1);
   chat::Conversation conversation(std::move(partner), interrupts, screen);
   return converse(conversation, screen, interrupts) ? 0 : 1;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "config/settings.hpp"
+#include "launch/asked_server.hpp"
 #include "launch/command_line.hpp"
 #include "launch/doctor/fit.hpp"
 #include "launch/doctor/machine_findings.hpp"
@@ -60,11 +61,7 @@ config::Table options_table(Options& o) {
        .unset = "this machine, and the server that runs there",
        .positional = true},
       {.name = "json", .target = &o.json, .help = "Print the findings as JSON."},
-      {.name = "timeout",
-       .target = &o.patience,
-       .argument = "SECONDS",
-       .help = "For an answer of the server.",
-       .range = {0, 3600, true}},
+      server_timeout_setting(o.patience, "For an answer of the server."),
       {.name = "interval",
        .target = &o.interval,
        .argument = "SECONDS",
@@ -86,33 +83,26 @@ config::Table settings_table(config::Settings& settings) {
   return table;
 }
 
-bool is_url(const std::string& text) {
-  return text.starts_with("http://") || text.starts_with("https://");
-}
-
-ServerUrl url_of(const std::string& text) {
-  ServerUrl url = parse_server_url(text, "URL", "or a proxy that ends TLS");
-  if (url.path.ends_with("/v1")) url.path.resize(url.path.size() - 3);
-  return url;
-}
-
 ServerUrl own_url(std::uint16_t port) {
   const std::string text = std::to_string(port);
   return {.authority = "127.0.0.1:" + text, .host = "127.0.0.1", .port = text, .path = {}};
 }
 
-Service ask(ServerUrl url, const config::Settings& settings, const Options& options) {
+// How the server is asked.
+struct Asking {
   load::Headers headers;
-  if (const std::string key = server_key(settings); !key.empty())
-    headers.emplace_back("Authorization", "Bearer " + key);
-  load::Asker asker(std::move(url), std::move(headers), options.patience);
-  return doctor::ask_service(asker, options.interval);
+  Duration patience, interval;
+};
+
+Service ask(ServerUrl url, const Asking& how) {
+  load::Asker asker(std::move(url), how.headers, how.patience);
+  return doctor::ask_service(asker, how.interval);
 }
 
 // A server that was named, on this machine or another.
-Findings of_named_server(const ServerUrl& url, const config::Settings& settings, const Options& options) {
+Findings of_named_server(const ServerUrl& url, const Asking& how) {
   try {
-    const Service service = ask(url, settings, options);
+    const Service service = ask(url, how);
     if (!service.is_own())
       return {{Severity::warning, "health", "What answers is no server of this program.",
                url.authority + ": /health has status " + std::to_string(service.health_status) + "; " +
@@ -128,12 +118,11 @@ Findings of_named_server(const ServerUrl& url, const config::Settings& settings,
 }
 
 // One at the port where it would be, if it is there.
-Findings of_local_server(const doctor::PortReadings& ports, const config::Settings& settings,
-                         const Options& options, std::string& looked_at) {
-  const std::uint16_t port = settings.edge.port;
+Findings of_local_server(const doctor::PortReadings& ports, std::uint16_t port, const Asking& how,
+                         std::string& looked_at) {
   std::optional<Service> service;
   if (std::ranges::binary_search(ports.listened_at, port)) try {
-      service = ask(own_url(port), settings, options);
+      service = ask(own_url(port), how);
     } catch (const Error&) {  // then it is a stranger
     }
   const bool answers = service && service->is_own();
@@ -182,22 +171,23 @@ int see_doctor(const Arguments& arguments) {
   if (!read_command_line(page, table, arguments)) return 0;
   config::validate(settings);
   expect_peers_to_leave();
+  const Asking how{key_headers(settings), options.patience, options.interval};
   const std::optional<ServerUrl> url =
-      is_url(options.patient) ? std::optional(url_of(options.patient)) : std::nullopt;
+      is_url(options.patient) ? std::optional(parse_api_url(options.patient)) : std::nullopt;
   Findings findings;
   std::string looked_at;
   if (!url || config::is_loopback(url->host)) {
     const doctor::Machine machine = doctor::read_machine();
     looked_at = "this machine";
     findings = doctor::of_machine(machine, plan_here(settings));
-    if (!url) doctor::append(findings, of_local_server(machine.ports, settings, options, looked_at));
+    if (!url) doctor::append(findings, of_local_server(machine.ports, settings.edge.port, how, looked_at));
     if (!url && !options.patient.empty()) {
       doctor::append(findings, of_checkpoint(options.patient, machine, settings));
       looked_at += " and " + options.patient;
     }
   }
   if (url) {
-    doctor::append(findings, of_named_server(*url, settings, options));
+    doctor::append(findings, of_named_server(*url, how));
     looked_at += (looked_at.empty() ? "" : " and ") + std::string("the server at ") + url->authority;
   }
   findings = doctor::worst_first(std::move(findings));

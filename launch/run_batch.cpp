@@ -1,3 +1,4 @@
+#include "actors/edge/callers/output_filters.hpp"
 #include "actors/edge/time_limits.hpp"
 #include "launch/batch/batch.hpp"
 #include "launch/command_line.hpp"
@@ -68,12 +69,20 @@ config::Table settings_table(config::Settings& settings) {
   return table;
 }
 
+// Those for everyone: a batch has no callers.
+std::shared_ptr<const runtime::OutputFilter> filter_of(const config::Settings& settings) {
+  const std::string& file = settings.edge.output_filters_file;
+  if (file.empty()) return nullptr;
+  return actors::edge::OutputFilters(config::read_output_filters(file)).of({});
+}
+
 batch::BatchLimits limits_of(const Options& options, const config::Settings& settings) {
   const std::int64_t running = std::int64_t(settings.scheduler.max_num_seqs) * settings.data_parallel_size;
   return {.max_concurrency = std::size_t(options.max_concurrency.value_or(2 * running)),
           .buffered_deltas = settings.edge.connection.buffered_deltas,
           .request = settings.edge.request,
-          .times = actors::edge::time_limits(settings.edge, {}).value()};
+          .times = actors::edge::time_limits(settings.edge, {}).value(),
+          .filter = filter_of(settings)};
 }
 
 }  // namespace
@@ -88,6 +97,7 @@ int run_batch(const Arguments& arguments) {
   config::validate(settings);
   check_policies(settings);
   expect_peers_to_leave();
+  const batch::BatchLimits limits = limits_of(options, settings);
 
   batch::BatchInput input(options.input);
   batch::BatchOutput output(options.output, input.digest());
@@ -99,9 +109,7 @@ int run_batch(const Arguments& arguments) {
   const auto checkpoint = checkpoint_or_demo(settings.model);
   verify_if_required(settings, checkpoint);
   const auto replica = start_replica(settings, checkpoint, launch);
-  batch::Batch(*replica, input, output, limits_of(options, settings)).run([&] {
-    progress.show(output.lines());
-  });
+  batch::Batch(*replica, input, output, limits).run([&] { progress.show(output.lines()); });
   return 0;
 }
 

@@ -87,6 +87,9 @@ actors::ModelInfo describe(const config::Settings& settings, const std::filesyst
   if (const auto cache = runtime::kv_cache_type(settings.kv_cache_dtype, info.max_model_len);
       cache != kernels::CacheType::f32)
     info.fingerprint += "_" + std::string(name_of(cache));
+  if (settings.repetition_guard)  // which ends answers elsewhere
+    info.fingerprint += "_guard" + std::to_string(settings.repetition_guard_ngram) + "x" +
+                        std::to_string(settings.repetition_guard_repeats);
   info.architecture = checkpoint.config().architecture;
   info.weight_bytes = checkpoint.total_bytes(predicts(settings));
   info.calls_tools = text.takes_tools;

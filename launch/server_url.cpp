@@ -35,6 +35,10 @@ bool is_visible(char c) {
   return c > ' ' && c < '\x7F';
 }
 
+bool is_url(std::string_view text) {
+  return text.starts_with("http://") || text.starts_with("https://");
+}
+
 ServerUrl parse_server_url(const std::string& text, std::string_view flag, const std::string& instead) {
   constexpr std::string_view scheme = "http://";
   if (text.starts_with("https://"))
@@ -47,6 +51,13 @@ ServerUrl parse_server_url(const std::string& text, std::string_view flag, const
   ServerUrl url = parse_authority(text.substr(scheme.size(), slash - scheme.size()), text, flag);
   url.path = text.substr(slash);
   while (url.path.ends_with('/')) url.path.pop_back();
+  return url;
+}
+
+ServerUrl parse_api_url(const std::string& text, const std::string& instead) {
+  constexpr std::string_view version = "/v1";
+  ServerUrl url = parse_server_url(text, "URL", instead);
+  if (url.path.ends_with(version)) url.path.resize(url.path.size() - version.size());
   return url;
 }
 

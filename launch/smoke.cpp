@@ -4,8 +4,7 @@
 #include <map>
 
 #include "config/settings.hpp"
-#include "launch/command_line.hpp"
-#include "launch/server_key.hpp"
+#include "launch/asked_server.hpp"
 #include "launch/server_url.hpp"
 #include "launch/smoke/checks.hpp"
 #include "launch/stop_signals.hpp"
@@ -41,13 +40,8 @@ struct Options {
 };
 
 config::Table options_table(Options& o) {
-  config::Table table{
-      {.name = "url",
-       .target = &o.url,
-       .argument = "URL",
-       .help = "Of the server.",
-       .positional = true,
-       .required = true},
+  return {
+      server_url_setting(o.url),
       {.name = "deep",
        .target = &o.plan.deep,
        .help =
@@ -63,14 +57,8 @@ config::Table options_table(Options& o) {
        .argument = "NAME",
        .help = "As the server calls it.",
        .unset = "the first of the server's /v1/models"},
-      {.name = "timeout",
-       .target = &o.patience,
-       .argument = "SECONDS",
-       .help = "For an answer to arrive, and for what follows from it.",
-       .range = {0, 3600, true}},
+      server_timeout_setting(o.patience, "For an answer to arrive, and for what follows from it."),
   };
-  for (config::Setting& each : table) each.flag_only = true;
-  return table;
 }
 
 const char* word_for(Verdict verdict) {
@@ -99,16 +87,9 @@ void print(const smoke::CheckResult& result) {
 int smoke_test(const Arguments& arguments) {
   config::Settings settings;
   Options options;
-  config::Table table = options_table(options);
-  config::append(table, {server_key_setting(settings)}, "");
-  if (!read_command_line(page, table, arguments)) return 0;
-  ServerUrl url = parse_server_url(options.url, "URL", "or a proxy that ends TLS");
-  if (url.path.ends_with("/v1")) url.path.resize(url.path.size() - 3);
-  load::Headers headers;
-  if (const std::string key = server_key(settings); !key.empty())
-    headers.emplace_back("Authorization", "Bearer " + key);
+  if (!read_with_key(page, options_table(options), settings, arguments)) return 0;
   expect_peers_to_leave();
-  load::Asker asker(std::move(url), std::move(headers), options.patience);
+  load::Asker asker(parse_api_url(options.url), key_headers(settings), options.patience);
   std::map<Verdict, int> count;
   const bool answered = smoke::run_checks(asker, options.plan, [&](const smoke::CheckResult& result) {
     ++count[result.outcome.verdict];

@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include "config/settings.hpp"
-#include "launch/command_line.hpp"
+#include "launch/asked_server.hpp"
 #include "launch/server_answer.hpp"
 #include "launch/server_key.hpp"
 #include "launch/server_url.hpp"
@@ -44,30 +44,17 @@ struct Options {
 };
 
 config::Table options_table(Options& o) {
-  config::Table table{
-      {.name = "url",
-       .target = &o.url,
-       .argument = "URL",
-       .help = "Of the server.",
-       .positional = true,
-       .required = true},
+  return {
+      server_url_setting(o.url),
       {.name = "json", .target = &o.json, .help = "Print the answer as it came."},
-      {.name = "timeout",
-       .target = &o.timeout,
-       .argument = "SECONDS",
-       .help = "For the whole answer to arrive.",
-       .range = {0, 3600, true}},
+      server_timeout_setting(o.timeout, "For the whole answer to arrive."),
   };
-  for (config::Setting& each : table) each.flag_only = true;
-  return table;
 }
 
 // Where the replica is described: behind where the API begins.
 ServerUrl resource_url(const std::string& text) {
-  ServerUrl url = parse_server_url(text, "URL", "or use curl " + text + std::string(resource));
-  if (url.path.ends_with(resource)) return url;
-  if (url.path.ends_with("/v1")) url.path.resize(url.path.size() - 3);
-  url.path += resource;
+  ServerUrl url = parse_api_url(text, "or use curl " + text + std::string(resource));
+  if (!url.path.ends_with(resource)) url.path += resource;
   return url;
 }
 
@@ -184,9 +171,7 @@ std::string table_of(const ordered_json& replica) {
 int status(const Arguments& arguments) {
   config::Settings settings;
   Options options;
-  config::Table table = options_table(options);
-  config::append(table, {server_key_setting(settings)}, "");
-  if (!read_command_line(page, table, arguments)) return 0;
+  if (!read_with_key(page, options_table(options), settings, arguments)) return 0;
   const ServerUrl url = resource_url(options.url);
   const std::string key = server_key(settings);
   const std::string where = url.authority + url.path;

@@ -111,6 +111,7 @@ void Batch::start(std::unique_ptr<Exchange> exchange) {
     return ended_.push_back(
         {number, answer_text(exchange->line, request_id(number), 200, std::move(*begun.whole))});
   request->generation.times = limits_.times;
+  request->generation.filter = limits_.filter;
   exchange->own_names = std::move(request->own_names);
   exchange->answer = std::move(begun.answer);
   exchange->feed =

@@ -21,7 +21,8 @@ struct BatchLimits {
   std::size_t max_concurrency = 1;   // lines at a time
   std::int32_t buffered_deltas = 1;  // parts of an answer that wait to be collected
   config::RequestLimits request;
-  TimeLimits times;  // of a line, each time that it is asked
+  TimeLimits times;                                       // of a line, each time that it is asked
+  std::shared_ptr<const runtime::OutputFilter> filter{};  // that answers go through; null: none
 };
 
 class Batch {

@@ -1,7 +1,5 @@
 #include "launch/doctor/fit.hpp"
 
-#include <algorithm>
-
 #include "launch/doctor/amount.hpp"
 #include "runtime/execution/kv_size.hpp"
 
@@ -26,15 +24,12 @@ Room room_of(const model::Checkpoint& checkpoint, const Deployment& deployment,
              const model::ShardingPlan& wanted, std::uint64_t memory) {
   Sizing sizing(checkpoint, deployment);
   const sizing::Gpu place{.name = {}, .title = {}, .memory = memory};
-  const std::vector<Layout>& layouts = sizing.layouts(wanted.ranks());
   const bool experts = checkpoint.config().n_routed_experts > 0 && wanted.ranks() > 1;
-  const auto found = std::ranges::find_if(layouts, [&](const Layout& each) {
-    return each.plan.tensor_parallel == wanted.tensor_parallel &&
-           each.plan.expert_parallel == (experts && wanted.expert_parallel);
-  });
-  CHECK(found != layouts.end(), "ranks that are no power of two");
-  if (!found->refusal.empty()) return {*found};
-  return {*found, sizing.left_for_cache(*found, place), sizing.sequences(*found, place)};
+  const Layout layout = sizing.layout({.tensor_parallel = wanted.tensor_parallel,
+                                       .data_parallel = wanted.data_parallel,
+                                       .expert_parallel = experts && wanted.expert_parallel});
+  if (!layout.refusal.empty()) return {layout};
+  return {layout, sizing.left_for_cache(layout, place), sizing.sequences(layout, place)};
 }
 
 std::string count(std::int64_t n, const std::string& thing) {
@@ -111,11 +106,15 @@ class Remedies {
       if (fits(question_.deployment, wider)) return add(sizing::flags_of(wider));
     }
   }
+  // A host's share of its memory says nothing of GPUs.
   std::string machines() const {
     std::string text;
-    Deployment usual = question_.deployment;
-    usual.memory_utilization = std::max(usual.memory_utilization, Deployment().memory_utilization);
-    Sizing sizing(checkpoint_, usual);
+    Deployment there = question_.deployment;
+    if (question_.gpus == 0) {
+      there.memory_utilization = Deployment().memory_utilization;
+      there.overhead = sizing::device_overhead;
+    }
+    Sizing sizing(checkpoint_, there);
     for (const sizing::Gpu& kind : sizing::known_gpus())
       if (const auto choice = sizing.smallest(kind))
         text += (text.empty() ? "a larger machine: " : ", or ") + std::to_string(choice->gpus) + " x " +

@@ -12,6 +12,13 @@ std::string shown(const Service& service, const char* name) {
   return std::string(name) + " " + number(service.metrics.sum(name));
 }
 
+// A finding where a counter of failures is not zero, with its figure as the first evidence.
+void add_if_counted(const Service& service, const char* name, Finding finding, Findings& all) {
+  if (service.metrics.sum(name) <= 0) return;
+  finding.evidence = shown(service, name) + (finding.evidence.empty() ? "" : "; " + finding.evidence);
+  all.push_back(std::move(finding));
+}
+
 // Of choices that have ended.
 double ended(const Service& service, const char* how) {
   return service.metrics.sum("troupe_request_success_total", {{"finished_reason", how}});
@@ -47,15 +54,16 @@ Findings of_health(const Service& service) {
 
 Findings of_faults(const Service& service) {
   Findings all;
-  if (service.metrics.sum("troupe_worker_restarts_total") > 0)
-    all.push_back(
-        {Severity::warning, "faults", "Workers have died or hung, and were started again.",
-         shown(service, "troupe_worker_restarts_total") + "; " + shown(service, "troupe_faults_total"),
-         "troupe status tells the last fault; the log has each (worker_exited, fault)", "stuck-generation"});
-  if (service.metrics.sum("troupe_requests_quarantined_total") > 0)
-    all.push_back({Severity::warning, "faults", "Workers have died of requests, which were stopped.",
-                   shown(service, "troupe_requests_quarantined_total"),
-                   "the log has their ids (request_quarantined); --capture-folder lets one be seen"});
+  add_if_counted(
+      service, "troupe_worker_restarts_total",
+      {Severity::warning, "faults", "Workers have died or hung, and were started again.",
+       shown(service, "troupe_faults_total"),
+       "troupe status tells the last fault; the log has each (worker_exited, fault)", "stuck-generation"},
+      all);
+  add_if_counted(service, "troupe_requests_quarantined_total",
+                 {Severity::warning, "faults", "Workers have died of requests, which were stopped.", "",
+                  "the log has their ids (request_quarantined); --capture-folder lets one be seen"},
+                 all);
   if (service.metrics.smallest("troupe_gpu_up") == 0.0)
     all.push_back({Severity::critical, "GPUs", "A GPU does not answer.", "troupe_gpu_up 0",
                    "nvidia-smi, then a reset of the GPU or the machine"});
@@ -65,10 +73,10 @@ Findings of_faults(const Service& service) {
                    "troupe_gpu_ecc_errors_total{kind=\"uncorrected\"} " + number(uncorrected) + "; " +
                        shown(service, "troupe_device_errors_total"),
                    "nvidia-smi -q -d ECC,PAGE_RETIREMENT; take the GPU out of use if it happens again"});
-  if (service.metrics.sum("troupe_gpu_xid_errors_total") > 0)
-    all.push_back({Severity::warning, "GPUs", "The driver has told of errors of GPUs.",
-                   shown(service, "troupe_gpu_xid_errors_total"),
-                   "dmesg has them; NVIDIA's list of Xids says what each is"});
+  add_if_counted(service, "troupe_gpu_xid_errors_total",
+                 {Severity::warning, "GPUs", "The driver has told of errors of GPUs.", "",
+                  "dmesg has them; NVIDIA's list of Xids says what each is"},
+                 all);
   return all;
 }
 
@@ -143,23 +151,26 @@ Findings of_ends(const Service& service) {
   Findings all;
   const double count = service.metrics.sum("troupe_request_success_total");
   if (count < least_ended) return all;
-  if (ended(service, "error") > many_failed * count)
-    all.push_back({Severity::critical, "answers", "Answers end in errors.", ended_text(service, "error"),
-                   "the log names each request and its error (http_request, request_ended)"});
-  if (ended(service, "abort") > many_aborted * count)
-    all.push_back(
-        {Severity::warning, "answers", "Clients leave before their answers end.",
-         ended_text(service, "abort"),
-         "longer time limits of clients and proxies than answers take; --stream-silence comments, for those that "
-         "give up on silence; --resume-window, for those that come back",
-         "wrong-timeouts"});
-  if (ended(service, "length") > many_cut_off * count)
-    all.push_back(
-        {Severity::warning, "answers", "Answers do not come to an end of their own.",
-         ended_text(service, "length"),
-         "temperature 0.6 and top_p 0.95 for models that reason (greedy ones loop), thinking_token_budget, a "
-         "larger max_tokens; troupe smoke looks for loops",
-         "reasoning-loops"});
+  const auto add_if_many = [&](const char* how, double many, Finding finding) {
+    if (ended(service, how) <= many * count) return;
+    finding.evidence = ended_text(service, how);
+    all.push_back(std::move(finding));
+  };
+  add_if_many("error", many_failed,
+              {Severity::critical, "answers", "Answers end in errors.", "",
+               "the log names each request and its error (http_request, request_ended)"});
+  add_if_many(
+      "abort", many_aborted,
+      {Severity::warning, "answers", "Clients leave before their answers end.", "",
+       "longer time limits of clients and proxies than answers take; --stream-silence comments, for those that "
+       "give up on silence; --resume-window, for those that come back",
+       "wrong-timeouts"});
+  add_if_many(
+      "length", many_cut_off,
+      {Severity::warning, "answers", "Answers do not come to an end of their own.", "",
+       "temperature 0.6 and top_p 0.95 for models that reason (greedy ones loop), thinking_token_budget, a "
+       "larger max_tokens; --repetition-guard ends those that go round in circles; troupe smoke looks for loops",
+       "reasoning-loops"});
   return all;
 }
 
@@ -167,9 +178,12 @@ Findings of_layout(const Service& service) {
   Findings all;
   const auto layout = service.info.is_object() ? service.info.find("layout") : service.info.end();
   if (layout != service.info.end() && layout->is_object()) {
-    const auto whole = [&](const char* name) {
+    const auto whole = [&](const char* name) {  // 0: it is none, or none that a server could have
+      constexpr std::int64_t most = 1 << 20;
       const auto found = layout->find(name);
-      return found != layout->end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+      const std::int64_t value =
+          found != layout->end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+      return value > most ? 0 : std::max<std::int64_t>(0, value);
     };
     const std::int64_t ranks = whole("tensor_parallel_size") * whole("data_parallel_size"),
                        experts = whole("experts");
@@ -212,11 +226,11 @@ Findings of_process(const Service& service) {
     all.push_back({Severity::warning, "open files", "The server is about to run out of descriptors.",
                    "process_open_fds " + number(open) + " of process_max_fds " + number(most),
                    "ulimit -n (LimitNOFILE of a unit), or a lower --max-connections", "overload-spike"});
-  if (service.metrics.sum("troupe_policy_failures_total") > 0)
-    all.push_back({Severity::warning, "policy",
-                   "The batch policy has failed, and sequences went in order of arrival.",
-                   shown(service, "troupe_policy_failures_total"),
-                   "another --scheduling-policy, or another --policy-plugin"});
+  add_if_counted(
+      service, "troupe_policy_failures_total",
+      {Severity::warning, "policy", "The batch policy has failed, and sequences went in order of arrival.",
+       "", "another --scheduling-policy, or another --policy-plugin"},
+      all);
   return all;
 }
 

@@ -90,15 +90,24 @@ bool Download::is_there(File& file) {
   return true;
 }
 
+// Before anything is planned: a server may tell of files that no memory could hold the plan of.
 void Download::plan() {
   std::uint64_t missing = 0;
-  for (const File& file : files_) missing += file.sha256.empty() ? file.remote.size : 0;
+  for (const File& file : files_) missing += file.sha256.empty() ? missing_of(file) : 0;
+  check_room(missing);
   const std::uint64_t parts = spans_of_a_connection * std::uint64_t(options_.connections);
   constexpr std::uint64_t block = PartialFiles::block_bytes;
   const std::uint64_t blocks = std::max<std::uint64_t>(1, missing / parts / block);
   for (std::size_t i = 0; i < files_.size(); ++i)
     if (files_[i].sha256.empty()) plan(i, std::min(blocks * block, longest_span));
-  check_room(all_ - done_);
+}
+
+std::uint64_t Download::missing_of(const File& file) const {
+  constexpr std::uint64_t block = PartialFiles::block_bytes;
+  std::uint64_t missing = file.remote.size;
+  for (const std::uint64_t number : partial_.blocks(file.key, file.remote.size))
+    if (number * block < file.remote.size) missing -= std::min(block, file.remote.size - number * block);
+  return missing;
 }
 
 // Spans of a file's blocks that are not there; one without bytes where there is nothing to bring.

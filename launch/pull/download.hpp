@@ -61,6 +61,7 @@ class Download {
   bool is_there(File& file);
   void plan();
   void plan(std::size_t file, std::uint64_t span_bytes);
+  std::uint64_t missing_of(const File& file) const;
   void check_room(std::uint64_t missing) const;
   void work(HttpClient& client);
   std::optional<Span> take();

@@ -34,7 +34,11 @@ fs::path place_of(const fs::path& folder, const std::string& name) {
     fs::create_directory(place, failure);
     if (failure) throw Error("cannot be made: " + failure.message(), place.string());
   }
-  return place / below.filename();
+  place /= below.filename();
+  if (fs::is_directory(fs::symlink_status(place)))
+    throw Error("is a folder, and the model has a file of that name", place.string(),
+                "remove it, or give another --to");
+  return place;
 }
 
 }  // namespace troupe::launch::pull

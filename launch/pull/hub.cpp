@@ -16,6 +16,8 @@ namespace http = boost::beast::http;
 
 constexpr std::size_t taken_bytes = 1 << 18;
 constexpr std::size_t max_reason_bytes = 4096;  // of an answer that refuses
+constexpr std::int64_t longest_wait =
+    999'999'999;  // seconds that are told apart: whoever asks for more asks for too much
 
 bool is_redirect(unsigned status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -41,7 +43,7 @@ std::optional<Duration> retry_after_of(const HttpClient::Fields& fields) {
   std::tm date{};
   const char* end = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
   if (!end || *end != '\0') return std::nullopt;
-  return std::chrono::seconds(std::max<std::int64_t>(0, timegm(&date) - std::time(nullptr)));
+  return std::chrono::seconds(std::clamp<std::int64_t>(timegm(&date) - std::time(nullptr), 0, longest_wait));
 }
 
 // Up to the end, or to so many bytes.
@@ -57,14 +59,15 @@ std::string body_of(HttpClient& client, std::size_t most) {
   return body;
 }
 
-// What a server says of its refusal, behind a colon.
+// What a server says of its refusal, behind a colon. Where that is cut off, the status still stands.
 std::string reason_of_refusal(HttpClient& client, const HttpClient::Fields& fields) {
   std::string reason = text_of(fields, "X-Error-Message");
-  if (reason.empty()) {
-    const auto json = nlohmann::json::parse(body_of(client, max_reason_bytes), nullptr, false);
-    if (json.is_object() && json.contains("error") && json.at("error").is_string())
-      reason = json.at("error").get<std::string>();
-  }
+  if (reason.empty()) try {
+      const auto json = nlohmann::json::parse(body_of(client, max_reason_bytes), nullptr, false);
+      if (json.is_object() && json.contains("error") && json.at("error").is_string())
+        reason = json.at("error").get<std::string>();
+    } catch (const Hitch&) {
+    }
   client.leave();
   return reason.empty() ? "" : ": " + one_line(reason);
 }

@@ -46,7 +46,7 @@ std::set<std::string> files_below(const fs::path& folder) {
       each.disable_recursion_pending();
       continue;
     }
-    const bool is_folder = each->is_directory() && !each->is_symlink();
+    const bool is_folder = !each->is_symlink() && each->is_directory();  // which would follow links
     if (!is_folder && name != manifest_name) names.insert(name);
   }
   if (failure) throw Error("cannot be looked through: " + failure.message(), folder.string());

@@ -78,7 +78,7 @@ void take_manifest_away(const fs::path& folder) {
   if (failure) throw Error("cannot be removed: " + failure.message(), (folder / manifest_name).string());
 }
 
-void fill(const Hub& hub, const PullOptions& options, PartialFiles& partial, const Listing& listing) {
+Pulled fill(const Hub& hub, const PullOptions& options, PartialFiles& partial, const Listing& listing) {
   const std::string& repository = options.model.repository;
   const auto files = select(listing, options.selection, repository + "@" + listing.commit);
   take_manifest_away(options.folder);
@@ -90,6 +90,7 @@ void fill(const Hub& hub, const PullOptions& options, PartialFiles& partial, con
   for (std::size_t i = 0; i < files.size(); ++i) manifest.sha256[files[i].name] = hashes[i];
   write_whole_file(options.folder / manifest_name, text_of(manifest), manifest_mode);
   sync_folder(options.folder);
+  return {listing.commit, files.size(), false};
 }
 
 }  // namespace
@@ -113,6 +114,7 @@ Model parse_model(const std::string& text, std::string_view flag) {
 }
 
 Pulled pull(const PullOptions& options) {
+  options.selection.check();
   const std::string& revision = options.model.revision;
   if (is_commit(revision))
     if (const auto before = pulled_before(options, revision)) return *before;
@@ -124,12 +126,7 @@ Pulled pull(const PullOptions& options) {
     options.download.tell("another process fills " + options.folder.string() + ": waiting");
   });
   auto pulled = pulled_before(options, listing.commit);  // by whom was waited for
-  if (!pulled) {
-    fill(hub, options, partial, listing);
-    pulled = pulled_before(options, listing.commit);
-    CHECK(pulled.has_value());
-    pulled->was_there = false;
-  }
+  if (!pulled) pulled = fill(hub, options, partial, listing);
   partial.remove();
   return *pulled;
 }

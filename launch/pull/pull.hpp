@@ -35,7 +35,7 @@ struct Pulled {
 
 // Files that the folder has besides stay; those of the same names are replaced, each in one go once the new one is whole and its
 // hash is right. MANIFEST.sha256 is written last, and is gone while the folder is neither what it was nor what it will be.
-// A revision that is a commit, and whose manifest is there, costs no request. Throws Error.
+// A revision that is a commit, and whose manifest is there, costs no request. Throws Error, and UsageError for patterns.
 Pulled pull(const PullOptions& options);
 
 }  // namespace troupe::launch::pull

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <set>
 
+#include "config/setting.hpp"
 #include "launch/pull/file_name.hpp"
 #include "runtime/base/error.hpp"
 
@@ -85,6 +86,16 @@ std::string Selection::text() const {
   return flags("--include", include) + flags("--exclude", exclude);
 }
 
+void Selection::check() const {
+  for (const auto& [flag, patterns] : {std::pair("--include", &include), {"--exclude", &exclude}})
+    for (const std::string& pattern : *patterns)
+      if (pattern.empty() || pattern.size() > longest_name ||
+          std::ranges::any_of(pattern, [](unsigned char c) { return c < ' ' || c == 0x7F; }))
+        throw config::UsageError(
+            "is empty, or has more than " + std::to_string(longest_name) + " bytes or a control character",
+            flag, "no file has such a name; '*' is all");
+}
+
 std::vector<RemoteFile> select(const Listing& listing, const Selection& selection, const std::string& where) {
   std::vector<RemoteFile> files = listing.files;
   std::erase_if(files, [&](const RemoteFile& each) { return matches_any(each.name, selection.exclude); });
@@ -94,8 +105,8 @@ std::vector<RemoteFile> select(const Listing& listing, const Selection& selectio
     std::erase_if(files, [&](const RemoteFile& each) { return !matches_any(each.name, selection.include); });
   if (files.empty()) throw Error("has no file that was asked for", where, "look at --include and --exclude");
   for (const RemoteFile& each : files)
-    if (each.name == manifest_name || each.name.starts_with(std::string(state_folder) + "/") ||
-        each.name == state_folder)
+    if (each.name == manifest_name || each.name == std::string(manifest_name) + ".partial" ||
+        each.name.starts_with(std::string(state_folder) + "/") || each.name == state_folder)
       throw Error("has the name of what is written here itself", where + ": " + each.name,
                   "--exclude '" + each.name + "'");
   return files;

@@ -13,7 +13,9 @@ struct Selection {
   std::vector<std::string> include;  // empty: what a checkpoint needs
   std::vector<std::string> exclude;  // and of those not these
 
-  std::string text() const;  // as flags; empty for the default
+  std::string text() const;  // as flags, on one line if check() let them pass; empty for the default
+  // Throws UsageError for a pattern that is no name's.
+  void check() const;
 };
 
 // Without patterns: settings, tokenizer, template and weights of a checkpoint in safetensors, as they lie in its folder; where it has

@@ -17,7 +17,8 @@ Sizing::Sizing(const model::Checkpoint& checkpoint, const Deployment& deployment
     : checkpoint_(checkpoint), deployment_(deployment), ops_(kernels::make_ops("cpu", 1)) {}
 Sizing::~Sizing() = default;
 
-Layout Sizing::measure(model::ShardingPlan plan) const {
+Layout Sizing::layout(const model::ShardingPlan& asked) const {
+  model::ShardingPlan plan = asked;
   plan.virtual_shards = deployment_.virtual_shards;
   plan.expert_shards = deployment_.expert_shards;
   plan.rank = plan.ranks() - 1;
@@ -39,7 +40,7 @@ const std::vector<Layout>& Sizing::layouts(std::int32_t ranks) {
   for (std::int32_t tensor = ranks; tensor >= 1; tensor /= 2)
     for (const bool whole_experts : {false, true})
       if (has_experts || !whole_experts)
-        known->second.push_back(measure(
+        known->second.push_back(layout(
             {.tensor_parallel = tensor, .data_parallel = ranks / tensor, .expert_parallel = whole_experts}));
   return known->second;
 }

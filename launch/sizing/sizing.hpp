@@ -55,6 +55,8 @@ class Sizing {
   // All ways to lay it out over so many ranks, a power of two: the widest groups first. Kept once told. Throws Error for
   // what no layout can serve, such as sequences that are too long.
   const std::vector<Layout>& layouts(std::int32_t ranks);
+  // The one of this plan, whatever its ranks. Throws Error likewise.
+  Layout layout(const model::ShardingPlan& plan) const;
   // Bytes of each rank that are left for its cache.
   std::size_t left_for_cache(const Layout& layout, const Gpu& gpu) const;
   // Of full length, that fit at the same time, of all groups together; 0: the weights, or not even one, do not fit.
@@ -65,8 +67,6 @@ class Sizing {
   std::optional<Choice> smallest(const Gpu& gpu);
 
  private:
-  Layout measure(model::ShardingPlan plan) const;
-
   const model::Checkpoint& checkpoint_;
   const Deployment deployment_;
   const std::unique_ptr<kernels::Ops> ops_;

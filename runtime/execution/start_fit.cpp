@@ -10,9 +10,10 @@ namespace {
 
 using Fits = std::function<bool(const StartSettings&)>;
 
-// The longest context that fits, shorter than that of `settings`; 0: none.
+// The longest context that fits, shorter than that of `settings`, and at most half of one that should have fitted; 0: none.
 std::int32_t longest_context(StartSettings settings, std::int32_t block_size, const Fits& fits) {
   std::int32_t fitting = 0, most = (settings.max_model_len - 1) / block_size;  // blocks
+  if (fits(settings)) most /= 2;
   while (fitting < most) {
     const std::int32_t middle = fitting + (most - fitting + 1) / 2;
     settings.max_model_len = middle * block_size;
@@ -43,14 +44,14 @@ StartSettings halved(StartSettings settings, bool (*halve)(StartSettings&), cons
   return {};
 }
 
-// Of what was halved, that alone which is needed.
+// Of what was halved, that alone which is needed. Never what was asked: memory was too short for that, whatever is reckoned.
 StartSettings needed(StartSettings settings, const StartSettings& asked, const Fits& fits) {
   StartSettings more = settings;
   more.max_num_batched_tokens = asked.max_num_batched_tokens;
-  if (fits(more)) settings = more;
+  if (more != asked && fits(more)) settings = more;
   more = settings;
   more.max_num_seqs = asked.max_num_seqs;
-  return more.max_num_seqs <= more.max_num_batched_tokens && fits(more) ? more : settings;
+  return more != asked && more.max_num_seqs <= more.max_num_batched_tokens && fits(more) ? more : settings;
 }
 
 StartSettings in_order(StartSettings settings, std::int32_t block_size, const Fits& fits) {

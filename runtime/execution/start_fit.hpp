@@ -21,7 +21,8 @@ struct StartFit {
 
 // Sequences and tokens of a step are halved, a context is any number of whole blocks. For `together` first the sequences are
 // halved, then a step's tokens, then the context is cut to what fits; one below shortest_context only when the first two
-// cannot be halved any more. What turns out not to be needed stays as asked.
+// cannot be halved any more. What turns out not to be needed stays as asked. It is called once memory was too short: where
+// what was asked should have fitted, `together` is less of it all the same, so that trying again comes to an end.
 constexpr std::int32_t shortest_context = 256;  // tokens
 StartFit find_start_fit(const StartSettings& asked, std::int32_t block_size,
                         const std::function<bool(const StartSettings&)>& fits);

@@ -42,7 +42,8 @@ void check_taken(std::string_view pattern) {
     const std::string_view two = pattern.substr(i, 2);
     if (two == "\\G" || two == "\\K" || two == "(*")
       refuse_pattern("at byte " + std::to_string(i) + ": " + std::string(two) + " is not taken here");
-    if (pattern[i] == '\\') ++i;
+    // Of a control character the letter, too, which may be a backslash.
+    if (pattern[i] == '\\') i += two == "\\c" ? 2 : 1;
   }
 }
 

@@ -261,7 +261,10 @@ void Generation::append_text(Choice& choice) {
     choice.withheld.changed = true;
     outlet_.filter_matched(match);
   }
-  if (request_.filter) choice.withheld.text += parsed.reasoning + parsed.content;
+  if (request_.filter) {
+    choice.withheld.thoughts += parsed.reasoning;
+    choice.withheld.content += parsed.content;
+  }
   choice.pending.content += parsed.content;
   choice.pending.reasoning += parsed.reasoning;
   for (model::ToolCallPiece& piece : parsed.tool_calls) {
@@ -276,15 +279,16 @@ void Generation::append_text(Choice& choice) {
   if (choice.finished || choice.output.settled()) tell_tokens(choice);
 }
 
-// Those of which a filter has changed something are told as one: the first has the text that is told, the others none; what
-// the model wrote stays unsaid.
+// Those of which a filter has changed something are told as one: the first of thoughts, and of others, has the text that is
+// told, the rest none; what the model wrote stays unsaid.
 void Generation::tell_tokens(Choice& choice) {
   Withheld told = std::exchange(choice.withheld, {});
   if (told.changed) {
     const TokenId stand_in = text_.eos_ids.empty() ? TokenId(0) : text_.eos_ids.front();
     std::ranges::fill(told.token_ids, stand_in);
     for (LogprobEntry& entry : told.logprobs) {
-      entry.chosen = {stand_in, std::exchange(told.text, {}), entry.chosen.logprob, false};
+      std::string& text = entry.of_thoughts ? told.thoughts : told.content;
+      entry.chosen = {stand_in, std::exchange(text, {}), entry.chosen.logprob, false};
       entry.top.clear();
     }
   }

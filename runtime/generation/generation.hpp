@@ -74,8 +74,8 @@ class Generation {
   struct Withheld {
     std::vector<TokenId> token_ids;
     std::vector<LogprobEntry> logprobs;
-    std::string text;      // that was told of them
-    bool changed = false;  // by the filter
+    std::string thoughts, content;  // that were told of them
+    bool changed = false;           // by the filter
   };
   struct Choice {
     Submission submission;  // tokens: the prompt and all output so far

@@ -67,7 +67,7 @@ class FilteringServer(Server):
 def chat(server, caller, stream, **more):
     events = server.ask(caller, "/v1/chat/completions", {"model": "demo", "messages": MESSAGES, "temperature": 0, "max_tokens": 60, "stream": stream, **more})
     choices = [e["choices"][0] for e in events if e["choices"]]
-    text = "".join(c.get("delta", c.get("message")).get("content") or "" for c in choices)
+    text = "".join(c["delta" if stream else "message"].get("content") or "" for c in choices)
     logprobs = "".join(t["token"] for c in choices for t in (c["logprobs"] or {"content": []})["content"])
     return text, choices[-1]["finish_reason"], logprobs
 

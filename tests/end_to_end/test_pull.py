@@ -236,6 +236,7 @@ def test_redirects_lead_neither_to_strangers_nor_out_of_tls(tmp_path, large_mode
     (["a/b", "--endpoint", "http://hub.example"], {"HF_TOKEN": "hf_secret"}, "HF_TOKEN would go over the network in clear"),
     (["a/b"], {"HF_TOKEN": "two words"}, "HF_TOKEN: has a space"),
     (["a/b", "--connections", "0"], {}, "--connections"),
+    (["a/b", "--include", "*.gguf\nx"], {}, "--include: is empty, or has more than 1024 bytes or a control character"),
     ([], {}, "REPO[@REVISION] is missing"),
 ])
 def test_mistakes_are_named(words, variables, complaint):

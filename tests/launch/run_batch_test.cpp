@@ -92,6 +92,24 @@ TEST_F(RunBatch, ADoneBatchIsLeftAloneAndAChangedInputIsRefused) {
   EXPECT_EQ(read_file(folder_ / "out.jsonl"), output);
 }
 
+TEST_F(RunBatch, AnswersGoThroughTheFiltersForEveryone) {
+  const auto filter = [](const std::string& name, const std::string& rule) {
+    return "[[filter]]\nname = \"" + name + "\"\n" + rule;
+  };
+  const std::string rule = "[[filter.rule]]\npattern = '391'\naction = \"mask\"\n";
+  const auto file = temporary_.write(
+      "filters.toml", filter("sums", "everyone = true\n" + rule) + filter("all",
+                                                                          "[[filter.rule]]\npattern = '.'\n"
+                                                                          "action = \"stop\"\n"));
+  const Outcome outcome =
+      run("run-batch -i " + write_lines("in.jsonl", {chat_line("a", "Solve 17 * 23", 200)}) + " -o " +
+          at("out.jsonl") + " --output-filters " + file.string());
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const ordered_json choice = answers("out.jsonl")["a"]["response"]["body"]["choices"][0];
+  EXPECT_THAT(choice["message"]["content"].get<std::string>(), HasSubstr("17 * 23 = [filtered]"));
+  EXPECT_EQ(choice["finish_reason"], "stop");
+}
+
 // More lines at a time than the server's queue has room for.
 TEST_F(RunBatch, AFullQueueLosesNothing) {
   std::vector<ordered_json> lines;

@@ -81,7 +81,9 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
     mistake("status " + std::string(url), "is no URL of a server; such as http://127.0.0.1:8000");
   mistake("status https://a:8000", "asks for TLS");
   mistake("status http://a:8000 --timeout 0", "--timeout: '0' is out of range");
-  mistake("status http://a:8000 --api-key 'a b'", "--api-key: a key has a space");
+  mistake("smoke http://a:8000 --only health --only helth", "--only: 'helth' is unknown; permitted: health");
+  for (const char* command : {"status", "smoke", "doctor"})
+    mistake(std::string(command) + " http://a:8000 --api-key 'a b'", "--api-key: a key has a space");
   mistake("bench", "what to measure is missing");
   mistake("bench srve", "'srve' cannot be measured; the nearest known one is serve");
   mistake("bench serve", "--base-url is missing");

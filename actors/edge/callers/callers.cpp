@@ -109,28 +109,31 @@ std::shared_ptr<const runtime::OutputFilter> Callers::filter_of(std::string_view
 void Callers::reload() {
   if (settings_.api_keys_file.empty() && settings_.output_filters_file.empty()) return;
   const Stamps stamps = stamps_of_files();  // before they are read: what changes meanwhile is read again
-  Known read;
-  std::string failure;
+  Known read = known();
+  const auto before = read.filters;
   try {
     read.filters = read_filters();
+  } catch (const std::exception& error) {  // keys that were taken away are to be of no use all the same
+    log_event(LogLevel::error, "output_filters_kept",
+              {{"file", settings_.output_filters_file}, {"error", error.what()}});
+  }
+  bool kept = false;
+  try {
     read.keys = read_keys(*read.filters);
-  } catch (const std::exception& error) {
-    failure = error.what();
+  } catch (const std::exception& error) {  // nor the filters, then: the old keys name the old ones
+    kept = true;
+    log_event(LogLevel::error, "api_keys_kept", {{"file", settings_.api_keys_file}, {"error", error.what()}});
   }
   {
     const std::lock_guard lock(mutex_);
     stamps_ = stamps;
-    if (failure.empty()) known_ = read;
+    if (!kept) known_ = read;
   }
-  if (failure.empty()) return keep(read);
-  const bool of_keys = read.filters != nullptr;
-  log_event(
-      LogLevel::error, of_keys ? "api_keys_kept" : "output_filters_kept",
-      {{"file", of_keys ? settings_.api_keys_file : settings_.output_filters_file}, {"error", failure}});
+  if (!kept) tell(read, read.filters != before);
 }
 
-void Callers::keep(const Known& read) {
-  if (!settings_.output_filters_file.empty())
+void Callers::tell(const Known& read, bool has_new_filters) {
+  if (has_new_filters && !settings_.output_filters_file.empty())
     log_event(LogLevel::info, "output_filters_read",
               {{"file", settings_.output_filters_file}, {"filters", read.filters->size()}});
   if (settings_.api_keys_file.empty()) return;

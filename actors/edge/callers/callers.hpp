@@ -50,7 +50,8 @@ class Callers {
   // That answers to the caller of this name go through; empty, or unknown: those for everyone. Null: none.
   std::shared_ptr<const runtime::OutputFilter> filter_of(std::string_view caller) const;
 
-  // Reads keys and filters again; a file that cannot be used changes nothing, and the log says why.
+  // Reads keys and filters again; a file that cannot be used changes nothing of its own, and the log says why. Where new keys name
+  // filters that are not there, both stay as they are.
   void reload();
   void reload_if_changed();
 
@@ -74,7 +75,7 @@ class Callers {
   std::shared_ptr<const KeyRing> read_keys(const OutputFilters& filters) const;
   Known read() const;
   Known known() const;
-  void keep(const Known& read);
+  void tell(const Known& read, bool has_new_filters);  // the ledger and the log of what counts now
   static Expected<std::shared_ptr<const config::Caller>> owner_of(const KeyRing& keys,
                                                                   const ShownHeaders& headers,
                                                                   config::KeyClass needed);

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "runtime/base/file.hpp"
+#include "runtime/generation/pattern_filter.hpp"
 #include "tests/actors/edge/scripted_service.hpp"
 #include "tests/error_of.hpp"
 #include "tests/temporary_folder.hpp"
@@ -62,7 +63,8 @@ class BatchTest : public testing::Test {
       const BatchLimits limits{.max_concurrency = max_concurrency,
                                .buffered_deltas = buffered_deltas,
                                .request = {},
-                               .times = times_};
+                               .times = times_,
+                               .filter = filter_};
       Batch(service_, lines, output, limits).run([&] { written_ = output.lines(); });
     });
   }
@@ -87,6 +89,7 @@ class BatchTest : public testing::Test {
   ScriptedService service_;
   const TemporaryFolder folder_;
   TimeLimits times_;
+  std::shared_ptr<const runtime::OutputFilter> filter_;
   std::atomic<std::size_t> written_ = 0;
 };
 
@@ -107,6 +110,17 @@ TEST_F(BatchTest, EachLineIsAnsweredInTheOrderInWhichTheyEnd) {
   EXPECT_EQ(line["id"], "batch_req_" + line["response"]["request_id"].get<std::string>());
   EXPECT_EQ(line["response"]["body"]["id"], "cmpl-" + line["response"]["request_id"].get<std::string>());
   EXPECT_EQ(line["response"]["body"]["usage"]["prompt_tokens"], 1);
+}
+
+TEST_F(BatchTest, EachAnswerGoesThroughTheFilter) {
+  filter_ = std::make_shared<const runtime::PatternFilter>(runtime::PatternFilter::Rules{});
+  auto done = run(lines_of(2), 2);
+  for (int i = 0; i < 2; ++i) {
+    const Generation generation = service_.next();
+    EXPECT_EQ(generation->request.filter, filter_);
+    answer(generation);
+  }
+  done.get();
 }
 
 TEST_F(BatchTest, SoManyRunAtATime) {

@@ -64,6 +64,11 @@ TEST(Fit, WhereNoSettingHelpsMachinesAreNamed) {
   const Finding finding = of("deepseek-v3", on_a_gpu(80 * gigabyte, 4096));
   EXPECT_EQ(finding.severity, Severity::critical);
   EXPECT_THAT(finding.remedy, AllOf(HasSubstr("a larger machine: "), HasSubstr("x H200 with -tp")));
+  FitQuestion host = on_a_gpu(24 * gigabyte, 4096);
+  host.gpus = 0;
+  host.deployment.overhead = 0;
+  host.deployment.memory_utilization = 0.05;
+  EXPECT_EQ(of("deepseek-v3", host).remedy, finding.remedy) << "of which its share says nothing";
 }
 
 TEST(Fit, ALayoutThatCutsNothingIsRefusedByItsReason) {
@@ -72,6 +77,16 @@ TEST(Fit, ALayoutThatCutsNothingIsRefusedByItsReason) {
   const Finding finding = of(distill, question);
   EXPECT_EQ(finding.severity, Severity::critical);
   EXPECT_THAT(finding.evidence, HasSubstr("28"));
+}
+
+TEST(Fit, RanksThatAreNoPowerOfTwoAreRefusedByTheirReason) {
+  FitQuestion question = on_a_gpu(80 * gigabyte);
+  for (const auto& [tensor, data] : {std::pair(2, 3), {3, 2}, {3, 1}, {1, 3}}) {
+    question.layout = {.tensor_parallel = tensor, .data_parallel = data};
+    const Finding finding = of(distill, question);
+    EXPECT_EQ(finding.severity, Severity::critical);
+    EXPECT_THAT(finding.evidence, HasSubstr("must be a power of two"));
+  }
 }
 
 TEST(Fit, RanksOnTheHostHaveNoOverheadOfCuda) {

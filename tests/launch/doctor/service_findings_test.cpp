@@ -164,7 +164,9 @@ TEST(ServiceFindings, ExpertsInParts) {
   EXPECT_THAT(with(1, 8, false), IsEmpty());
   EXPECT_THAT(with(2, 0, false), IsEmpty());
   for (const char* nonsense :
-       {R"({"layout": 7})", R"({"layout": {"experts": "x", "enable_expert_parallel": []}})"}) {
+       {R"({"layout": 7})", R"({"layout": {"experts": "x", "enable_expert_parallel": []}})",
+        R"({"layout": {"tensor_parallel_size": 9000000000000000000, "data_parallel_size": 9000000000000000000,
+            "experts": 8, "enable_expert_parallel": false}})"}) {
     service.info = ordered_json::parse(nonsense);
     EXPECT_THAT(of_layout(service), IsEmpty());
   }

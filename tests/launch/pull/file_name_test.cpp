@@ -33,6 +33,8 @@ TEST(FileName, GetsItsFoldersUnlessOneIsALink) {
   EXPECT_THAT(error_of([&] { place_of(folder.path(), "link/c"); }), testing::HasSubstr("is a link"));
   folder.write("file", "");
   EXPECT_THAT(error_of([&] { place_of(folder.path(), "file/c"); }), testing::HasSubstr("cannot be made"));
+  EXPECT_THAT(error_of([&] { place_of(folder.path(), "a/b"); }), testing::HasSubstr("is a folder"));
+  EXPECT_EQ(place_of(folder.path(), "link"), folder.path() / "link") << "which the file replaces";
 }
 
 }  // namespace

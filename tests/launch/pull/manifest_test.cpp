@@ -89,6 +89,8 @@ TEST_F(Verifying, FoldersAndLinksToNowhereAreNoFiles) {
   std::filesystem::remove(folder.path() / "part/b");
   create_symlink("nowhere", folder.path() / "part/b");
   EXPECT_THAT(fault(), AllOf(HasSubstr("a: is missing"), HasSubstr("part/b: cannot be read")));
+  create_symlink("round", folder.path() / "round");
+  EXPECT_THAT(fault(), AllOf(HasSubstr("3 files are not"), HasSubstr("round: is not in the manifest")));
 }
 
 TEST_F(Verifying, WhatAPullWorksWithDoesNotCount) {

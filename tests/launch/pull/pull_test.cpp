@@ -165,6 +165,85 @@ TEST_F(Pull, WhoAsksToWaitForTooLongIsNotWaitedFor) {
   EXPECT_THAT(server.requests(), SizeIs(1));
 }
 
+// The last date that there is would be too late for a clock that counts nanoseconds.
+TEST_F(Pull, ADateToWaitForMayBeAnyDate) {
+  std::string date = "Fri, 31 Dec 9999 23:59:59 GMT";
+  WebServer server([&](const Request&) { return Reply{.status = 503, .fields = {{"Retry-After", date}}}; });
+  EXPECT_THAT(pull_error(server), HasSubstr("asks to wait for too long"));
+  date = "Thu, 01 Jan 1970 00:00:00 GMT";
+  EXPECT_THAT(pull_error(server), HasSubstr("tried 4 times"));
+}
+
+TEST_F(Pull, ARefusalThatIsCutOffIsStillOne) {
+  WebServer server([](const Request&) { return Reply{.status = 404, .body = "{\"error\"", .cut = 3}; });
+  EXPECT_THAT(pull_error(server), AllOf(HasSubstr("status 404"), HasSubstr("names of the model")));
+  EXPECT_THAT(server.requests(), SizeIs(1));
+}
+
+std::string chunked(const std::string& body) {
+  std::string text;
+  constexpr std::size_t most = 100'000;
+  for (std::size_t at = 0; at < body.size(); at += most) {
+    char size[24];
+    std::snprintf(size, sizeof size, "%zx\r\n", std::min(most, body.size() - at));
+    text.append(size).append(body, at, most).append("\r\n");
+  }
+  return text + "0\r\n\r\n";
+}
+
+TEST_F(Pull, AnswersMayComeInChunksAndEndTooEarly) {
+  std::size_t left_out = 0;
+  int times = 100;
+  TestHub* self = nullptr;
+  TestHub hub(small_model(), [&](const Request& request) -> std::optional<Reply> {
+    if (!is_of_weights(request) || times-- <= 0) return std::nullopt;
+    Reply reply = self->plain_answer(request);
+    reply.body = chunked(reply.body);
+    reply.framing = "Transfer-Encoding: chunked";
+    if (left_out > 0) reply.cut = reply.body.size() - left_out;
+    return reply;
+  });
+  self = &hub;
+  pull(options_of(hub.server()));
+  EXPECT_EQ(text(weights), hub.file(weights));
+  std::filesystem::remove_all(folder);
+  left_out = 40;  // its last chunk is not whole
+  times = 2;
+  pull(options_of(hub.server()));
+  EXPECT_EQ(text(weights), hub.file(weights));
+  EXPECT_THAT(told, HasSubstr("cut off"));
+}
+
+TEST_F(Pull, LengthsThatAreNoneAreRefused) {
+  for (const char* length : {"-1", "1e3", "99999999999999999999999", "0x10", "5, 6"}) {
+    TestHub* self = nullptr;
+    TestHub hub(small_model(), [&](const Request& request) -> std::optional<Reply> {
+      if (!is_of_weights(request)) return std::nullopt;
+      Reply reply = self->plain_answer(request);
+      reply.framing = "Content-Length: " + std::string(length);
+      return reply;
+    });
+    self = &hub;
+    EXPECT_THAT(pull_error(hub.server()), AllOf(HasSubstr("tried 4 times"), HasSubstr(weights))) << length;
+    EXPECT_EQ(there().count(weights), 0u) << length;
+  }
+}
+
+// More than there is: what has come counts.
+TEST_F(Pull, ALengthThatIsTooLargeEndsWithTheConnection) {
+  TestHub* self = nullptr;
+  TestHub hub(small_model(), [&](const Request& request) -> std::optional<Reply> {
+    if (!is_of_weights(request)) return std::nullopt;
+    Reply reply = self->plain_answer(request);
+    reply.framing = "Content-Length: 18446744073709551615";
+    reply.cut = reply.body.size();
+    return reply;
+  });
+  self = &hub;
+  pull(options_of(hub.server()));
+  EXPECT_EQ(text(weights), hub.file(weights));
+}
+
 TEST_F(Pull, WrongBytesComeOnceMoreAndThenAreRefused) {
   int wrong = 1;
   TestHub* self = nullptr;
@@ -378,6 +457,12 @@ TEST_F(Pull, ADiskThatIsTooSmallIsSaidBefore) {
     auto listing = self->listing();
     for (auto& each : listing["siblings"])
       if (each.contains("lfs")) each["lfs"]["size"] = std::uint64_t{1} << 45;
+    for (int i = 0; i < 4096; ++i) {  // so many that their parts could not even be counted
+      nlohmann::json file = listing["siblings"].back();
+      file["rfilename"] = "model-" + std::to_string(i) + ".safetensors";
+      file["lfs"] = {{"sha256", std::string(64, 'a')}, {"size", largest_file}};
+      listing["siblings"].push_back(std::move(file));
+    }
     return Reply{.body = listing.dump()};
   });
   self = &hub;

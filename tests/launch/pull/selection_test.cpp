@@ -64,8 +64,19 @@ TEST(Selection, IsWhatPatternsSay) {
   EXPECT_EQ((Selection{.include = {"*"}, .exclude = {"a b"}}.text()), " --include '*' --exclude 'a b'");
 }
 
+// They are written down in a line of the manifest.
+TEST(Selection, PatternsThatNoNameCouldMatchAreRefused) {
+  const auto fault = [](const Selection& selection) { return error_of([&] { selection.check(); }); };
+  EXPECT_EQ(fault({.include = {"*.gguf", "b [0-9] \\*"}, .exclude = {"é"}}), "no error");
+  EXPECT_THAT(fault({.include = {"*", "a\nb"}, .exclude = {}}), HasSubstr("--include: is empty, or"));
+  for (const std::string& pattern : {std::string(), std::string("\x7f"), std::string(1025, 'a')})
+    EXPECT_THAT(fault({.include = {}, .exclude = {pattern}}), HasSubstr("--exclude: is empty, or"));
+}
+
 TEST(Selection, IsNothingThatThePullWritesItself) {
   EXPECT_THAT(fault_of_choice({"MANIFEST.sha256"}, {.include = {"*"}, .exclude = {}}),
+              HasSubstr("written here itself"));
+  EXPECT_THAT(fault_of_choice({"MANIFEST.sha256.partial"}, {.include = {"*"}, .exclude = {}}),
               HasSubstr("written here itself"));
   EXPECT_THAT(fault_of_choice({".troupe-pull/journal"}, {.include = {"*"}, .exclude = {}}),
               HasSubstr("written here itself"));

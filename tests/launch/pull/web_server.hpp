@@ -30,6 +30,7 @@ class WebServer {
     std::vector<std::pair<std::string, std::string>> fields{};
     std::string body{};
     std::optional<std::size_t> cut{};  // the connection ends after so many bytes of the body
+    std::string framing{};             // a field that stands where Content-Length does
   };
 
   // answer: of one request at a time.
@@ -84,8 +85,7 @@ class WebServer {
       const Request told{std::string(request.target()), field(http::field::range),
                          field(http::field::authorization)};
       const Reply reply = answer(told);
-      std::string text = "HTTP/1.1 " + std::to_string(reply.status) +
-                         " X\r\nContent-Length: " + std::to_string(reply.body.size()) + "\r\n";
+      std::string text = "HTTP/1.1 " + std::to_string(reply.status) + " X\r\n" + framing_of(reply) + "\r\n";
       for (const auto& [name, value] : reply.fields) text += name + ": " + value + "\r\n";
       text += "\r\n" + reply.body.substr(0, reply.cut.value_or(reply.body.size()));
       boost::asio::write(socket, boost::asio::buffer(text), error);
@@ -95,6 +95,10 @@ class WebServer {
         return;
       }
     }
+  }
+
+  static std::string framing_of(const Reply& reply) {
+    return reply.framing.empty() ? "Content-Length: " + std::to_string(reply.body.size()) : reply.framing;
   }
 
   Reply answer(const Request& request) {

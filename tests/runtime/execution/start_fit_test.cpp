@@ -35,6 +35,18 @@ TEST(StartFit, SequencesAreTriedFirstThenTokensThenTheContext) {
   EXPECT_FALSE(fit_of(-1, 0, 0, 0).together.known());
 }
 
+// Memory may be too short although it should not be: somebody else has taken it meanwhile, or it lies in pieces.
+TEST(StartFit, WhatWasTooMuchIsNotTriedAgainAndTryingEnds) {
+  const auto always = [](const StartSettings&) { return true; };
+  EXPECT_EQ(find_start_fit(asked, 16, always).together, (StartSettings{128, 8192, 16384}));
+  EXPECT_EQ(find_start_fit({1, 8192, 16384}, 16, always).together, (StartSettings{1, 4096, 16384}));
+  EXPECT_EQ(find_start_fit({1, 1, 16384}, 16, always).together, (StartSettings{1, 1, 8176}));
+  int tries = 0;
+  for (StartSettings settings = asked; settings.known(); ++tries)
+    settings = find_start_fit(settings, 16, always).together;
+  EXPECT_LE(tries, 8 + 13 + 10 + 1) << "halvings";
+}
+
 TEST(StartFit, OfEachSettingTheLargestThatWouldDoAlone) {
   const StartFit one = fit_of(300 + 16384, 1, 0, 1, {512, 8192, 16384});
   EXPECT_EQ(one.alone, (StartSettings{256, 0, 16160}));

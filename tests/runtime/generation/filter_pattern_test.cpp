@@ -35,6 +35,7 @@ TEST(FilterPattern, WhatDoesNotDependOnTheTextAloneIsRefused) {
   EXPECT_THAT(failure("a\\Kb"), HasSubstr("at byte 1: \\K"));
   EXPECT_THAT(failure("(*UCP)a"), HasSubstr("at byte 0: (*"));
   EXPECT_THAT(failure("a(*SKIP)b"), HasSubstr("at byte 1: (*"));
+  EXPECT_THAT(failure("a\\c\\\\Kb"), HasSubstr("at byte 4: \\K")) << "behind a control character";
   EXPECT_EQ(failure("a\\\\Gb"), "") << "a backslash, and a letter";
   EXPECT_EQ(failure("a\\(*b"), "") << "parentheses";
 }

@@ -176,6 +176,20 @@ class Conversation {
     generation->meet_scheduler();
     generation->check();
   }
+  // Of one choice, to its end: with credit and nothing in between, or with faults and little credit.
+  void run() {
+    generation->meet_scheduler();
+    grant(1'000'000);
+    while (!outlet.closed()) token(0);
+  }
+  void run_disturbed(std::mt19937& random) {
+    generation->meet_scheduler();
+    while (!outlet.closed()) {
+      if (random() % 8 == 0) fault();
+      token(0);
+      grant(std::int32_t(random() % 3));
+    }
+  }
 
   std::vector<std::vector<TokenId>> scripts;  // by choice
   Recorder outlet;
@@ -488,9 +502,7 @@ Recorder::Told ended_by(GenerationRequest request, const std::string& text, Toke
   Conversation talk(std::move(request), {text});
   talk.ends_with = FinishReason::stop;
   talk.scripts[0].push_back(end);
-  talk.generation->meet_scheduler();
-  talk.grant(1'000'000);
-  while (!talk.outlet.closed()) talk.token(0);
+  talk.run();
   return talk.outlet.told.at(0);
 }
 
@@ -597,9 +609,7 @@ TEST(Generation, LogprobsSayWhetherTheyAreOfTheAnswer) {
 TEST(Generation, BlanksBeforeThoughtsAreCounted) {
   const std::string thoughts = "\nLima or Oslo?";
   Conversation talk(asking_for_weather(), {thoughts});
-  talk.generation->meet_scheduler();
-  talk.grant(1'000'000);
-  while (!talk.outlet.closed()) talk.token(0);
+  talk.run();
   EXPECT_EQ(talk.outlet.usage.reasoning_tokens, talk.outlet.usage.completion_tokens);
 }
 
@@ -646,9 +656,7 @@ TEST(Generation, IdsOfCallsAreThoseOfItsNonceWhereItHasOne) {
     auto request = asking_for_weather();
     request.nonce = nonce;
     Conversation talk(request, {two_calls});
-    talk.generation->meet_scheduler();
-    talk.grant(1'000'000);
-    while (!talk.outlet.closed()) talk.token(0);
+    talk.run();
     return talk.outlet.told.at(0).calls;
   };
   EXPECT_EQ(calls(0), calls(first_sequence));
@@ -682,9 +690,7 @@ TEST(Generation, AnIdThatTheModelGivesACallIsItsId) {
                     {"So.<|tool_calls_section_begin|>" + call("functions.get_weather:7") +
                      call("get_weather") + "<|tool_calls_section_end|>"},
                     kimi);
-  talk.generation->meet_scheduler();
-  talk.grant(1'000'000);
-  while (!talk.outlet.closed()) talk.token(0);
+  talk.run();
   EXPECT_EQ(talk.outlet.told.at(0).content, "So.");
   EXPECT_EQ(talk.outlet.told.at(0).calls,
             (std::vector<std::string>{"functions.get_weather:7 get_weather {\"city\": \"Lima\"}",
@@ -705,9 +711,7 @@ TEST(Generation, WithoutParallelCallsAChoiceEndsWithItsFirst) {
   auto request = asking_for_weather();
   std::get<ChatPrompt>(request.prompts[0]).parallel_tool_calls = false;
   Conversation talk(request, {two_calls});
-  talk.generation->meet_scheduler();
-  talk.grant(1'000'000);
-  while (!talk.outlet.closed()) talk.token(0);
+  talk.run();
   EXPECT_EQ(talk.outlet.told.at(0),
             (Recorder::Told{"Let me see.",
                             "",
@@ -788,9 +792,7 @@ TEST(Generation, EchoesAPromptOnceBeforeTheText) {
   auto request = asking(1);
   request.echo = true;
   Conversation talk(request, {" up"});
-  talk.generation->meet_scheduler();
-  talk.grant(100);
-  while (!talk.outlet.closed()) talk.token(0);
+  talk.run();
   EXPECT_EQ(talk.outlet.told.at(0).content, "Count up");
 }
 
@@ -807,12 +809,7 @@ TEST(Generation, WhatGoesRoundInCirclesEndsOnceWhateverHappens) {
   for (unsigned seed = 0; seed < 100; ++seed) {
     std::mt19937 random(seed);
     Conversation talk(asking(1), {text}, text_model(), {8, 4});
-    talk.generation->meet_scheduler();
-    while (!talk.outlet.closed()) {
-      if (random() % 4 == 0) talk.fault();
-      talk.token(0);
-      talk.grant(std::int32_t(random() % 3));
-    }
+    talk.run_disturbed(random);
     const Recorder::Told& told = talk.outlet.told.at(0);
     if (!expected) expected = told;
     ASSERT_EQ(told, *expected);
@@ -826,8 +823,8 @@ TEST(Generation, WhatGoesRoundInCirclesEndsOnceWhateverHappens) {
 }
 
 // Of one rule, for all answers of a request.
-GenerationRequest asking_through(const std::string& pattern, bool masks) {
-  auto request = asking(1);
+GenerationRequest asking_through(const std::string& pattern, bool masks,
+                                 GenerationRequest request = asking(1)) {
   request.logprobs = 1;
   request.filter = std::make_shared<const PatternFilter>(
       PatternFilter::Rules{std::make_shared<const FilterRule>(FilterRule{.filter = "f",
@@ -844,12 +841,7 @@ TEST(Generation, AFilterEndsAnAnswerWhateverItsTokens) {
     std::mt19937 random(seed);
     Conversation talk(asking_through("\\d{7}", false), {text});
     talk.scripts[0] = other_tokens(text, random);
-    talk.generation->meet_scheduler();
-    while (!talk.outlet.closed()) {
-      if (random() % 8 == 0) talk.fault();
-      talk.token(0);
-      talk.grant(std::int32_t(random() % 3));
-    }
+    talk.run_disturbed(random);
     const Recorder::Told& told = talk.outlet.told.at(0);
     ASSERT_EQ(told.content, "The code is ") << "seed " << seed;
     EXPECT_EQ(told.finish, ChoiceEnd::content_filter);
@@ -869,12 +861,7 @@ TEST(Generation, WhatAFilterMasksIsInNoTokenEither) {
     std::mt19937 random(seed);
     Conversation talk(asking_through("\\d{7}", true), {text});
     talk.scripts[0] = other_tokens(text, random);
-    talk.generation->meet_scheduler();
-    while (!talk.outlet.closed()) {
-      if (random() % 8 == 0) talk.fault();
-      talk.token(0);
-      talk.grant(std::int32_t(random() % 3));
-    }
+    talk.run_disturbed(random);
     const Recorder::Told& told = talk.outlet.told.at(0);
     ASSERT_EQ(told.content, masked) << "seed " << seed;
     EXPECT_EQ(told.logprob_bytes, masked) << "seed " << seed;
@@ -885,6 +872,21 @@ TEST(Generation, WhatAFilterMasksIsInNoTokenEither) {
   }
 }
 
+// Thoughts that a filter still held back when the answer began.
+TEST(Generation, WhatAFilterMasksAtABorderStaysOnItsSide) {
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    std::mt19937 random(seed);
+    Conversation talk(asking_through("\\d{4,9}", true, asking_for_weather()),
+                      {"The code is 1234</think>56 or 98765 it is."});
+    talk.run_disturbed(random);
+    const Recorder::Told& told = talk.outlet.told.at(0);
+    ASSERT_EQ(told.reasoning, "The code is [x]") << "seed " << seed;
+    ASSERT_EQ(told.content, "56 or [x] it is.");
+    EXPECT_EQ(told.answer_bytes, told.content);
+    EXPECT_EQ(talk.outlet.thought_bytes, told.reasoning);
+  }
+}
+
 TEST(Generation, WhatAFilterLetsThroughIsTheSame) {
   auto plain = asking(1, {"STOP"});
   plain.logprobs = 1;
@@ -892,9 +894,7 @@ TEST(Generation, WhatAFilterLetsThroughIsTheSame) {
   through.stop = {"STOP"};
   for (auto request : {plain, through}) {
     Conversation talk(request, {four_texts[0]});
-    talk.generation->meet_scheduler();
-    talk.grant(1'000'000);
-    while (!talk.outlet.closed()) talk.token(0);
+    talk.run();
     EXPECT_EQ(talk.outlet.told.at(0).content, "1, 2, 3, 4, 5, 6, 7, 8, ");
     EXPECT_EQ(talk.outlet.told.at(0).stop_reason, "STOP");
     EXPECT_EQ(talk.outlet.told.at(0).finish, ChoiceEnd::stop);

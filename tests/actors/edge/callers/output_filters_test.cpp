@@ -131,6 +131,15 @@ TEST_F(OutputFiltersTest, AFilterThatACallerNamesIsThere) {
   wait_for("user", "ab", "a*");
 }
 
+TEST_F(OutputFiltersTest, FiltersThatCannotBeReadDoNotKeepOldKeys) {
+  write_filters(filter("a", "a"));
+  write_keys(caller_through("user"));
+  EXPECT_EQ(told("user", "ab"), "ab");
+  write_filters(filter("a", "("));
+  write_keys(caller_through("user", "filters = [\"a\"]"));
+  wait_for("user", "ab", "*b");
+}
+
 TEST_F(OutputFiltersTest, AServerDoesNotStartWithFiltersThatItCannotRead) {
   settings.output_filters_file = (folder.path() / "none.toml").string();
   EXPECT_THROW(port(), Error);
