@@ -1,63 +1,53 @@
 #include "config/manual.hpp"
 
-#include <algorithm>
 #include <sstream>
+
+#include "config/manual_sections.hpp"
 
 namespace troupe::config {
 namespace {
 
 constexpr std::size_t section_indent = 7;  // as man lays pages out
 constexpr std::size_t option_indent = 14;
+constexpr std::size_t summary_column = 12;  // of a subcommand, behind its name
 
-std::string synopsis(const Page& page, const Table& table) {
-  std::string line = "troupe " + std::string(page.command);
-  for (const Setting& each : table)
-    if (each.positional)
-      line += (each.required ? " " + std::string(each.argument) : " [" + std::string(each.argument) + "]") +
-              (kind_of(each) == Kind::texts ? "..." : "");
-    else if (each.required)
-      line += " --" + std::string(each.name) + " " + std::string(each.argument);
-  return line + " [OPTION]...\n";
+std::string indented(std::string_view text) {
+  std::string out;
+  std::istringstream stream{std::string(text)};
+  for (std::string line; std::getline(stream, line);)
+    out += line.empty() ? "\n" : std::string(section_indent, ' ') + line + "\n";
+  return out;
 }
 
-std::string flags_of(const Setting& setting) {
-  const std::string name(setting.name);
-  if (setting.positional && setting.flag_only) return std::string(setting.argument);
-  std::string flags = setting.short_flag.empty() ? "" : std::string(setting.short_flag) + ", ";
-  flags += "--" + name;
-  if (kind_of(setting) == Kind::boolean) return setting.flag_only ? flags : flags + ", --no-" + name;
-  return flags + " " + std::string(setting.argument);
+std::string column(std::string name) {
+  name.resize(std::max(name.size() + 1, summary_column), ' ');
+  return name;
 }
 
-std::string entry(const Setting& setting) {
-  std::string help(setting.help);
-  if (!setting.choices.empty()) {
-    help += " One of";
-    for (std::size_t i = 0; i < setting.choices.size(); ++i)
-      help.append(i == 0 ? " " : ", ").append(setting.choices[i]);
-    if (!setting.besides.empty()) help.append(", or ").append(setting.besides);
-    help += ".";
+std::string laid_out(const Entry& entry) {
+  switch (entry.form) {
+    case Entry::Form::paragraphs:
+      return wrapped(entry.text, section_indent);
+    case Entry::Form::lines:
+      return indented(entry.text);
+    case Entry::Form::option:
+      return wrapped(entry.term, section_indent) + wrapped(entry.text, option_indent);
+    case Entry::Form::subcommand:
+      return indented(column(entry.term) + entry.text);
   }
-  const std::string value = toml_value(setting);
-  const bool idle_switch = setting.flag_only && kind_of(setting) == Kind::boolean;  // it has no opposite
-  if (!value.empty() && !idle_switch)
-    help += " Default: " + value + ".";
-  else if (!setting.unset.empty() && !setting.required)
-    help += " Default: " + std::string(setting.unset) + ".";
-  return wrapped(flags_of(setting), section_indent) + wrapped(help, option_indent) + "\n";
+  return {};
 }
 
-std::string options(const Table& table) {
-  std::string text = table.empty() ? "OPTIONS\n" : "";
-  std::string_view section;
-  for (const Setting& each : table) {
-    const std::string_view title = each.section.empty() ? "OPTIONS" : each.section;
-    if (title != section) text += std::string(title) + "\n";
-    section = title;
-    text += entry(each);
+std::string laid_out(const Section& section) {
+  std::string text = section.title + "\n";
+  bool row = false;  // of a table
+  for (const Entry& each : section.entries) {
+    const bool first = &each == &section.entries.front();
+    const bool next_row = row && each.form == Entry::Form::subcommand;
+    row = each.form == Entry::Form::subcommand;
+    text += (first || next_row ? "" : "\n") + laid_out(each);
   }
-  return text + std::string(section_indent, ' ') + "-h, --help\n" + wrapped("This page.", option_indent) +
-         "\n";
+  return text;
 }
 
 }  // namespace
@@ -81,29 +71,8 @@ std::string wrapped(std::string_view text, std::size_t indent, std::size_t width
 }
 
 std::string manual(const Page& page, const Table& table) {
-  const std::string margin(section_indent, ' ');
-  const auto lines = [&](std::string_view text) {
-    std::string out;
-    std::istringstream stream{std::string(text)};
-    for (std::string line; std::getline(stream, line);) out += line.empty() ? "\n" : margin + line + "\n";
-    return out + "\n";
-  };
-  std::string text =
-      "NAME\n" + margin + "troupe-" + std::string(page.command) + " - " + std::string(page.summary) + "\n\n";
-  text += "SYNOPSIS\n" + margin + synopsis(page, table) + "\n";
-  text += "DESCRIPTION\n" + wrapped(page.description, section_indent) + "\n";
-  text += options(table);
-  const bool deployment = std::any_of(table.begin(), table.end(), [](const auto& s) { return !s.flag_only; });
-  if (deployment)
-    text += "ENVIRONMENT\n" +
-            wrapped(
-                "Options of the deployment are also read from variables, such as TROUPE_MAX_NUM_SEQS for "
-                "--max-num-seqs (lists are separated by commas), and from the TOML file that --config names. "
-                "Flags are stronger than variables, and those than the file.",
-                section_indent) +
-            "\n";
-  text += "EXAMPLES\n" + lines(page.examples);
-  text += "EXIT STATUS\n" + wrapped(page.exit_status, section_indent);
+  std::string text;
+  for (const Section& each : sections_of(page, table)) text += (text.empty() ? "" : "\n") + laid_out(each);
   return text;
 }
 

@@ -277,9 +277,9 @@ int keys(const Arguments& arguments) {
                                      .summary = "edits the keys of a server's callers",
                                      .missing = "what to do is missing",
                                      .unknown = "is no word for it",
-                                     .members = {{"add", add, "NAME --api-keys FILE [FLAG]..."},
-                                                 {"list", list, "--api-keys FILE"},
-                                                 {"revoke", revoke, "NAME --api-keys FILE [--key DIGITS]"}}};
+                                     .members = {{"add", "make a key for a caller", add},
+                                                 {"list", "show the keys of a file", list},
+                                                 {"revoke", "take keys from a caller", revoke}}};
   return run_group(group, arguments);
 }
 

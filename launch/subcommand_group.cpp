@@ -1,20 +1,17 @@
 #include "launch/subcommand_group.hpp"
 
 #include <algorithm>
-#include <iostream>
 
 #include "config/nearest.hpp"
-#include "config/setting.hpp"
+#include "launch/command_line.hpp"
 
 namespace troupe::launch {
 namespace {
 
-void print_page(const SubcommandGroup& group) {
-  std::cout << "NAME\n       troupe-" << group.name << " - " << group.summary << "\n\nSYNOPSIS\n";
-  for (const auto& each : group.members)
-    std::cout << "       troupe " << group.name << ' ' << each.name << ' ' << each.synopsis << '\n';
-  std::cout << "\n       troupe " << group.name << ' ' << group.members.front().name
-            << " --help is the manual page of one.\n";
+void show_page_of(const SubcommandGroup& group) {
+  std::vector<config::Subcommand> subcommands;
+  for (const auto& each : group.members) subcommands.push_back({each.name, each.summary});
+  show_page({.command = group.name, .summary = group.summary, .subcommands = subcommands}, {});
 }
 
 }  // namespace
@@ -22,7 +19,7 @@ void print_page(const SubcommandGroup& group) {
 int run_group(const SubcommandGroup& group, const Arguments& arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
   if (name == "--help" || name == "-h") {
-    print_page(group);
+    show_page_of(group);
     return 0;
   }
   const auto member = std::ranges::find(group.members, name, &SubcommandGroup::Member::name);

@@ -31,6 +31,7 @@ int bench(const Arguments& arguments);
 int certs(const Arguments& arguments);
 int keys(const Arguments& arguments);
 int selftest(const Arguments& arguments);
+int manual(const Arguments& arguments);
 int version(const Arguments& arguments);
 
 // words: the whole command line behind the program's name.

@@ -9,12 +9,19 @@
 #include "actors/link/link.hpp"
 #include "actors/system_config.hpp"
 #include "actors/worker.hpp"
-#include "launch/subcommands.hpp"
+#include "launch/command_line.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/recovery/worker_order.hpp"
 
 namespace troupe::launch {
 namespace {
+
+constexpr config::Page page{
+    .command = "worker",
+    .summary = "is what nodes start, one process a rank",
+    .description =
+        "Not to be called by hand: it takes its orders from the node that it is started by, from files that it "
+        "inherits. troupe serve and troupe node start as many as a replica needs."};
 
 // What the node holds of the life before, and where it is told what to hold of this one. shared: how many files of the
 // node's lie between.
@@ -39,6 +46,10 @@ void end_with_node() {
 
 int worker(const Arguments& arguments) {
   using runtime::InheritedFiles;
+  if (arguments == Arguments{"--help"}) {
+    show_page(page, {});
+    return 0;
+  }
   if (!arguments.empty()) throw Error("takes no arguments", "troupe worker", "use troupe serve");
   constexpr int host_memory = InheritedFiles::first_shared + actors::TlsIdentity::files;
   if (fcntl(host_memory, F_GETFD) < 0) runtime::worker_order("");  // says what to use instead

@@ -34,8 +34,9 @@ TEST_F(Subcommands, VersionAndHelp) {
   EXPECT_THAT(run("--help").out, HasSubstr("serve"));
   EXPECT_THAT(run("certs --help").out, HasSubstr("troupe certs HOST... --out FOLDER"));
   for (const char* name :
-       {"serve", "generate", "logits", "check", "tokenize", "template", "synth", "convert", "size", "status",
-        "certs", "keys", "node", "pull", "run-batch", "chat", "selftest", "version"}) {
+       {"serve",     "generate", "logits",   "check",  "tokenize", "template", "synth",
+        "convert",   "size",     "status",   "certs",  "keys",     "node",     "pull",
+        "run-batch", "chat",     "selftest", "manual", "worker",   "bench",    "version"}) {
     const Outcome page = run(std::string(name) + " --help");
     EXPECT_EQ(page.code, 0);
     EXPECT_THAT(page.out, StartsWith("NAME\n       troupe-" + std::string(name) + " - "));
@@ -50,7 +51,7 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
     EXPECT_EQ(outcome.out, "");
   };
-  mistake("serv", "serv: unknown subcommand; the nearest known one is serve");
+  mistake("serv", "'serv' is no subcommand; the nearest known one is serve");
   mistake("serve --prot 1", "the nearest known one is --port");
   mistake("serve -tp 3", "--tensor-parallel-size: '3' is not a power of two");
   mistake("serve -tp 2 --nodes 4", "2 ranks cannot be spread evenly over 4 nodes");
@@ -115,8 +116,10 @@ TEST_F(Subcommands, MistakesAreNamedInOneLine) {
   mistake("certs --out x ../x", "HOST: '../x' is neither");
   mistake("certs --out x ca", "'ca' is the name of the authority's files");
   mistake("certs --out x node-a --days 0", "--days: '0' is out of range");
+  mistake("manual", "--out is missing");
   mistake("version --loud", "--loud: unknown flag");
   EXPECT_EQ(run("").code, 2);
+  EXPECT_EQ(run("").err, run("--help").out);
 }
 
 TEST_F(Subcommands, FailuresAreNamedInOneLine) {
@@ -129,6 +132,19 @@ TEST_F(Subcommands, FailuresAreNamedInOneLine) {
     EXPECT_THAT(outcome.err, AllOf(StartsWith("troupe: "), HasSubstr("no/such")));
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
   }
+}
+
+TEST_F(Subcommands, ManualIsWrittenWhereItIsToldTo) {
+  const path out = folder_ / "new/share";
+  EXPECT_EQ(run("manual --out " + out.string()).code, 0);
+  EXPECT_THAT(read_file(out / "man/man1/troupe-bench-serve.1"), HasSubstr("\\fB\\-\\-base\\-url\\fR"));
+  EXPECT_THAT(read_file(out / "bash-completion/completions/troupe"), HasSubstr("--base-url"));
+  EXPECT_THAT(read_file(out / "zsh/vendor-completions/_troupe"), StartsWith("#compdef troupe\n"));
+  std::ofstream(folder_ / "file") << "x";
+  const Outcome refused = run("manual --out " + (folder_ / "file").string());
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err,
+              AllOf(HasSubstr("file/man/man1: cannot be made"), HasSubstr("choose another --out")));
 }
 
 TEST_F(Subcommands, ShowConfigTellsWhoSetWhat) {
