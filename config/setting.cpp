@@ -230,8 +230,7 @@ void assign(const Given& given) {
   Setting& setting = *given.setting;
   if (auto* list = std::get_if<std::vector<std::string>*>(&setting.target)) {
     std::vector<std::string> words;
-    for (const std::string& text : given.texts)
-      words.push_back(Reading{setting, text, given.source}.word());
+    for (const std::string& text : given.texts) words.push_back(Reading{setting, text, given.source}.word());
     **list = std::move(words);
   } else {
     CHECK(given.texts.size() == 1);
