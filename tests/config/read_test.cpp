@@ -72,9 +72,10 @@ TEST(Read, EveryDefaultIsInItsOwnRange) {
 TEST(Read, EachOfSeveralIsOneOfTheChoices) {
   Texts checks;
   Table table{{.name = "only", .target = &checks, .choices = {"health", "models"}, .flag_only = true}};
-  EXPECT_TRUE(read(table, {{"--only", "models", "--only", "health"}, {}}));
+  const Texts known{"--only", "models", "--only", "health"}, unknown{"--only", "health", "--only", "helth"};
+  EXPECT_TRUE(read(table, {known, {}}));
   EXPECT_THAT(checks, testing::ElementsAre("models", "health"));
-  EXPECT_THROW(read(table, {{"--only", "health", "--only", "helth"}, {}}), UsageError);
+  EXPECT_THROW(read(table, {unknown, {}}), UsageError);
 }
 
 TEST(Read, FlagsOfEveryKind) {
