@@ -1,7 +1,7 @@
 # What an installed program has, and the Debian package of it: after the build, cpack --config build/release/CPackConfig.cmake
 
 install(TARGETS troupe)
-install(DIRECTORY launch/templates config/profiles launch/sizing/published DESTINATION share/troupe)
+install(DIRECTORY launch/templates config/profiles launch/sizing/published DESTINATION share/troupe PATTERN README.md EXCLUDE)
 install(FILES model/demo/config.json model/demo/generation_config.json model/demo/model.safetensors model/demo/tokenizer.json
               model/demo/tokenizer_config.json DESTINATION share/troupe/demo)
 install(FILES README.md CHANGELOG.md SECURITY.md launch/deployment.md launch/playbook.md DESTINATION share/doc/troupe)
@@ -19,7 +19,6 @@ install(CODE "
 # What Debian's package alone has; behind the rest, since it compresses what Debian wants compressed.
 install(FILES launch/systemd/troupe.toml DESTINATION /etc/troupe COMPONENT debian EXCLUDE_FROM_ALL)
 install(FILES launch/debian/copyright launch/debian/changelog DESTINATION share/doc/troupe COMPONENT debian EXCLUDE_FROM_ALL)
-install(FILES launch/debian/lintian-overrides DESTINATION share/lintian/overrides RENAME troupe COMPONENT debian EXCLUDE_FROM_ALL)
 install(CODE "
   set(share \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/share\")
   file(GLOB files \${share}/man/man1/*.1 \${share}/doc/troupe/changelog)

@@ -37,6 +37,9 @@ std::string_view first_sentence(std::string_view help) {
   return help;
 }
 
+// What only tells that a value comes, and does not keep flags from being completed in its place.
+constexpr std::string_view some_argument = "_guard \"^-*\" value";
+
 // ":FILE:_files": what a value is called, and what makes it.
 std::string value_of(const Setting& setting) {
   const Completion completion = completion_of(setting);
@@ -46,7 +49,8 @@ std::string value_of(const Setting& setting) {
                                  : completion.paths == Completion::Paths::files ? "_files"
                                                                                 : "";
   const std::string name = ":" + in_specification(setting.argument) + ":";
-  if (words.empty()) return name + (files.empty() ? " " : std::string(files));
+  if (words.empty() && files.empty()) return name + (setting.positional ? std::string(some_argument) : " ");
+  if (words.empty()) return name + std::string(files);
   if (files.empty()) return name + "(" + words + ")";
   return name + "{compadd -- " + words + "; " + std::string(files) + "}";
 }
