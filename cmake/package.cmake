@@ -44,7 +44,7 @@ see /usr/share/doc/troupe/deployment.md.")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "systemd-standalone-sysusers | systemd-sysusers")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "systemd-standalone-sysusers | systemd-sysusers, procps")  # the user; kill, by which the unit reloads
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)      # troupe pull
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "openmpi-bin, bash-completion")  # replicas under mpirun
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)

@@ -74,9 +74,11 @@ TEST(BashCompletion, AFunctionTellsWhatACommandTakes) {
 TEST(ZshCompletion, AFunctionTellsWhatACommandTakes) {
   Added added;
   const std::string text = zsh_function({.command = "keys add", .summary = "adds"}, added.table());
-  EXPECT_THAT(text,
-              HasSubstr("\n_troupe_of_keys_add() {\n  _arguments \\\n    '--name=[Its name]:NAME: ' \\\n"
-                        "    '::NAME: ' \\\n    '*:FILE:_files' \\\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "\n_troupe_of_keys_add() {\n  _arguments \\\n    '--name=[Its name]:NAME:_guard \"^-*\" value' \\\n"
+          "    '::NAME:_guard \"^-*\" value' \\\n    '*:FILE:_files' \\\n"));
   EXPECT_THAT(text, HasSubstr("{-t,--type=}'[Of weights\\: \\[x\\] isn'\\''t]:TYPE:(f32 bf16)'"));
   EXPECT_THAT(text, HasSubstr("'--force[Replace]'"));
   EXPECT_THAT(text, Not(HasSubstr("--no-force")));
