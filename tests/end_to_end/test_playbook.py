@@ -6,12 +6,19 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
 
 from test_overload import LONG, Stream, ask, busy, health, serving
 
 BINARY = os.environ["TROUPE_BINARY"]
 EMULATED = pathlib.Path(BINARY).with_name("troupe-emulated")
 SECONDS = 60
+
+
+def wait_until(holds):
+    begun = time.monotonic()
+    while not holds():
+        assert time.monotonic() - begun < SECONDS
 
 
 def doctor(url, *flags):
@@ -69,8 +76,7 @@ def test_stuck_generation():
         pid = json.loads(server.get("/v1/replica"))["ranks"][1]["pid"]
         os.kill(pid, signal.SIGSTOP)
         try:
-            while health(server)["status"] != "stalled":
-                pass
+            wait_until(lambda: health(server)["status"] == "stalled")
             assert finding(server, "stuck-generation", "/health")["severity"] == "critical"
             assert "--hang-timeout" in finding(server, "stuck-generation", "troupe_iteration_seconds_count", "--interval", "0.5")["remedy"]
         finally:
@@ -79,10 +85,8 @@ def test_stuck_generation():
 
 
 def test_overload_spike():
-    with serving("--max-num-seqs", "1") as server, busy(server, 6) as running:
-        running[0].read_until(b"data: ")
-        while server.metric("num_requests_waiting") < 5:
-            pass
+    with serving("--max-num-seqs", "1") as server, busy(server, 8):
+        wait_until(lambda: server.metric("num_requests_waiting") >= 5)
         found = finding(server, "overload-spike", "troupe_num_requests_waiting", "--interval", "0")
         assert found["severity"] == "warning" and "--max-num-seqs" in found["remedy"]
 
@@ -93,8 +97,7 @@ def test_wrong_timeouts():
             stream = Stream(server.port, LONG)
             stream.read_until(b"data: ")
             stream.close()
-        while server.metric('request_success_total{finished_reason="abort"') < 20:
-            pass
+        wait_until(lambda: server.metric('request_success_total{finished_reason="abort"') >= 20)
         assert "--resume-window" in finding(server, "wrong-timeouts", 'finished_reason="abort"')["remedy"]
 
 
