@@ -43,4 +43,29 @@ class Bell {
   net::steady_timer timer_;
 };
 
+// Rings a bell once, some time after it was set. It belongs to the bell's strand.
+class Alarm {
+ public:
+  Alarm(const net::any_io_executor& strand, std::shared_ptr<Bell> bell)
+      : timer_(strand), bell_(std::move(bell)) {}
+
+  bool is_set() const { return set_; }
+  bool rang() const { return *rang_; }
+  void set(std::chrono::steady_clock::duration after) {
+    set_ = true;
+    timer_.expires_after(after);
+    timer_.async_wait([rang = rang_, bell = bell_](const error_code& error) {
+      if (error) return;
+      *rang = true;
+      bell->ring();
+    });
+  }
+
+ private:
+  net::steady_timer timer_;
+  std::shared_ptr<Bell> bell_;
+  bool set_ = false;
+  std::shared_ptr<bool> rang_ = std::make_shared<bool>(false);  // the timer's, which may outlast this
+};
+
 }  // namespace troupe::actors::edge

@@ -1,7 +1,5 @@
 #include "actors/edge/delivery.hpp"
 
-#include <boost/asio/steady_timer.hpp>
-
 namespace troupe::actors::edge {
 namespace {
 
@@ -77,24 +75,21 @@ bool Delivery::nothing_in(const AnswerReader::News& news) const {
   return !head && !news.over && news.bytes.empty() && news.deltas == 0;
 }
 
+bool Delivery::head_alone(const AnswerReader::News& news) const {
+  return stream_ && outcome_.status == 0 && !exchange_.head_only && news.begun && !news.over &&
+         !news.refusal && news.bytes.empty() && news.deltas == 0;
+}
+
 net::awaitable<AnswerReader::News> Delivery::next_news() {
-  const bool watched = stream_ && outcome_.status != 0;  // whoever waits for the head sees nothing yet
-  net::steady_timer silence(connection_.strand());
-  const auto silent = std::make_shared<bool>(false);  // the timer's, which may outlast this
-  if (watched) {
-    silence.expires_after(limits_.stream_silence);
-    silence.async_wait([silent, bell = bell_](const error_code& error) {
-      if (error) return;
-      *silent = true;
-      bell->ring();
-    });
-  }
+  Alarm alarm(connection_.strand(), bell_);
+  if (stream_ && outcome_.status != 0) alarm.set(limits_.stream_silence);
   AnswerReader::News news = reader_->take();
-  while (nothing_in(news) && !*silent && !connection_.gone()) {
+  while ((nothing_in(news) || head_alone(news)) && !alarm.rang() && !connection_.gone()) {
+    if (head_alone(news) && !alarm.is_set()) alarm.set(head_waits);
     co_await bell_->wait();
     news = reader_->take();
   }
-  if (nothing_in(news) && *silent) news.bytes = reader_->still_waiting();
+  if (nothing_in(news) && alarm.rang()) news.bytes = reader_->still_waiting();
   co_return news;
 }
 

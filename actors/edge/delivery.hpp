@@ -24,6 +24,11 @@ class Delivery {
     std::exception_ptr broken{};
   };
 
+  // For the first part of a stream, so that they go out together. A head that comes as soon as the request has is not always
+  // understood: proxies written in Go (Traefik, Caddy) that have yet to note the end of the body they sent take it for an answer
+  // that did not want the rest, and close the connection.
+  static constexpr std::chrono::milliseconds head_waits{100};
+
   // All outlive this. fields: of the head, unless it is a refusal's.
   Delivery(Connection& connection, std::unique_ptr<AnswerReader> reader, const Exchange& exchange,
            HeaderFields fields, const config::ConnectionLimits& limits);
@@ -41,6 +46,7 @@ class Delivery {
   net::awaitable<void> deliver();                  // until the end, or until the client has gone
   net::awaitable<AnswerReader::News> next_news();  // nothing: the stream has been silent for long
   bool nothing_in(const AnswerReader::News& news) const;
+  bool head_alone(const AnswerReader::News& news) const;
   net::awaitable<void> send_part(AnswerReader::News news);
   net::awaitable<void> send_reply(const Reply& reply, const char* end);
 

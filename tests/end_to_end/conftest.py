@@ -5,6 +5,7 @@ import pathlib
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -12,6 +13,13 @@ import openai
 import pytest
 
 GOLDENS = json.loads((pathlib.Path(__file__).parent.parent / "data" / "demo-goldens.json").read_text())
+
+
+def wait_until(holds, seconds=60):
+    """holds: asked again and again."""
+    begun = time.monotonic()
+    while not holds():
+        assert time.monotonic() - begun < seconds, "waited in vain"
 
 
 class Server:

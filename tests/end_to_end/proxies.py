@@ -46,7 +46,10 @@ class Proxy:
         self.await_answer()
 
     def configure(self, port_behind):
-        self.config.write_text(replace_each((LAUNCH / self.name).read_text(), self.replacements(port_behind)))
+        # In one piece: who looks at the file sees no part of it.
+        written = self.folder / "new"
+        written.write_text(replace_each((LAUNCH / self.name).read_text(), self.replacements(port_behind)))
+        written.replace(self.config)
 
     def run(self, *command):
         with open(self.folder / "log", "ab") as log:

@@ -6,19 +6,13 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 
+from conftest import wait_until
 from test_overload import LONG, Stream, ask, busy, health, serving
 
 BINARY = os.environ["TROUPE_BINARY"]
 EMULATED = pathlib.Path(BINARY).with_name("troupe-emulated")
 SECONDS = 60
-
-
-def wait_until(holds):
-    begun = time.monotonic()
-    while not holds():
-        assert time.monotonic() - begun < SECONDS
 
 
 def doctor(url, *flags):

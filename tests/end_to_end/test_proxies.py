@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 
-from conftest import Server
+from conftest import Server, wait_until
 from proxies import LAUNCH, Caddy, Envoy, Traefik
 
 COUNT = {"model": "troupe-mini", "messages": [{"role": "user", "content": "Count from 1 to 100."}], "temperature": 0, "max_tokens": 400}
@@ -62,8 +62,7 @@ def read_text(answer, events):
 
 
 def await_running(server, number):
-    while server.metric("num_requests_running") != number:
-        pass
+    wait_until(lambda: server.metric("num_requests_running") == number)
 
 
 def test_streams_are_not_held_back(proxy, servers):
@@ -90,8 +89,7 @@ def test_who_waits_is_waited_for(proxy, servers):
     first = begin(proxy, ENDLESS)
     waiting = proxy.connect()
     waiting.request("POST", "/v1/chat/completions", json.dumps(SHORT), JSON)
-    while servers[0].metric("num_requests_waiting") != 1:
-        pass
+    wait_until(lambda: servers[0].metric("num_requests_waiting") == 1)
     for _ in range(50):
         assert first[1].readline()
     end(*first)
@@ -104,8 +102,7 @@ def test_streams_outlive_a_reload(proxy, servers):
     before = servers[0].metric("generation_tokens_total")
     connection, answer = begin(proxy, ENDLESS)
     proxy.reload(servers[1].port)
-    while json.loads(proxy.ask("GET", "/v1/models")[2])["data"][0]["id"] != "the-other":
-        pass
+    wait_until(lambda: json.loads(proxy.ask("GET", "/v1/models")[2])["data"][0]["id"] == "the-other")
     assert servers[0].metric("num_requests_running") == 1
     # An event is a token or more: the last of these was not there yet when the reload was over.
     events = int(servers[0].metric("generation_tokens_total") - before) + 20

@@ -251,6 +251,18 @@ TEST_F(DeliveryTest, AStreamsHeadComesWhenItIsAcceptedAndThenSignsOfLife) {
   EXPECT_NE(client.read_until("[DONE]").find(R"("content":"a")"), std::string::npos);
 }
 
+TEST_F(DeliveryTest, AHeadAloneWaitsForItsStreamAWhile) {
+  Client client(port());
+  client.post("/v1/chat/completions", chat_stream);
+  const auto generation = service->next();
+  const auto before = std::chrono::steady_clock::now();
+  generation->accept({});
+  EXPECT_EQ(client.read_head().status, 200);
+  EXPECT_GE(std::chrono::steady_clock::now() - before, Delivery::head_waits);
+  generation->finish(0);
+  generation->end({});
+}
+
 TEST_F(DeliveryTest, AnAcceptedStreamThatFailsSaysSoInTheStream) {
   Client client(port());
   client.post("/v1/chat/completions", chat_stream);
