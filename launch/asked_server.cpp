@@ -13,11 +13,11 @@ config::Setting server_url_setting(std::string& url) {
           .required = true};
 }
 
-config::Setting server_timeout_setting(std::chrono::milliseconds& timeout, std::string help) {
+config::Setting server_timeout_setting(std::chrono::milliseconds& timeout, std::string_view help) {
   return {.name = "timeout",
           .target = &timeout,
           .argument = "SECONDS",
-          .help = std::move(help),
+          .help = help,
           .range = {0, 3600, true}};
 }
 

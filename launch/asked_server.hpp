@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "config/settings.hpp"
 #include "launch/command_line.hpp"
@@ -12,8 +13,8 @@ namespace troupe::launch {
 
 // The row of the server's URL, which must be given.
 config::Setting server_url_setting(std::string& url);
-// help: what the time is for.
-config::Setting server_timeout_setting(std::chrono::milliseconds& timeout, std::string help);
+// help: what the time is for; outlives the row.
+config::Setting server_timeout_setting(std::chrono::milliseconds& timeout, std::string_view help);
 
 // Reads a command line that has rows of the subcommand's own, which are flags alone, and the key's. False: it was asked for help.
 bool read_with_key(const config::Page& page, config::Table own, config::Settings& settings,
