@@ -14,11 +14,8 @@ config::Setting server_url_setting(std::string& url) {
 }
 
 config::Setting server_timeout_setting(std::chrono::milliseconds& timeout, std::string_view help) {
-  return {.name = "timeout",
-          .target = &timeout,
-          .argument = "SECONDS",
-          .help = help,
-          .range = {0, 3600, true}};
+  return {
+      .name = "timeout", .target = &timeout, .argument = "SECONDS", .help = help, .range = {0, 3600, true}};
 }
 
 bool read_with_key(const config::Page& page, config::Table own, config::Settings& settings,
