@@ -166,13 +166,6 @@ config::Table cost_settings(Options& o) {
        .help =
            "Of troupe bench step --record: a model of costs fitted to these takes the place of the profiles.",
        .unset = "the profiles count"},
-      {.name = "step-overhead",
-       .target = &o.step_overhead,
-       .argument = "SECONDS",
-       .help =
-           "What a step takes besides computing: to plan it, to send messages, to answer. What one stream alone takes for a "
-           "token when it is served, less what it takes here, tells it.",
-       .range = {0, 60}},
       {.name = "num-gpu-blocks",
        .target = &o.num_gpu_blocks,
        .argument = "N",

@@ -52,9 +52,7 @@ Replayed replay(const Options& options, const std::vector<std::string>& policies
   else
     told.notes.push_back("the recording's start is gone: only the arrivals that are left are served");
   if (policies.empty()) return told;
-  const ServedCost cost(
-      std::make_unique<FittedCost>(options.steps.empty() ? machine.steps : read_steps(options.steps).steps),
-      options.step_overhead);
+  const FittedCost cost(options.steps.empty() ? machine.steps : read_steps(options.steps).steps);
   SimulationSettings settings;
   settings.limits = machine.limits;
   settings.groups = machine.groups;

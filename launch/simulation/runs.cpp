@@ -108,8 +108,8 @@ Runs::Simulated Runs::simulate(const std::string& policy, std::uint64_t seed, do
     return runtime::make_policy(policy, options);
   };
   const auto requests = trace(seed, rate);
-  const ServedCost cost(make_cost_(), options_.step_overhead);
-  Simulation simulation(settings, *requests, cost);
+  const auto cost = make_cost_();
+  Simulation simulation(settings, *requests, *cost);
   Explained explained;
   StepWindow window(shown_steps);
   const bool shows = details && !options_.plot.empty() && seed == 0, explains = details && options_.explain;
@@ -121,7 +121,7 @@ Runs::Simulated Runs::simulate(const std::string& policy, std::uint64_t seed, do
         return std::ranges::any_of(plan.extend,
                                    [](const runtime::Extend& part) { return part.rows > 1 + part.drafts; });
       });
-      add(prompts ? explained.with_prompts : explained.decoding, step, cost);
+      add(prompts ? explained.with_prompts : explained.decoding, step, *cost);
     };
   ServiceReport report = simulation.run();
   return {std::move(report), std::move(explained), window.shown()};

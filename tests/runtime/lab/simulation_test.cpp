@@ -53,17 +53,6 @@ TEST(Simulation, ARequestTakesAStepForEachOfItsTokens) {
   EXPECT_EQ(report.seconds, 2 + 6 * tick);
 }
 
-TEST(Simulation, ServingTakesTimeBesides) {
-  const ServedCost cost(std::make_unique<LinearCost>(tick, 0, 0), 3 * tick);
-  const ServiceReport report = simulate(settings_of("fcfs"), {request_of(1, 0, 10, 4)}, cost);
-  EXPECT_EQ(report.seconds, 4 * 4 * tick);
-  const StepLoad load{.rows = 1};
-  double sum = 0;
-  for (const CostPart& part : cost.explain(load)) sum += part.seconds;
-  EXPECT_EQ(sum, 4 * tick);
-  EXPECT_EQ(cost.explain(load).back().name, "overhead");
-}
-
 TEST(Simulation, RequestsWaitForTheirTurn) {
   auto settings = settings_of("fcfs");
   settings.limits.max_num_seqs = 1;
