@@ -15,7 +15,7 @@ import pytest
 GOLDENS = json.loads((pathlib.Path(__file__).parent.parent / "data" / "demo-goldens.json").read_text())
 
 
-def wait_until(holds, seconds=60):
+def wait_until(holds, seconds=30):
     """holds: asked again and again."""
     begun = time.monotonic()
     while not holds():

@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from conftest import Server
+from conftest import Server, wait_until
 from key_file import KeyFile, troupe
 from nginx import Nginx
 
@@ -42,12 +42,6 @@ def keyed(keys):
     server = KeyedServer(keys, "--served-model-name", "demo")
     yield server
     server.stop()
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to be"
 
 
 def accepted(client):
