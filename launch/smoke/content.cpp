@@ -5,6 +5,7 @@
 #include "launch/server_answer.hpp"
 #include "launch/smoke/repetition.hpp"
 #include "runtime/base/shortened.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace troupe::launch::smoke {
 namespace {
@@ -13,8 +14,7 @@ constexpr std::size_t shown_bytes = 80;
 
 // The end of a text, where answers stand, on one line.
 std::string shown(const std::string& text) {
-  std::size_t from = text.size() > shown_bytes ? text.size() - shown_bytes : 0;
-  while (from < text.size() && (static_cast<unsigned char>(text[from]) & 0xC0) == 0x80) ++from;
+  const std::size_t from = character_from(text, text.size() > shown_bytes ? text.size() - shown_bytes : 0);
   return "\"" + one_line((from > 0 ? "..." : "") + text.substr(from)) + "\"";
 }
 

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "runtime/base/utf8.hpp"
+
 namespace troupe::model {
 
 std::vector<SchemaPointer> subschemas(const Schema& schema, const SchemaPointer& at) {
@@ -39,10 +41,7 @@ std::string place_of(const SchemaPointer& at) {
   constexpr std::size_t longest = 100;  // bytes; the end tells more than the beginning
   std::string place = at.empty() ? "the root" : at.to_string();
   if (place.size() > longest) {
-    std::size_t cut = place.size() - longest;
-    while (cut < place.size() && (static_cast<unsigned char>(place[cut]) & 0xC0) == 0x80)
-      ++cut;  // whole characters
-    place.replace(0, cut, "...");
+    place.replace(0, character_from(place, place.size() - longest), "...");
   }
   return place + " of the schema";
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace troupe::model::jinja {
 namespace {
@@ -47,9 +48,7 @@ CodePoint decode(std::string_view text, std::size_t at) {
 }
 
 CodePoint decode_before(std::string_view text, std::size_t end) {
-  std::size_t begin = end - 1;
-  while ((text[begin] & 0xC0) == 0x80) --begin;
-  return decode(text, begin);
+  return decode(text, character_to(text, end - 1));
 }
 
 void encode(char32_t c, std::string& out) {
@@ -66,7 +65,7 @@ void encode(char32_t c, std::string& out) {
 }
 
 std::size_t count_code_points(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+  return std::count_if(text.begin(), text.end(), [](char c) { return !continues_character(c); });
 }
 
 std::size_t byte_of(std::string_view text, std::size_t n) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/base/utf8.hpp"
+
 namespace troupe::model {
 
 std::string_view trimmed(std::string_view text) {
@@ -16,11 +18,7 @@ void CallName::add(std::string_view text) {
 }
 
 std::string CallName::take() {
-  if (text_.size() > max_bytes) {
-    std::size_t end = max_bytes;
-    while (end > 0 && (static_cast<unsigned char>(text_[end]) & 0xC0) == 0x80) --end;
-    text_.resize(end);
-  }
+  if (text_.size() > max_bytes) text_.resize(character_to(text_, max_bytes));
   return std::exchange(text_, {});
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "model/tokenizer/oniguruma.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace troupe::model {
 namespace {
@@ -53,12 +54,6 @@ std::string message_of(int error) {
   return reinterpret_cast<const char*>(buffer);
 }
 
-std::size_t next_character(std::string_view text, std::size_t at) {
-  do ++at;
-  while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
-  return at;
-}
-
 }  // namespace
 
 void Pattern::Free::operator()(pcre2_code* code) const {
@@ -93,7 +88,7 @@ Expected<void> Pattern::find_all(std::string_view text, std::vector<ByteRange>& 
     const ByteRange match = search.match();
     CHECK(from <= match.begin && match.begin <= match.end && match.end <= text.size());
     if (match.begin == match.end && match.end == last_end) {
-      from = next_character(text, from);  // no empty match right after a match, as in Hugging Face's loop
+      from = character_from(text, from + 1);  // no empty match right after a match, as in Hugging Face's loop
       continue;
     }
     matches.push_back(match);

@@ -5,14 +5,14 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/base/utf8.hpp"
+
 namespace troupe {
 
 // text: UTF-8, of which at most so many bytes are kept, in whole characters; "..." stands for the rest.
 inline std::string shortened(std::string_view text, std::size_t most_bytes) {
   if (text.size() <= most_bytes) return std::string(text);
-  std::size_t end = most_bytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "...";
+  return std::string(text.substr(0, character_to(text, most_bytes))) + "...";
 }
 
 }  // namespace troupe

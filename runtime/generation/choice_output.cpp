@@ -1,16 +1,8 @@
 #include "runtime/generation/choice_output.hpp"
 
+#include "runtime/base/utf8.hpp"
+
 namespace troupe::runtime {
-namespace {
-
-std::size_t first_character(std::string_view text) {
-  std::size_t size = 1;
-  while (size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) ++size;
-  return size;
-}
-
-}  // namespace
-
 ChoiceOutput::ChoiceOutput(const model::Tokenizer& tokenizer, ChoiceOutputOptions options)
     : tokenizer_(tokenizer),
       options_(std::move(options)),
@@ -54,7 +46,7 @@ void ChoiceOutput::finish(bool cut_off) {
 void ChoiceOutput::read(std::string_view text) {
   if (!filtered_) return parser_.push(text);
   while (!text.empty() && !filtered_->stopped()) {
-    const std::size_t size = first_character(text);
+    const std::size_t size = character_from(text, 1);
     parser_.push(text.substr(0, size));
     filtered_->push(parser_.take());
     text.remove_prefix(size);

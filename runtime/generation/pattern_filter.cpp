@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "runtime/base/digest.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -12,10 +13,6 @@ namespace {
 using Outcome = FilterPattern::Outcome;
 
 constexpr std::size_t most_told = 4096;  // bytes that are told and kept, before they are let go
-
-bool continues(char byte) {
-  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
-}
 
 class PatternText final : public FilteredText {
  public:
@@ -49,19 +46,11 @@ class PatternText final : public FilteredText {
   // All that the rule may see of what begins at `from`, as far as it is there.
   std::string_view window(const FilterRule& rule, std::size_t from) const {
     std::size_t end = text_.size();
-    if (end - from > rule.hold_back) {
-      end = from + rule.hold_back;
-      while (continues(text_[end])) --end;
-    }
+    if (end - from > rule.hold_back) end = character_to(text_, from + rule.hold_back);
     return std::string_view(text_).substr(0, end);
   }
   bool is_whole(const FilterRule& rule, std::size_t from) const {
     return ended_ || text_.size() - from >= rule.hold_back;
-  }
-  std::size_t next_character(std::size_t at) const {
-    do ++at;
-    while (at < text_.size() && continues(text_[at]));
-    return at;
   }
 
   // Up to the first place where the rule matches, or may match when more has come. Each place is decided by its window
@@ -84,7 +73,7 @@ class PatternText final : public FilteredText {
         found = rule.pattern.match_at(seen, p.from, begins_);
       }
       if (found.outcome == Outcome::nothing) {
-        p.from = next_character(p.from);
+        p.from = character_from(text_, p.from + 1);
         continue;
       }
       p.outcome = found.outcome;
@@ -127,8 +116,7 @@ class PatternText final : public FilteredText {
   void forget() {
     if (stopped_) text_.clear(), told_ = 0;
     if (told_ < lookbehind_ + most_told) return;
-    std::size_t gone = told_ - lookbehind_;
-    while (continues(text_[gone])) --gone;
+    const std::size_t gone = character_to(text_, told_ - lookbehind_);
     text_.erase(0, gone);
     told_ -= gone;
     for (Progress& each : progress_) each.from -= gone, each.end -= std::min(each.end, gone);

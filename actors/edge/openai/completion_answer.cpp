@@ -4,6 +4,7 @@
 
 #include "actors/edge/collected_choice.hpp"
 #include "actors/edge/openai/chunked_answer.hpp"
+#include "runtime/base/utf8.hpp"
 
 namespace troupe::actors::edge::openai {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 // Characters that begin in bytes; the parts of one character that is split over tokens count once.
 std::int64_t characters_begun(const std::string& bytes) {
   std::int64_t count = 0;
-  for (const unsigned char byte : bytes) count += (byte & 0xC0) != 0x80;
+  for (const char byte : bytes) count += !continues_character(byte);
   return count;
 }
 
