@@ -17,14 +17,13 @@ void HermesCalls::release() {
   if (!std::exchange(released_, true)) content_ += opened_by_ + call_.seen();
 }
 
-// Behind a call nothing is told.
+// Behind a call nothing is told. Where it ends within a string, as no call, the tag may stand in what is left.
 std::size_t HermesCalls::text(std::string_view text, ToolCallWriter& calls) {
   const std::size_t taken = call_.read(text, calls);
-  if (call_.verdict() == Verdict::none) {
-    release();
-    content_ += text.substr(taken);
-  }
-  return call_.verdict() == Verdict::open || call_.verdict() == Verdict::called ? taken : text.size();
+  if (call_.verdict() == Verdict::none) release();
+  if (taken > 0) return taken;
+  if (call_.verdict() == Verdict::none) content_ += text;
+  return text.size();
 }
 
 void HermesCalls::marker(const Marker& marker, ToolCallWriter& calls) {

@@ -61,6 +61,13 @@ TEST(HermesCalls, WhatIsNoCallIsContentAsItStands) {
   EXPECT_EQ(parse(hermes, {"a <tool_call>\n{\"na"}).content, "a <tool_call>\n{\"na");  // it ended there
 }
 
+TEST(HermesCalls, WhatTurnsOutToBeNoneAtAStringsEndIsClosedToo) {
+  const std::string none = R"(<tool_call>{"name": "\x", "arguments": {}}</tool_call>)";
+  const Whole whole = parse(hermes, {none + lima});
+  EXPECT_EQ(whole.content, none);
+  EXPECT_EQ(whole.calls, (Calls{{"get_time", R"({"city": "Lima"})"}}));
+}
+
 TEST(HermesCalls, TheClosingEndsACallThatIsBroken) {
   const Whole whole =
       parse(hermes, {"<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [1\n</tool_call>\nso"});
