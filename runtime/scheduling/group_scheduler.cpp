@@ -25,7 +25,7 @@ void GroupScheduler::shadow_with(std::unique_ptr<BatchPolicy> policy) {
 }
 
 void GroupScheduler::add(Sequence sequence) {
-  const Place place(sequence.submission.arrival, sequence.submission.sequence);
+  const Place place = place_of(sequence);
   tokens_ += sequence.length();
   count(sequence, 1);
   sequence.acceptance = acceptance_;
@@ -60,6 +60,7 @@ void GroupScheduler::add_rows_in_flight(std::size_t steps, std::vector<RowsInFli
 }
 
 void GroupScheduler::count(const Sequence& sequence, std::int32_t times) {
+  touch(sequence);
   running_ += times * sequence.running;
   resting_ += times * !sequence.may_run();
   deferred_ += times * sequence.deferred();
@@ -70,9 +71,12 @@ void GroupScheduler::add_waiting(const Submission& newcomer, Waiting& waiting) c
   waiting.all += load_.all();
   waiting.of_caller += load_.of(newcomer.caller);
   if (newcomer.start_by == TimePoint{}) return;
-  const bool by_priority = policy_->by_priority();
+  if (!policy_->by_priority()) {
+    waiting.ahead += load_.all().tokens;
+    return;
+  }
   for (const auto& [place, sequence] : by_arrival_)
-    if (!sequence.running && (!by_priority || sequence.submission.priority <= newcomer.priority))
+    if (!sequence.running && sequence.submission.priority <= newcomer.priority)
       waiting.ahead += sequence.length();
 }
 
@@ -87,7 +91,7 @@ Sequence* GroupScheduler::find(SequenceId id) const {
 }
 
 void GroupScheduler::forget(Sequence& sequence, bool finished) {
-  const Place place(sequence.submission.arrival, sequence.submission.sequence);
+  const Place place = place_of(sequence);
   // While a request is unanswered, the sequence may hold blocks that the scheduler has not heard of.
   if (sequence.running || asked_) released_.push_back(place.second);
   unknow(sequence);
@@ -135,7 +139,10 @@ void GroupScheduler::void_steps() {
   granted_.clear();
   in_flight_.clear();
   unknown_.clear();
-  for (auto& [place, sequence] : by_arrival_) sequence.void_steps();
+  for (auto& [place, sequence] : by_arrival_) {
+    sequence.void_steps();
+    touch(sequence);
+  }
 }
 
 std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t generation) {

@@ -116,7 +116,8 @@ class GroupScheduler {
 
  private:
   void set(SequenceId id, bool Sequence::*flag, bool value);
-  void count(const Sequence& sequence, std::int32_t times);  // 1 or -1: around whatever changes its state
+  // times: 1 or -1, around whatever changes its state. So it is touched in each step that it is granted a part of, too.
+  void count(const Sequence& sequence, std::int32_t times);
   // A part of a step in flight. By the time of the commit its sequence may be cancelled, or its blocks lost.
   struct Part {
     SequenceId id = 0;
@@ -138,7 +139,11 @@ class GroupScheduler {
   void preempt(Sequence& sequence);
   void unknow(Sequence& sequence);  // the ranks hear of it with the next plan
 
+  void touch(const Sequence& sequence) { touched_.push_back(place_of(sequence)); }
   void look();
+  void look_at_all();
+  void look_again(const Place& place);
+  void look_up_prefixes();
   std::int32_t token_budget(const StepCost& cost) const;
   std::int32_t rank(std::int32_t budget, const StepCost& cost);
   void ask_policy(const SchedulerView& view, std::int32_t budget);
@@ -146,7 +151,11 @@ class GroupScheduler {
   void rank_proposed();
   bool somebody_runs();
   void tell_left(const Sequence& sequence, bool finished);
-  SequenceView view_of(Sequence& sequence, std::int32_t& lookups) const;
+  static Place place_of(const Sequence& sequence) {
+    return {sequence.submission.arrival, sequence.submission.sequence};
+  }
+  SequenceView view_of(const Sequence& sequence) const;
+  bool shown(const Sequence& sequence) const { return sequence.may_run() && plannable(sequence); }
   bool plannable(const Sequence& sequence) const;
   bool may_share(const Sequence& sequence) const;
   std::span<const BlockHash> prefix_of(Sequence& sequence) const;
@@ -199,8 +208,12 @@ class GroupScheduler {
   std::uint64_t proposals_ = 0;
   GroupStats stats_;
 
-  // Kept between steps for their memory.
+  // What policies see; in order. Thousands may wait, of which nothing changes: only what was touched since is looked at again.
   std::vector<SequenceView> views_;
+  std::vector<Place> touched_;    // came, left, or changed since the last look
+  std::vector<Place> looked_up_;  // whose views show what the cache seemed to hold at the last look
+
+  // Kept between steps for their memory.
   std::vector<Drafted> drafted_;
   std::vector<std::int32_t> forced_;  // tokens, of each want
   Proposal proposal_;

@@ -1,6 +1,6 @@
 // What a step costs the host: propose, reserve, dispose and commit, with as many
-// sequences running as the argument says and as many waiting. Whoever finishes
-// is followed by a new sequence, so that prompts and decodes are mixed.
+// sequences running as the first argument says and as many waiting as the second.
+// Whoever finishes is followed by a new sequence, so that prompts and decodes are mixed.
 #include <benchmark/benchmark.h>
 
 #include "runtime/scheduling/block_pool.hpp"
@@ -28,16 +28,16 @@ StepResult result_of(const StepPlan& plan) {
 }
 
 void step(benchmark::State& state, std::string_view policy) {
-  const auto sequences = std::int32_t(state.range(0));
+  const auto sequences = std::int32_t(state.range(0)), waiting = std::int32_t(state.range(1));
   const SchedulerLimits limits{.max_num_batched_tokens = std::max(2048, sequences),
                                .max_num_seqs = sequences,
                                .max_model_len = prompt_tokens + most_outputs,
-                               .max_waiting = 2 * sequences};
+                               .max_waiting = sequences + waiting};
   Scheduler scheduler(
       limits, [&] { return make_policy(policy); }, 1, 0);
   BlockPool pool(sequences * limits.max_model_len / limits.block_size, limits.block_size);
   SequenceId last = 0;
-  while (last < SequenceId(2 * sequences)) (void)scheduler.submit(submission_of(++last));
+  while (last < SequenceId(sequences + waiting)) (void)scheduler.submit(submission_of(++last));
   std::int64_t tokens = 0;
   const auto step = [&] {
     const auto requests = scheduler.propose();
@@ -52,13 +52,18 @@ void step(benchmark::State& state, std::string_view policy) {
   state.SetItemsProcessed(tokens);
 }
 
-BENCHMARK_CAPTURE(step, fcfs, "fcfs")->Arg(16)->Arg(256)->Arg(1024)->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(step, decode_first, "decode_first")
-    ->Arg(16)
-    ->Arg(256)
-    ->Arg(1024)
-    ->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(step, priority, "priority")->Arg(16)->Arg(256)->Arg(1024)->Unit(benchmark::kMicrosecond);
+void crowds(benchmark::internal::Benchmark* bench) {
+  bench->Args({16, 16})
+      ->Args({256, 256})
+      ->Args({1024, 1024})
+      ->Args({8, 10000})
+      ->Unit(benchmark::kMicrosecond);
+}
+
+BENCHMARK_CAPTURE(step, fcfs, "fcfs")->Apply(crowds);
+BENCHMARK_CAPTURE(step, decode_first, "decode_first")->Apply(crowds);
+BENCHMARK_CAPTURE(step, priority, "priority")->Apply(crowds);
+BENCHMARK_CAPTURE(step, edf, "edf")->Apply(crowds);
 
 }  // namespace
 }  // namespace troupe::runtime

@@ -4,7 +4,7 @@
 // the shortest of them first, so that a short one does not wait for a long one's end.
 #include <algorithm>
 
-#include "runtime/scheduling/policies/policy.hpp"
+#include "runtime/scheduling/policies/shares.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -14,31 +14,24 @@ class DecodeFirst final : public BatchPolicy {
   std::string_view name() const override { return "decode_first"; }
 
   void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) override {
-    std::int32_t left = token_budget;
-    const auto give = [&](const SequenceView& to, std::int32_t tokens) {
-      out.shares.push_back({to.id, tokens});
-      left -= tokens;
-    };
+    decoding_.clear();
     replays_.clear();
     prompts_.clear();
     for (const SequenceView& each : view.sequences)
-      if (each.decoding)
-        give(each, std::min(each.pending, left));
-      else
-        (each.started ? replays_ : prompts_).push_back(each);
-    std::ranges::stable_sort(replays_, {}, &SequenceView::pending);
-    for (const SequenceView& each : replays_) give(each, std::min(each.pending, left));
+      (each.decoding ? decoding_ : each.started ? replays_ : prompts_).push_back(&each);
+    std::int32_t left = share_all(decoding_, token_budget, out);
+    left = share_all_by(&SequenceView::pending, replays_, left, out);
     if (prompts_.empty()) return;
-    std::int64_t others = 0;
-    for (const SequenceView& each : std::span(prompts_).subspan(1)) others += each.pending;
-    const auto leaves = std::int32_t(std::min<std::int64_t>(left / 2, others));
-    give(prompts_.front(), std::min(prompts_.front().pending, left - leaves));
-    std::ranges::stable_sort(prompts_.begin() + 1, prompts_.end(), {}, &SequenceView::pending);
-    for (const SequenceView& each : std::span(prompts_).subspan(1)) give(each, std::min(each.pending, left));
+    const std::span others = std::span(prompts_).subspan(1);
+    std::int64_t others_pending = 0;
+    for (const SequenceView* each : others) others_pending += each->pending;
+    const auto leaves = std::int32_t(std::min<std::int64_t>(left / 2, others_pending));
+    left = leaves + share_all(std::span(prompts_).first(1), left - leaves, out);
+    share_all_by(&SequenceView::pending, others, left, out);
   }
 
  private:
-  std::vector<SequenceView> replays_, prompts_;  // kept between steps for their memory
+  Order decoding_, replays_, prompts_;  // kept between steps for their memory
 };
 
 const bool registered = register_policy("decode_first", [](PolicyOptions&) -> std::unique_ptr<BatchPolicy> {

@@ -1,8 +1,6 @@
 // First come, first served: the oldest sequence takes all it wants, prompt or decode, then the next. A short prompt waits
 // for the long one before it.
-#include <algorithm>
-
-#include "runtime/scheduling/policies/policy.hpp"
+#include "runtime/scheduling/policies/shares.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -12,11 +10,13 @@ class Fcfs final : public BatchPolicy {
   std::string_view name() const override { return "fcfs"; }
 
   void propose(const SchedulerView& view, std::int32_t token_budget, Proposal& out) override {
-    for (const SequenceView& each : view.sequences) {
-      out.shares.push_back({each.id, std::min(each.pending, token_budget)});
-      token_budget -= out.shares.back().tokens;
-    }
+    order_.clear();
+    for (const SequenceView& each : view.sequences) order_.push_back(&each);
+    share_all(order_, token_budget, out);
   }
+
+ private:
+  Order order_;  // kept between steps for its memory
 };
 
 const bool registered = register_policy(

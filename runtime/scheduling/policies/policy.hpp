@@ -56,7 +56,7 @@ struct SchedulerView {
 
 struct Share {
   SequenceId sequence = 0;
-  std::int32_t tokens = 0;  // 0: ranked, but not run in this step
+  std::int32_t tokens = 0;  // 0: ranked, but not run in this step; says nothing of one that holds no blocks
 };
 
 // Most urgent first. The order is also the order of preemption, read from the end: a sequence gets blocks, if need be, from

@@ -20,8 +20,7 @@ class Priority final : public BatchPolicy {
     order_.clear();
     for (const SequenceView& each : view.sequences) order_.push_back(&each);
     // The view is in order of arrival.
-    std::ranges::stable_sort(order_, {}, [&](const SequenceView* each) { return rank(*each); });
-    share_all(order_, token_budget, out);
+    share_all_by([&](const SequenceView& each) { return rank(each); }, order_, token_budget, out);
   }
 
  private:

@@ -17,11 +17,13 @@ std::span<const SequenceView*> waiting_part(Order& order) {
   return {first, order.end()};
 }
 
-void share_all(const Order& order, std::int32_t budget, Proposal& out) {
+std::int32_t share_all(std::span<const SequenceView* const> order, std::int32_t budget, Proposal& out) {
   for (const SequenceView* each : order) {
-    out.shares.push_back({each->id, std::min(each->pending, budget)});
-    budget -= out.shares.back().tokens;
+    const std::int32_t tokens = std::min(each->pending, budget);
+    if (tokens > 0 || each->running) out.shares.push_back({each->id, tokens});
+    budget -= tokens;
   }
+  return budget;
 }
 
 std::int32_t lacking_blocks(const SchedulerView& view, const SequenceView& sequence, std::int32_t tokens) {
@@ -34,15 +36,13 @@ void share_keeping_blocks(const SchedulerView& view, const Order& order, std::in
   std::int32_t room = view.total_blocks > 0 ? view.free_blocks : no_limit;
   std::int32_t seats = view.most_running > 0 ? view.most_running : no_limit;
   for (const SequenceView* each : order) seats -= each->running;
-  std::vector<Share> seated, unseated, admitted, turned_away;
+  std::vector<Share> seated, unseated, admitted;
   for (const SequenceView* each : order) {
     const std::int32_t tokens = std::min(each->pending, budget);
     const std::int32_t lacks = lacking_blocks(view, *each, each->running ? tokens : each->pending);
     const bool runs = tokens > 0 && (each->running || (lacks <= room && seats > 0));
-    (each->running ? runs ? seated : unseated
-     : runs        ? admitted
-                   : turned_away)
-        .push_back({each->id, runs ? tokens : 0});
+    if (runs || each->running)
+      (!each->running ? admitted : runs ? seated : unseated).push_back({each->id, runs ? tokens : 0});
     // Nobody passes one that waits for blocks: those that need few would take what comes free for ever.
     if (!runs && !each->running && tokens > 0) room = -1;
     if (!runs) continue;
@@ -58,10 +58,9 @@ void share_keeping_blocks(const SchedulerView& view, const Order& order, std::in
   if (out.shares.empty()) add(admitted);
   // What is free may be known late: if nobody else runs, the first one tries.
   if (out.shares.empty() && unseated.empty() && !order.empty())
-    turned_away.front().tokens = std::min(order.front()->pending, budget);
+    out.shares.push_back({order.front()->id, std::min(order.front()->pending, budget)});
   add(unseated);
   add(admitted);
-  add(turned_away);
 }
 
 }  // namespace troupe::runtime

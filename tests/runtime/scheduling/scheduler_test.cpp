@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <deque>
-
 #include <map>
+#include <random>
 
 #include "runtime/execution/engine.hpp"
 #include "runtime/lab/soak/toy_executor.hpp"
@@ -105,6 +105,148 @@ TEST(Scheduler, ComputesAPromptInChunksAndThenDecodes) {
   EXPECT_EQ(steps.reply.usage.used, 0);
   EXPECT_THAT(steps.scheduler.propose(), IsEmpty());
 }
+
+// Goes by another policy, and keeps what that one saw last.
+class Onlooker final : public BatchPolicy {
+ public:
+  explicit Onlooker(std::vector<SequenceView>& seen) : seen_(seen) {}
+  std::string_view name() const override { return policy_->name(); }
+  void propose(const SchedulerView& view, std::int32_t budget, Proposal& out) override {
+    seen_.assign(view.sequences.begin(), view.sequences.end());
+    policy_->propose(view, budget, out);
+  }
+  void left(const SequenceView& sequence, bool finished) override { policy_->left(sequence, finished); }
+
+ private:
+  std::vector<SequenceView>& seen_;
+  std::unique_ptr<BatchPolicy> policy_ = make_policy("decode_first");
+};
+
+// A crowd whose members come, go, rest, lose their seats and are lost, as whoever watches from outside knows it.
+class Crowd {
+ public:
+  explicit Crowd(bool prefix_caching) {
+    limits_.prefix_caching = prefix_caching;
+    limits_.max_waiting = 1000;
+    scheduler_.emplace(
+        limits_, [this] { return std::make_unique<Onlooker>(seen_); }, 1, 0);
+  }
+  void join() {
+    const auto id = SequenceId(++last_);
+    Member member{submission_of(id, 1 + draw(40), 1 + draw(20), TokenId(1000 * id))};
+    ASSERT_TRUE(scheduler_->submit(member.submission));
+    members_.emplace(id, std::move(member));
+  }
+  void disturb() {
+    if (members_.empty()) return;
+    const auto victim = std::next(members_.begin(), draw(std::int32_t(members_.size())));
+    const auto id = victim->first;
+    switch (draw(4)) {
+      case 0:
+        scheduler_->cancel(id);
+        members_.erase(victim);
+        return;
+      case 1:
+        scheduler_->pause(id);
+        victim->second.rests = true;
+        return;
+      default:
+        scheduler_->resume(id);
+        victim->second.rests = false;
+    }
+  }
+  void step() {
+    const auto requests = scheduler_->propose();
+    if (requests.empty()) return;
+    expect_seen();
+    for (const SequenceId id : requests.front().released) unseat(id);
+    const auto reply = pool_.reserve(requests.front());
+    for (const SequenceId id : reply.preempted) unseat(id);
+    for (const StepPlan& plan : scheduler_->dispose(reply)) {
+      for (const Begin& begun : plan.begin) members_.at(begun.sequence).computed = begun.computed;
+      for (const Extend& part : plan.extend) {
+        Member& member = members_.at(part.sequence);
+        member.seated = true;
+        member.computed += part.rows;
+      }
+      for (const CommittedToken& token : scheduler_->commit(executor_.execute(plan))) take(token);
+    }
+  }
+  void lose_all() {
+    const GroupId group = 0;
+    (void)scheduler_->start_epoch(++epoch_, {&group, 1});
+    pool_.reset(scheduler_->generation(group));
+    for (auto& [id, member] : members_) {
+      unseat(id);
+      member.rests = false;
+      member.submission.resubmitted = true;
+      ASSERT_TRUE(scheduler_->submit(member.submission));
+    }
+  }
+  std::int32_t draw(std::int32_t below) { return std::int32_t(random_() % std::uint32_t(below)); }
+
+ private:
+  struct Member {
+    Submission submission;  // its tokens grow
+    bool seated = false, rests = false;
+    std::int32_t computed = 0;
+  };
+
+  void unseat(SequenceId id) {
+    const auto found = members_.find(id);
+    if (found == members_.end()) return;
+    found->second.seated = false;
+    found->second.computed = 0;
+  }
+  void take(const CommittedToken& token) {
+    if (token.finish != FinishReason::none)
+      members_.erase(token.sequence);
+    else
+      members_.at(token.sequence).submission.tokens.push_back(token.sampled.token);
+  }
+  void expect_seen() const {
+    auto seen = seen_.begin();
+    for (const auto& [id, member] : members_) {
+      if (member.rests) continue;
+      ASSERT_NE(seen, seen_.end()) << id;
+      const auto length = std::int32_t(member.submission.tokens.size());
+      EXPECT_EQ(seen->id, id);
+      EXPECT_EQ(seen->running, member.seated) << id;
+      EXPECT_EQ(seen->outputs, length - member.submission.prompt_tokens) << id;
+      EXPECT_EQ(seen->computed + seen->pending, length) << id;
+      if (member.seated || !limits_.prefix_caching) {
+        EXPECT_EQ(seen->computed, member.computed) << id;
+      }
+      ++seen;
+    }
+    EXPECT_EQ(seen, seen_.end());
+  }
+
+  SchedulerLimits limits_ = small_limits();
+  std::vector<SequenceView> seen_;
+  std::optional<Scheduler> scheduler_;
+  BlockPool pool_{24, limits_.block_size};
+  lab::ToyExecutor executor_{24, limits_.block_size};
+  std::map<SequenceId, Member> members_;
+  SequenceId last_ = 0;
+  Epoch epoch_ = 0;
+  std::mt19937 random_{2026};
+};
+
+class ACrowd : public ::testing::TestWithParam<bool> {};
+
+TEST_P(ACrowd, IsShownAsItIs) {
+  Crowd crowd(GetParam());
+  for (int i = 0; i < 300; ++i) crowd.join();
+  for (int round = 1; round <= 1200 && !HasFailure(); ++round) {
+    if (crowd.draw(3) == 0) crowd.join();
+    for (int i = crowd.draw(3); i > 0; --i) crowd.disturb();
+    if (round % 400 == 0) crowd.lose_all();
+    crowd.step();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(PrefixCaching, ACrowd, ::testing::Bool());
 
 TEST(Scheduler, CountsWhatWaitsThroughSeatsPreemptionsAndEnds) {
   auto limits = small_limits();
