@@ -190,16 +190,19 @@ void Replica::end() {
   if (node_) caf::anon_send(node_, End{});  // the supervisor may not have met it yet
 }
 
+// Of a deadline the scheduler would say the same, once the prompt is tokenized.
+Expected<void> Replica::accepts(const TimeLimits& times) const {
+  if (!ready()) return refuse(RefusalKind::unavailable, "The model is not ready.", "", "not_ready");
+  const Duration limit = times.to_begin(), wait = schedule_->newcomers_wait().value_or(Duration{});
+  if (limit > Duration{} && wait > limit)
+    return tl::unexpected(runtime::unreachable_deadline(wait, wait - limit));
+  return {};
+}
+
 std::unique_ptr<GenerationHandle> Replica::generate(runtime::GenerationRequest request,
                                                     std::shared_ptr<GenerationSink> sink) {
-  if (!ready()) {
-    sink->on_failure({RefusalKind::unavailable, "The model is not ready.", "", "not_ready"});
-    return std::make_unique<NoGeneration>();
-  }
-  // The scheduler would say the same, once the prompt is tokenized: a server that refuses many has no time for that.
-  const Duration limit = request.times.to_begin(), wait = schedule_->newcomers_wait().value_or(Duration{});
-  if (limit > Duration{} && wait > limit) {
-    sink->on_failure(runtime::unreachable_deadline(wait, wait - limit));
+  if (const auto ok = accepts(request.times); !ok) {
+    sink->on_failure(ok.error());
     return std::make_unique<NoGeneration>();
   }
   auto once = std::make_shared<TerminalOnce>(std::move(sink));

@@ -57,6 +57,7 @@ class Replica final : public Service {
   std::vector<StartupPhase> startup() const override;
   std::int64_t load() const override { return context_->generations; }
   std::string metrics_text(const KeptAnswers& kept) const override { return metrics_->text(kept); }
+  Expected<void> accepts(const TimeLimits& times) const override;
   runtime::ReplicaView replica() const override;
   Expected<void> drill(const Drill& drill) override;
   Expected<void> place_expert(std::int32_t expert, std::vector<std::int32_t> ranks) override;

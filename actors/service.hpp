@@ -10,6 +10,7 @@
 #include "actors/kept_answers.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/ids.hpp"
+#include "runtime/base/time_limits.hpp"
 #include "runtime/generation/request.hpp"
 #include "runtime/recovery/replica_view.hpp"
 #include "runtime/scheduling/schedule_view.hpp"
@@ -104,6 +105,8 @@ class Service {
 
   virtual const ModelInfo& model() const = 0;
   virtual bool ready() const = 0;    // inference is accepted
+  // Whether generate would refuse whatever has such limits: it is not ready, or the queue is too long for them.
+  virtual Expected<void> accepts(const TimeLimits& times) const = 0;
   virtual bool healthy() const = 0;  // false once the replica has given up
   virtual bool stalled() const = 0;  // it would serve, but there is no step for long though requests wait
   virtual std::vector<StartupPhase> startup() const = 0;

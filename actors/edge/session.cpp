@@ -295,6 +295,8 @@ Expected<ApiRequest> Session::read_request() {
   const Connection::Request& message = connection_->request();
   const auto times = time_limits(settings_, view(message["x-request-timeout"]));
   if (!times) return tl::unexpected(times.error());
+  // First: a server that refuses many has no time for what they ask.
+  if (const auto ok = server_.ground.service.accepts(*times); !ok) return tl::unexpected(ok.error());
   auto request = parse_body(message.body(), settings_.request).and_then([&](const Json& body) {
     model_ = model_of(body, server_.ground.service.model());
     return resource_->endpoint->generation(body, server_.ground.service.model(), settings_.request);

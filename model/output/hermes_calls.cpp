@@ -19,9 +19,11 @@ void HermesCalls::release() {
 
 // Behind a call nothing is told. Where it ends within a string, as no call, the tag may stand in what is left.
 std::size_t HermesCalls::text(std::string_view text, ToolCallWriter& calls) {
-  const std::size_t taken = call_.read(text, calls);
-  if (call_.verdict() == Verdict::none) release();
-  if (taken > 0) return taken;
+  if (call_.verdict() == Verdict::open || call_.verdict() == Verdict::called) {
+    const std::size_t taken = call_.read(text, calls);
+    if (call_.verdict() == Verdict::none) release();
+    return taken;
+  }
   if (call_.verdict() == Verdict::none) content_ += text;
   return text.size();
 }

@@ -21,7 +21,8 @@ class JsonCall {
   };
 
   // Takes text up to the end of the object, to where a string in it begins or ends, or to what shows that it is no call;
-  // returns how much: at least a character of an object that goes on.
+  // returns how much. None: a string was taken to begin in a number or word that
+  // ended there, and the next call takes more.
   std::size_t read(std::string_view text, ToolCallWriter& calls);
   Verdict verdict() const { return verdict_; }
   // What comes is text of a string, whatever it looks like.

@@ -52,7 +52,7 @@ Expected<void> admit(const Submission& newcomer, const Waiting& waiting, const S
                    "too many of the caller's requests wait: " + told(waiting.of_caller, sequences, tokens),
                    "too_many_waiting", retry_after(rate, waiting.of_caller.tokens));
   if (newcomer.start_by == TimePoint{}) return {};
-  const auto wait = rate.time_for(waiting.ahead);
+  const auto wait = rate.time_to_token_behind(waiting.ahead);
   if (!wait || now + *wait <= newcomer.start_by) return {};
   return tl::unexpected(unreachable_deadline(*wait, now + *wait - newcomer.start_by));
 }

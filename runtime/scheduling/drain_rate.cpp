@@ -1,5 +1,6 @@
 #include "runtime/scheduling/drain_rate.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace troupe::runtime {
@@ -7,19 +8,31 @@ namespace troupe::runtime {
 void DrainRate::planned(TimePoint now, std::int64_t tokens, bool backed_up) {
   if (since_) {
     const double seconds = std::chrono::duration<double>(now - *since_).count();
-    const double weight = std::exp2(-seconds / half_life);
-    seconds_ = seconds_ * weight + seconds;
-    tokens_ = tokens_ * weight + double(tokens);
+    const auto weight = [&](const Measured& each) { return std::exp2(-seconds / each.half_life); };
+    longest_step_ = std::max(longest_step_ * weight(measured_.front()), seconds);
+    for (Measured& each : measured_) {
+      each.tokens = each.tokens * weight(each) + double(tokens);
+      each.seconds = each.seconds * weight(each) + seconds;
+    }
   }
   since_ = backed_up ? std::optional(now) : std::nullopt;
 }
 
 std::optional<Duration> DrainRate::time_for(std::int64_t tokens) const {
   if (tokens == 0) return Duration{};
-  if (seconds_ < least) return std::nullopt;
-  const double seconds = double(tokens) * seconds_ / tokens_;  // infinite, where nobody has left
+  if (measured_.front().seconds < least) return std::nullopt;
+  double seconds = 0;
+  for (const Measured& each : measured_)  // infinite, where nobody has left
+    seconds = std::max(seconds, double(tokens) * each.seconds / each.tokens);
   if (!(seconds < std::chrono::duration<double>(longest).count())) return longest;
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+std::optional<Duration> DrainRate::time_to_token_behind(std::int64_t tokens) const {
+  const auto time = time_for(tokens);
+  if (!time || tokens == 0) return time;
+  const std::chrono::duration<double> step(longest_step_);
+  return std::min<Duration>(longest, *time + std::chrono::duration_cast<Duration>(step));
 }
 
 }  // namespace troupe::runtime

@@ -1,9 +1,11 @@
 // How fast the queue of a replica drains: the tokens of sequences that got their first blocks, over the time in which
 // others had to stay behind. So it holds for whatever is short at the moment, time, blocks or seats, and a queue that is
-// empty says nothing. What waiting ones are told, and which deadlines can be met, goes by it; results never do. Owned by
+// empty says nothing. Of what was measured in the last seconds and over a longer time the slower counts: who is let in and then
+// late was computed in vain. What waiting ones are told, and which deadlines can be met, goes by it; results never do. Owned by
 // the replica's Scheduler; not thread-safe.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -20,16 +22,22 @@ class DrainRate {
 
   // Until so many tokens have left; at most `longest`. Nothing, until there was something to measure.
   std::optional<Duration> time_for(std::int64_t tokens) const;
+  // Likewise until whoever is behind them has its first token: that comes with a step's end, and the step may be as long as the
+  // longest of late. Many that begin together wait for each other's prompts.
+  std::optional<Duration> time_to_token_behind(std::int64_t tokens) const;
 
   static constexpr std::chrono::hours longest{1};
 
  private:
-  static constexpr double half_life =
-      10;                               // seconds of a backed-up queue, after which a measurement weighs half
   static constexpr double least = 0.5;  // seconds that have to be measured
 
-  double seconds_ = 0, tokens_ = 0;  // measured, older ones weighing less
-  std::optional<TimePoint> since_;   // the queue is backed up since the step that was planned then
+  struct Measured {
+    double half_life;                // seconds of a backed-up queue, after which a measurement weighs half
+    double seconds = 0, tokens = 0;  // older ones weighing less
+  };
+  std::array<Measured, 2> measured_{{{10}, {2}}};
+  double longest_step_ = 0;         // seconds, of those that were measured; older ones count as shorter
+  std::optional<TimePoint> since_;  // the queue is backed up since the step that was planned then
 };
 
 }  // namespace troupe::runtime

@@ -330,7 +330,7 @@ SchedulerStats Scheduler::stats() const {
   SchedulerStats sum;
   sum.steps = committed_;
   if (!groups_.front().goes_by_priority())
-    sum.newcomers_wait = drain_.time_for(waiting_before({}).all.tokens);
+    sum.newcomers_wait = drain_.time_to_token_behind(waiting_before({}).all.tokens);
   for (const GroupScheduler& group : groups_) {
     const GroupStats& each = sum.groups.emplace_back(group.stats());
     sum.running += each.running;

@@ -20,7 +20,7 @@ namespace troupe::runtime {
 struct SchedulerStats : GroupStats {
   std::uint64_t steps = 0;
   std::vector<GroupStats> groups;
-  // Until a newcomer would begin behind all that wait. Nothing: nobody knows, or the policy may let it go before others.
+  // Until a newcomer would have a token behind all that wait. Nothing: nobody knows, or the policy may let it go before others.
   std::optional<Duration> newcomers_wait;
 };
 

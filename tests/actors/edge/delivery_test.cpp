@@ -537,6 +537,17 @@ TEST_F(DeliveryTest, AClientsTimeLimitReachesTheReplica) {
   EXPECT_EQ(client.read_response().status, 400);
 }
 
+TEST_F(DeliveryTest, WhatCannotBeginInTimeIsRefusedUnread) {
+  service->shortest_wait = std::chrono::seconds(2);
+  Client client(port());
+  client.post("/v1/chat/completions", "no JSON", "x-request-timeout: 1.5\r\n");
+  Response response = client.read_response();
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.json()["error"]["code"], "deadline_unreachable");
+  client.post("/v1/chat/completions", "no JSON", "x-request-timeout: 2.5\r\n");
+  EXPECT_EQ(client.read_response().status, 400);
+}
+
 TEST_F(DeliveryTest, WhatComesAfterACutOffIsDropped) {
   settings.connection.shutdown_timeout = milliseconds(50);
   Client client(port());

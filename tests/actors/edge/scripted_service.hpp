@@ -154,6 +154,11 @@ class ScriptedService final : public Service {
   bool ready() const override { return is_ready; }
   bool healthy() const override { return is_healthy; }
   bool stalled() const override { return is_stalled; }
+  Expected<void> accepts(const TimeLimits& times) const override {
+    if (times.request.count() > 0 && times.request < shortest_wait)
+      return refuse(RefusalKind::unavailable, "The queue is too long.", "", "deadline_unreachable");
+    return {};
+  }
   std::vector<StartupPhase> startup() const override {
     return {{"opening_checkpoint", "done", 0, 0}, {"loading_weights", "running", 25, 100}};
   }
@@ -236,6 +241,7 @@ class ScriptedService final : public Service {
     return waiting_.empty();
   }
 
+  std::chrono::milliseconds shortest_wait{0};  // set before anybody asks
   std::atomic<bool> is_ready = true, is_healthy = true, is_stalled = false, throws = false;
 
  private:

@@ -68,6 +68,13 @@ TEST(HermesCalls, WhatTurnsOutToBeNoneAtAStringsEndIsClosedToo) {
   EXPECT_EQ(whole.calls, (Calls{{"get_time", R"({"city": "Lima"})"}}));
 }
 
+TEST(HermesCalls, AWordWithAQuoteInItIsNoCallHoweverItIsCut) {
+  const std::string text = "<tool_call>{\"a\":b\"\n</tool_call> so";
+  EXPECT_EQ(parse(hermes, {text}).content, text);
+  for (std::size_t cut = 1; cut < text.size(); ++cut)
+    EXPECT_EQ(parse(hermes, {text.substr(0, cut), text.substr(cut)}).content, text) << cut;
+}
+
 TEST(HermesCalls, TheClosingEndsACallThatIsBroken) {
   const Whole whole =
       parse(hermes, {"<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [1\n</tool_call>\nso"});

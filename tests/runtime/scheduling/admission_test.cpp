@@ -22,8 +22,9 @@ struct AdmissionTest : testing::Test {
   }
   // From now on 100 tokens leave in a second.
   void measure() {
+    using std::chrono::milliseconds;  // 100 tokens a second, in steps of 100 ms
     rate.planned(now - seconds(5), 0, true);
-    rate.planned(now, 500, true);
+    for (int ms = -4900; ms <= 0; ms += 100) rate.planned(now + milliseconds(ms), 10, true);
   }
 
   SchedulerLimits limits;
@@ -87,7 +88,7 @@ TEST_F(AdmissionTest, TheRefusedAreToldWhenWhatWaitsWillHaveBegun) {
 
 TEST_F(AdmissionTest, WhoseTimeIsUpBeforeItsTurnIsRefusedAtOnce) {
   waiting.all = waiting.of_caller = {9, 800};
-  waiting.ahead = 800;
+  waiting.ahead = 780;  // and a step more, for the first token
   newcomer.start_by = now + seconds(7);
   EXPECT_EQ(code(), "") << "nothing was measured";
   measure();
@@ -100,7 +101,7 @@ TEST_F(AdmissionTest, WhoseTimeIsUpBeforeItsTurnIsRefusedAtOnce) {
   newcomer.start_by = now + seconds(8);
   EXPECT_EQ(code(), "");
   newcomer.start_by = now + seconds(3);
-  waiting.ahead = 300;  // the others are less urgent
+  waiting.ahead = 280;  // the others are less urgent
   EXPECT_EQ(code(), "");
 }
 

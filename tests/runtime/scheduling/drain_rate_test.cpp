@@ -17,6 +17,10 @@ struct DrainRateTest : testing::Test {
     return std::chrono::duration<double>(rate.time_for(tokens).value()).count();
   }
 
+  static double milliseconds_of(Duration time) {
+    return std::chrono::duration<double, std::milli>(time).count();
+  }
+
   TimePoint now{};
   DrainRate rate;
 };
@@ -48,6 +52,17 @@ TEST_F(DrainRateTest, FollowsChanges) {
   EXPECT_NEAR(seconds_for(1000), 10, 0.5);
 }
 
+TEST_F(DrainRateTest, HeedsASlowerPaceSoonerThanAFasterOne) {
+  step(milliseconds(0), 0);
+  for (int i = 0; i < 200; ++i) step(milliseconds(100), 50);
+  for (int i = 0; i < 30; ++i) step(milliseconds(100), 10);
+  EXPECT_NEAR(seconds_for(1000), 4.1, 0.1) << "of 2 s, then 10 s";
+  for (int i = 0; i < 200; ++i) step(milliseconds(100), 10);
+  EXPECT_NEAR(seconds_for(1000), 10, 0.1);
+  for (int i = 0; i < 30; ++i) step(milliseconds(100), 50);
+  EXPECT_NEAR(seconds_for(1000), 4.35, 0.1);
+}
+
 TEST_F(DrainRateTest, APauseIsNoSlowQueue) {
   step(milliseconds(0), 0);
   for (int i = 0; i < 20; ++i) step(milliseconds(100), 50);
@@ -56,12 +71,27 @@ TEST_F(DrainRateTest, APauseIsNoSlowQueue) {
   EXPECT_NEAR(seconds_for(1000), 2, 1e-6);
 }
 
+TEST_F(DrainRateTest, ATokenComesWithTheEndOfAStepAsLongAsTheLongestOfLate) {
+  EXPECT_EQ(rate.time_to_token_behind(0), Duration{});
+  EXPECT_FALSE(rate.time_to_token_behind(1));
+  const auto lead = [&] { return *rate.time_to_token_behind(1000) - *rate.time_for(1000); };
+  step(milliseconds(0), 0);
+  for (int i = 0; i < 20; ++i) step(milliseconds(100), 50);
+  EXPECT_NEAR(milliseconds_of(lead()), 100, 0.1);
+  step(milliseconds(400), 50);
+  EXPECT_NEAR(milliseconds_of(lead()), 400, 0.1);
+  for (int i = 0; i < 100; ++i) step(milliseconds(100), 50);
+  EXPECT_NEAR(milliseconds_of(lead()), 200, 0.1) << "10 s later";
+  EXPECT_EQ(rate.time_to_token_behind(0), Duration{}) << "who need not wait may be the first to know";
+}
+
 TEST_F(DrainRateTest, HasALongestTime) {
   step(milliseconds(0), 0);
   step(seconds(1), 0);
   EXPECT_EQ(rate.time_for(1), DrainRate::longest) << "nothing leaves";
   step(seconds(1), 1);
   EXPECT_EQ(rate.time_for(1'000'000), DrainRate::longest);
+  EXPECT_EQ(rate.time_to_token_behind(1'000'000), DrainRate::longest);
 }
 
 }  // namespace
