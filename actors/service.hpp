@@ -104,7 +104,7 @@ class Service {
       TokenId token) const = 0;  // of one that tokenize gave: "Ġthe", "</think>"
 
   virtual const ModelInfo& model() const = 0;
-  virtual bool ready() const = 0;    // inference is accepted
+  virtual bool ready() const = 0;  // inference is accepted
   // Whether generate would refuse whatever has such limits: it is not ready, or the queue is too long for them.
   virtual Expected<void> accepts(const TimeLimits& times) const = 0;
   virtual bool healthy() const = 0;  // false once the replica has given up

@@ -166,6 +166,27 @@ config::Table cost_settings(Options& o) {
        .help =
            "Of troupe bench step --record: a model of costs fitted to these takes the place of the profiles.",
        .unset = "the profiles count"},
+      {.name = "step-overhead",
+       .target = &o.step_overhead,
+       .argument = "SECONDS",
+       .help =
+           "Of a step on its ranks besides computing: to take its plan and to hand its result over. Of a server: what a token of one "
+           "stream takes with two steps in flight, less what the step computes.",
+       .range = {0, 60}},
+      {.name = "turnaround",
+       .target = &o.turnaround,
+       .argument = "SECONDS",
+       .help =
+           "From a step's result to the ranks' having the next plan, which another step in flight hides. Of a server: what a "
+           "token of one stream takes more with --max-steps-in-flight 1.",
+       .range = {0, 60}},
+      {.name = "delivery",
+       .target = &o.delivery,
+       .argument = "SECONDS",
+       .help =
+           "Of a request's way to the scheduler and a token's to the client, together. Of a server: what a first token takes, "
+           "less its steps.",
+       .range = {0, 60}},
       {.name = "num-gpu-blocks",
        .target = &o.num_gpu_blocks,
        .argument = "N",

@@ -52,13 +52,17 @@ Replayed replay(const Options& options, const std::vector<std::string>& policies
   else
     told.notes.push_back("the recording's start is gone: only the arrivals that are left are served");
   if (policies.empty()) return told;
-  const FittedCost cost(options.steps.empty() ? machine.steps : read_steps(options.steps).steps);
+  const ServedCost cost(
+      std::make_unique<FittedCost>(options.steps.empty() ? machine.steps : read_steps(options.steps).steps),
+      options.step_overhead);
   SimulationSettings settings;
   settings.limits = machine.limits;
   settings.groups = machine.groups;
   settings.blocks = options.num_gpu_blocks.value_or(machine.blocks);
   settings.acceptance = options.acceptance.value_or(machine.acceptance);
   settings.levels = options.levels;
+  settings.turnaround = options.turnaround;
+  settings.delivery = options.delivery;
   for (const std::string& policy : policies)
     told.runs.push_back({.policy = policy,
                          .reports = {served_by(policy, options, schedule, settings, cost)},

@@ -64,6 +64,8 @@ Runs::Runs(const Options& options, const std::filesystem::path& profiles) : opti
   settings_.limits.prefix_caching &= trace(0, 1)->shares_prefixes();  // else it finds nothing, and costs time
   settings_.groups = deployment.data_parallel_size;
   settings_.levels = options.levels;
+  settings_.turnaround = options.turnaround;
+  settings_.delivery = options.delivery;
   settings_.replicas = options.replicas;
   settings_.router = options.router;
   settings_.deaths_per_hour = options.deaths_per_hour;
@@ -108,8 +110,8 @@ Runs::Simulated Runs::simulate(const std::string& policy, std::uint64_t seed, do
     return runtime::make_policy(policy, options);
   };
   const auto requests = trace(seed, rate);
-  const auto cost = make_cost_();
-  Simulation simulation(settings, *requests, *cost);
+  const ServedCost cost(make_cost_(), options_.step_overhead);
+  Simulation simulation(settings, *requests, cost);
   Explained explained;
   StepWindow window(shown_steps);
   const bool shows = details && !options_.plot.empty() && seed == 0, explains = details && options_.explain;
@@ -121,7 +123,7 @@ Runs::Simulated Runs::simulate(const std::string& policy, std::uint64_t seed, do
         return std::ranges::any_of(plan.extend,
                                    [](const runtime::Extend& part) { return part.rows > 1 + part.drafts; });
       });
-      add(prompts ? explained.with_prompts : explained.decoding, step, *cost);
+      add(prompts ? explained.with_prompts : explained.decoding, step, cost);
     };
   ServiceReport report = simulation.run();
   return {std::move(report), std::move(explained), window.shown()};

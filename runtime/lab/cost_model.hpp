@@ -1,8 +1,10 @@
 // What a step takes, in place of the machine that would compute it. Called by one thread at a time.
 #pragma once
 
+#include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/scheduling/step.hpp"
@@ -62,6 +64,29 @@ class LinearCost final : public CostModel {
 
  private:
   double step_, row_, position_;  // seconds
+};
+
+// Steps of another model, each with what its ranks do besides: take its plan, hand its result over.
+class ServedCost final : public CostModel {
+ public:
+  // overhead: seconds of a step; at least 0.
+  ServedCost(std::unique_ptr<CostModel> steps, double overhead)
+      : steps_(std::move(steps)), overhead_(overhead) {}
+
+  StepTimes step(const StepLoad& load) const override {
+    StepTimes times = steps_->step(load);
+    times.compute_seconds += overhead_;
+    return times;
+  }
+  std::vector<CostPart> explain(const StepLoad& load) const override {
+    std::vector<CostPart> parts = steps_->explain(load);
+    if (overhead_ > 0) parts.push_back({"overhead", overhead_});
+    return parts;
+  }
+
+ private:
+  std::unique_ptr<CostModel> steps_;
+  double overhead_;
 };
 
 }  // namespace troupe::runtime::lab

@@ -12,10 +12,12 @@ namespace {
 // number is too few: half of the experts are read sooner than the last of them, and the more rows wait for the same weights
 // the less reading counts beside computing.
 constexpr std::array<double, 3> rows_that_read = {2, 8, 32};
+// Up to about so many rows an arithmetic unit waits for weights, and those beyond take it time of their own.
+constexpr std::int32_t rows_for_free = 12;
 // So that the terms are of like size.
 constexpr double rows_unit = 64, positions_unit = 65536;
 
-constexpr std::array<const char*, 8> term_names{"step", "weights",   "weights", "weights",
+constexpr std::array<const char*, 9> term_names{"step", "weights",   "weights", "weights", "rows",
                                                 "rows", "attention", "cache",   "sampling"};
 
 }  // namespace
@@ -33,6 +35,7 @@ FittedCost::Terms FittedCost::terms_of(const StepLoad& load) {
           1 - std::exp(-load.replica_rows / rows_that_read[1]),
           1 - std::exp(-load.replica_rows / rows_that_read[2]),
           load.rows / rows_unit,
+          std::max(0, load.rows - rows_for_free) / rows_unit,
           load.attended / positions_unit,
           load.context / positions_unit,
           load.samples / rows_unit};

@@ -34,7 +34,7 @@ class FittedCost final : public CostModel {
   static constexpr std::size_t fewest_steps = 16;
 
  private:
-  static constexpr std::size_t terms = 8;
+  static constexpr std::size_t terms = 9;
   using Terms = std::array<double, terms>;
   static Terms terms_of(const StepLoad& load);
   static Terms fit(std::span<const Terms> rows, std::span<const double> seconds);

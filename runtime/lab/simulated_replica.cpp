@@ -19,6 +19,7 @@ TimePoint moment(double seconds) {
 SimulatedReplica::SimulatedReplica(std::size_t number, const ReplicaSettings& settings, const CostModel& cost,
                                    Owner& owner)
     : number_(number),
+      turnaround_(settings.turnaround),
       owner_(owner),
       cycle_(settings.limits, settings.make_policy, settings.groups, first_epoch),
       recovered_at_(never) {
@@ -56,7 +57,7 @@ void SimulatedReplica::carry_out(StepCycle::Work work) {
 
 // The ranks compute steps in their order; groups side by side, so that the slowest says when all have ended.
 void SimulatedReplica::start_step(const std::vector<StepPlan>& plans) {
-  const double begins = std::max(now_, free_from_);
+  const double begins = std::max(now_ + turnaround_, free_from_);
   Flight& flight = flights_.emplace_back();
   double seconds = 0;
   loads_.clear();

@@ -16,7 +16,10 @@ struct ReplicaSettings {
   PolicyFactory make_policy{};
   std::int32_t groups = 1, blocks = 0;  // attention groups, and KV blocks of each
   double acceptance = 0;                // of drafts
-  const AnswerWords* words = nullptr;   // outlives the replica; null: token_of
+  // Seconds from a result, or a newcomer, to the ranks' having the plan that it leads to: messages, and the scheduler's own
+  // time. Another step that is in flight meanwhile hides it.
+  double turnaround = 0;
+  const AnswerWords* words = nullptr;  // outlives the replica; null: token_of
 };
 
 // A moment of the simulation for the scheduler; none is that of an unset clock.
@@ -68,6 +71,7 @@ class SimulatedReplica {
   void start_step(const std::vector<StepPlan>& plans);
 
   std::size_t number_;
+  double turnaround_;
   Owner& owner_;
   StepCycle cycle_;
   std::vector<BlockPool> pools_;  // by group, as the executors

@@ -201,14 +201,15 @@ void Simulation::take(const CommittedToken& token, ReplicaLoad& load) {
   ServedRequest& request = live.request;
   fairness_.served(request.caller);
   if (request.output_tokens == 0) load.waiting_tokens -= request.prompt_tokens;
-  request.token_came(now_, token.cached_tokens);
+  const double told = now_ + settings_.delivery;
+  request.token_came(told, token.cached_tokens);
   if (token.finish == FinishReason::none) return;
   --load.requests;
-  request.ended = report_.seconds = now_;
+  request.ended = report_.seconds = told;
   report_.add(request);
   if (on_request) on_request(request);
   if (!live.asked.later.empty()) {
-    TraceRequest turn = std::move(live.asked).next_turn(now_);
+    TraceRequest turn = std::move(live.asked).next_turn(told);
     later_.emplace(turn.arrives, std::move(turn));
   }
   live_.erase(found);

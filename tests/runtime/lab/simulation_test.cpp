@@ -53,6 +53,45 @@ TEST(Simulation, ARequestTakesAStepForEachOfItsTokens) {
   EXPECT_EQ(report.seconds, 2 + 6 * tick);
 }
 
+TEST(Simulation, RanksDoMoreThanCompute) {
+  const ServedCost cost(std::make_unique<LinearCost>(tick, 0, 0), 3 * tick);
+  const ServiceReport report = simulate(settings_of("fcfs"), {request_of(1, 0, 10, 4)}, cost);
+  EXPECT_EQ(report.seconds, 4 * 4 * tick);
+  const StepLoad load{.rows = 1};
+  double sum = 0;
+  for (const CostPart& part : cost.explain(load)) sum += part.seconds;
+  EXPECT_EQ(sum, 4 * tick);
+  EXPECT_EQ(cost.explain(load).back().name, "overhead");
+}
+
+// Of five steps behind each other, each waits for its plan; of two in flight one computes while the other's is on its way.
+TEST(Simulation, AStepInFlightHidesTheNextOnesTurnaround) {
+  auto settings = settings_of("fcfs");
+  const auto seconds = [&](double turnaround, std::int32_t in_flight) {
+    settings.turnaround = turnaround;
+    settings.limits.max_steps_in_flight = in_flight;
+    return simulate(settings, {request_of(1, 0, 10, 5)}).seconds;
+  };
+  EXPECT_NEAR(seconds(tick / 2, 1), 5 * (tick + tick / 2), 1e-9);
+  EXPECT_NEAR(seconds(tick / 2, 2), tick / 2 + 5 * tick, 1e-9);
+  EXPECT_NEAR(seconds(3 * tick, 1), 5 * 4 * tick, 1e-9);
+  EXPECT_NEAR(seconds(3 * tick, 2), 3 * 4 * tick, 1e-9) << "two steps a turn";
+}
+
+TEST(Simulation, DeliveryDelaysWhatClientsSeeAndNoStep) {
+  auto settings = settings_of("fcfs");
+  settings.delivery = 3 * tick;
+  ListTrace trace({request_of(1, 2, 100, 5)});
+  const LinearCost cost(tick, 0, 0);
+  Simulation simulation(settings, trace, cost);
+  std::vector<ServedRequest> served;
+  simulation.on_request = [&](const ServedRequest& each) { served.push_back(each); };
+  EXPECT_EQ(simulation.run().computing, 6 * tick);
+  ASSERT_EQ(served.size(), 1u);
+  EXPECT_NEAR(served[0].ttft(), 5 * tick, 1e-9);
+  EXPECT_NEAR(served[0].tpot(), tick, 1e-9);
+}
+
 TEST(Simulation, RequestsWaitForTheirTurn) {
   auto settings = settings_of("fcfs");
   settings.limits.max_num_seqs = 1;
