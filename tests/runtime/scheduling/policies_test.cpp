@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "runtime/base/error.hpp"
+#include "runtime/scheduling/policies/shares.hpp"
 #include "runtime/scheduling/prefix_hash.hpp"
 
 namespace troupe::runtime {
@@ -65,6 +68,31 @@ SchedulerView view_of(const std::vector<SequenceView>& all, std::int32_t free_bl
 TEST(Policies, FcfsServesInOrderOfArrival) {
   EXPECT_THAT(proposal("fcfs", 8), ElementsAre(P{1, 8}, P{2, 0}, P{4, 0}));
   EXPECT_THAT(proposal("fcfs", 103), ElementsAre(P{1, 100}, P{2, 1}, P{3, 2}, P{4, 0}));
+}
+
+// However few of them it sorts.
+TEST(Shares, ByAKeyAreThoseOfAWholeSort) {
+  std::mt19937 random(2026);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<SequenceView> all;
+    for (SequenceId id = 1; id <= 40; ++id) {
+      SequenceView& each = all.emplace_back(waiting(id, 1 + std::int32_t(random() % 20)));
+      each.running = random() % 4 == 0;
+      each.priority = std::int32_t(random() % 5);
+    }
+    Order by_key, sorted;
+    for (const SequenceView& each : all) by_key.push_back(&each), sorted.push_back(&each);
+    std::ranges::stable_sort(sorted, {}, [](const SequenceView* each) { return each->priority; });
+    const auto budget = std::int32_t(random() % 500);
+    Proposal expected, got;
+    const std::int32_t left = share_all(sorted, budget, expected);
+    EXPECT_EQ(share_all_by(&SequenceView::priority, by_key, budget, got), left);
+    ASSERT_EQ(got.shares.size(), expected.shares.size());
+    for (std::size_t i = 0; i < got.shares.size(); ++i) {
+      EXPECT_EQ(got.shares[i].sequence, expected.shares[i].sequence);
+      EXPECT_EQ(got.shares[i].tokens, expected.shares[i].tokens);
+    }
+  }
 }
 
 TEST(Policies, DecodeFirstLetsDecodingPassALongPrompt) {
