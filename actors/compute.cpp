@@ -4,6 +4,7 @@
 
 #include "kernels/device.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/base/wakeups.hpp"
 #include "runtime/execution/kv_size.hpp"
 #include "runtime/execution/start_fit.hpp"
 #include "transport/collective_check.hpp"
@@ -249,6 +250,7 @@ void drill(Self self, Drill::Kind kind) {
 }  // namespace
 
 ComputeHandle::behavior_type compute(Self self, WorkerOptions options) {
+  take_a_core_when_woken();  // as no other actor does; and so do the threads that it computes with
   self->state.options = std::move(options);
   return {
       [self](const LoadOrder& told) {

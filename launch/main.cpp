@@ -3,11 +3,9 @@
 #include "config/setting.hpp"
 #include "launch/subcommands.hpp"
 #include "runtime/base/file_descriptor.hpp"
-#include "runtime/base/wakeups.hpp"
 
 int main(int count, char** arguments) {
   troupe::allow_most_files();
-  troupe::let_the_waking_thread_go_on();
   try {
     return troupe::launch::run_subcommand({arguments + 1, arguments + count});
   } catch (const troupe::config::UsageError& error) {

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "runtime/base/clock.hpp"
+#include "runtime/base/wakeups.hpp"
 
 namespace troupe::bench {
 namespace {
@@ -49,6 +50,7 @@ std::vector<double> StepGaps::take() {
 }
 
 ComputeHandle::behavior_type free_rank(Self self, FreeModel model) {
+  take_a_core_when_woken();  // as the compute actor does
   self->state.model = model;
   return {
       [self](const LoadOrder& told) {

@@ -17,7 +17,6 @@
 #include "launch/load/event_splitter.hpp"
 #include "launch/load/stream_client.hpp"
 #include "runtime/base/log.hpp"
-#include "runtime/base/wakeups.hpp"
 
 namespace troupe::bench {
 namespace {
@@ -190,7 +189,6 @@ void print_gaps() {
 
 void run(std::vector<std::size_t> streams) {
   set_log_level(LogLevel::error);
-  let_the_waking_thread_go_on();  // as the program does
   if (streams.empty()) streams = {1, 64, 256};
   print_streams(streams);
   print_gaps();
