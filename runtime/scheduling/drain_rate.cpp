@@ -31,8 +31,9 @@ std::optional<Duration> DrainRate::time_for(std::int64_t tokens) const {
 std::optional<Duration> DrainRate::time_to_token_behind(std::int64_t tokens) const {
   const auto time = time_for(tokens);
   if (!time || tokens == 0) return time;
-  const std::chrono::duration<double> step(longest_step_);
-  return std::min<Duration>(longest, *time + std::chrono::duration_cast<Duration>(step));
+  const std::chrono::duration<double> all =
+      *time * (1 + margin) + std::chrono::duration<double>(longest_step_);
+  return std::min<Duration>(longest, std::chrono::duration_cast<Duration>(all));
 }
 
 }  // namespace troupe::runtime

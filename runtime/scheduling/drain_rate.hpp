@@ -23,13 +23,15 @@ class DrainRate {
   // Until so many tokens have left; at most `longest`. Nothing, until there was something to measure.
   std::optional<Duration> time_for(std::int64_t tokens) const;
   // Likewise until whoever is behind them has its first token: that comes with a step's end, and the step may be as long as the
-  // longest of late. Many that begin together wait for each other's prompts.
+  // longest of late. Many that begin together wait for each other's prompts. Waits are taken to be a tenth longer than the pace
+  // says: half of those who are let in at the very limit would be late.
   std::optional<Duration> time_to_token_behind(std::int64_t tokens) const;
 
   static constexpr std::chrono::hours longest{1};
 
  private:
   static constexpr double least = 0.5;  // seconds that have to be measured
+  static constexpr double margin = 0.1;
 
   struct Measured {
     double half_life;                // seconds of a backed-up queue, after which a measurement weighs half

@@ -88,7 +88,7 @@ TEST_F(AdmissionTest, TheRefusedAreToldWhenWhatWaitsWillHaveBegun) {
 
 TEST_F(AdmissionTest, WhoseTimeIsUpBeforeItsTurnIsRefusedAtOnce) {
   waiting.all = waiting.of_caller = {9, 800};
-  waiting.ahead = 780;  // and a step more, for the first token
+  waiting.ahead = 710;  // a tenth more, and a step for the first token
   newcomer.start_by = now + seconds(7);
   EXPECT_EQ(code(), "") << "nothing was measured";
   measure();
@@ -101,7 +101,7 @@ TEST_F(AdmissionTest, WhoseTimeIsUpBeforeItsTurnIsRefusedAtOnce) {
   newcomer.start_by = now + seconds(8);
   EXPECT_EQ(code(), "");
   newcomer.start_by = now + seconds(3);
-  waiting.ahead = 280;  // the others are less urgent
+  waiting.ahead = 260;  // the others are less urgent
   EXPECT_EQ(code(), "");
 }
 

@@ -71,10 +71,10 @@ TEST_F(DrainRateTest, APauseIsNoSlowQueue) {
   EXPECT_NEAR(seconds_for(1000), 2, 1e-6);
 }
 
-TEST_F(DrainRateTest, ATokenComesWithTheEndOfAStepAsLongAsTheLongestOfLate) {
+TEST_F(DrainRateTest, ATokenComesAfterATenthMoreAndAStepAsLongAsTheLongestOfLate) {
   EXPECT_EQ(rate.time_to_token_behind(0), Duration{});
   EXPECT_FALSE(rate.time_to_token_behind(1));
-  const auto lead = [&] { return *rate.time_to_token_behind(1000) - *rate.time_for(1000); };
+  const auto lead = [&] { return *rate.time_to_token_behind(1000) - *rate.time_for(1000) * 11 / 10; };
   step(milliseconds(0), 0);
   for (int i = 0; i < 20; ++i) step(milliseconds(100), 50);
   EXPECT_NEAR(milliseconds_of(lead()), 100, 0.1);

@@ -303,8 +303,8 @@ TEST(Scheduler, RefusesADeadlineThatItsQueueCannotMeet) {
   const auto refused = submit(7, seconds(2));  // behind three
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, "deadline_unreachable");
-  EXPECT_EQ(refused.error().retry_after, 2);
-  EXPECT_TRUE(submit(7, seconds(4)));
+  EXPECT_EQ(refused.error().retry_after, 3);
+  EXPECT_TRUE(submit(7, seconds(5)));
 }
 
 // Of six that wait and are less urgent, none is ahead where priority says so; where it does not, all are.
