@@ -96,7 +96,7 @@ Table listening(EdgeSettings& s) {
            "Where a proxy has put the server, such as /llm; taken away from paths that still begin with it, and told in "
            "/openapi.json.",
        .unset = "none"},
-      count("io-threads", &s.io_threads, 256, "Threads that serve connections."),
+      count("io-threads", &s.io_threads, 256, "Threads that serve connections; no more than there are CPUs."),
       {.name = "enable-replica-control",
        .target = &s.replica_control,
        .help =

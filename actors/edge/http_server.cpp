@@ -1,5 +1,6 @@
 #include "actors/edge/http_server.hpp"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -20,6 +21,7 @@
 #include "actors/edge/session.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/base/thread_pool.hpp"
 
 namespace troupe::actors::edge {
 namespace {
@@ -80,7 +82,9 @@ class HttpServer::Listener {
     if (!settings_.api_keys_file.empty() || !settings_.output_filters_file.empty() ||
         !settings_.tls.certificate.empty())
       net::post(strand_, [this] { watch_files(); });
-    for (std::int32_t i = 0; i < settings_.io_threads; ++i) threads_.emplace_back([this] { io_.run(); });
+    // More than there are CPUs would but wake each other.
+    for (std::int32_t i = 0; i < std::min(settings_.io_threads, usable_cpus()); ++i)
+      threads_.emplace_back([this] { io_.run(); });
   }
 
   ~Listener() { stop(); }
