@@ -18,8 +18,8 @@ namespace troupe::runtime::lab {
 struct SimulationSettings : ReplicaSettings {
   std::int32_t replicas = 1;
   std::string router = "round_robin";
-  double delivery =
-      0;  // seconds of a request's way to the scheduler and of a token's to the client, together
+  // Seconds of a request's way to the scheduler and of a token's to the client, together.
+  double delivery = 0;
   ServiceLevels levels{};       // for goodput, where a request asks for nothing
   double deaths_per_hour = 0;   // of ranks, over all replicas
   double recovery_seconds = 0;  // from a death until its replica serves again

@@ -1,11 +1,10 @@
-// What policies see of a group's sequences.
+// What policies see of a group's sequences: all those that may run in the next step.
 #include <algorithm>
 
 #include "runtime/scheduling/group_scheduler.hpp"
 
 namespace troupe::runtime {
 
-// What policies see: all those that may run in the next step.
 void GroupScheduler::look() {
   touched_.insert(touched_.end(), looked_up_.begin(), looked_up_.end());
   if (touched_.size() > by_arrival_.size() / 4)
