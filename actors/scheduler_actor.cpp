@@ -10,10 +10,43 @@ using Work = runtime::StepCycle::Work;
 
 void carry_out(Self self, const Work& work);
 
-// It is told the time before whatever it may plan a step in.
+// The sequence is over for its owner.
+void settle(Self self, const caf::actor_addr& owner, SequenceId sequence) {
+  auto& submitted = self->state.submitted;
+  const auto found = submitted.find(owner);
+  if (found == submitted.end()) return;
+  found->second.erase(sequence);
+  if (!found->second.empty()) return;
+  self->demonitor(owner);
+  submitted.erase(found);
+}
+
+template <class Message>
+void tell_workers(Self self, const Message& message) {
+  for (const WorkerHandle& worker : self->state.workers) self->send(worker, message);
+}
+
+// The sequence is over, here or everywhere.
+void leave_grammar(Self self, SequenceId sequence) {
+  if (const auto unused = self->state.grammars.remove(sequence)) tell_workers(self, ForgetGrammar{*unused});
+}
+
+// The cycle has forgotten the sequence, and its owner is told why.
+void dismiss(Self self, SequenceId sequence, Refusal why) {
+  auto& state = self->state;
+  leave_grammar(self, sequence);
+  const auto owner = state.owners.extract(sequence);
+  if (!owner) return;
+  settle(self, owner.mapped().address(), sequence);
+  self->send(owner.mapped(), Refused{sequence, std::move(why)});
+}
+
+// It is told the time before whatever it may plan a step in. Who is late by then is gone.
 runtime::StepCycle& cycle_now(Self self) {
-  self->state.cycle->time_is(self->clock().now());
-  return *self->state.cycle;
+  runtime::StepCycle& cycle = *self->state.cycle;
+  for (const SequenceId each : cycle.time_is(self->clock().now()))
+    dismiss(self, each, runtime::too_late(cycle.scheduler().retry_after()));
+  return cycle;
 }
 
 // After whatever may have changed the queues.
@@ -52,27 +85,6 @@ void carry_out(Self self, const Work& work) {
   const bool at_rest = state.cycle->scheduler().steps_in_flight() == 0;
   if (at_rest && !work.requests.empty()) state.step_began = self->clock().now();
   for (const runtime::BlockRequest& request : work.requests) ask(self, request);
-}
-
-// The sequence is over for its owner.
-void settle(Self self, const caf::actor_addr& owner, SequenceId sequence) {
-  auto& submitted = self->state.submitted;
-  const auto found = submitted.find(owner);
-  if (found == submitted.end()) return;
-  found->second.erase(sequence);
-  if (!found->second.empty()) return;
-  self->demonitor(owner);
-  submitted.erase(found);
-}
-
-template <class Message>
-void tell_workers(Self self, const Message& message) {
-  for (const WorkerHandle& worker : self->state.workers) self->send(worker, message);
-}
-
-// The sequence is over, here or everywhere.
-void leave_grammar(Self self, SequenceId sequence) {
-  if (const auto unused = self->state.grammars.remove(sequence)) tell_workers(self, ForgetGrammar{*unused});
 }
 
 void hand_out(Self self, const std::vector<runtime::CommittedToken>& tokens) {
@@ -162,16 +174,6 @@ void bury(Self self, const caf::actor_addr& owner) {
   const auto orphans = self->state.submitted.extract(owner);
   if (!orphans) return;
   for (const SequenceId sequence : orphans.mapped()) cancel(self, sequence);
-}
-
-// The cycle has forgotten the sequence, and its owner is told why.
-void dismiss(Self self, SequenceId sequence, Refusal why) {
-  auto& state = self->state;
-  leave_grammar(self, sequence);
-  const auto owner = state.owners.extract(sequence);
-  if (!owner) return;
-  settle(self, owner.mapped().address(), sequence);
-  self->send(owner.mapped(), Refused{sequence, std::move(why)});
 }
 
 void take_ready(Self self, const GrammarReady& message) {

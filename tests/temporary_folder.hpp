@@ -24,8 +24,10 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+  // At once: who reads it meanwhile finds the file as it was or as it will be.
   std::filesystem::path write(const std::string& name, std::string_view content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
+    std::ofstream(path_ / (name + ".part"), std::ios::binary) << content;
+    std::filesystem::rename(path_ / (name + ".part"), path_ / name);
     return path_ / name;
   }
 

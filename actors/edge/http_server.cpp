@@ -29,7 +29,8 @@ namespace {
 using Acceptor = net::ip::tcp::acceptor;
 
 constexpr std::chrono::milliseconds accept_retry_delay{100};  // when the process has no descriptors left
-constexpr std::chrono::milliseconds keys_poll{1000};  // after which a changed file of keys or filters is seen
+constexpr std::chrono::milliseconds keys_poll{
+    500};  // at two of which a file of keys or filters looks the same, once changed
 constexpr std::chrono::milliseconds answers_tick{50};  // by which answers are kept for longer, at most
 
 // flag: the one that chose the port. Throws Error.

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "runtime/base/hex.hpp"
+#include "runtime/scheduling/admission.hpp"
 
 namespace troupe::runtime {
 namespace {
@@ -63,9 +64,10 @@ Generation::Generation(GenerationRequest request, std::vector<NewChoice> choices
                         .last_token = {}});
     choices_.back().pending.choice = std::int32_t(index);
     choices_.back().submission.arrived = arrival;
-    if (const auto time = request_.times.to_begin(); time.count() > 0)
-      choices_.back().submission.start_by = arrival + time;
   }
+  // The first speaks for all: the others may wait for long, once it has a token.
+  if (const auto time = request_.times.to_begin(); time.count() > 0)
+    choices_.front().submission.start_by = arrival + time;
 }
 
 Generation::Choice* Generation::running(SequenceId sequence) {
@@ -100,7 +102,11 @@ void Generation::queued(SequenceId sequence) {
 }
 
 void Generation::refused(SequenceId sequence, const Refusal& why) {
-  if (running(sequence)) fail(why);
+  Choice* choice = running(sequence);
+  if (!choice) return;
+  if (why.code != deadline_code || !has_output()) return fail(why);
+  choice->submission.start_by = {};  // another choice has begun the answer in time
+  submit(*choice, true);
 }
 
 Refusal Generation::without_a_token(TokenId why, const LogitRules& rules) {

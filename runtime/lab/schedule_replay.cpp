@@ -141,6 +141,9 @@ void ScheduleReplay::play(const SequenceTold& event) {
     case SequenceNews::cancel:
       cancelled_ += live_.erase(event.sequence) + interrupted_.erase(event.sequence);
       return take(cycle().cancel(event.sequence));
+    case SequenceNews::late:  // deadlines are not recorded, so that the cycle does not know by itself
+      report_.refused += live_.erase(event.sequence);
+      return cycle().forget_late(event.sequence);
   }
   check(false, "there are no such news");
 }

@@ -33,8 +33,17 @@ Refusal unreachable_deadline(Duration wait, Duration late) {
           "the request would wait for about " + std::to_string(troupe::retry_after(wait)) +
               " s, and its time is up before that",
           {},
-          "deadline_unreachable",
+          deadline_code,
           troupe::retry_after(late)};
+}
+
+Refusal too_late(std::int32_t retry_after) {
+  return {
+      RefusalKind::unavailable,
+      "the requests before this one took longer than expected, and it can have no token any more before its time is up",
+      {},
+      deadline_code,
+      retry_after};
 }
 
 Expected<void> admit(const Submission& newcomer, const Waiting& waiting, const SchedulerLimits& limits,

@@ -51,8 +51,13 @@ struct Waiting {
 // Seconds until what waits now has got blocks, at least 1; 0: nobody knows.
 std::int32_t retry_after(const DrainRate& rate, std::int64_t tokens);
 
+constexpr const char* deadline_code = "deadline_unreachable";
+
 // Of one that would wait for so long, and that much longer than it has time.
 Refusal unreachable_deadline(Duration wait, Duration late);
+
+// Of one that was let in and waited in vain. retry_after: 0, or seconds after which it may come again.
+Refusal too_late(std::int32_t retry_after);
 
 // Refusals: queue_full and deadline_unreachable (unavailable), too_many_waiting (rate_limited).
 Expected<void> admit(const Submission& newcomer, const Waiting& waiting, const SchedulerLimits& limits,

@@ -34,7 +34,7 @@ struct SequenceSubmitted {
   Submission submission;
   bool held = false, accepted = true;
 };
-enum class SequenceNews : std::uint8_t { hold, release, pause, resume, cancel };
+enum class SequenceNews : std::uint8_t { hold, release, pause, resume, cancel, late };
 struct SequenceTold {
   SequenceId sequence = 0;
   SequenceNews news = SequenceNews::hold;

@@ -6,16 +6,18 @@
 namespace troupe::runtime {
 
 void DrainRate::planned(TimePoint now, std::int64_t tokens, bool backed_up) {
-  if (since_) {
-    const double seconds = std::chrono::duration<double>(now - *since_).count();
-    const auto weight = [&](const Measured& each) { return std::exp2(-seconds / each.half_life); };
-    longest_step_ = std::max(longest_step_ * weight(measured_.front()), seconds);
+  const double seconds = std::chrono::duration<double>(now - last_.value_or(now)).count();
+  const auto weight = [&](const Measured& each) { return std::exp2(-seconds / each.half_life); };
+  longest_step_ *= weight(measured_.front());
+  if (backed_up_) {
+    longest_step_ = std::max(longest_step_, seconds);
     for (Measured& each : measured_) {
       each.tokens = each.tokens * weight(each) + double(tokens);
       each.seconds = each.seconds * weight(each) + seconds;
     }
   }
-  since_ = backed_up ? std::optional(now) : std::nullopt;
+  last_ = now;
+  backed_up_ = backed_up;
 }
 
 std::optional<Duration> DrainRate::time_for(std::int64_t tokens) const {
@@ -26,6 +28,11 @@ std::optional<Duration> DrainRate::time_for(std::int64_t tokens) const {
     seconds = std::max(seconds, double(tokens) * each.seconds / each.tokens);
   if (!(seconds < std::chrono::duration<double>(longest).count())) return longest;
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+std::optional<Duration> DrainRate::step_time() const {
+  if (!backed_up_) return std::nullopt;
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(longest_step_));
 }
 
 std::optional<Duration> DrainRate::time_to_token_behind(std::int64_t tokens) const {

@@ -18,7 +18,7 @@ class DrainRate {
   // A step was planned: so many tokens have left the queue since the last one. backed_up: others could run, and wait on.
   void planned(TimePoint now, std::int64_t tokens, bool backed_up);
   // No steps for a while, and through no fault of the queue's.
-  void paused() { since_.reset(); }
+  void paused() { backed_up_ = false; }
 
   // Until so many tokens have left; at most `longest`. Nothing, until there was something to measure.
   std::optional<Duration> time_for(std::int64_t tokens) const;
@@ -26,6 +26,9 @@ class DrainRate {
   // longest of late. Many that begin together wait for each other's prompts. Waits are taken to be a tenth longer than the pace
   // says: half of those who are let in at the very limit would be late.
   std::optional<Duration> time_to_token_behind(std::int64_t tokens) const;
+
+  // While others have to stay behind: how long a step may take, if they are as of late. Nothing, while nobody has to.
+  std::optional<Duration> step_time() const;
 
   static constexpr std::chrono::hours longest{1};
 
@@ -38,8 +41,9 @@ class DrainRate {
     double seconds = 0, tokens = 0;  // older ones weighing less
   };
   std::array<Measured, 2> measured_{{{10}, {2}}};
-  double longest_step_ = 0;         // seconds, of those that were measured; older ones count as shorter
-  std::optional<TimePoint> since_;  // the queue is backed up since the step that was planned then
+  double longest_step_ = 0;        // seconds, of those that were measured; older ones count as shorter
+  std::optional<TimePoint> last_;  // when a step was planned
+  bool backed_up_ = false;         // since then
 };
 
 }  // namespace troupe::runtime

@@ -64,7 +64,23 @@ void GroupScheduler::count(const Sequence& sequence, std::int32_t times) {
   running_ += times * sequence.running;
   resting_ += times * !sequence.may_run();
   deferred_ += times * sequence.deferred();
-  if (!sequence.running) load_.add(sequence.submission.caller, sequence.length(), times);
+  if (sequence.running) return;
+  load_.add(sequence.submission.caller, sequence.length(), times);
+  count_deadline(sequence, times);
+}
+
+void GroupScheduler::count_deadline(const Sequence& sequence, std::int32_t times) {
+  const Submission& submission = sequence.submission;
+  if (submission.start_by == TimePoint{} || submission.resubmitted || sequence.found >= 0) return;
+  if (times > 0)
+    deadlines_.emplace(submission.start_by, submission.sequence);
+  else
+    deadlines_.erase({submission.start_by, submission.sequence});
+}
+
+void GroupScheduler::add_late(TimePoint time, std::vector<SequenceId>& late) const {
+  for (auto each = deadlines_.begin(); each != deadlines_.end() && each->first < time; ++each)
+    late.push_back(each->second);
 }
 
 void GroupScheduler::add_waiting(const Submission& newcomer, Waiting& waiting) const {
@@ -160,6 +176,7 @@ std::vector<GroupScheduler::Place> GroupScheduler::lose_cache(std::uint64_t gene
   running_ = resting_ = deferred_ = 0;
   tokens_ = 0;
   load_ = {};
+  deadlines_.clear();
   filled_.clear();
   released_.clear();
   known_.clear();

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -62,6 +63,8 @@ class GroupScheduler {
   // Tokens of sequences that got their first blocks since this was asked.
   std::int64_t take_begun() { return std::exchange(begun_tokens_, 0); }
   bool backed_up() const;  // somebody could run, and waits
+  // Of those that wait for their first blocks: whoever has to begin before that.
+  void add_late(TimePoint time, std::vector<SequenceId>& late) const;
   // Of a sequence that it has; as in Scheduler.
   void cancel(SequenceId id) { forget(*by_id_.at(id), false); }
   void pause(SequenceId id) { set(id, &Sequence::paused, true); }
@@ -118,6 +121,7 @@ class GroupScheduler {
   void set(SequenceId id, bool Sequence::*flag, bool value);
   // times: 1 or -1, around whatever changes its state. So it is touched in each step that it is granted a part of, too.
   void count(const Sequence& sequence, std::int32_t times);
+  void count_deadline(const Sequence& sequence, std::int32_t times);
   // A part of a step in flight. By the time of the commit its sequence may be cancelled, or its blocks lost.
   struct Part {
     SequenceId id = 0;
@@ -195,7 +199,8 @@ class GroupScheduler {
   PredictionSwitch prediction_switch_;
   std::uint64_t adapted_ = 0;  // steps whose drafts were chosen
   std::int64_t tokens_ = 0, begun_tokens_ = 0;
-  WaitingLoad load_;  // of what waits here
+  WaitingLoad load_;                                      // of what waits here
+  std::set<std::pair<TimePoint, SequenceId>> deadlines_;  // of those that may be refused yet
 
   bool asked_ = false;                // the last request is unanswered
   bool void_ = false;                 // and what it will grant is for a step that is void

@@ -113,6 +113,15 @@ void Scheduler::cancel(SequenceId sequence) {
   suspects_.leave(sequence);
 }
 
+// Its token comes with its own step, behind those in flight.
+std::vector<SequenceId> Scheduler::late() const {
+  std::vector<SequenceId> late;
+  if (const auto step = drain_.step_time())
+    for (const GroupScheduler& group : groups_)
+      group.add_late(now_ + *step * (std::int64_t(in_flight_.size()) + 1), late);
+  return late;
+}
+
 void Scheduler::pause(SequenceId sequence) {
   if (GroupScheduler* group = group_of(sequence)) group->pause(sequence);
 }

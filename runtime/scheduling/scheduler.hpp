@@ -46,6 +46,9 @@ class Scheduler {
   // Forgets a sequence wherever it is, in flight too: what is computed of it is dropped and not counted. Its blocks
   // go back with the next request. Unknown ids are ignored.
   void cancel(SequenceId sequence);
+  // Who waits for its first blocks and can have no token by the time that it has to any more, as long as steps take of late;
+  // never what is resubmitted. To be cancelled: computed, it would take the place of others in vain.
+  std::vector<SequenceId> late() const;
   // A paused sequence keeps its place and is the first to lose its blocks when others need them.
   void pause(SequenceId sequence);
   void resume(SequenceId sequence);

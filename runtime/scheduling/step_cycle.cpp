@@ -31,9 +31,18 @@ void StepCycle::listen(CycleListener& listener, const PolicyChoice& policy) {
   tell(CycleBegan{scheduler_.limits(), scheduler_.groups(), epoch_, policy});
 }
 
-void StepCycle::time_is(TimePoint now) {
+std::vector<SequenceId> StepCycle::time_is(TimePoint now) {
   now_ = now;
   scheduler_.time_is(now);
+  std::vector<SequenceId> late = scheduler_.late();
+  for (const SequenceId each : late) forget_late(each);
+  return late;
+}
+
+// It had no blocks, so that nobody can run now who could not before.
+void StepCycle::forget_late(SequenceId sequence) {
+  tell(SequenceTold{sequence, SequenceNews::late});
+  scheduler_.cancel(sequence);
 }
 
 StepCycle::Work StepCycle::use_policy(const PolicyChoice& policy) {

@@ -49,8 +49,12 @@ class StepCycle {
   // Nothing of the epoch counts any more; the groups in `lost` have lost their caches.
   Stopped stop_epoch(Epoch next, std::span<const GroupId> lost, const EpochEnd& how = {});
 
+  // To be told before whatever may plan a step. Returns who was forgotten since it is late, for its owner to be told so; see
+  // Scheduler::late and too_late.
+  std::vector<SequenceId> time_is(TimePoint now);
+  void forget_late(SequenceId sequence);
+
   // As in Scheduler.
-  void time_is(TimePoint now);
   Expected<Work> submit(Submission submission, bool held = false);
   Work hold(SequenceId sequence);
   Work release(SequenceId sequence);

@@ -97,7 +97,7 @@ class SchedulerActorTest : public ::testing::Test {
     while (messages-- > 0 && coordinator.try_run_once()) {
     }
   }
-  SequenceId submit(std::int32_t outputs, const GrammarSpec* grammar = nullptr) {
+  SequenceId submit(std::int32_t outputs, const GrammarSpec* grammar = nullptr, Duration patience = {}) {
     const SequenceId id = ++last_;
     runtime::Submission submission;
     if (grammar) submission.grammar = *grammar, submission.rules.grammar = grammar_id(*grammar);
@@ -106,6 +106,7 @@ class SchedulerActorTest : public ::testing::Test {
     submission.prompt_tokens = 4;
     submission.max_output_tokens = outputs;
     submission.arrival = id;
+    if (patience > Duration{}) submission.start_by = self->clock().now() + patience;
     client.to_submit.push_back(submission);
     self->send(client_, NewScheduler{scheduler_actor_});
     return id;
@@ -188,6 +189,23 @@ TEST_F(SchedulerActorTest, NothingThatComesAtAnyMomentIsForgotten) {
 }
 
 // At any moment, to any policy: nothing is lost, and all get the tokens that they get alone.
+TEST_F(SchedulerActorTest, WhoWaitsUntilItIsLateIsToldSoAndTheOthersGoOn) {
+  using std::chrono::milliseconds;
+  std::set<SequenceId> others;
+  for (int i = 0; i < 8; ++i) others.insert(submit(40));  // which take all seats
+  run(40);
+  const SequenceId late = submit(1, nullptr, milliseconds(60));
+  client.refusals_expected = 1;
+  for (int i = 0; i < 1000; ++i) {
+    run(1);
+    coordinator.advance_time(milliseconds(1));
+  }
+  run();
+  EXPECT_EQ(client.refusals_expected, 0);
+  EXPECT_EQ(client.finished, others);
+  EXPECT_FALSE(client.tokens.contains(late));
+}
+
 TEST_F(SchedulerActorTest, ThePolicyMayChangeAtAnyMoment) {
   int messages = 0;
   for (const std::string& name : runtime::policy_names())

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "actors/edge/named_model.hpp"
 #include "config/setting.hpp"
@@ -147,7 +148,8 @@ void Callers::reload_if_changed() {
   const Stamps stamps = stamps_of_files();
   {
     const std::lock_guard lock(mutex_);
-    if (stamps == stamps_) return;
+    const bool still_changes = stamps != std::exchange(seen_, stamps);
+    if (stamps == stamps_ || still_changes) return;
   }
   reload();
 }

@@ -53,6 +53,8 @@ class Callers {
   // Reads keys and filters again; a file that cannot be used changes nothing of its own, and the log says why. Where new keys name
   // filters that are not there, both stay as they are.
   void reload();
+  // To be called every now and then: reads files that have changed and looked so at the last call, too, since one that is
+  // just being written in place says less than it will.
   void reload_if_changed();
 
  private:
@@ -83,8 +85,9 @@ class Callers {
   const config::EdgeSettings& settings_;
   const ClientAddresses addresses_;
   const std::shared_ptr<Ledger> ledger_;
-  mutable std::mutex mutex_;  // guards the next two
-  Stamps stamps_;
+  mutable std::mutex mutex_;  // guards what follows
+  Stamps stamps_;             // of what is known
+  Stamps seen_;               // when last looked at
   Known known_;
 };
 

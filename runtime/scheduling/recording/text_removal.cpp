@@ -90,7 +90,7 @@ RecordedSubmission TextRemoval::without(const SequenceSubmitted& event) {
 }
 
 SequenceTold TextRemoval::without(const SequenceTold& event) {
-  if (event.news == SequenceNews::cancel) texts_.erase(event.sequence);
+  if (event.news == SequenceNews::cancel || event.news == SequenceNews::late) texts_.erase(event.sequence);
   return event;
 }
 

@@ -54,7 +54,7 @@ class RecordedLife {
   }
 
   const std::string& plans() const { return bytes_; }  // of all steps, packed
-  std::uint64_t finished = 0, submitted = 0, preempted = 0, deaths = 0, faults = 0, quarantined = 0;
+  std::uint64_t finished = 0, submitted = 0, preempted = 0, deaths = 0, faults = 0, quarantined = 0, late = 0;
 
  private:
   struct Live {
@@ -70,7 +70,10 @@ class RecordedLife {
     tick();
     cycle_->listen(listener_, policy_);
   }
-  void tick() { cycle_->time_is(now_ += std::chrono::microseconds(1 + below(30'000))); }
+  void tick() {
+    for (const SequenceId each : cycle_->time_is(now_ += std::chrono::microseconds(1 + below(30'000))))
+      late += live_.erase(each);
+  }
 
   void carry(StepCycle::Work work) {
     if (!work.plans.empty()) bytes_ += packed_bytes(without_text({work.plans}));

@@ -34,6 +34,7 @@ struct ScheduleReplayTest : testing::TestWithParam<std::string> {
     finished += life.finished;
     preempted += life.preempted;
     accidents += life.deaths + life.faults;
+    late += life.late;
     EXPECT_FALSE(recorder.ended());
     return life.plans();
   }
@@ -46,7 +47,7 @@ struct ScheduleReplayTest : testing::TestWithParam<std::string> {
     return "";
   }
 
-  std::uint64_t finished = 0, preempted = 0, accidents = 0;
+  std::uint64_t finished = 0, preempted = 0, accidents = 0, late = 0;
 };
 
 TEST_P(ScheduleReplayTest, PlansTheBytesThatWerePlanned) {
@@ -60,6 +61,7 @@ TEST_P(ScheduleReplayTest, PlansTheBytesThatWerePlanned) {
   }
   EXPECT_GT(preempted, 100u);
   EXPECT_GT(accidents, 10u);
+  EXPECT_GT(late, 10u);
 }
 INSTANTIATE_TEST_SUITE_P(All, ScheduleReplayTest, ::testing::ValuesIn(policy_names()),
                          [](const auto& info) { return info.param; });

@@ -85,6 +85,18 @@ TEST_F(DrainRateTest, ATokenComesAfterATenthMoreAndAStepAsLongAsTheLongestOfLate
   EXPECT_EQ(rate.time_to_token_behind(0), Duration{}) << "who need not wait may be the first to know";
 }
 
+TEST_F(DrainRateTest, AStepTakesAsLongAsTheLongestOfLateWhileOthersWait) {
+  EXPECT_FALSE(rate.step_time());
+  step(milliseconds(0), 0);
+  step(milliseconds(400), 50);
+  step(milliseconds(100), 50);
+  EXPECT_NEAR(milliseconds_of(rate.step_time().value()), 397, 1);
+  step(milliseconds(100), 50, false);
+  EXPECT_FALSE(rate.step_time()) << "nobody has to wait";
+  step(seconds(100), 50);  // idle time is no step
+  EXPECT_LT(milliseconds_of(rate.step_time().value()), 1) << "long ago";
+}
+
 TEST_F(DrainRateTest, HasALongestTime) {
   step(milliseconds(0), 0);
   step(seconds(1), 0);

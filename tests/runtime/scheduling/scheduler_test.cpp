@@ -307,6 +307,36 @@ TEST(Scheduler, RefusesADeadlineThatItsQueueCannotMeet) {
   EXPECT_TRUE(submit(7, seconds(5)));
 }
 
+// Steps take a second, one sequence runs, and the second one waits behind it for ever.
+TEST(Scheduler, WhoWaitsIsLateAsSoonAsItCanHaveNoTokenInTime) {
+  using std::chrono::milliseconds;
+  using std::chrono::seconds;
+  auto limits = small_limits();
+  limits.max_num_seqs = 1;
+  Steps steps(limits);
+  TimePoint now = TimePoint{} + seconds(100);
+  const auto submit = [&](SequenceId id, milliseconds patience, bool again = false) {
+    auto submission = submission_of(id, 4, 30);
+    submission.start_by = now + patience;
+    submission.resubmitted = again;
+    ASSERT_TRUE(steps.scheduler.submit(std::move(submission)));
+  };
+  steps.scheduler.time_is(now);
+  submit(1, seconds(2));
+  submit(2, milliseconds(4500));
+  submit(3, milliseconds(4500), true);
+  submit(4, seconds(60));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(steps.scheduler.late(), std::vector<SequenceId>{}) << i;
+    steps.run();
+    steps.scheduler.time_is(now += seconds(1));
+  }
+  steps.scheduler.time_is(now += milliseconds(501));
+  EXPECT_EQ(steps.scheduler.late(), std::vector<SequenceId>{2}) << "the third one was let in before a fault";
+  steps.scheduler.cancel(2);
+  EXPECT_EQ(steps.scheduler.late(), std::vector<SequenceId>{});
+}
+
 // Of six that wait and are less urgent, none is ahead where priority says so; where it does not, all are.
 TEST(Scheduler, WhoIsAheadIsForThePolicyToSay) {
   using std::chrono::seconds;

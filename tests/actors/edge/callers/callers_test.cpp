@@ -320,6 +320,24 @@ TEST_F(CallersTest, KeysAreReadAgainOnASignalAndMistakesChangeNothing) {
   wait_for("user", 200);
 }
 
+TEST_F(CallersTest, AFileThatIsJustBeingWrittenIsNotReadYet) {
+  write_keys(caller("user"));
+  Callers callers(settings);
+  const auto knows = [&](const std::string& key) {
+    Visit visit = callers.visit(net::ip::make_address("127.0.0.1"), {});
+    return bool(callers.admit(visit, {.authorization = {}, .x_api_key = key, .forwarded_for = {}},
+                              config::KeyClass::inference, now()));
+  };
+  write_keys("");  // as an editor does that empties a file before it writes
+  callers.reload_if_changed();
+  EXPECT_TRUE(knows("user"));
+  write_keys(caller("user") + caller("other"));
+  callers.reload_if_changed();
+  EXPECT_FALSE(knows("other"));
+  callers.reload_if_changed();
+  EXPECT_TRUE(knows("user") && knows("other"));
+}
+
 TEST_F(CallersTest, AServerDoesNotStartWithKeysThatItCannotRead) {
   settings.api_keys_file = (folder.path() / "none.toml").string();
   EXPECT_THROW(port(), Error);
