@@ -7,7 +7,6 @@
 
 #include "config/settings.hpp"
 #include "runtime/lab/analytic_cost.hpp"
-#include "runtime/lab/cost_model.hpp"
 #include "runtime/lab/generator.hpp"
 
 namespace troupe::launch::simulation {
@@ -28,8 +27,7 @@ struct Options {
   std::string policy, compare;  // neither: decode_first, or with --replay none but the recorded one
   std::string model_profile = "deepseek-v3", machine_profile = "h200x8", profiles;
   std::string steps;  // a file of measured ones, in place of profiles; empty: none
-  runtime::lab::ServingOverhead overhead;
-  double turnaround = 0, delivery = 0;  // seconds
+  double step_overhead = 0, turnaround = 0, delivery = 0;  // seconds
   std::optional<std::int32_t> num_gpu_blocks;
   std::optional<double> acceptance;
   config::Settings deployment;

@@ -167,18 +167,11 @@ config::Table cost_settings(Options& o) {
            "Of troupe bench step --record: a model of costs fitted to these takes the place of the profiles.",
        .unset = "the profiles count"},
       {.name = "step-overhead",
-       .target = &o.overhead.step,
+       .target = &o.step_overhead,
        .argument = "SECONDS",
        .help =
            "Of a step on its ranks besides computing: to take its plan and to hand its result over. Of a server: what a token of one "
            "stream takes with two steps in flight, less what the step computes.",
-       .range = {0, 60}},
-      {.name = "token-overhead",
-       .target = &o.overhead.token,
-       .argument = "SECONDS",
-       .help =
-           "Of each token that a step samples, by which the step takes longer since cores are shared with scheduling, HTTP and clients. Of a "
-           "server: what a token of one of many streams takes more than it is simulated to, divided by the streams.",
        .range = {0, 60}},
       {.name = "turnaround",
        .target = &o.turnaround,

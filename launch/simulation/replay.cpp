@@ -54,7 +54,7 @@ Replayed replay(const Options& options, const std::vector<std::string>& policies
   if (policies.empty()) return told;
   const ServedCost cost(
       std::make_unique<FittedCost>(options.steps.empty() ? machine.steps : read_steps(options.steps).steps),
-      options.overhead);
+      options.step_overhead);
   SimulationSettings settings;
   settings.limits = machine.limits;
   settings.groups = machine.groups;

@@ -110,7 +110,7 @@ Runs::Simulated Runs::simulate(const std::string& policy, std::uint64_t seed, do
     return runtime::make_policy(policy, options);
   };
   const auto requests = trace(seed, rate);
-  const ServedCost cost(make_cost_(), options_.overhead);
+  const ServedCost cost(make_cost_(), options_.step_overhead);
   Simulation simulation(settings, *requests, cost);
   Explained explained;
   StepWindow window(shown_steps);

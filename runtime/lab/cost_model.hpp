@@ -66,35 +66,27 @@ class LinearCost final : public CostModel {
   double step_, row_, position_;  // seconds
 };
 
-// What a step takes longer when it is served than when it is measured alone, in seconds; at least 0.
-struct ServingOverhead {
-  double step = 0;   // its ranks take its plan, and hand its result over
-  double token = 0;  // that it samples: where those who compute share cores with those who talk to clients
-};
-
-// Steps of another model, as they are served.
+// Steps of another model, each with what its ranks do besides: take its plan, hand its result over.
 class ServedCost final : public CostModel {
  public:
-  ServedCost(std::unique_ptr<CostModel> steps, ServingOverhead overhead)
+  // overhead: seconds of a step; at least 0.
+  ServedCost(std::unique_ptr<CostModel> steps, double overhead)
       : steps_(std::move(steps)), overhead_(overhead) {}
 
   StepTimes step(const StepLoad& load) const override {
     StepTimes times = steps_->step(load);
-    times.compute_seconds += overhead_.step + of_tokens(load);
+    times.compute_seconds += overhead_;
     return times;
   }
   std::vector<CostPart> explain(const StepLoad& load) const override {
     std::vector<CostPart> parts = steps_->explain(load);
-    if (overhead_.step > 0) parts.push_back({"overhead", overhead_.step});
-    if (overhead_.token > 0) parts.push_back({"overhead of tokens", of_tokens(load)});
+    if (overhead_ > 0) parts.push_back({"overhead", overhead_});
     return parts;
   }
 
  private:
-  double of_tokens(const StepLoad& load) const { return overhead_.token * double(load.samples); }
-
   std::unique_ptr<CostModel> steps_;
-  ServingOverhead overhead_;
+  double overhead_;
 };
 
 }  // namespace troupe::runtime::lab

@@ -54,7 +54,7 @@ TEST(Simulation, ARequestTakesAStepForEachOfItsTokens) {
 }
 
 TEST(Simulation, RanksDoMoreThanCompute) {
-  const ServedCost cost(std::make_unique<LinearCost>(tick, 0, 0), {.step = 3 * tick});
+  const ServedCost cost(std::make_unique<LinearCost>(tick, 0, 0), 3 * tick);
   const ServiceReport report = simulate(settings_of("fcfs"), {request_of(1, 0, 10, 4)}, cost);
   EXPECT_EQ(report.seconds, 4 * 4 * tick);
   const StepLoad load{.rows = 1};
@@ -62,9 +62,6 @@ TEST(Simulation, RanksDoMoreThanCompute) {
   for (const CostPart& part : cost.explain(load)) sum += part.seconds;
   EXPECT_EQ(sum, 4 * tick);
   EXPECT_EQ(cost.explain(load).back().name, "overhead");
-  const ServedCost shared(std::make_unique<LinearCost>(tick, 0, 0), {.token = 2 * tick});
-  EXPECT_EQ(shared.step({.rows = 5, .samples = 3}).compute_seconds, 7 * tick);
-  EXPECT_EQ(shared.explain({.rows = 5, .samples = 3}).back().seconds, 6 * tick);
 }
 
 // Of five steps behind each other, each waits for its plan; of two in flight one computes while the other's is on its way.
