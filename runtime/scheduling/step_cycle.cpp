@@ -39,10 +39,11 @@ std::vector<SequenceId> StepCycle::time_is(TimePoint now) {
   return late;
 }
 
-// It had no blocks, so that nobody can run now who could not before.
+// What follows proposes the next step, mostly.
 void StepCycle::forget_late(SequenceId sequence) {
   tell(SequenceTold{sequence, SequenceNews::late});
   scheduler_.cancel(sequence);
+  changed_ = true;
 }
 
 StepCycle::Work StepCycle::use_policy(const PolicyChoice& policy) {

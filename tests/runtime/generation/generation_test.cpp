@@ -10,6 +10,7 @@
 
 #include "runtime/base/file.hpp"
 #include "runtime/generation/pattern_filter.hpp"
+#include "runtime/scheduling/admission.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace troupe::runtime {
@@ -443,6 +444,27 @@ TEST(Generation, SaysByWhenItMustBegin) {
   ASSERT_EQ(talk.outlet.known.size(), 2u);
   EXPECT_EQ(talk.outlet.known.begin()->second.start_by, TimePoint{} + std::chrono::seconds(2));
   EXPECT_EQ(talk.outlet.known.rbegin()->second.start_by, TimePoint{}) << "it may follow when there is room";
+}
+
+TEST(Generation, ALateChoiceWaitsOnIfAnotherHasBegunTheAnswer) {
+  auto request = asking(2);
+  request.times = {.first_token = std::chrono::seconds(2)};
+  Conversation late(request, {"1, 2", "3"}), begun(request, {"1, 2", "3"});
+  late.generation->meet_scheduler();
+  late.generation->refused(first_sequence, too_late(3));
+  ASSERT_EQ(late.outlet.failures.size(), 1u);
+  EXPECT_EQ(late.outlet.failures[0].code, deadline_code);
+
+  begun.generation->meet_scheduler();
+  begun.grant(1000);
+  begun.token(1);
+  begun.outlet.known.erase(first_sequence);  // as the scheduler has
+  begun.generation->refused(first_sequence, too_late(3));
+  EXPECT_EQ(begun.outlet.known.at(first_sequence).start_by, TimePoint{});
+  for (const std::int32_t choice : {0, 1})
+    while (begun.outlet.known.contains(first_sequence + SequenceId(choice))) begun.token(choice);
+  EXPECT_EQ(begun.outlet.ends, 1);
+  EXPECT_EQ(begun.outlet.told.at(0).content, "1, 2");
 }
 
 // The same text in other tokens: cut anywhere between characters' bytes, each piece tokenized by itself.
