@@ -100,7 +100,8 @@ def test_who_waits_is_waited_for(proxy, servers):
 
 def test_streams_outlive_a_reload(proxy, servers):
     before = servers[0].metric("generation_tokens_total")
-    connection, answer = begin(proxy, ENDLESS)
+    body = ENDLESS | {"n": 20}  # one after the other, on the one seat: a single one is over in a second, which a reload may take
+    connection, answer = begin(proxy, body)
     proxy.reload(servers[1].port)
     wait_until(lambda: json.loads(proxy.ask("GET", "/v1/models")[2])["data"][0]["id"] == "the-other")
     assert servers[0].metric("num_requests_running") == 1
@@ -109,7 +110,7 @@ def test_streams_outlive_a_reload(proxy, servers):
     text = read_text(answer, events)
     end(connection, answer)
     await_running(servers[0], 0)
-    with urllib.request.urlopen(urllib.request.Request(servers[0].url + "/v1/chat/completions", json.dumps(ENDLESS).encode(), JSON), timeout=60) as direct:
+    with urllib.request.urlopen(urllib.request.Request(servers[0].url + "/v1/chat/completions", json.dumps(body).encode(), JSON), timeout=60) as direct:
         assert text == read_text(direct, events)
     await_running(servers[0], 0)
 
