@@ -188,7 +188,6 @@ TEST_F(SchedulerActorTest, NothingThatComesAtAnyMomentIsForgotten) {
   }
 }
 
-// At any moment, to any policy: nothing is lost, and all get the tokens that they get alone.
 TEST_F(SchedulerActorTest, WhoWaitsUntilItIsLateIsToldSoAndTheOthersGoOn) {
   using std::chrono::milliseconds;
   std::set<SequenceId> others;
@@ -206,6 +205,7 @@ TEST_F(SchedulerActorTest, WhoWaitsUntilItIsLateIsToldSoAndTheOthersGoOn) {
   EXPECT_FALSE(client.tokens.contains(late));
 }
 
+// At any moment, to any policy: nothing is lost, and all get the tokens that they get alone.
 TEST_F(SchedulerActorTest, ThePolicyMayChangeAtAnyMoment) {
   int messages = 0;
   for (const std::string& name : runtime::policy_names())

@@ -72,5 +72,5 @@ def test_a_rolling_restart_loses_nothing(nginx, servers):
         for thread in threads:
             thread.join()
     tried_twice = [line for line in nginx.access_log.read_text().splitlines() if ", " in line]
-    assert not failures, (failures, tried_twice, [line for each in servers for line in each.log if '"status":503' in line])
+    assert not failures, (failures, tried_twice)
     assert sum(answers) > 4 * CLIENTS
